@@ -1,0 +1,229 @@
+// Package engine is what the daemon asks of a model: a Request of prompt pieces, resized pixels and
+// sampling parameters goes in, a Stream of text deltas and usage comes out. It also holds the client of
+// a worker process and the supervisor that keeps one running.
+//
+// It runs no model code (that is engine/worker and engine/llama, in a child process) and knows nothing
+// of HTTP, of OpenAI's wire types or of routing.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Engine answers requests with one set of weights.
+type Engine interface {
+	// Info describes the loaded weights. It fails with ErrUnavailable while none are loaded.
+	Info(ctx context.Context) (Info, error)
+	// Generate admits req and returns its stream once the first event is ready or the request is known
+	// to be good. Refusals (ContextLengthError, ErrUnavailable, ErrOverloaded, ImageMemoryError,
+	// RequestError) come here, before any event. Cancelling ctx or closing the stream frees the sequence.
+	// The caller must Close the stream.
+	Generate(ctx context.Context, req *Request) (Stream, error)
+}
+
+// Stream yields the events of one request. It is not safe for concurrent use.
+type Stream interface {
+	// Next blocks for the next event. After the event with Result set it returns io.EOF.
+	// ErrWorkerDied means that the process behind the stream is gone.
+	Next() (Event, error)
+	// Close cancels what is left of the request and waits until the engine has let go of it.
+	Close() error
+}
+
+// Info describes loaded weights.
+type Info struct {
+	// Name is the model file's own general.name, for logs.
+	Name string `json:"name"`
+	// ContextSize is the number of tokens one sequence may hold, prompt and answer together.
+	ContextSize int `json:"context_size"`
+	// MaxSequences is how many requests decode together.
+	MaxSequences int `json:"max_sequences"`
+	// VocabSize bounds token ids: 0 <= id < VocabSize.
+	VocabSize int `json:"vocab_size"`
+	// ChatTemplate is the Jinja text from the model file, empty when it has none.
+	ChatTemplate string `json:"chat_template"`
+	// SpecialTokens are the texts of all control and user-defined tokens.
+	SpecialTokens []string `json:"special_tokens"`
+	// Vision is nil for a text model without a projector.
+	Vision *VisionInfo `json:"vision,omitempty"`
+	// System describes the compiled kernels and devices, for logs and `qwenvld version`.
+	System string `json:"system"`
+}
+
+// VisionInfo describes the projector.
+type VisionInfo struct {
+	// PatchSize is a patch's edge in pixels (16), MergeSize the patches merged per edge (2).
+	PatchSize int `json:"patch_size"`
+	MergeSize int `json:"merge_size"`
+	// MinPixels and MaxPixels are the projector file's own limits, 0 where it has none.
+	MinPixels int `json:"min_pixels"`
+	MaxPixels int `json:"max_pixels"`
+}
+
+// PieceKind says how a Piece becomes tokens.
+type PieceKind string
+
+const (
+	// PieceControl is template text: special tokens in it are recognised.
+	PieceControl PieceKind = "control"
+	// PieceText is text from outside: it never yields control tokens.
+	PieceText PieceKind = "text"
+	// PieceImage stands for the rows of Request.Images[Image]. The vision_start and vision_end tokens
+	// around it are control pieces.
+	PieceImage PieceKind = "image"
+)
+
+// Piece is a run of a prompt. Adjacent pieces tokenise as if their texts were joined, so piece
+// borders are invisible to the tokenizer.
+type Piece struct {
+	Kind  PieceKind `json:"kind"`
+	Text  string    `json:"text,omitempty"`
+	Image int       `json:"image,omitempty"`
+}
+
+// Image is 8-bit RGB, already resized: Width and Height are multiples of PatchSize*MergeSize.
+type Image struct {
+	Width  int `json:"width"`
+	Height int `json:"height"`
+	// RGB holds 3*Width*Height bytes in row-major order.
+	RGB []byte `json:"-"`
+}
+
+// Request is one generation.
+type Request struct {
+	// ID appears in logs on both sides.
+	ID     string  `json:"id"`
+	Prompt []Piece `json:"prompt"`
+	Images []Image `json:"images,omitempty"`
+	// MaxTokens bounds the completion, reasoning included; 0 means up to the context's end.
+	MaxTokens int      `json:"max_tokens,omitempty"`
+	Sampling  Sampling `json:"sampling"`
+	// Stop strings end the answer; they are never emitted and do not apply inside the think block.
+	Stop []string `json:"stop,omitempty"`
+	// Logprobs asks for Event.Tokens; TopLogprobs (0..20) for that many alternatives each.
+	Logprobs    bool     `json:"logprobs,omitempty"`
+	TopLogprobs int      `json:"top_logprobs,omitempty"`
+	Thinking    Thinking `json:"thinking"`
+}
+
+// Thinking tells the engine about a think block, which it must close in time.
+type Thinking struct {
+	// Open means that the prompt ends inside a think block.
+	Open bool `json:"open,omitempty"`
+	// Budget is how many tokens the block may take; 0 means no bound but MaxTokens less the answer reserve.
+	Budget int `json:"budget,omitempty"`
+	// CloseText is forced into the sequence, as control text, when the budget is spent. It contains the
+	// closing tag.
+	CloseText string `json:"close_text,omitempty"`
+	// EndTag is the closing tag, "</think>"; tokens up to and with it count as reasoning.
+	EndTag string `json:"end_tag,omitempty"`
+}
+
+// Sampling holds the parameters of reference §7. The zero value is greedy.
+type Sampling struct {
+	Temperature       float64           `json:"temperature"`
+	TopP              float64           `json:"top_p"` // 0 or 1: off
+	TopK              int               `json:"top_k"` // 0: off
+	MinP              float64           `json:"min_p"`
+	PresencePenalty   float64           `json:"presence_penalty"`
+	FrequencyPenalty  float64           `json:"frequency_penalty"`
+	RepetitionPenalty float64           `json:"repetition_penalty"` // 0 or 1: off
+	LogitBias         map[int32]float64 `json:"logit_bias,omitempty"`
+	// Seed makes the output repeatable; nil draws one.
+	Seed *uint64 `json:"seed,omitempty"`
+}
+
+// Event is one step of a stream.
+type Event struct {
+	// Text is valid UTF-8; it may be empty while a character or a possible stop string is incomplete.
+	Text string `json:"text,omitempty"`
+	// Tokens are the tokens whose text this event completes, when log-probabilities were asked for.
+	Tokens []Token `json:"tokens,omitempty"`
+	// Result is set on the last event only.
+	Result *Result `json:"result,omitempty"`
+}
+
+// Token is a generated token with its log-probability under the model (temperature 1, no penalties).
+type Token struct {
+	ID      int32      `json:"id"`
+	Bytes   []byte     `json:"bytes"`
+	Logprob float64    `json:"logprob"`
+	Top     []TopToken `json:"top,omitempty"`
+}
+
+// TopToken is an alternative at one position.
+type TopToken struct {
+	ID      int32   `json:"id"`
+	Bytes   []byte  `json:"bytes"`
+	Logprob float64 `json:"logprob"`
+}
+
+// FinishReason says why a completion ended, in OpenAI's words.
+type FinishReason string
+
+const (
+	FinishStop   FinishReason = "stop"   // end token or a stop string
+	FinishLength FinishReason = "length" // MaxTokens or the context's end
+)
+
+// Result ends a stream.
+type Result struct {
+	FinishReason FinishReason `json:"finish_reason"`
+	// StopString is the stop string that matched, if one did.
+	StopString string `json:"stop_string,omitempty"`
+	Usage      Usage  `json:"usage"`
+	// ThinkingClosedBy is "model", "budget" or, when the block was still open at the end, "".
+	ThinkingClosedBy string `json:"thinking_closed_by,omitempty"`
+}
+
+// Usage counts tokens.
+type Usage struct {
+	PromptTokens     int `json:"prompt_tokens"`
+	CompletionTokens int `json:"completion_tokens"`
+	CachedTokens     int `json:"cached_tokens"`
+	ImageTokens      int `json:"image_tokens"`
+	VideoTokens      int `json:"video_tokens"`
+	ReasoningTokens  int `json:"reasoning_tokens"`
+}
+
+var (
+	// ErrUnavailable means that no worker is ready; trying again later may work.
+	ErrUnavailable = errors.New("model is not loaded")
+	// ErrOverloaded means that the worker's queue is full.
+	ErrOverloaded = errors.New("too many requests are waiting")
+	// ErrWorkerDied means that the model process ended during the request.
+	ErrWorkerDied = errors.New("model process ended unexpectedly")
+)
+
+// ContextLengthError refuses a prompt that leaves no room in the context.
+type ContextLengthError struct {
+	PromptTokens int `json:"prompt_tokens"`
+	MaxTokens    int `json:"max_tokens"` // as asked for, 0 if not
+	ContextSize  int `json:"context_size"`
+}
+
+func (e *ContextLengthError) Error() string {
+	return fmt.Sprintf("the prompt has %d tokens and up to %d were asked for, but the context holds %d",
+		e.PromptTokens, e.MaxTokens, e.ContextSize)
+}
+
+// ImageMemoryError refuses an image whose encoding would not fit into memory.
+type ImageMemoryError struct {
+	Image       int   `json:"image"`
+	NeededBytes int64 `json:"needed_bytes"`
+	LimitBytes  int64 `json:"limit_bytes"`
+}
+
+func (e *ImageMemoryError) Error() string {
+	return fmt.Sprintf("encoding image %d needs %d bytes of working memory, %d are allowed", e.Image, e.NeededBytes, e.LimitBytes)
+}
+
+// RequestError is a request field that this model cannot honour.
+type RequestError struct {
+	Field   string `json:"field"` // field of Request in snake case, e.g. "sampling.logit_bias"
+	Message string `json:"message"`
+}
+
+func (e *RequestError) Error() string { return e.Field + ": " + e.Message }
