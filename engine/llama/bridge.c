@@ -1,0 +1,55 @@
+#include "bridge.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// Defined in Go.
+extern void qvLog(int level, char * text);
+extern bool qvProgress(float fraction, uintptr_t handle);
+
+static void log_to_go(enum ggml_log_level level, const char * text, void * user_data) {
+    (void) user_data;
+    qvLog((int) level, (char *) text);
+}
+
+void qv_install_log(void) {
+    llama_log_set(log_to_go, NULL);
+    ggml_log_set(log_to_go, NULL);
+}
+
+static bool progress_to_go(float fraction, void * user_data) {
+    return qvProgress(fraction, (uintptr_t) user_data);
+}
+
+void qv_set_progress(struct llama_model_params * params, uintptr_t handle) {
+    params->progress_callback           = progress_to_go;
+    params->progress_callback_user_data = (void *) handle;
+}
+
+void qv_flag_store(int32_t * flag, int32_t value) {
+    __atomic_store_n(flag, value, __ATOMIC_RELEASE);
+}
+
+int32_t qv_flag_load(const int32_t * flag) {
+    return __atomic_load_n(flag, __ATOMIC_ACQUIRE);
+}
+
+static bool flag_is_set(void * flag) {
+    return qv_flag_load((const int32_t *) flag) != 0;
+}
+
+void qv_set_abort(struct llama_context * ctx, int32_t * flag) {
+    llama_set_abort_callback(ctx, flag_is_set, flag);
+}
+
+void qv_backend_features(ggml_backend_reg_t reg, char * buf, size_t size) {
+    buf[0] = 0;
+    ggml_backend_get_features_t get = (ggml_backend_get_features_t) ggml_backend_reg_get_proc_address(reg, "ggml_backend_get_features");
+    if (!get) {
+        return;
+    }
+    size_t used = 0;
+    for (struct ggml_backend_feature * f = get(reg); f->name && used < size; f++) {
+        used += (size_t) snprintf(buf + used, size - used, "%s=%s ", f->name, f->value);
+    }
+}

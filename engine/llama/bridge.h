@@ -1,0 +1,30 @@
+// Callbacks between C and Go, and the few calls that are awkward to write through cgo.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "llama.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Sends the log lines of ggml and llama.cpp to Go (qvLog).
+void qv_install_log(void);
+
+// Makes loading report to the Go function qvProgress with this handle.
+void qv_set_progress(struct llama_model_params * params, uintptr_t handle);
+
+// Makes decoding stop when *flag is not 0.
+void qv_set_abort(struct llama_context * ctx, int32_t * flag);
+
+void    qv_flag_store(int32_t * flag, int32_t value);
+int32_t qv_flag_load(const int32_t * flag);
+
+// Feature flags of a ggml backend as "NAME = VALUE | ..." text into buf.
+void qv_backend_features(ggml_backend_reg_t reg, char * buf, size_t size);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,163 @@
+package llama
+
+// #include <stdlib.h>
+// #include "bridge.h"
+import "C"
+
+import (
+	"fmt"
+	"sync"
+	"unsafe"
+)
+
+// KVType is the number format of the KV cache.
+type KVType string
+
+// KV cache formats. KVFloat32 is for exact comparisons.
+const (
+	KVFloat32 KVType = "f32"
+	KVFloat16 KVType = "f16"
+	KVQ8      KVType = "q8_0"
+)
+
+func (k KVType) ggml() (uint32, error) {
+	switch k {
+	case KVFloat32:
+		return C.GGML_TYPE_F32, nil
+	case KVFloat16, "":
+		return C.GGML_TYPE_F16, nil
+	case KVQ8:
+		return C.GGML_TYPE_Q8_0, nil
+	default:
+		return 0, fmt.Errorf("llama: KV cache type %q is not one of f32, f16, q8_0", string(k))
+	}
+}
+
+// ContextOptions sizes a Context.
+type ContextOptions struct {
+	// ContextSize is the number of cells that all sequences share.
+	ContextSize int
+	// BatchSize bounds the rows of one Decode; MicroBatchSize those computed at once (0: BatchSize).
+	BatchSize, MicroBatchSize int
+	// MaxSequences bounds sequence ids: 0 <= seq < MaxSequences.
+	MaxSequences int
+	Threads      int
+	KV           KVType
+}
+
+// Context holds the KV cache of one model, unified over its sequences, with flash attention on.
+type Context struct {
+	ptr   *C.struct_llama_context
+	vocab int
+	width int    // of embedding rows
+	abort *int32 // C memory: read by the library during Decode
+	once  sync.Once
+}
+
+// NewContext makes a context on m.
+func NewContext(m *Model, o ContextOptions) (*Context, error) {
+	kv, err := o.KV.ggml()
+	if err != nil {
+		return nil, err
+	}
+	if o.ContextSize <= 0 || o.BatchSize <= 0 || o.MaxSequences <= 0 || o.Threads <= 0 {
+		return nil, fmt.Errorf("llama: context sizes must be positive: %+v", o)
+	}
+	p := C.llama_context_default_params()
+	p.n_ctx = C.uint32_t(o.ContextSize)
+	p.n_batch = C.uint32_t(o.BatchSize)
+	p.n_ubatch = p.n_batch
+	if o.MicroBatchSize > 0 {
+		p.n_ubatch = C.uint32_t(min(o.MicroBatchSize, o.BatchSize))
+	}
+	p.n_seq_max = C.uint32_t(o.MaxSequences)
+	p.n_threads = C.int32_t(o.Threads)
+	p.n_threads_batch = C.int32_t(o.Threads)
+	p.flash_attn_type = C.LLAMA_FLASH_ATTN_TYPE_ENABLED
+	p.type_k, p.type_v = kv, kv
+	p.kv_unified = true
+	p.no_perf = true
+
+	ptr := C.llama_init_from_model(m.ptr, p)
+	if ptr == nil {
+		return nil, &Error{Op: "create context", Detail: sink.takeErrors()}
+	}
+	c := &Context{
+		ptr:   ptr,
+		vocab: m.VocabSize(),
+		width: m.InputWidth(),
+		abort: (*int32)(C.calloc(1, C.sizeof_int32_t)),
+	}
+	C.qv_set_abort(ptr, (*C.int32_t)(c.abort))
+	return c, nil
+}
+
+// Close frees the context.
+func (c *Context) Close() error {
+	c.once.Do(func() {
+		C.llama_free(c.ptr)
+		C.free(unsafe.Pointer(c.abort))
+		c.ptr, c.abort = nil, nil
+	})
+	return nil
+}
+
+// Size is the number of cells, which the library may have rounded up.
+func (c *Context) Size() int { return int(C.llama_n_ctx(c.ptr)) }
+
+// Abort makes the running and following Decode calls return ErrAborted, until ClearAbort. It is safe to call while another
+// goroutine decodes, and takes effect between graph nodes on a CPU. It must not race with Close.
+func (c *Context) Abort() { C.qv_flag_store((*C.int32_t)(c.abort), 1) }
+
+// ClearAbort undoes Abort.
+func (c *Context) ClearAbort() { C.qv_flag_store((*C.int32_t)(c.abort), 0) }
+
+// Decode computes the rows of b. On ErrNoKVSlot nothing has changed; after ErrAborted or another error some of the rows may be
+// in the cache, and the caller should remove them by position.
+func (c *Context) Decode(b *Batch) error {
+	if c.ptr == nil || b.capacity == 0 {
+		return ErrClosed
+	}
+	if b.n == 0 {
+		return nil
+	}
+	if b.width != 0 && b.width != c.width {
+		return &IncompatibleError{Reason: fmt.Sprintf("rows are %d wide, the model takes %d", b.width, c.width)}
+	}
+	switch code := C.llama_decode(c.ptr, b.ready()); code {
+	case 0:
+		return nil
+	case 1:
+		return ErrNoKVSlot
+	case 2:
+		return ErrAborted
+	default:
+		return &Error{Op: "decode", Code: int(code), Detail: sink.takeErrors()}
+	}
+}
+
+// Logits returns the logits of row i of the last batch, for which they must have been asked. The slice is valid until the next
+// Decode.
+func (c *Context) Logits(i int) ([]float32, error) {
+	p := C.llama_get_logits_ith(c.ptr, C.int32_t(i))
+	if p == nil {
+		return nil, &Error{Op: "logits", Detail: fmt.Sprintf("row %d has none", i)}
+	}
+	return unsafe.Slice((*float32)(unsafe.Pointer(p)), c.vocab), nil
+}
+
+// RemoveSequence forgets the cells of seq at positions p0 <= p < p1; p1 < 0 means to the end. All rows of one image share their
+// time position, so a cut can only be at an image's border. It reports whether the removal was possible.
+func (c *Context) RemoveSequence(seq, p0, p1 int32) bool {
+	return bool(C.llama_memory_seq_rm(C.llama_get_memory(c.ptr), C.llama_seq_id(seq), C.llama_pos(p0), C.llama_pos(p1)))
+}
+
+// CopySequence lets dst share the cells of src at positions p0 <= p < p1 (p1 < 0: to the end). No data is copied.
+func (c *Context) CopySequence(src, dst, p0, p1 int32) {
+	C.llama_memory_seq_cp(C.llama_get_memory(c.ptr), C.llama_seq_id(src), C.llama_seq_id(dst), C.llama_pos(p0), C.llama_pos(p1))
+}
+
+// LastPosition is the largest time position of seq in the cache, -1 if it is empty.
+func (c *Context) LastPosition(seq int32) int32 {
+	return int32(C.llama_memory_seq_pos_max(C.llama_get_memory(c.ptr), C.llama_seq_id(seq)))
+}

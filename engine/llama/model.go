@@ -1,0 +1,149 @@
+package llama
+
+// #include <stdlib.h>
+// #include "bridge.h"
+import "C"
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/cgo"
+	"strings"
+	"sync"
+	"unsafe"
+)
+
+// Token is an id of the model's vocabulary.
+type Token = int32
+
+// ModelOptions says what to load and how.
+type ModelOptions struct {
+	// Path of a GGUF file (of the first one, if split in llama.cpp's naming).
+	Path string
+	// GPULayers is how many layers go to a GPU; negative means all of them.
+	GPULayers int
+	// Progress, if set, is called with 0..1 from the loading goroutine.
+	Progress func(fraction float32)
+	// Logger gets llama.cpp's lines; nil discards them.
+	Logger *slog.Logger
+}
+
+// Model is a loaded language model. It is safe for concurrent use.
+type Model struct {
+	ptr      *C.struct_llama_model
+	vocab    *C.struct_llama_vocab
+	specials specialTokens
+	once     sync.Once
+}
+
+// loadObserver is what the progress callback sees.
+type loadObserver struct {
+	ctx      context.Context //nolint:containedctx // lives for one load, read by a C callback
+	progress func(float32)
+}
+
+//export qvProgress
+func qvProgress(fraction C.float, handle C.uintptr_t) C.bool {
+	o := cgo.Handle(handle).Value().(*loadObserver)
+	if o.progress != nil {
+		o.progress(float32(fraction))
+	}
+	return o.ctx.Err() == nil
+}
+
+// LoadModel loads a language model. Cancelling ctx ends the load with ctx's error. The file's header is checked first, so that
+// a file this engine cannot serve (a vision model without rope sections, a projector in place of a model) is named as such.
+func LoadModel(ctx context.Context, o ModelOptions) (*Model, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("load model: %w", err)
+	}
+	if err := checkModelHeader(o.Path); err != nil {
+		return nil, fmt.Errorf("load model %q: %w", o.Path, err)
+	}
+	sink.attach(o.Logger)
+	C.llama_backend_init()
+
+	params := C.llama_model_default_params()
+	params.n_gpu_layers = C.int32_t(o.GPULayers)
+	if o.GPULayers < 0 {
+		params.n_gpu_layers = C.int32_t(allLayers)
+	}
+	handle := cgo.NewHandle(&loadObserver{ctx: ctx, progress: o.Progress})
+	defer handle.Delete()
+	C.qv_set_progress(&params, C.uintptr_t(handle))
+
+	path := C.CString(o.Path)
+	defer C.free(unsafe.Pointer(path))
+	ptr := C.llama_model_load_from_file(path, params)
+	if ptr == nil {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("load model: %w", context.Cause(ctx))
+		}
+		return nil, fmt.Errorf("load model %q: %w", o.Path, &Error{Op: "load", Detail: sink.takeErrors()})
+	}
+	m := &Model{ptr: ptr, vocab: C.llama_model_get_vocab(ptr)}
+	m.specials = readSpecialTokens(m)
+	return m, nil
+}
+
+// allLayers exceeds every model's depth.
+const allLayers = 1 << 20
+
+// Close frees the model; its Contexts must be closed already.
+func (m *Model) Close() error {
+	m.once.Do(func() {
+		C.llama_model_free(m.ptr)
+		m.ptr, m.vocab = nil, nil
+	})
+	return nil
+}
+
+// VocabSize bounds token ids.
+func (m *Model) VocabSize() int { return int(C.llama_vocab_n_tokens(m.vocab)) }
+
+// EmbeddingWidth is the width of a token's embedding (n_embd).
+func (m *Model) EmbeddingWidth() int { return int(C.llama_model_n_embd(m.ptr)) }
+
+// InputWidth is the width of an embedding row of a batch: EmbeddingWidth times one plus the number of DeepStack parts.
+func (m *Model) InputWidth() int { return int(C.llama_model_n_embd_inp(m.ptr)) }
+
+// TrainedContext is the context length the model was trained for.
+func (m *Model) TrainedContext() int { return int(C.llama_model_n_ctx_train(m.ptr)) }
+
+// InterleavedMRoPE reports whether positions have a time, a height and a width axis interleaved over the frequencies.
+func (m *Model) InterleavedMRoPE() bool {
+	return C.llama_model_rope_type(m.ptr) == C.LLAMA_ROPE_TYPE_IMROPE
+}
+
+// Metadata returns a scalar value of the file's header as text.
+func (m *Model) Metadata(key string) (string, bool) {
+	ckey := C.CString(key)
+	defer C.free(unsafe.Pointer(ckey))
+	n := C.llama_model_meta_val_str(m.ptr, ckey, nil, 0)
+	if n < 0 {
+		return "", false
+	}
+	buf := make([]byte, int(n)+1)
+	C.llama_model_meta_val_str(m.ptr, ckey, (*C.char)(unsafe.Pointer(&buf[0])), C.size_t(len(buf)))
+	return string(buf[:n]), true
+}
+
+// Name is the file's general.name, or llama.cpp's description of the architecture.
+func (m *Model) Name() string {
+	if name, ok := m.Metadata("general.name"); ok && name != "" {
+		return name
+	}
+	var buf [128]byte
+	n := C.llama_model_desc(m.ptr, (*C.char)(unsafe.Pointer(&buf[0])), C.size_t(len(buf)))
+	return string(buf[:min(int(n), len(buf)-1)])
+}
+
+// ChatTemplate is the file's default Jinja template, empty if it has none.
+func (m *Model) ChatTemplate() string {
+	t := C.llama_model_chat_template(m.ptr, nil)
+	if t == nil {
+		return ""
+	}
+	return strings.Clone(C.GoString(t))
+}

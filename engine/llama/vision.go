@@ -1,0 +1,194 @@
+package llama
+
+// #include <stdlib.h>
+// #include "bridge.h"
+// #include "vision.h"
+import "C"
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"unsafe"
+)
+
+// VisionOptions says which projector to load and how.
+type VisionOptions struct {
+	// Path of an mmproj GGUF file of type qwen3vl_merger.
+	Path    string
+	Threads int
+	// GPU puts the tower on the first GPU, if there is one.
+	GPU bool
+	// MemoryLimit bounds the working memory of one encode in bytes; 0 means none.
+	MemoryLimit int64
+	// Logger gets ggml's lines; nil discards them.
+	Logger *slog.Logger
+}
+
+// Vision is the vision tower of one projector file. It encodes one frame pair at a time.
+type Vision struct {
+	ptr    *C.qv_vision
+	info   C.qv_vision_info
+	limit  int64
+	cancel *int32 // C memory: read by the library during Encode
+	once   sync.Once
+}
+
+// visionErrorSize bounds the text that the tower writes about a failure.
+const visionErrorSize = 1024
+
+// LoadVision loads a projector. Cancelling ctx ends the load with ctx's error.
+func LoadVision(ctx context.Context, o VisionOptions) (*Vision, error) {
+	h, err := openHeader(o.Path)
+	if err != nil {
+		return nil, fmt.Errorf("load projector %q: %w", o.Path, err)
+	}
+	h.close()
+	sink.attach(o.Logger)
+	C.llama_backend_init()
+	v := &Vision{limit: o.MemoryLimit, cancel: (*int32)(C.calloc(1, C.sizeof_int32_t))}
+	stop := v.watch(ctx)
+	defer stop()
+
+	path := C.CString(o.Path)
+	defer C.free(unsafe.Pointer(path))
+	var text [visionErrorSize]C.char
+	status := C.qv_vision_load(path, C.int32_t(max(1, o.Threads)), C.bool(o.GPU), (*C.int32_t)(v.cancel), &v.ptr,
+		&text[0], visionErrorSize)
+	if status != C.QV_OK {
+		C.free(unsafe.Pointer(v.cancel))
+		return nil, fmt.Errorf("load projector %q: %w", o.Path, v.failure(ctx, "load", status, &text))
+	}
+	C.qv_vision_get_info(v.ptr, &v.info)
+	return v, nil
+}
+
+// Close frees the tower.
+func (v *Vision) Close() error {
+	v.once.Do(func() {
+		C.qv_vision_free(v.ptr)
+		C.free(unsafe.Pointer(v.cancel))
+		v.ptr, v.cancel = nil, nil
+	})
+	return nil
+}
+
+// watch sets the cancel flag while ctx is done; stop undoes that and waits for the callback.
+func (v *Vision) watch(ctx context.Context) (stop func()) {
+	done := make(chan struct{})
+	unregister := context.AfterFunc(ctx, func() {
+		C.qv_flag_store((*C.int32_t)(v.cancel), 1)
+		close(done)
+	})
+	return func() {
+		if !unregister() {
+			<-done
+		}
+		C.qv_flag_store((*C.int32_t)(v.cancel), 0)
+	}
+}
+
+func (v *Vision) failure(ctx context.Context, op string, status C.enum_qv_status, text *[visionErrorSize]C.char) error {
+	if status == C.QV_CANCELLED && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return &Error{Op: op + " vision tower", Code: int(status), Detail: C.GoString(&text[0])}
+}
+
+// RowWidth is the length of an output row [main|ds0|ds1|...].
+func (v *Vision) RowWidth() int { return int(v.info.projection) * (1 + int(v.info.n_taps)) }
+
+// PatchSize is the edge of a patch in pixels.
+func (v *Vision) PatchSize() int { return int(v.info.patch_size) }
+
+// MergeSize is how many patches along each edge become one token.
+func (v *Vision) MergeSize() int { return int(v.info.merge_size) }
+
+// PixelLimits are the file's own bounds of an image's area; 0 where it has none.
+func (v *Vision) PixelLimits() (minimum, maximum int) {
+	return int(v.info.min_pixels), int(v.info.max_pixels)
+}
+
+// Device names where the tower runs.
+func (v *Vision) Device() string { return C.GoString(&v.info.device[0]) }
+
+// Rows is the number of rows, that is tokens, of an image of this size.
+func (v *Vision) Rows(width, height int) int {
+	edge := v.PatchSize() * v.MergeSize()
+	return (width / edge) * (height / edge)
+}
+
+// Compatible reports as an *IncompatibleError why the rows of v cannot be fed to m.
+func (v *Vision) Compatible(m *Model) error {
+	if !m.InterleavedMRoPE() {
+		return &IncompatibleError{Reason: "the language model has no interleaved MRoPE, so it is not a Qwen3-VL"}
+	}
+	if got, want := int(v.info.projection), m.EmbeddingWidth(); got != want {
+		return &IncompatibleError{Reason: fmt.Sprintf("the projector's rows are %d wide, the model's embeddings %d", got, want)}
+	}
+	if got, want := int(v.info.n_taps), m.InputWidth()/m.EmbeddingWidth()-1; got != want {
+		return &IncompatibleError{Reason: fmt.Sprintf("the projector has %d DeepStack layers, the model's n_deepstack_layers is %d", got, want)}
+	}
+	return nil
+}
+
+// grid converts a size in pixels into patches.
+func (v *Vision) grid(width, height int) (w, h C.int32_t, err error) {
+	edge := v.PatchSize() * v.MergeSize()
+	if width <= 0 || height <= 0 || width%edge != 0 || height%edge != 0 {
+		return 0, 0, &Error{Op: "encode image", Detail: fmt.Sprintf("size %dx%d is not a multiple of %d", width, height, edge)}
+	}
+	return C.int32_t(width / v.PatchSize()), C.int32_t(height / v.PatchSize()), nil
+}
+
+// Plan returns the working memory in bytes of encoding one frame pair of this size, without allocating it. Beyond the
+// MemoryLimit it also returns a *MemoryError.
+func (v *Vision) Plan(width, height int) (int64, error) {
+	if v.ptr == nil {
+		return 0, ErrClosed
+	}
+	w, h, err := v.grid(width, height)
+	if err != nil {
+		return 0, err
+	}
+	var (
+		bytes C.uint64_t
+		text  [visionErrorSize]C.char
+	)
+	if status := C.qv_vision_plan(v.ptr, w, h, &bytes, &text[0], visionErrorSize); status != C.QV_OK {
+		return 0, v.failure(context.Background(), "plan", status, &text)
+	}
+	if v.limit > 0 && int64(bytes) > v.limit {
+		return int64(bytes), &MemoryError{Needed: int64(bytes), Limit: v.limit}
+	}
+	return int64(bytes), nil
+}
+
+// Encode runs the tower over one frame pair of 8-bit RGB, row-major, 3*width*height bytes each; a still image is the same slice
+// twice. It returns Rows(width, height) rows of RowWidth floats in raster order of the merged grid. Cancelling ctx ends it early
+// on a CPU. A size beyond the MemoryLimit is refused before anything is allocated.
+func (v *Vision) Encode(ctx context.Context, frames [2][]byte, width, height int) ([]float32, error) {
+	if _, err := v.Plan(width, height); err != nil {
+		return nil, err
+	}
+	for _, f := range frames {
+		if len(f) != 3*width*height {
+			return nil, &Error{Op: "encode image", Detail: fmt.Sprintf("a frame has %d bytes, %dx%d needs %d", len(f), width, height, 3*width*height)}
+		}
+	}
+	stop := v.watch(ctx)
+	defer stop()
+	if err := ctx.Err(); err != nil {
+		return nil, context.Cause(ctx)
+	}
+	w, h, _ := v.grid(width, height)
+	out := make([]float32, v.Rows(width, height)*v.RowWidth())
+	var text [visionErrorSize]C.char
+	status := C.qv_vision_encode(v.ptr, (*C.uint8_t)(&frames[0][0]), (*C.uint8_t)(&frames[1][0]), w, h, (*C.float)(&out[0]),
+		(*C.int32_t)(v.cancel), &text[0], visionErrorSize)
+	if status != C.QV_OK {
+		return nil, v.failure(ctx, "run", status, &text)
+	}
+	return out, nil
+}

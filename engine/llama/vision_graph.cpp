@@ -1,0 +1,127 @@
+// The compute graph of Qwen3VLVisionModel (transformers, modeling_qwen3_vl.py) over patches in merge order:
+// every merge^2 consecutive columns form one language-model token.
+
+#include <cmath>
+
+#include "vision_tower.hpp"
+
+namespace qv {
+namespace {
+
+ggml_tensor * linear(ggml_context * c, const affine & l, ggml_tensor * x) {
+    return ggml_add(c, ggml_mul_mat(c, l.w, x), l.b);
+}
+
+ggml_tensor * layer_norm(ggml_context * c, const affine & l, ggml_tensor * x, float eps) {
+    return ggml_add(c, ggml_mul(c, ggml_norm(c, x, eps), l.w), l.b);
+}
+
+// GELU, tanh form. ggml's CPU kernel reads a half-precision table, which alone costs 5e-4 relative error, so on the CPU
+// the same function is written as x*sigmoid(2*sqrt(2/pi)*(x + 0.044715*x^3)).
+ggml_tensor * gelu_tanh(ggml_context * c, ggml_tensor * x, bool on_cpu) {
+    if (!on_cpu) {
+        return ggml_gelu(c, x);
+    }
+    const float   k = 2.0f * std::sqrt(2.0f / static_cast<float>(M_PI));
+    ggml_tensor * t = ggml_scale_bias_inplace(c, ggml_sqr(c, x), k * 0.044715f, k);
+    t               = ggml_sigmoid_inplace(c, ggml_mul_inplace(c, t, x));
+    return ggml_mul_inplace(c, t, x);
+}
+
+ggml_tensor * project(ggml_context * c, const merger & m, ggml_tensor * x) {
+    return linear(c, m.fc2, ggml_gelu_erf(c, linear(c, m.fc1, x)));
+}
+
+struct attention {
+    const qv_vision & v;
+    ggml_context *    c;
+    ggml_tensor *     positions;
+    int64_t           n;
+
+    // Slice `part` (0 q, 1 k, 2 v) of the fused projection as [head_dim, heads, n].
+    ggml_tensor * part(ggml_tensor * qkv, int part) const {
+        const size_t hd = v.hp.head_dim();
+        return ggml_view_3d(c, qkv, hd, v.hp.heads, n, hd * sizeof(float), qkv->nb[1], part * v.hp.width * sizeof(float));
+    }
+
+    ggml_tensor * rotate(ggml_tensor * x) const {
+        const int hd          = v.hp.head_dim();
+        int       sections[4] = {hd / 4, hd / 4, hd / 4, hd / 4};
+        return ggml_rope_multi(c, x, positions, nullptr, hd / 2, sections, GGML_ROPE_TYPE_VISION, 0, 10000.0f, 1.0f, 0.0f,
+                               1.0f, 32.0f, 1.0f);
+    }
+
+    // [head_dim, n, heads] in the type that the device's flash attention takes.
+    ggml_tensor * by_head(ggml_tensor * x, ggml_type type) const {
+        x = ggml_permute(c, x, 0, 2, 1, 3);
+        return type == GGML_TYPE_F32 ? x : ggml_cast(c, x, type);
+    }
+
+    ggml_tensor * operator()(const block & b, ggml_tensor * x) const {
+        ggml_tensor * qkv   = linear(c, b.qkv, x);
+        ggml_tensor * q     = by_head(rotate(part(qkv, 0)), GGML_TYPE_F32);
+        ggml_tensor * k     = by_head(rotate(part(qkv, 1)), v.attention_type);
+        ggml_tensor * val   = by_head(part(qkv, 2), v.attention_type);
+        const float   scale = 1.0f / std::sqrt(static_cast<float>(v.hp.head_dim()));
+        ggml_tensor * att   = ggml_flash_attn_ext(c, q, k, val, nullptr, scale, 0.0f, 0.0f);
+        ggml_flash_attn_ext_set_prec(att, GGML_PREC_F32);
+        return linear(c, b.out, ggml_reshape_2d(c, att, v.hp.width, n));
+    }
+};
+
+}  // namespace
+
+size_t graph_capacity(const qv_vision & v) {
+    return 64 + v.blocks.size() * 40 + v.taps.size() * 16;
+}
+
+}  // namespace qv
+
+qv::graph qv_vision::build(int32_t grid_w, int32_t grid_h, bool still) const {
+    using namespace qv;
+    graph         g;
+    const int64_t n        = static_cast<int64_t>(grid_w) * grid_h;
+    const int64_t group    = static_cast<int64_t>(hp.merge) * hp.merge;
+    const size_t  capacity = graph_capacity(*this);
+
+    ggml_init_params params = {capacity * ggml_tensor_overhead() + ggml_graph_overhead_custom(capacity, false), nullptr, true};
+    g.ctx.reset(ggml_init(params));
+    ggml_context * c = g.ctx.get();
+    g.nodes          = ggml_new_graph_custom(c, capacity, false);
+
+    auto input = [&](ggml_tensor * t) {
+        ggml_set_input(t);
+        return t;
+    };
+    g.patches[0] = input(ggml_new_tensor_2d(c, GGML_TYPE_F32, hp.patch_values(), n));
+    g.patches[1] = still ? g.patches[0] : input(ggml_new_tensor_2d(c, GGML_TYPE_F32, hp.patch_values(), n));
+    g.table      = input(ggml_new_tensor_2d(c, GGML_TYPE_F32, hp.width, n));
+    g.positions  = input(ggml_new_tensor_1d(c, GGML_TYPE_I32, 4 * n));
+
+    ggml_tensor * x = linear(c, embed[0], g.patches[0]);
+    x               = ggml_add(c, x, ggml_mul_mat(c, embed[1].w, g.patches[1]));
+    x               = ggml_add(c, x, g.table);
+
+    const attention attend{*this, c, g.positions, n};
+    ggml_tensor *   parts = nullptr;
+    size_t          next  = 0;
+    for (size_t i = 0; i < blocks.size(); ++i) {
+        const block & b = blocks[i];
+        x               = ggml_add(c, x, attend(b, layer_norm(c, b.ln1, x, hp.eps)));
+        ggml_tensor * f = gelu_tanh(c, linear(c, b.up, layer_norm(c, b.ln2, x, hp.eps)), on_cpu);
+        x               = ggml_add(c, x, linear(c, b.down, f));
+        if (next < taps.size() && taps[next].block == static_cast<int>(i)) {
+            // "postshuffle" norm: over the merged row, unlike the final merger's per-patch norm.
+            const merger & m = taps[next++].proj;
+            ggml_tensor *  t = ggml_reshape_2d(c, x, hp.width * group, n / group);
+            t                = project(c, m, layer_norm(c, m.norm, t, hp.eps));
+            parts            = parts ? ggml_concat(c, parts, t, 0) : t;
+        }
+    }
+    x      = layer_norm(c, final_merger.norm, x, hp.eps);
+    x      = project(c, final_merger, ggml_reshape_2d(c, x, hp.width * group, n / group));
+    g.rows = parts ? ggml_concat(c, x, parts, 0) : x;
+    ggml_set_output(g.rows);
+    ggml_build_forward_expand(g.nodes, g.rows);
+    return g;
+}
