@@ -127,14 +127,14 @@ void qv_vision::open_backends(int32_t n_threads, bool use_gpu) {
     }
 }
 
-qv::sched_ptr qv_vision::scheduler() const {
+qv::sched_ptr qv_vision::scheduler(int64_t patches) const {
     std::vector<ggml_backend_t> list;
     for (const auto & b : backends) {
         list.push_back(b.get());
     }
     // Twice the capacity: splits between devices add copies.
-    return qv::sched_ptr(ggml_backend_sched_new(list.data(), nullptr, static_cast<int>(list.size()), 2 * qv::graph_capacity(*this),
-                                                false, false));
+    const size_t capacity = 2 * qv::graph_capacity(*this, patches);
+    return qv::sched_ptr(ggml_backend_sched_new(list.data(), nullptr, static_cast<int>(list.size()), capacity, false, false));
 }
 
 size_t qv_vision::host_bytes(int64_t patches) const {
@@ -181,7 +181,7 @@ qv_status qv_vision_plan(qv_vision * v, int32_t grid_w, int32_t grid_h, uint64_t
     return qv::guarded(err, err_size, [&] {
         qv::check_grid(*v, grid_w, grid_h);
         const qv::graph     g     = v->build(grid_w, grid_h, false);
-        const qv::sched_ptr sched = v->scheduler();
+        const qv::sched_ptr sched = v->scheduler(static_cast<int64_t>(grid_w) * grid_h);
         std::vector<size_t> sizes(v->backends.size(), 0);
         ggml_backend_sched_reserve_size(sched.get(), g.nodes, sizes.data());
         *bytes = v->host_bytes(static_cast<int64_t>(grid_w) * grid_h);
@@ -199,7 +199,7 @@ qv_status qv_vision_encode(qv_vision * v, const uint8_t * frame0, const uint8_t 
         const uint8_t * frames[2] = {frame0, frame1};
         const qv::graph g         = v->build(grid_w, grid_h, frame0 == frame1);
         // A scheduler for each encode: its buffers go back afterwards, so that one large image does not hold memory.
-        const qv::sched_ptr sched = v->scheduler();
+        const qv::sched_ptr sched = v->scheduler(static_cast<int64_t>(grid_w) * grid_h);
         if (!ggml_backend_sched_alloc_graph(sched.get(), g.nodes)) {
             std::snprintf(err, err_size, "no memory for a grid of %d x %d patches", grid_w, grid_h);
             return QV_NO_MEMORY;

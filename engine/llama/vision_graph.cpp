@@ -1,6 +1,7 @@
 // The compute graph of Qwen3VLVisionModel (transformers, modeling_qwen3_vl.py) over patches in merge order:
 // every merge^2 consecutive columns form one language-model token.
 
+#include <algorithm>
 #include <cmath>
 
 #include "vision_tower.hpp"
@@ -32,6 +33,17 @@ ggml_tensor * project(ggml_context * c, const merger & m, ggml_tensor * x) {
     return linear(c, m.fc2, ggml_gelu_erf(c, linear(c, m.fc1, x)));
 }
 
+// Bytes of attention scores that may exist at once in sliced attention, and how many slices are worth their graph nodes.
+constexpr int64_t score_budget = 256ll << 20;
+constexpr int64_t max_slices   = 128;
+
+// Into how many slices the queries of n patches go, or 0 for flash attention: always on a GPU, and on a CPU when the slices
+// would be too many.
+int64_t query_slices(const qv_vision & v, int64_t n) {
+    const int64_t slices = (n * n * v.hp.heads * static_cast<int64_t>(sizeof(float)) + score_budget - 1) / score_budget;
+    return v.on_cpu && slices <= max_slices ? slices : 0;
+}
+
 struct attention {
     const qv_vision & v;
     ggml_context *    c;
@@ -57,22 +69,53 @@ struct attention {
         return type == GGML_TYPE_F32 ? x : ggml_cast(c, x, type);
     }
 
-    ggml_tensor * operator()(const block & b, ggml_tensor * x) const {
-        ggml_tensor * qkv   = linear(c, b.qkv, x);
-        ggml_tensor * q     = by_head(rotate(part(qkv, 0)), GGML_TYPE_F32);
-        ggml_tensor * k     = by_head(rotate(part(qkv, 1)), v.attention_type);
-        ggml_tensor * val   = by_head(part(qkv, 2), v.attention_type);
-        const float   scale = 1.0f / std::sqrt(static_cast<float>(v.hp.head_dim()));
-        ggml_tensor * att   = ggml_flash_attn_ext(c, q, k, val, nullptr, scale, 0.0f, 0.0f);
+    ggml_tensor * flash(ggml_tensor * q, ggml_tensor * k, ggml_tensor * val, float scale) const {
+        ggml_tensor * att = ggml_flash_attn_ext(c, q, k, val, nullptr, scale, 0.0f, 0.0f);
         ggml_flash_attn_ext_set_prec(att, GGML_PREC_F32);
-        return linear(c, b.out, ggml_reshape_2d(c, att, v.hp.width, n));
+        return ggml_reshape_2d(c, att, v.hp.width, n);
+    }
+
+    // Softmax attention over slices of the queries, so that the scores stay within score_budget. ggml's CPU flash attention
+    // takes one query at a time without register blocking; its matrix product is several times faster.
+    ggml_tensor * sliced(ggml_tensor * q, ggml_tensor * k, ggml_tensor * val, float scale, int64_t slices) const {
+        val                = ggml_cont(c, ggml_permute(c, val, 1, 0, 2, 3));  // [n, head_dim, heads]
+        const int64_t size = (n + slices - 1) / slices;
+        std::vector<ggml_tensor *> out;
+        for (int64_t at = 0; at < n; at += size) {
+            const int64_t rows   = std::min(size, n - at);
+            ggml_tensor * slice  = ggml_view_3d(c, q, q->ne[0], rows, q->ne[2], q->nb[1], q->nb[2], at * q->nb[1]);
+            ggml_tensor * scores = ggml_mul_mat(c, k, ggml_cont(c, slice));  // [n, rows, heads]
+            scores               = ggml_soft_max_ext_inplace(c, scores, nullptr, scale, 0.0f);
+            ggml_tensor * mixed  = ggml_permute(c, ggml_mul_mat(c, val, scores), 0, 2, 1, 3);  // [head_dim, heads, rows]
+            out.push_back(ggml_cont_2d(c, mixed, v.hp.width, rows));
+        }
+        // Joining in pairs copies each row log2(slices) times instead of slices/2 times.
+        while (out.size() > 1) {
+            std::vector<ggml_tensor *> joined;
+            for (size_t i = 0; i < out.size(); i += 2) {
+                joined.push_back(i + 1 < out.size() ? ggml_concat(c, out[i], out[i + 1], 1) : out[i]);
+            }
+            out.swap(joined);
+        }
+        return out.front();
+    }
+
+    ggml_tensor * operator()(const block & b, ggml_tensor * x) const {
+        ggml_tensor * qkv    = linear(c, b.qkv, x);
+        ggml_tensor * q      = by_head(rotate(part(qkv, 0)), GGML_TYPE_F32);
+        ggml_tensor * k      = by_head(rotate(part(qkv, 1)), v.attention_type);
+        ggml_tensor * val    = by_head(part(qkv, 2), v.attention_type);
+        const float   scale  = 1.0f / std::sqrt(static_cast<float>(v.hp.head_dim()));
+        const int64_t slices = query_slices(v, n);
+        ggml_tensor * att    = slices > 0 ? sliced(q, k, val, scale, slices) : flash(q, k, val, scale);
+        return linear(c, b.out, att);
     }
 };
 
 }  // namespace
 
-size_t graph_capacity(const qv_vision & v) {
-    return 64 + v.blocks.size() * 40 + v.taps.size() * 16;
+size_t graph_capacity(const qv_vision & v, int64_t patches) {
+    return 64 + v.blocks.size() * (40 + 8 * query_slices(v, patches)) + v.taps.size() * 16;
 }
 
 }  // namespace qv
@@ -82,7 +125,7 @@ qv::graph qv_vision::build(int32_t grid_w, int32_t grid_h, bool still) const {
     graph         g;
     const int64_t n        = static_cast<int64_t>(grid_w) * grid_h;
     const int64_t group    = static_cast<int64_t>(hp.merge) * hp.merge;
-    const size_t  capacity = graph_capacity(*this);
+    const size_t  capacity = graph_capacity(*this, n);
 
     ggml_init_params params = {capacity * ggml_tensor_overhead() + ggml_graph_overhead_custom(capacity, false), nullptr, true};
     g.ctx.reset(ggml_init(params));

@@ -84,7 +84,7 @@ struct qv_vision {
     ggml_type                    attention_type = GGML_TYPE_F32;  // of K and V in flash attention
 
     qv::graph build(int32_t grid_w, int32_t grid_h, bool still) const;
-    qv::sched_ptr scheduler() const;
+    qv::sched_ptr scheduler(int64_t patches) const;
     size_t host_bytes(int64_t patches) const;  // outside the devices' buffers
     void load(const char * path, const volatile int32_t * cancel);
     void open_backends(int32_t n_threads, bool use_gpu);
@@ -96,8 +96,8 @@ struct cancelled {};
 
 [[noreturn]] void fail(const char * format, ...) __attribute__((format(printf, 1, 2)));
 
-// Upper bound of graph nodes, for graph metadata and the scheduler's tables.
-size_t graph_capacity(const qv_vision & v);
+// Upper bound of graph nodes for so many patches, for graph metadata and the scheduler's tables.
+size_t graph_capacity(const qv_vision & v, int64_t patches);
 
 // Interpolates the learned position table to the grid, align-corners, in merge order: out is [n][width].
 void interpolate_positions(const qv_vision & v, int32_t grid_w, int32_t grid_h, float * out);
