@@ -1,0 +1,69 @@
+# Everything starts with `make run` or `make test`: both set up what is missing, and only that.
+# `make` alone lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+TOOLS := .deps/tools
+BIN := bin/qwenvld
+
+# llama.cpp's speed lies in these flags. They are worked out when a recipe runs, because a fresh machine may get its
+# compiler from `setup` only moments before.
+WITH_ENV := eval "$$(scripts/cgo-env.sh)";
+
+.PHONY: help
+help: ## list these targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## set up, build and serve; ARGS="--config qwenvld.yaml" passes options
+	exec $(BIN) serve $(ARGS)
+
+.PHONY: test
+test: build ## set up, build and run every test
+	@$(WITH_ENV) scripts/test.sh
+
+.PHONY: build
+build: setup ## build bin/qwenvld with kernels for this machine's processor
+	@$(WITH_ENV) go build -o $(BIN) ./cmd/qwenvld
+
+.PHONY: bench
+bench: setup ## run the Go benchmarks; PKG=./multimodal/... narrows them
+	@$(WITH_ENV) go test -run '^$$' -bench . -benchmem $(or $(PKG),./...)
+
+.PHONY: lint
+lint: setup $(TOOLS)/golangci-lint ## gofumpt, go vet and golangci-lint over all modules
+	@$(WITH_ENV) scripts/lint.sh $(TOOLS)
+
+.PHONY: fmt
+fmt: $(TOOLS)/golangci-lint ## rewrite Go files with gofumpt
+	@git ls-files -co --exclude-standard '*.go' | xargs $(TOOLS)/gofumpt -w
+
+.PHONY: check
+check: lint test ## lint and test: what CI runs
+
+.PHONY: env
+env: ## print the build environment: eval "$(make -s env)"
+	@scripts/cgo-env.sh
+
+.PHONY: setup
+setup: ## check the compilers and lay the link to llama.cpp's headers
+	@scripts/setup.sh
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist
+
+.PHONY: distclean
+distclean: clean ## also remove the header link and the lint tools (Go's caches stay)
+	rm -rf .deps
+
+# The tools are built without cgo so that the kernels' flags never invalidate them.
+$(TOOLS)/golangci-lint: tools/go.mod tools/go.sum
+	@echo "building the lint tools (once, a few minutes)"
+	@mkdir -p $(TOOLS)
+	@CGO_ENABLED=0 go build -modfile=tools/go.mod -o $(TOOLS)/ \
+		github.com/golangci/golangci-lint/v2/cmd/golangci-lint mvdan.cc/gofumpt
+	@touch $@

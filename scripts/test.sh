@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Runs every test. Run it through `make test`, which builds bin/qwenvld and sets the compiler flags first.
+#
+# Packages that do not link C++ run under the race detector. Those that do run without it: instrumenting Go around llama.cpp
+# would compile it a second time and see nothing of what its threads do.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=$(scripts/packages.sh)
+cxx=() race=()
+while read -r kind package; do
+	case $kind in
+	cxx) cxx+=("$package") ;;
+	race) race+=("$package") ;;
+	esac
+done <<<"$packages"
+
+status=0
+echo "== with the race detector"
+go test -race -timeout 15m "${race[@]}" </dev/null || status=1
+echo "== packages that link C++"
+go test -timeout 20m "${cxx[@]}" </dev/null || status=1
+if [[ -f e2e/go.mod ]]; then
+	echo "== end to end, with the real binary"
+	# Not cached: Go does not see that the binary has changed.
+	(cd e2e && QWENVLD_BINARY="$PWD/../bin/qwenvld" go test -count=1 -timeout 15m ./... </dev/null) || status=1
+fi
+((status == 0)) && echo "all tests passed" || echo "some tests failed" >&2
+exit "$status"
