@@ -48,6 +48,11 @@ func LoadVision(ctx context.Context, o VisionOptions) (*Vision, error) {
 	sink.attach(o.Logger)
 	C.llama_backend_init()
 	v := &Vision{limit: o.MemoryLimit, cancel: (*int32)(C.calloc(1, C.sizeof_int32_t))}
+	defer func() {
+		if v.ptr == nil {
+			C.free(unsafe.Pointer(v.cancel)) // after stop, which still writes to it
+		}
+	}()
 	stop := v.watch(ctx)
 	defer stop()
 
@@ -57,7 +62,6 @@ func LoadVision(ctx context.Context, o VisionOptions) (*Vision, error) {
 	status := C.qv_vision_load(path, C.int32_t(max(1, o.Threads)), C.bool(o.GPU), (*C.int32_t)(v.cancel), &v.ptr,
 		&text[0], visionErrorSize)
 	if status != C.QV_OK {
-		C.free(unsafe.Pointer(v.cancel))
 		return nil, fmt.Errorf("load projector %q: %w", o.Path, v.failure(ctx, "load", status, &text))
 	}
 	C.qv_vision_get_info(v.ptr, &v.info)

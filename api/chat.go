@@ -1,0 +1,243 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/prompt"
+)
+
+// chat serves POST /v1/chat/completions.
+func (s *Server) chat(w http.ResponseWriter, r *http.Request) error {
+	start := s.cfg.Now()
+	body, err := s.readBody(w, r)
+	if err != nil {
+		return err
+	}
+	req, err := s.decoder.decode(body)
+	if err != nil {
+		return err
+	}
+	ctx, cancel, end := s.begin(r.Context())
+	defer end()
+	rec := recordOf(ctx)
+	rec.stream, rec.images = req.Stream, len(req.Images)
+	p, err := s.plan(ctx, r, req)
+	if err != nil {
+		return publicError(ctx, err)
+	}
+	setRouteHeaders(w, p.routed)
+	items := make(chan item, eventBuffer)
+	go pump(ctx, p.engine, p.request, items)
+	// The pump holds the engine's sequence: no reply ends before it has let go.
+	defer func() {
+		cancel(nil)
+		drain(items)
+	}()
+	g := &generation{
+		server: s, plan: p, record: rec, items: items, start: start, cancel: cancel,
+		parser: prompt.NewParser(prompt.ParserOptions{ThinkOpen: p.thinkOpen, Tools: len(p.req.Tools) > 0 && !p.req.ToolsOff}),
+		tokens: newLogprobFilter(p.thinkOpen),
+	}
+	if req.Stream {
+		return g.stream(ctx, w, r)
+	}
+	return g.complete(ctx, w)
+}
+
+func (s *Server) plan(ctx context.Context, r *http.Request, req *chatRequest) (*plan, error) {
+	decided, err := s.decide(ctx, req, r.Header.Get(headerRoute))
+	if err != nil {
+		return nil, err
+	}
+	rec := recordOf(ctx)
+	rec.decision = &decided.decision
+	return s.prepare(ctx, decided, rec.id)
+}
+
+func setRouteHeaders(w http.ResponseWriter, r *routed) {
+	w.Header().Set(headerVariant, string(r.decision.Variant))
+	w.Header().Set(headerRouteSource, string(r.decision.Source))
+}
+
+// route serves POST /v1/route: the decision without a generation. Images are not fetched.
+func (s *Server) route(w http.ResponseWriter, r *http.Request) error {
+	body, err := s.readBody(w, r)
+	if err != nil {
+		return err
+	}
+	req, err := s.decoder.decode(body)
+	if err != nil {
+		return err
+	}
+	decided, err := s.decide(r.Context(), req, r.Header.Get(headerRoute))
+	if err != nil {
+		return err
+	}
+	recordOf(r.Context()).decision = &decided.decision
+	setRouteHeaders(w, decided)
+	s.setWriteDeadline(w)
+	writeJSON(w, http.StatusOK, routeReply{Routing: newRouting(&decided.decision)})
+	return nil
+}
+
+// generation turns the events of one request into a reply. One goroutine uses it.
+type generation struct {
+	server *Server
+	*plan
+	record *record
+	items  <-chan item
+	start  time.Time
+	cancel context.CancelCauseFunc
+	parser *prompt.Parser
+	tokens *logprobFilter
+	// calls counts the tool calls that began.
+	calls int
+}
+
+// failure explains err, naming the image at fault by its path in the request.
+func (g *generation) failure(ctx context.Context, err error) *Error {
+	var memory *engine.ImageMemoryError
+	if errors.As(err, &memory) && memory.Image >= 0 && memory.Image < len(g.req.Images) {
+		err = imageError(g.req.Images[memory.Image].Path, err)
+	}
+	return publicError(ctx, err)
+}
+
+// errNoResult is an engine that broke its contract.
+var errNoResult = errors.New("the engine's stream ended without a result")
+
+// deltas parses the text of ev; after the last event also what the parser held back.
+func (g *generation) deltas(ev *engine.Event) []prompt.Delta {
+	if g.record.ttft == 0 && (ev.Text != "" || ev.Result != nil) {
+		g.record.ttft = g.server.cfg.Now().Sub(g.start)
+	}
+	g.tokens.add(ev.Tokens)
+	out := g.parser.Add(ev.Text)
+	if ev.Result != nil {
+		out = append(out, g.parser.Close()...)
+		g.record.usage = &ev.Result.Usage
+	}
+	for i := range out {
+		if out[i].Content != "" {
+			g.tokens.answering()
+		}
+	}
+	return out
+}
+
+// finish names why the answer ended.
+func (g *generation) finish(r *engine.Result) string {
+	reason := string(r.FinishReason)
+	if g.calls > 0 && r.FinishReason == engine.FinishStop {
+		reason = finishToolCalls
+	}
+	g.record.finish = reason
+	return reason
+}
+
+// complete gathers the whole answer and sends it as JSON.
+func (g *generation) complete(ctx context.Context, w http.ResponseWriter) error {
+	var answer gathered
+	for {
+		var it item
+		var open bool
+		select {
+		case it, open = <-g.items:
+		case <-ctx.Done():
+			return g.failure(ctx, context.Cause(ctx))
+		}
+		switch {
+		case !open && ctx.Err() != nil:
+			return g.failure(ctx, context.Cause(ctx))
+		case !open:
+			return g.failure(ctx, errNoResult)
+		case it.err != nil:
+			return g.failure(ctx, it.err)
+		case it.accepted:
+			continue
+		}
+		for _, d := range g.deltas(&it.event) {
+			answer.add(g, &d)
+		}
+		answer.logprobs = append(answer.logprobs, g.tokens.take()...)
+		if it.event.Result != nil {
+			g.server.setWriteDeadline(w)
+			writeJSON(w, http.StatusOK, g.completion(&answer, it.event.Result))
+			return nil
+		}
+	}
+}
+
+// gathered is an answer in the making.
+type gathered struct {
+	reasoning, content strings.Builder
+	calls              []wireToolCall
+	logprobs           []tokenLogprob
+}
+
+func (a *gathered) add(g *generation, d *prompt.Delta) {
+	a.reasoning.WriteString(d.Reasoning)
+	a.content.WriteString(d.Content)
+	if d.ToolCall == nil {
+		return
+	}
+	call := g.toolCall(d.ToolCall)
+	if i := *call.Index; i < len(a.calls) {
+		a.calls[i].Function.Arguments += call.Function.Arguments
+		return
+	}
+	call.Index = nil
+	a.calls = append(a.calls, call)
+}
+
+// toolCall converts d. The first delta of a call carries its id, type and name.
+func (g *generation) toolCall(d *prompt.ToolCallDelta) wireToolCall {
+	out := wireToolCall{Index: ptr(d.Index), Function: wireFunction{Arguments: d.Arguments}}
+	if d.Index >= g.calls {
+		g.calls = d.Index + 1
+		out.ID, out.Type, out.Function.Name = "call_"+g.server.cfg.NewID(), "function", d.Name
+	}
+	return out
+}
+
+func (g *generation) completion(a *gathered, r *engine.Result) *completion {
+	m := replyMessage{Role: string(roleAssistant), ToolCalls: a.calls}
+	if a.content.Len() > 0 || len(a.calls) == 0 {
+		m.Content = ptr(a.content.String())
+	}
+	if a.reasoning.Len() > 0 {
+		m.ReasoningContent, m.Reasoning = g.reasoning(a.reasoning.String())
+	}
+	c := choice{Message: m, FinishReason: g.finish(r)}
+	if g.req.Logprobs {
+		c.Logprobs = newLogprobs(a.logprobs)
+	}
+	return &completion{
+		ID: g.id, Object: objectCompletion, Created: g.created, Model: g.model, Choices: []choice{c},
+		Usage: newUsage(r.Usage), Routing: newRouting(&g.decision),
+	}
+}
+
+// reasoning puts text under the configured names.
+func (g *generation) reasoning(text string) (content, short *string) {
+	switch g.server.cfg.Reasoning {
+	case ReasoningShort:
+		return nil, &text
+	case ReasoningBoth:
+		return &text, &text
+	default:
+		return &text, nil
+	}
+}
+
+func newLogprobs(tokens []tokenLogprob) *wireLogprobs {
+	if tokens == nil {
+		tokens = []tokenLogprob{}
+	}
+	return &wireLogprobs{Content: tokens}
+}

@@ -1,0 +1,245 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Limits bound a request. Zero fields take the defaults of DefaultLimits.
+type Limits struct {
+	BodyBytes int64 // bytes of a request body
+	Messages  int   // messages in a request
+	Images    int   // images in a request
+	Tools     int   // tools in a request
+	Stops     int   // stop strings in a request
+	StopBytes int   // bytes of one stop string
+	LogitBias int   // entries of logit_bias
+	Depth     int   // nesting of the JSON body
+	Values    int   // JSON values in the body
+}
+
+// DefaultLimits are generous enough for OpenAI's clients and bound the memory of one request.
+func DefaultLimits() Limits {
+	return Limits{
+		BodyBytes: 64 << 20, Messages: 2048, Images: 32, Tools: 128, Stops: 4, StopBytes: 512, LogitBias: 1024,
+		Depth: 64, Values: 200_000,
+	}
+}
+
+func (l Limits) withDefaults() Limits {
+	d := DefaultLimits()
+	set := func(v *int, def int) {
+		if *v == 0 {
+			*v = def
+		}
+	}
+	if l.BodyBytes == 0 {
+		l.BodyBytes = d.BodyBytes
+	}
+	set(&l.Messages, d.Messages)
+	set(&l.Images, d.Images)
+	set(&l.Tools, d.Tools)
+	set(&l.Stops, d.Stops)
+	set(&l.StopBytes, d.StopBytes)
+	set(&l.LogitBias, d.LogitBias)
+	set(&l.Depth, d.Depth)
+	set(&l.Values, d.Values)
+	return l
+}
+
+// decoder walks a parsed body and keeps the first error. Its readers return zero values after an error,
+// so that callers need not check each one.
+type decoder struct {
+	limits Limits
+	err    *Error
+	// raw is the request being filled.
+	req *chatRequest
+	// both max_tokens spellings, to compare at the end
+	maxTokens, maxCompletionTokens *int
+	// both spellings of the thinking switch
+	enableThinking, templateThinking *bool
+	topLogprobs                      *int
+	parallelToolCalls                *bool
+	toolChoice                       *value
+	streamOptions                    bool
+}
+
+func (d *decoder) fail(path, code, format string, args ...any) {
+	if d.err == nil {
+		d.err = badField(path, code, format, args...)
+	}
+}
+
+func (d *decoder) want(v *value, path string, k kind) bool {
+	if v.kind == k {
+		return true
+	}
+	d.fail(path, codeInvalidValue, "must be %s, not %s", k, v.kind)
+	return false
+}
+
+func (d *decoder) text(v *value, path string) string {
+	if !d.want(v, path, kindString) {
+		return ""
+	}
+	return unquote(v.raw)
+}
+
+func (d *decoder) flag(v *value, path string) bool {
+	return d.want(v, path, kindBool) && v.raw[0] == 't'
+}
+
+// number reads a finite number in [lo, hi].
+func (d *decoder) number(v *value, path string, lo, hi float64) float64 {
+	if !d.want(v, path, kindNumber) {
+		return 0
+	}
+	f, err := strconv.ParseFloat(string(v.raw), 64)
+	if err != nil || math.IsInf(f, 0) || f < lo || f > hi {
+		d.fail(path, codeInvalidValue, "must be between %v and %v", lo, hi)
+		return 0
+	}
+	return f
+}
+
+// integer reads a whole number in [lo, hi]. 5.0 and 5e0 are whole numbers too.
+func (d *decoder) integer(v *value, path string, lo, hi int64) int64 {
+	if !d.want(v, path, kindNumber) {
+		return 0
+	}
+	n, err := strconv.ParseInt(string(v.raw), 10, 64)
+	if errors.Is(err, strconv.ErrSyntax) {
+		f, ferr := strconv.ParseFloat(string(v.raw), 64)
+		// Past 2^53 a float no longer says which integer was meant.
+		if ferr != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+			d.fail(path, codeInvalidValue, "must be an integer")
+			return 0
+		}
+		n, err = int64(f), nil
+	}
+	if err != nil || n < lo || n > hi {
+		d.fail(path, codeInvalidValue, "must be an integer between %d and %d", lo, hi)
+		return 0
+	}
+	return n
+}
+
+func (d *decoder) oneOf(v *value, path string, allowed ...string) string {
+	s := d.text(v, path)
+	if d.err == nil && !slices.Contains(allowed, s) {
+		d.fail(path, codeInvalidValue, "must be one of %s, not %q", strings.Join(allowed, ", "), abbreviate(s))
+	}
+	return s
+}
+
+// keys refuses members that are not in known.
+func (d *decoder) keys(v *value, path string, known ...string) {
+	for i := range v.members {
+		if k := v.members[i].key; !slices.Contains(known, k) {
+			d.fail(path+"."+abbreviate(k), codeUnknown, "unknown parameter %q", abbreviate(k))
+			return
+		}
+	}
+}
+
+// present returns the member unless it is missing or null.
+func present(v *value, key string) *value {
+	if m := v.get(key); m != nil && m.kind != kindNull {
+		return m
+	}
+	return nil
+}
+
+// param decodes one top-level parameter.
+type param func(d *decoder, v *value, path string)
+
+// requestDecoder holds the table of top-level parameters. It is immutable and safe for concurrent use.
+type requestDecoder struct {
+	limits Limits
+	params map[string]param
+}
+
+func newRequestDecoder(l Limits) *requestDecoder {
+	r := &requestDecoder{limits: l.withDefaults(), params: map[string]param{}}
+	for _, table := range []map[string]param{coreParams(), samplingTable(), thinkingTable(), toolTable(), refusedParams()} {
+		for name, p := range table {
+			r.params[name] = p
+		}
+	}
+	return r
+}
+
+// decode parses and checks a chat completions body. Its errors are *Error.
+func (r *requestDecoder) decode(body []byte) (*chatRequest, error) {
+	root, err := parseJSON(body, jsonLimits{depth: r.limits.Depth, values: r.limits.Values})
+	if err != nil {
+		return nil, badField("", codeInvalidJSON, "The body is not valid JSON: %s.", err)
+	}
+	if root.kind != kindObject {
+		return nil, badField("", codeInvalidJSON, "The body must be a JSON object, not %s.", root.kind)
+	}
+	d := &decoder{limits: r.limits, req: &chatRequest{}}
+	for i := range root.members {
+		m := &root.members[i]
+		decodeParam, ok := r.params[m.key]
+		if !ok {
+			d.fail(abbreviate(m.key), codeUnknown, "unknown parameter %q", abbreviate(m.key))
+			break
+		}
+		// OpenAI's clients send null for "not given".
+		if m.value.kind != kindNull {
+			decodeParam(d, &m.value, m.key)
+		}
+	}
+	for _, name := range []string{"model", "messages"} {
+		if present(root, name) == nil {
+			d.fail(name, codeMissing, "%s is required", name)
+		}
+	}
+	d.finish()
+	if d.err != nil {
+		return nil, d.err
+	}
+	return d.req, nil
+}
+
+// finish checks what depends on several parameters.
+func (d *decoder) finish() {
+	r := d.req
+	switch {
+	case d.maxTokens != nil && d.maxCompletionTokens != nil && *d.maxTokens != *d.maxCompletionTokens:
+		d.fail("max_completion_tokens", codeInvalidValue, "contradicts max_tokens; send one of them")
+	case d.maxCompletionTokens != nil:
+		r.MaxTokens, r.MaxTokensParam = d.maxCompletionTokens, "max_completion_tokens"
+	case d.maxTokens != nil:
+		r.MaxTokens, r.MaxTokensParam = d.maxTokens, "max_tokens"
+	}
+	switch {
+	case d.enableThinking != nil && d.templateThinking != nil && *d.enableThinking != *d.templateThinking:
+		d.fail("chat_template_kwargs.enable_thinking", codeInvalidValue, "contradicts enable_thinking; send one of them")
+	case d.enableThinking != nil:
+		r.Controls.EnableThinking = d.enableThinking
+	default:
+		r.Controls.EnableThinking = d.templateThinking
+	}
+	if d.topLogprobs != nil {
+		r.TopLogprobs = *d.topLogprobs
+		if !r.Logprobs {
+			d.fail("top_logprobs", codeInvalidValue, "needs logprobs to be true")
+		}
+	}
+	if d.streamOptions && !r.Stream {
+		d.fail("stream_options", codeInvalidValue, "is only allowed when stream is true")
+	}
+	if r.MinPixels != nil && r.MaxPixels != nil && *r.MinPixels > *r.MaxPixels {
+		d.fail("mm_processor_kwargs.min_pixels", codeInvalidValue, "must not be larger than max_pixels")
+	}
+	d.finishTools()
+}
+
+// rawCopy detaches v from the body, so that a kept tool does not keep a body full of images alive.
+func rawCopy(v *value) json.RawMessage { return slices.Clone(v.raw) }

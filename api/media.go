@@ -1,0 +1,151 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/multimodal"
+)
+
+// lowDetailPixels is the area that detail low allows an image: 512 by 512, 256 tokens with Qwen3-VL.
+const lowDetailPixels = 512 * 512
+
+// MediaLimits bound what images may cost. Zero fields take the defaults named beside them.
+type MediaLimits struct {
+	// Pixels narrows the area an image is resized to, in pixels; a zero field leaves the projector's limit.
+	Pixels multimodal.PixelLimits
+	// SourcePixels bounds the area of an image as sent (100 million pixels), checked before decoding.
+	SourcePixels int
+	// DataBytes bounds the decoded bytes of a data URI (32 MiB).
+	DataBytes int
+	// PixelsAtOnce bounds the source pixels that all requests together decode at a time (4 times SourcePixels).
+	PixelsAtOnce int64
+}
+
+func (l MediaLimits) withDefaults() MediaLimits {
+	setDefault(&l.SourcePixels, 100_000_000)
+	setDefault(&l.DataBytes, 32<<20)
+	setDefault(&l.PixelsAtOnce, 4*int64(l.SourcePixels))
+	l.PixelsAtOnce = max(l.PixelsAtOnce, int64(l.SourcePixels))
+	return l
+}
+
+// images fetches, decodes and resizes the request's images, in their order.
+func (s *Server) images(ctx context.Context, r *routed) ([]engine.Image, error) {
+	limits, err := s.pixelLimits(r.req, r.info.Vision)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]engine.Image, len(r.req.Images))
+	var tokens atomic.Int64
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(2, runtime.GOMAXPROCS(0)))
+	for i := range r.req.Images {
+		g.Go(func() error {
+			ref := &r.req.Images[i]
+			in := imageInput{ref: ref, limits: limits, factor: r.info.Vision.PatchSize * r.info.Vision.MergeSize}
+			if ref.Low {
+				in.limits.Max = min(limits.Max, lowDetailPixels)
+				in.limits.Min = min(limits.Min, in.limits.Max)
+			}
+			// Resized pixels are held until the engine has them, so their sum is bounded by the context.
+			in.reserve = func(area int) error {
+				n := tokens.Add(int64(area / (in.factor * in.factor)))
+				if n > int64(r.info.ContextSize) {
+					return badField("messages", codeContextLength,
+						"This model's context holds %d tokens; the images alone have at least %d.", r.info.ContextSize, n)
+				}
+				return nil
+			}
+			img, err := s.image(ctx, &in)
+			if err != nil {
+				return imageError(ref.Path, err)
+			}
+			out[i] = img
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// imageInput is one image on its way.
+type imageInput struct {
+	ref     *imageRef
+	limits  multimodal.PixelLimits
+	factor  int // edge in pixels that sizes are multiples of
+	reserve func(area int) error
+}
+
+func (s *Server) image(ctx context.Context, in *imageInput) (engine.Image, error) {
+	data, err := s.imageBytes(ctx, in.ref.URL)
+	if err != nil {
+		return engine.Image{}, err
+	}
+	return s.decodeAndResize(ctx, data, in)
+}
+
+func (s *Server) imageBytes(ctx context.Context, url string) ([]byte, error) {
+	scheme, _, _ := strings.Cut(url, ":")
+	switch strings.ToLower(scheme) {
+	case "data":
+		data, _, err := multimodal.ParseDataURI(url, s.cfg.Media.DataBytes)
+		return data, err
+	case "http", "https":
+		if s.cfg.Fetcher == nil {
+			return nil, &Error{
+				Status: http.StatusBadRequest, Type: typeInvalidRequest, Code: codeUnsupported,
+				Message: "This server does not fetch URLs; send the image as a data: URI.",
+			}
+		}
+		return s.cfg.Fetcher.Fetch(ctx, url)
+	default:
+		return nil, &Error{
+			Status: http.StatusBadRequest, Type: typeInvalidRequest, Code: codeImage,
+			Message: "An image must be a data: URI or an http or https URL.",
+		}
+	}
+}
+
+// pixelLimits combines the projector's, the operator's and the request's limits on the resized area.
+func (s *Server) pixelLimits(req *chatRequest, v *engine.VisionInfo) (multimodal.PixelLimits, error) {
+	l := multimodal.DefaultPixelLimits()
+	if v.MinPixels > 0 {
+		l.Min = v.MinPixels
+	}
+	if v.MaxPixels > 0 {
+		l.Max = v.MaxPixels
+	}
+	own := s.cfg.Media.Pixels
+	if own.Min > 0 {
+		l.Min = max(l.Min, own.Min)
+	}
+	if own.Max > 0 {
+		l.Max = min(l.Max, own.Max)
+	}
+	l.Min = min(l.Min, l.Max)
+	const path = "mm_processor_kwargs"
+	if p := req.MinPixels; p != nil {
+		if *p < l.Min || *p > l.Max {
+			return l, badField(path+".min_pixels", codeInvalidValue, "must be between %d and %d on this server", l.Min, l.Max)
+		}
+		l.Min = *p
+	}
+	if p := req.MaxPixels; p != nil {
+		if *p < l.Min || *p > l.Max {
+			return l, badField(path+".max_pixels", codeInvalidValue, "must be between %d and %d on this server", l.Min, l.Max)
+		}
+		l.Max = *p
+	}
+	return l, nil
+}

@@ -1,0 +1,253 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/router"
+)
+
+const (
+	headerRequestID   = "X-Request-Id"
+	headerRoute       = "X-Qwenvld-Route"
+	headerVariant     = "X-Qwenvld-Variant"
+	headerRouteSource = "X-Qwenvld-Route-Source"
+)
+
+// maxRequestID is the longest request id taken over from a client, in bytes.
+const maxRequestID = 128
+
+func randomID() string {
+	var b [12]byte
+	// crypto/rand.Read never fails since Go 1.24.
+	_, _ = rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// record collects what the access log says of a request. Only the request's own goroutine touches it.
+type record struct {
+	id       string
+	decision *router.Decision
+	usage    *engine.Usage
+	finish   string
+	images   int
+	stream   bool
+	ttft     time.Duration
+	err      *Error
+}
+
+func (r *record) fail(e *Error) { r.err = e }
+
+type recordKey struct{}
+
+// recordOf returns the request's record; one that nobody reads outside of requests.
+func recordOf(ctx context.Context) *record {
+	if r, ok := ctx.Value(recordKey{}).(*record); ok {
+		return r
+	}
+	return &record{}
+}
+
+// identify takes over the client's request id if it is harmless in headers and logs, else makes one.
+func (s *Server) identify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get(headerRequestID)
+		if !saneID(id) {
+			id = "req_" + s.cfg.NewID()
+		}
+		w.Header().Set(headerRequestID, id)
+		// A deadline left by an earlier request on this connection must not cut this one.
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), recordKey{}, &record{id: id})))
+	})
+}
+
+func saneID(id string) bool {
+	if id == "" || len(id) > maxRequestID {
+		return false
+	}
+	return strings.IndexFunc(id, func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-_.:", c))
+	}) < 0
+}
+
+// responseWriter remembers the status and counts bytes. FlushError keeps the error that http.Flusher drops.
+type responseWriter struct {
+	http.ResponseWriter
+	status int
+	bytes  int64
+}
+
+func (w *responseWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *responseWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	return n, err
+}
+
+// FlushError lets http.ResponseController and go-sse flush.
+func (w *responseWriter) FlushError() error {
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// logAccess writes one line per request: never prompts, answers or pixels.
+func (s *Server) logAccess(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := s.cfg.Now()
+		rw := &responseWriter{ResponseWriter: w}
+		rec := recordOf(r.Context())
+		defer func() {
+			pattern := chi.RouteContext(r.Context()).RoutePattern()
+			attrs := []slog.Attr{
+				slog.String("request_id", rec.id), slog.String("method", r.Method), slog.String("route", pattern),
+				slog.Int("status", rw.status), slog.Int64("bytes", rw.bytes), slog.Duration("duration", s.cfg.Now().Sub(start)),
+			}
+			s.cfg.Logger.LogAttrs(r.Context(), rec.level(), "request", append(attrs, rec.attrs()...)...)
+		}()
+		next.ServeHTTP(rw, r)
+	})
+}
+
+func (r *record) level() slog.Level {
+	switch {
+	case r.err == nil || r.err.Status == statusClientGone:
+		return slog.LevelInfo
+	case r.err.Status >= http.StatusInternalServerError:
+		return slog.LevelError
+	default:
+		return slog.LevelInfo
+	}
+}
+
+func (r *record) attrs() []slog.Attr {
+	var a []slog.Attr
+	if r.decision != nil {
+		a = append(a, slog.String("variant", string(r.decision.Variant)), slog.String("route_source", string(r.decision.Source)),
+			slog.Bool("stream", r.stream), slog.Int("images", r.images))
+	}
+	if r.ttft > 0 {
+		a = append(a, slog.Duration("ttft", r.ttft))
+	}
+	if r.usage != nil {
+		a = append(a, slog.Int("prompt_tokens", r.usage.PromptTokens), slog.Int("completion_tokens", r.usage.CompletionTokens),
+			slog.Int("reasoning_tokens", r.usage.ReasoningTokens), slog.String("finish_reason", r.finish))
+	}
+	if r.err != nil {
+		a = append(a, slog.String("error_code", r.err.Code), slog.String("error_param", r.err.Param))
+		// The text of a 4xx may quote the request; causes of server errors are our own.
+		if r.err.Status >= http.StatusInternalServerError {
+			a = append(a, slog.String("error", r.err.Error()))
+		}
+	}
+	return a
+}
+
+// recoverPanic turns a handler's panic into a 500, or ends the connection if the reply has begun.
+func (s *Server) recoverPanic(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			p := recover()
+			if p == nil {
+				return
+			}
+			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(p)
+			}
+			s.cfg.Logger.ErrorContext(r.Context(), "handler panicked", slog.String("request_id", recordOf(r.Context()).id),
+				slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
+			e := publicError(context.WithoutCancel(r.Context()), fmt.Errorf("panic: %v", p))
+			recordOf(r.Context()).fail(e)
+			if rw, ok := w.(*responseWriter); ok && rw.status != 0 {
+				panic(http.ErrAbortHandler)
+			}
+			writeError(w, e)
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// readBody reads a JSON body within its limits of size and time.
+func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
+		return nil, &Error{
+			Status: http.StatusUnsupportedMediaType, Type: typeInvalidRequest, Code: codeUnsupportedType,
+			Message: "Send the body as Content-Type: application/json.",
+		}
+	}
+	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
+		return nil, &Error{
+			Status: http.StatusUnsupportedMediaType, Type: typeInvalidRequest, Code: codeUnsupportedType,
+			Message: "Compressed bodies are not accepted.",
+		}
+	}
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(s.cfg.Now().Add(s.cfg.BodyTimeout))
+	body, err := readAll(http.MaxBytesReader(w, r.Body, s.cfg.Limits.BodyBytes), r.ContentLength, s.cfg.Limits.BodyBytes)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, &Error{
+			Status: http.StatusRequestEntityTooLarge, Type: typeInvalidRequest, Code: codeTooLarge,
+			Message: fmt.Sprintf("The body is larger than %d bytes.", tooLarge.Limit),
+		}
+	case err != nil:
+		return nil, &Error{
+			Status: http.StatusRequestTimeout, Type: typeInvalidRequest, Code: codeInvalidJSON,
+			Message: "The body could not be read in time.", cause: err,
+		}
+	}
+	_ = rc.SetReadDeadline(time.Time{})
+	return body, nil
+}
+
+// readAll reads r, without growing step by step when the length is known and believable.
+func readAll(r io.Reader, length, limit int64) ([]byte, error) {
+	const trusted = 1 << 20
+	if length > trusted && length <= limit {
+		// One byte more lets the last Read see the end.
+		buf := make([]byte, 0, length+1)
+		return appendAll(buf, r)
+	}
+	return io.ReadAll(r)
+}
+
+func appendAll(buf []byte, r io.Reader) ([]byte, error) {
+	for {
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if errors.Is(err, io.EOF) {
+			return buf, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(buf) == cap(buf) {
+			buf = append(buf, 0)[:len(buf)]
+		}
+	}
+}

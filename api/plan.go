@@ -1,0 +1,206 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/prompt"
+	"github.com/qwenvld/qwenvld/router"
+)
+
+const (
+	thinkEnd = "</think>"
+	// thinkClose is Qwen's own early-stopping text.
+	thinkClose = "\n\nConsidering the limited time by the user, I have to give the solution based on the thinking directly now.\n" +
+		thinkEnd + "\n\n"
+	// thinkEmpty turns the template's open think block into an empty one.
+	thinkEmpty = "\n" + thinkEnd + "\n\n"
+)
+
+// templates keeps one renderer for each chat template that was met.
+type templates struct {
+	mu    sync.Mutex
+	byKey map[string]prompt.Renderer
+}
+
+func (t *templates) renderer(info *engine.Info) (prompt.Renderer, error) {
+	key := info.ChatTemplate + "\x00" + strings.Join(info.SpecialTokens, "\x00")
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if r, ok := t.byKey[key]; ok {
+		return r, nil
+	}
+	r, err := prompt.Select(info.ChatTemplate, info.SpecialTokens)
+	if err != nil {
+		return nil, fmt.Errorf("chat template: %w", err)
+	}
+	if t.byKey == nil {
+		t.byKey = map[string]prompt.Renderer{}
+	}
+	t.byKey[key] = r
+	return r, nil
+}
+
+// routed is a request whose variant is known.
+type routed struct {
+	req      *chatRequest
+	decision router.Decision
+	info     engine.Info
+}
+
+// decide asks the policy who answers req.
+func (s *Server) decide(ctx context.Context, req *chatRequest, header string) (*routed, error) {
+	route, err := router.ParseRoute(header)
+	if err != nil {
+		return nil, badField(headerRoute, codeInvalidValue, "%s", err)
+	}
+	forced, err := s.forcedVariant(req.Model)
+	if err != nil {
+		return nil, err
+	}
+	infos := s.loaded(ctx)
+	if _, ok := infos[forced]; forced != "" && !ok {
+		return nil, unavailable(codeModelNotLoaded, fmt.Sprintf("The model %q is not loaded at the moment.", req.Model), nil)
+	}
+	in := router.Input{Controls: req.Controls}
+	in.Controls.Model, in.Controls.Route = forced, route
+	_, in.Facts.Instruct = infos[router.Instruct]
+	_, in.Facts.Thinking = infos[router.Thinking]
+	in.Facts.ContextSize = infos[router.Thinking].ContextSize
+	if req.MaxTokens != nil {
+		in.Facts.MaxTokens = *req.MaxTokens
+	}
+	in.Features.Text, in.Features.Images, in.Features.Turn = req.lastUser()
+	in.Features.Tools = len(req.Tools) > 0 && !req.ToolsOff
+	d, err := s.cfg.Router.Decide(&in)
+	if err != nil {
+		return nil, err
+	}
+	return &routed{req: req, decision: d, info: infos[d.Variant]}, nil
+}
+
+// plan is a request that is ready for its engine.
+type plan struct {
+	*routed
+	id      string
+	created int64
+	model   string
+	engine  engine.Engine
+	request *engine.Request
+	// thinkOpen tells the parser that the answer starts inside the think block.
+	thinkOpen bool
+}
+
+// prepare renders the prompt first, which is cheap and finds most faults, then brings the images in.
+func (s *Server) prepare(ctx context.Context, r *routed, requestID string) (*plan, error) {
+	req, d := r.req, &r.decision
+	if r.info.Vision == nil && len(req.Images) > 0 {
+		return nil, badField(req.Images[0].Path, codeUnsupported, "this model has no vision projector")
+	}
+	if err := checkLogitBias(req, r.info.VocabSize); err != nil {
+		return nil, err
+	}
+	rendered, err := s.render(req, &r.info)
+	if err != nil {
+		return nil, err
+	}
+	p := &plan{
+		routed: r, id: "chatcmpl-" + s.cfg.NewID(), created: s.cfg.Now().Unix(), model: s.modelID(d.Variant),
+		engine: s.cfg.Engines[d.Variant], thinkOpen: rendered.ThinkOpen,
+	}
+	p.request = &engine.Request{
+		ID: requestID, Prompt: rendered.Pieces, Sampling: sampling(d.Variant, len(req.Images) > 0, &req.Sampling),
+		Stop: req.Stop, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs,
+	}
+	if req.MaxTokens != nil {
+		p.request.MaxTokens = *req.MaxTokens
+	}
+	switch {
+	case rendered.ThinkOpen && d.ThinkingBudget > 0:
+		p.request.Thinking = engine.Thinking{Open: true, Budget: d.ThinkingBudget, CloseText: thinkClose, EndTag: thinkEnd}
+	case rendered.ThinkOpen:
+		p.thinkOpen = false
+		p.request.Prompt = appendControl(p.request.Prompt, thinkEmpty)
+	}
+	if len(req.Images) > 0 {
+		if p.request.Images, err = s.images(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// appendControl adds template text without touching pieces that a renderer may share.
+func appendControl(pieces []engine.Piece, text string) []engine.Piece {
+	return append(pieces[:len(pieces):len(pieces)], engine.Piece{Kind: engine.PieceControl, Text: text})
+}
+
+func checkLogitBias(req *chatRequest, vocab int) error {
+	for id := range req.Sampling.LogitBias {
+		if vocab > 0 && int(id) >= vocab {
+			return badField("logit_bias", codeInvalidValue, "token ids must be below %d", vocab)
+		}
+	}
+	return nil
+}
+
+// render turns the messages into a prompt, and what the template would drop into an error.
+func (s *Server) render(req *chatRequest, info *engine.Info) (prompt.Rendered, error) {
+	renderer, err := s.templates.renderer(info)
+	if err != nil {
+		return prompt.Rendered{}, err
+	}
+	c := conversation(req)
+	err = renderer.Unsupported(c)
+	var rendered prompt.Rendered
+	if err == nil {
+		rendered, err = renderer.Render(c)
+	}
+	var refused *prompt.ConversationError
+	if errors.As(err, &refused) {
+		return rendered, badField(refused.Param, codeUnsupported, "%s", refused.Reason)
+	}
+	if err != nil {
+		return rendered, fmt.Errorf("render the prompt: %w", err)
+	}
+	if n := rendered.Images(); n != len(req.Images) {
+		return rendered, &Error{
+			Status: http.StatusBadRequest, Type: typeInvalidRequest, Code: codeUnsupported, Param: "messages",
+			Message: fmt.Sprintf("The chat template shows %d of %d images.", n, len(req.Images)),
+		}
+	}
+	return rendered, nil
+}
+
+func conversation(req *chatRequest) *prompt.Conversation {
+	c := &prompt.Conversation{Messages: make([]prompt.Message, len(req.Messages)), AddGenerationPrompt: true}
+	if !req.ToolsOff {
+		c.Tools = req.Tools
+	}
+	for i := range req.Messages {
+		m := &req.Messages[i]
+		out := prompt.Message{Role: string(m.Role), ReasoningContent: m.Reasoning, ToolCallID: m.ToolCallID}
+		if m.IsText {
+			out.Content = prompt.TextContent(m.Text)
+		} else {
+			parts := make([]prompt.Part, len(m.Parts))
+			for j, p := range m.Parts {
+				parts[j] = prompt.Part{Kind: prompt.PartText, Text: p.Text}
+				if p.IsImage {
+					parts[j] = prompt.Part{Kind: prompt.PartImage}
+				}
+			}
+			out.Content = prompt.ListContent(parts...)
+		}
+		for _, call := range m.ToolCalls {
+			out.ToolCalls = append(out.ToolCalls, prompt.ToolCall{ID: call.ID, Name: call.Name, Arguments: call.Arguments})
+		}
+		c.Messages[i] = out
+	}
+	return c
+}

@@ -1,0 +1,110 @@
+package api
+
+import (
+	"encoding/json"
+
+	"github.com/qwenvld/qwenvld/router"
+)
+
+// chatRequest is a decoded and checked chat completions body. Pointers are nil where the client said nothing.
+type chatRequest struct {
+	Model    string
+	Messages []chatMessage
+	// Images are the image parts of all messages in order of appearance.
+	Images []imageRef
+
+	// Tools hold each tool object as the client wrote it, since key order reaches the prompt.
+	Tools []json.RawMessage
+	// ToolsOff is tool_choice none: the tools stay out of the prompt.
+	ToolsOff bool
+
+	MaxTokens *int
+	// MaxTokensParam is the name under which MaxTokens came.
+	MaxTokensParam string
+	Sampling       samplingParams
+	Stop           []string
+	Logprobs       bool
+	TopLogprobs    int
+
+	Stream       bool
+	IncludeUsage bool
+
+	Controls router.Controls
+	// MinPixels and MaxPixels narrow every image's area, in pixels.
+	MinPixels, MaxPixels *int
+}
+
+// samplingParams are the client's own choices; what is nil comes from the variant's defaults.
+type samplingParams struct {
+	Temperature, TopP, MinP                              *float64
+	TopK                                                 *int
+	PresencePenalty, FrequencyPenalty, RepetitionPenalty *float64
+	LogitBias                                            map[int32]float64
+	Seed                                                 *int64
+}
+
+// role is who speaks. The wire's developer is decoded as system.
+type role string
+
+const (
+	roleSystem    role = "system"
+	roleUser      role = "user"
+	roleAssistant role = "assistant"
+	roleTool      role = "tool"
+)
+
+type chatMessage struct {
+	Role role
+	// Text is string content; Parts is content given as a list. IsText tells which of them holds.
+	IsText bool
+	Text   string
+	Parts  []chatPart
+	// Reasoning is an assistant turn's reasoning_content or reasoning.
+	Reasoning  *string
+	ToolCalls  []toolCall
+	ToolCallID string
+}
+
+// chatPart is text or, with IsImage, the next image of chatRequest.Images.
+type chatPart struct {
+	IsImage bool
+	Text    string
+}
+
+type toolCall struct {
+	ID, Name string
+	// Arguments is a JSON value: usually a string that holds an object's text, as OpenAI has it.
+	Arguments json.RawMessage
+}
+
+// imageRef is an image to bring in.
+type imageRef struct {
+	// Path locates the URL in the request, for errors.
+	Path string
+	URL  string
+	// Low is detail low.
+	Low bool
+}
+
+// lastUser returns the texts of the last user turn, its number of images and its place among user turns.
+func (r *chatRequest) lastUser() (text string, images, turn int) {
+	for i := range r.Messages {
+		m := &r.Messages[i]
+		if m.Role != roleUser {
+			continue
+		}
+		turn++
+		text, images = m.Text, 0
+		for _, p := range m.Parts {
+			switch {
+			case p.IsImage:
+				images++
+			case text == "":
+				text = p.Text
+			default:
+				text += "\n" + p.Text
+			}
+		}
+	}
+	return text, images, turn
+}

@@ -1,0 +1,179 @@
+package api
+
+import (
+	"encoding/json"
+
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/router"
+)
+
+const (
+	objectCompletion = "chat.completion"
+	objectChunk      = "chat.completion.chunk"
+	// finishToolCalls replaces engine.FinishStop when the answer holds tool calls.
+	finishToolCalls = "tool_calls"
+)
+
+// completion is the JSON reply.
+type completion struct {
+	ID      string   `json:"id"`
+	Object  string   `json:"object"`
+	Created int64    `json:"created"` // Unix seconds
+	Model   string   `json:"model"`
+	Choices []choice `json:"choices"`
+	Usage   *usage   `json:"usage"`
+	Routing *routing `json:"routing"`
+}
+
+type choice struct {
+	Index        int           `json:"index"`
+	Message      replyMessage  `json:"message"`
+	Logprobs     *wireLogprobs `json:"logprobs"`
+	FinishReason string        `json:"finish_reason"`
+}
+
+// replyMessage is the assistant's turn. Content is null when there are only tool calls.
+type replyMessage struct {
+	Role             string         `json:"role"`
+	Content          *string        `json:"content"`
+	ReasoningContent *string        `json:"reasoning_content,omitempty"`
+	Reasoning        *string        `json:"reasoning,omitempty"`
+	Refusal          *string        `json:"refusal"` // always null: the model refuses in words
+	ToolCalls        []wireToolCall `json:"tool_calls,omitempty"`
+}
+
+type wireToolCall struct {
+	// Index is set in streams only.
+	Index    *int         `json:"index,omitempty"`
+	ID       string       `json:"id,omitempty"`
+	Type     string       `json:"type,omitempty"`
+	Function wireFunction `json:"function"`
+}
+
+type wireFunction struct {
+	Name      string `json:"name,omitempty"`
+	Arguments string `json:"arguments"`
+}
+
+// chunk is one event of a stream.
+type chunk struct {
+	ID      string        `json:"id"`
+	Object  string        `json:"object"`
+	Created int64         `json:"created"`
+	Model   string        `json:"model"`
+	Choices []chunkChoice `json:"choices"`
+	// Usage is absent, or with include_usage null but in the last chunk.
+	Usage   json.RawMessage `json:"usage,omitempty"`
+	Routing *routing        `json:"routing,omitempty"`
+}
+
+type chunkChoice struct {
+	Index        int           `json:"index"`
+	Delta        wireDelta     `json:"delta"`
+	Logprobs     *wireLogprobs `json:"logprobs"`
+	FinishReason *string       `json:"finish_reason"`
+}
+
+type wireDelta struct {
+	Role             string         `json:"role,omitempty"`
+	Content          *string        `json:"content,omitempty"`
+	ReasoningContent *string        `json:"reasoning_content,omitempty"`
+	Reasoning        *string        `json:"reasoning,omitempty"`
+	ToolCalls        []wireToolCall `json:"tool_calls,omitempty"`
+}
+
+type wireLogprobs struct {
+	Content []tokenLogprob `json:"content"`
+	Refusal []tokenLogprob `json:"refusal"`
+}
+
+type tokenLogprob struct {
+	Token       string       `json:"token"`
+	Logprob     float64      `json:"logprob"`
+	Bytes       []int        `json:"bytes"`
+	TopLogprobs []topLogprob `json:"top_logprobs"`
+}
+
+type topLogprob struct {
+	Token   string  `json:"token"`
+	Logprob float64 `json:"logprob"`
+	Bytes   []int   `json:"bytes"`
+}
+
+type usage struct {
+	PromptTokens     int               `json:"prompt_tokens"`
+	CompletionTokens int               `json:"completion_tokens"`
+	TotalTokens      int               `json:"total_tokens"`
+	Prompt           promptDetails     `json:"prompt_tokens_details"`
+	Completion       completionDetails `json:"completion_tokens_details"`
+}
+
+type promptDetails struct {
+	CachedTokens int `json:"cached_tokens"`
+	ImageTokens  int `json:"image_tokens"`
+	VideoTokens  int `json:"video_tokens"`
+}
+
+type completionDetails struct {
+	ReasoningTokens int `json:"reasoning_tokens"`
+}
+
+func newUsage(u engine.Usage) *usage {
+	return &usage{
+		PromptTokens:     u.PromptTokens,
+		CompletionTokens: u.CompletionTokens,
+		TotalTokens:      u.PromptTokens + u.CompletionTokens,
+		Prompt:           promptDetails{u.CachedTokens, u.ImageTokens, u.VideoTokens},
+		Completion:       completionDetails{u.ReasoningTokens},
+	}
+}
+
+// routing tells the client who answers and why.
+type routing struct {
+	Variant        string   `json:"variant"`
+	Source         string   `json:"source"`
+	Score          float64  `json:"score"`
+	Threshold      float64  `json:"threshold"`
+	Reasons        []string `json:"reasons"`
+	ThinkingBudget int      `json:"thinking_budget"` // tokens, 0 without thinking
+}
+
+func newRouting(d *router.Decision) *routing {
+	reasons := d.Reasons
+	if reasons == nil {
+		reasons = []string{}
+	}
+	return &routing{string(d.Variant), string(d.Source), d.Score, d.Threshold, reasons, d.ThinkingBudget}
+}
+
+// routeReply answers POST /v1/route.
+type routeReply struct {
+	Routing *routing `json:"routing"`
+}
+
+type modelList struct {
+	Object string      `json:"object"`
+	Data   []modelCard `json:"data"`
+}
+
+type modelCard struct {
+	ID      string `json:"id"`
+	Object  string `json:"object"`
+	Created int64  `json:"created"`
+	OwnedBy string `json:"owned_by"`
+}
+
+type liveReply struct {
+	Status string `json:"status"`
+}
+
+type readyReply struct {
+	Status   string                  `json:"status"`
+	Variants map[string]variantReady `json:"variants"`
+}
+
+type variantReady struct {
+	Status      string `json:"status"`
+	ContextSize int    `json:"context_size,omitempty"` // tokens
+	Vision      *bool  `json:"vision,omitempty"`
+}

@@ -1,0 +1,48 @@
+package api
+
+import (
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/router"
+)
+
+// defaultSampling is what Qwen recommends per variant, with and without images. The presence penalty is
+// missing from the models' generation_config.json; it counts generated tokens only. For thinking with
+// images Qwen names temperatures 0.6 and 1.0; 0.6 is its README's.
+func defaultSampling(v router.Variant, images bool) engine.Sampling {
+	s := engine.Sampling{RepetitionPenalty: 1}
+	switch {
+	case v == router.Instruct && images:
+		s.Temperature, s.TopP, s.TopK, s.PresencePenalty = 0.7, 0.8, 20, 1.5
+	case v == router.Instruct:
+		s.Temperature, s.TopP, s.TopK, s.PresencePenalty = 1, 1, 40, 2
+	case images:
+		s.Temperature, s.TopP, s.TopK = 0.6, 0.95, 20
+	default:
+		s.Temperature, s.TopP, s.TopK, s.PresencePenalty = 1, 0.95, 20, 1.5
+	}
+	return s
+}
+
+// sampling lays the client's choices over the defaults.
+func sampling(v router.Variant, images bool, p *samplingParams) engine.Sampling {
+	s := defaultSampling(v, images)
+	override(&s.Temperature, p.Temperature)
+	override(&s.TopP, p.TopP)
+	override(&s.TopK, p.TopK)
+	override(&s.MinP, p.MinP)
+	override(&s.PresencePenalty, p.PresencePenalty)
+	override(&s.FrequencyPenalty, p.FrequencyPenalty)
+	override(&s.RepetitionPenalty, p.RepetitionPenalty)
+	s.LogitBias = p.LogitBias
+	if p.Seed != nil {
+		// The two's complement keeps different seeds different.
+		s.Seed = ptr(uint64(*p.Seed))
+	}
+	return s
+}
+
+func override[T any](v *T, by *T) {
+	if by != nil {
+		*v = *by
+	}
+}

@@ -1,0 +1,258 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/router"
+)
+
+// Fetcher brings in the bytes behind an http(s) URL. It must refuse private addresses and bound size and
+// time by itself, stop when ctx is done, and be safe for concurrent use.
+type Fetcher interface {
+	Fetch(ctx context.Context, url string) ([]byte, error)
+}
+
+// Decider picks the weights for a request. It must be a pure function, safe for concurrent use.
+type Decider interface {
+	Decide(in *router.Input) (router.Decision, error)
+}
+
+// ReasoningField says under which name reasoning is sent.
+type ReasoningField string
+
+const (
+	ReasoningContent ReasoningField = "reasoning_content" // the default
+	ReasoningShort   ReasoningField = "reasoning"
+	ReasoningBoth    ReasoningField = "both"
+)
+
+// Config is what a Server needs. Zero durations and numbers take the defaults named beside them.
+type Config struct {
+	// ModelName is the routed model id; the variants append -instruct and -thinking.
+	ModelName string
+	// Engines holds one or both variants.
+	Engines map[router.Variant]engine.Engine
+	// Router decides where no client control does.
+	Router Decider
+	// Fetcher is nil where http(s) URLs of images are not allowed.
+	Fetcher Fetcher
+	Limits  Limits
+	Media   MediaLimits
+	// Reasoning is the name of the reasoning member, by default reasoning_content.
+	Reasoning ReasoningField
+	// MaxConcurrent bounds the requests being worked on (64); more are refused with 503.
+	MaxConcurrent int
+	// KeepAlive is the longest silence of a stream before a comment is sent (15 s).
+	KeepAlive time.Duration
+	// WriteTimeout bounds each write to a client (30 s), BodyTimeout the reading of a body (60 s).
+	WriteTimeout, BodyTimeout time.Duration
+	// Logger gets one line per request. nil discards.
+	Logger *slog.Logger
+	// Now is the clock and NewID makes the random part of ids; both have defaults.
+	Now   func() time.Time
+	NewID func() string
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.ModelName == "" {
+		return c, errors.New("api: no model name")
+	}
+	if len(c.Engines) == 0 || c.Router == nil {
+		return c, errors.New("api: needs at least one engine and a router")
+	}
+	for v, e := range c.Engines {
+		if v != router.Instruct && v != router.Thinking || e == nil {
+			return c, fmt.Errorf("api: unusable engine for variant %q", v)
+		}
+	}
+	c.Limits = c.Limits.withDefaults()
+	c.Media = c.Media.withDefaults()
+	switch c.Reasoning {
+	case "":
+		c.Reasoning = ReasoningContent
+	case ReasoningContent, ReasoningShort, ReasoningBoth:
+	default:
+		return c, fmt.Errorf("api: unknown reasoning field %q", c.Reasoning)
+	}
+	setDefault(&c.MaxConcurrent, 64)
+	setDefault(&c.KeepAlive, 15*time.Second)
+	setDefault(&c.WriteTimeout, 30*time.Second)
+	setDefault(&c.BodyTimeout, 60*time.Second)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.NewID == nil {
+		c.NewID = randomID
+	}
+	return c, nil
+}
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
+
+// Server is the HTTP handler. It starts goroutines only within a request and waits for them before the
+// request ends, so http.Server.Shutdown is enough to drain it.
+type Server struct {
+	cfg       Config
+	decoder   *requestDecoder
+	templates templates
+	routes    *chi.Mux
+	slots     *semaphore.Weighted
+	pixels    *semaphore.Weighted
+	draining  atomic.Bool
+	started   time.Time
+
+	mu       sync.Mutex
+	inflight map[*request]struct{}
+}
+
+// request is a generation in flight.
+type request struct {
+	cancel context.CancelCauseFunc
+}
+
+// New returns a Server for c.
+func New(c Config) (*Server, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		cfg:      c,
+		decoder:  newRequestDecoder(c.Limits),
+		slots:    semaphore.NewWeighted(int64(c.MaxConcurrent)),
+		pixels:   semaphore.NewWeighted(c.Media.PixelsAtOnce),
+		started:  c.Now(),
+		inflight: map[*request]struct{}{},
+	}
+	s.routes = s.newRoutes()
+	return s, nil
+}
+
+func (s *Server) newRoutes() *chi.Mux {
+	m := chi.NewRouter()
+	m.Use(s.identify, s.logAccess, s.recoverPanic)
+	m.NotFound(s.handle(func(_ http.ResponseWriter, r *http.Request) error {
+		return &Error{
+			Status: http.StatusNotFound, Type: typeInvalidRequest, Code: codeNotFound,
+			Message: fmt.Sprintf("Unknown URL: %s %s", r.Method, abbreviate(r.URL.Path)),
+		}
+	}))
+	m.MethodNotAllowed(s.handle(func(w http.ResponseWriter, r *http.Request) error {
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			if m.Match(chi.NewRouteContext(), method, r.URL.Path) {
+				w.Header().Set("Allow", method)
+			}
+		}
+		return &Error{
+			Status: http.StatusMethodNotAllowed, Type: typeInvalidRequest, Code: codeMethod,
+			Message: fmt.Sprintf("Method %s is not allowed for %s", abbreviate(r.Method), abbreviate(r.URL.Path)),
+		}
+	}))
+	m.Get("/health/live", s.handle(s.live))
+	m.Get("/health/ready", s.handle(s.ready))
+	m.Get("/v1/models", s.handle(s.listModels))
+	m.Get("/v1/models/{model}", s.handle(s.getModel))
+	m.Post("/v1/chat/completions", s.handle(s.admitted(s.chat)))
+	m.Post("/v1/route", s.handle(s.admitted(s.route)))
+	return m
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.routes.ServeHTTP(w, r) }
+
+// Routes lists what is served, for checking the API description against it.
+func (s *Server) Routes() chi.Routes { return s.routes }
+
+// Drain refuses new generations with 503 and makes /health/ready say so. Call it before
+// http.Server.Shutdown.
+func (s *Server) Drain() { s.draining.Store(true) }
+
+// Abort ends the generations in flight: streams get an error event, other requests a 503. Call it when
+// the drain deadline has passed, then give http.Server.Shutdown a moment to finish.
+func (s *Server) Abort() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for r := range s.inflight {
+		r.cancel(errShuttingDown)
+	}
+}
+
+// begin registers a generation so that Abort reaches it. end must be called.
+func (s *Server) begin(parent context.Context) (ctx context.Context, cancel context.CancelCauseFunc, end func()) {
+	ctx, cancel = context.WithCancelCause(parent)
+	r := &request{cancel: cancel}
+	s.mu.Lock()
+	s.inflight[r] = struct{}{}
+	s.mu.Unlock()
+	return ctx, cancel, func() {
+		cancel(nil)
+		s.mu.Lock()
+		delete(s.inflight, r)
+		s.mu.Unlock()
+	}
+}
+
+// handlerFunc is a handler that returns its error instead of writing it.
+type handlerFunc func(w http.ResponseWriter, r *http.Request) error
+
+// handle converts h's error once, for the client and for the access log.
+func (s *Server) handle(h handlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		err := h(w, r)
+		if err == nil {
+			return
+		}
+		e := publicError(r.Context(), err)
+		recordOf(r.Context()).fail(e)
+		s.setWriteDeadline(w)
+		writeError(w, e)
+	}
+}
+
+// admitted lets at most MaxConcurrent requests run h, and none while draining.
+func (s *Server) admitted(h handlerFunc) handlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if s.draining.Load() {
+			return unavailable(codeShuttingDown, "The server is shutting down.", nil)
+		}
+		if !s.slots.TryAcquire(1) {
+			return unavailable(codeOverloaded, "The server is working on as many requests as it accepts.", nil)
+		}
+		defer s.slots.Release(1)
+		return h(w, r)
+	}
+}
+
+// setWriteDeadline gives the next writes WriteTimeout. Writers without deadlines, as in tests, go without.
+func (s *Server) setWriteDeadline(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetWriteDeadline(s.cfg.Now().Add(s.cfg.WriteTimeout))
+}
+
+// variants lists the configured variants in a fixed order.
+func (s *Server) variants() []router.Variant {
+	all := []router.Variant{router.Instruct, router.Thinking}
+	return slices.DeleteFunc(all, func(v router.Variant) bool { return s.cfg.Engines[v] == nil })
+}
+
+// modelID is the id that answers for v.
+func (s *Server) modelID(v router.Variant) string { return s.cfg.ModelName + "-" + string(v) }

@@ -1,0 +1,217 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/tmaxmax/go-sse"
+
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/prompt"
+)
+
+// eventWriter is the one writer of a stream. Every write has a deadline, so that a client that stopped
+// reading does not hold a sequence.
+type eventWriter struct {
+	server  *Server
+	w       http.ResponseWriter
+	session *sse.Session
+	begun   bool
+}
+
+func newEventWriter(s *Server, w http.ResponseWriter, r *http.Request) (*eventWriter, error) {
+	session, err := sse.Upgrade(w, r)
+	if err != nil {
+		return nil, fmt.Errorf("start the event stream: %w", err)
+	}
+	return &eventWriter{server: s, w: w, session: session}, nil
+}
+
+// begin sends the headers. go-sse would flush before WriteHeader, which confuses compressing proxies
+// and middleware, so both happen here.
+func (e *eventWriter) begin() {
+	if e.begun {
+		return
+	}
+	e.begun = true
+	h := e.w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("Cache-Control", "no-cache")
+	h.Set("X-Accel-Buffering", "no")
+	e.server.setWriteDeadline(e.w)
+	e.w.WriteHeader(http.StatusOK)
+}
+
+func (e *eventWriter) message(m *sse.Message) error {
+	e.begin()
+	e.server.setWriteDeadline(e.w)
+	return e.session.Send(m)
+}
+
+func (e *eventWriter) data(text string) error {
+	var m sse.Message
+	m.AppendData(text)
+	return e.message(&m)
+}
+
+func (e *eventWriter) json(v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("encode an event: %w", err)
+	}
+	return e.data(string(b))
+}
+
+func (e *eventWriter) keepAlive() error {
+	var m sse.Message
+	m.AppendComment("keep-alive")
+	if err := e.message(&m); err != nil {
+		return err
+	}
+	return e.session.Flush()
+}
+
+// stream sends the answer as it comes. Errors before the first byte are returned; later ones become an
+// event of the stream.
+func (g *generation) stream(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+	out, err := newEventWriter(g.server, w, r)
+	if err != nil {
+		return err
+	}
+	err = g.copyEvents(ctx, out)
+	if err == nil {
+		return nil
+	}
+	e := g.failure(ctx, err)
+	if !out.begun {
+		return e
+	}
+	g.record.fail(e)
+	if e.Status == statusClientGone {
+		return nil
+	}
+	// A failure here means that the client left too: there is nobody to tell.
+	if out.json(e.wire()) == nil {
+		_ = out.session.Flush()
+	}
+	return nil
+}
+
+// copyEvents is the stream's loop. Events that are ready together are flushed together.
+func (g *generation) copyEvents(ctx context.Context, out *eventWriter) error {
+	silence := time.NewTicker(g.server.cfg.KeepAlive)
+	defer silence.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-silence.C:
+			if err := out.keepAlive(); err != nil {
+				return g.clientGone(err)
+			}
+		case it, open := <-g.items:
+			switch {
+			case !open && ctx.Err() != nil:
+				return context.Cause(ctx)
+			case !open:
+				return errNoResult
+			case it.err != nil:
+				return it.err
+			}
+			done, err := g.sendItem(out, &it)
+			if err == nil && (done || len(g.items) == 0) {
+				err = out.session.Flush()
+			}
+			if err != nil {
+				return g.clientGone(err)
+			}
+			if done {
+				return nil
+			}
+			silence.Reset(g.server.cfg.KeepAlive)
+		}
+	}
+}
+
+// clientGone cancels the request with a cause that says why.
+func (g *generation) clientGone(err error) error {
+	g.cancel(fmt.Errorf("%w: %w", errClientGone, err))
+	return err
+}
+
+// sendItem writes the chunks of one item and reports whether it was the last.
+func (g *generation) sendItem(out *eventWriter, it *item) (done bool, err error) {
+	if it.accepted {
+		first := g.chunk(wireDelta{Role: string(roleAssistant), Content: ptr("")})
+		first.Routing = newRouting(&g.decision)
+		return false, out.json(first)
+	}
+	for _, d := range g.deltas(&it.event) {
+		if err := out.json(g.deltaChunk(&d)); err != nil {
+			return false, err
+		}
+	}
+	r := it.event.Result
+	if r == nil {
+		return false, nil
+	}
+	return true, g.sendEnd(out, r)
+}
+
+// sendEnd writes the finish reason, the usage if it was asked for, and [DONE].
+func (g *generation) sendEnd(out *eventWriter, r *engine.Result) error {
+	last := g.chunk(wireDelta{})
+	last.Choices[0].FinishReason = ptr(g.finish(r))
+	if rest := g.tokens.take(); g.req.Logprobs && len(rest) > 0 {
+		last.Choices[0].Logprobs = newLogprobs(rest)
+	}
+	if err := out.json(last); err != nil {
+		return err
+	}
+	if g.req.IncludeUsage {
+		total, err := json.Marshal(newUsage(r.Usage))
+		if err != nil {
+			return fmt.Errorf("encode usage: %w", err)
+		}
+		c := g.chunk(wireDelta{})
+		c.Choices, c.Usage = []chunkChoice{}, total
+		if err := out.json(c); err != nil {
+			return err
+		}
+	}
+	return out.data("[DONE]")
+}
+
+// chunk is a chunk with one choice and no finish reason.
+func (g *generation) chunk(d wireDelta) *chunk {
+	c := &chunk{
+		ID: g.id, Object: objectChunk, Created: g.created, Model: g.model,
+		Choices: []chunkChoice{{Delta: d}},
+	}
+	if g.req.IncludeUsage {
+		c.Usage = json.RawMessage("null")
+	}
+	return c
+}
+
+func (g *generation) deltaChunk(d *prompt.Delta) *chunk {
+	var delta wireDelta
+	if d.Content != "" {
+		delta.Content = &d.Content
+	}
+	if d.Reasoning != "" {
+		delta.ReasoningContent, delta.Reasoning = g.reasoning(d.Reasoning)
+	}
+	if d.ToolCall != nil {
+		delta.ToolCalls = []wireToolCall{g.toolCall(d.ToolCall)}
+	}
+	c := g.chunk(delta)
+	// Log-probabilities travel with the content they belong to; what the parser still holds back waits.
+	if g.req.Logprobs && d.Content != "" {
+		c.Choices[0].Logprobs = newLogprobs(g.tokens.take())
+	}
+	return c
+}

@@ -1,0 +1,320 @@
+package llama
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"testing"
+)
+
+// Tolerances against transformers in float32, relative to the reference's largest magnitude.
+const (
+	rowTolerance   = 1e-4
+	logitTolerance = 1e-3
+)
+
+var variants = []string{"dense-tied", "dense-untied", "moe"}
+
+// The types below mirror testdata/reference/*/manifest.json.
+type arrayRef struct {
+	Offset int   `json:"offset"`
+	Shape  []int `json:"shape"`
+}
+
+type referenceImage struct {
+	Width  int      `json:"width"`
+	Height int      `json:"height"`
+	Pixels arrayRef `json:"pixels"`
+	Rows   arrayRef `json:"rows"`
+}
+
+type referenceCase struct {
+	Name   string `json:"name"`
+	Pieces []struct {
+		Kind  string `json:"kind"`
+		Text  string `json:"text"`
+		Image int    `json:"image"`
+	} `json:"pieces"`
+	IDs       []Token             `json:"ids"`
+	Positions [3][]int32          `json:"positions"`
+	RopeDelta int32               `json:"rope_delta"`
+	Logits    arrayRef            `json:"logits"`
+	Images    []referenceImage    `json:"images"`
+	Mutations map[string]arrayRef `json:"mutations"`
+}
+
+type reference struct {
+	Cases     []referenceCase `json:"cases"`
+	FramePair struct {
+		Width  int         `json:"width"`
+		Height int         `json:"height"`
+		Pixels [2]arrayRef `json:"pixels"`
+		Rows   arrayRef    `json:"rows"`
+	} `json:"frame_pair"`
+	Formats struct {
+		Width  int                 `json:"width"`
+		Height int                 `json:"height"`
+		Pixels arrayRef            `json:"pixels"`
+		Rows   map[string]arrayRef `json:"rows"`
+	} `json:"formats"`
+
+	rawFloats, rawPixels []byte
+}
+
+func loadReference(t *testing.T, variant string) *reference {
+	t.Helper()
+	read := func(name string) []byte {
+		data, err := os.ReadFile(modelFile(t, variant+"/"+name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	r := &reference{rawFloats: read("floats.bin"), rawPixels: read("pixels.bin")}
+	if err := json.Unmarshal(read("manifest.json"), r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func size(shape []int) int {
+	n := 1
+	for _, s := range shape {
+		n *= s
+	}
+	return n
+}
+
+func (r *reference) floats(a arrayRef) []float32 {
+	out := make([]float32, size(a.Shape))
+	for i := range out {
+		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(r.rawFloats[a.Offset+4*i:]))
+	}
+	return out
+}
+
+func (r *reference) pixels(a arrayRef) []byte {
+	return r.rawPixels[a.Offset : a.Offset+size(a.Shape)]
+}
+
+// worstRow compares row by row and returns the largest relative difference.
+func worstRow(got, want []float32, width int) float64 {
+	worst := 0.0
+	for i := 0; i < len(want); i += width {
+		worst = math.Max(worst, relative(got[i:i+width], want[i:i+width]))
+	}
+	return worst
+}
+
+func argmax(v []float32) int {
+	best := 0
+	for i := range v {
+		if v[i] > v[best] {
+			best = i
+		}
+	}
+	return best
+}
+
+func TestVisionRowsMatchTransformers(t *testing.T) {
+	for _, variant := range variants {
+		ref := loadReference(t, variant)
+		v := loadVision(t, variant+"/mmproj.gguf", 0)
+		check := func(t *testing.T, frames [2][]byte, width, height int, rows arrayRef) {
+			t.Helper()
+			got, err := v.Encode(context.Background(), frames, width, height)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := ref.floats(rows)
+			if len(got) != len(want) || rows.Shape[1] != v.RowWidth() {
+				t.Fatalf("%d floats of width %d, want %v", len(got), v.RowWidth(), rows.Shape)
+			}
+			// Each of the four parts on its own, so that a large one cannot hide a small one.
+			worst := worstRow(got, want, rows.Shape[1]/4)
+			t.Logf("worst relative error %.2g", worst)
+			if worst > rowTolerance {
+				t.Errorf("relative error %g, want at most %g", worst, rowTolerance)
+			}
+		}
+		for _, c := range ref.Cases {
+			for i, img := range c.Images {
+				t.Run(fmt.Sprintf("%s/%s/%d", variant, c.Name, i), func(t *testing.T) {
+					px := ref.pixels(img.Pixels)
+					check(t, [2][]byte{px, px}, img.Width, img.Height, img.Rows)
+				})
+			}
+		}
+		t.Run(variant+"/frame pair", func(t *testing.T) {
+			p := ref.FramePair
+			check(t, [2][]byte{ref.pixels(p.Pixels[0]), ref.pixels(p.Pixels[1])}, p.Width, p.Height, p.Rows)
+		})
+	}
+}
+
+// The reference rows were computed with the weights as each format rounds them. What is left are ggml's kernels, which round the
+// activations to half precision for f16 weights and to 8 bits for q8_0.
+func TestVisionRowsInOtherWeightFormats(t *testing.T) {
+	ref := loadReference(t, "dense-tied")
+	for format, tolerance := range map[string]float64{"f16": 2e-3, "bf16": 2e-3, "q8_0": 3e-2} {
+		t.Run(format, func(t *testing.T) {
+			v := loadVision(t, "dense-tied/mmproj-"+format+".gguf", 0)
+			px := ref.pixels(ref.Formats.Pixels)
+			got, err := v.Encode(context.Background(), [2][]byte{px, px}, ref.Formats.Width, ref.Formats.Height)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows := ref.Formats.Rows[format]
+			worst := worstRow(got, ref.floats(rows), rows.Shape[1]/4)
+			t.Logf("worst relative error %.2g", worst)
+			if worst > tolerance {
+				t.Errorf("relative error %g, want at most %g", worst, tolerance)
+			}
+		})
+	}
+}
+
+// decodeCase runs a whole prompt, with rows changed by edit, and returns the logits of every position.
+func decodeCase(t *testing.T, m *Model, v *Vision, ref *reference, c *referenceCase, edit func(rows []float32)) []float32 {
+	t.Helper()
+	ctx := newContext(t, m, ContextOptions{ContextSize: 512, BatchSize: 128, MaxSequences: 1, KV: KVFloat32})
+	defer ctx.Close()
+	var out []float32
+	pad, _ := m.SpecialToken("<|image_pad|>")
+	image := 0
+	for at := 0; at < len(c.IDs); {
+		end := at
+		for end < len(c.IDs) && (c.IDs[end] == pad) == (c.IDs[at] == pad) {
+			end++
+		}
+		var b *Batch
+		if c.IDs[at] == pad {
+			img := c.Images[image]
+			image++
+			px := ref.pixels(img.Pixels)
+			end = at + v.Rows(img.Width, img.Height)
+			rows, err := v.Encode(context.Background(), [2][]byte{px, px}, img.Width, img.Height)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if edit != nil {
+				edit(rows)
+			}
+			b = NewEmbeddingBatch(end-at, v.RowWidth())
+			for i := at; i < end; i++ {
+				p := Position{c.Positions[0][i], c.Positions[1][i], c.Positions[2][i]}
+				b.AddRow(rows[(i-at)*v.RowWidth():(i-at+1)*v.RowWidth()], p, 0, true)
+			}
+		} else {
+			b = NewTokenBatch(end - at)
+			for i := at; i < end; i++ {
+				b.AddToken(c.IDs[i], c.Positions[0][i], 0, true)
+			}
+		}
+		if err := ctx.Decode(b); err != nil {
+			t.Fatal(err)
+		}
+		for i := range end - at {
+			logits, err := ctx.Logits(i)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, logits...)
+		}
+		b.Close()
+		at = end
+	}
+	return out
+}
+
+func TestPromptsMatchTransformers(t *testing.T) {
+	for _, variant := range variants {
+		ref := loadReference(t, variant)
+		m := loadModel(t, variant+"/model.gguf")
+		v := loadVision(t, variant+"/mmproj.gguf", 0)
+		if err := v.Compatible(m); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range ref.Cases {
+			t.Run(variant+"/"+c.Name, func(t *testing.T) {
+				checkIDs(t, m, v, &c)
+				width := m.VocabSize()
+				got, want := decodeCase(t, m, v, ref, &c, nil), ref.floats(c.Logits)
+				if len(got) != len(want) {
+					t.Fatalf("%d logits, want %d", len(got), len(want))
+				}
+				worst := worstRow(got, want, width)
+				t.Logf("worst relative error %.2g over %d positions", worst, len(c.IDs))
+				if worst > logitTolerance {
+					t.Errorf("relative error %g, want at most %g", worst, logitTolerance)
+				}
+				for i := 0; i < len(want); i += width {
+					if g, w := argmax(got[i:i+width]), argmax(want[i:i+width]); g != w {
+						t.Errorf("top token at position %d is %d, want %d", i/width, g, w)
+					}
+				}
+				for name, mutation := range c.Mutations {
+					if r := worstRow(got, ref.floats(mutation), width); r < 10*logitTolerance {
+						t.Errorf("%s is within %g of ours: the check could not tell it apart", name, r)
+					}
+				}
+			})
+		}
+	}
+}
+
+// checkIDs tokenises the pieces as a prompt and compares with transformers' ids, image pads expanded.
+func checkIDs(t *testing.T, m *Model, v *Vision, c *referenceCase) {
+	t.Helper()
+	var pieces []TextPiece
+	for _, p := range c.Pieces {
+		if p.Kind == "image" {
+			img := c.Images[p.Image]
+			for range v.Rows(img.Width, img.Height) {
+				pieces = append(pieces, TextPiece{Text: "<|image_pad|>", Control: true})
+			}
+			continue
+		}
+		pieces = append(pieces, TextPiece{Text: p.Text, Control: p.Kind == "control"})
+	}
+	ids, err := m.TokenizePieces(pieces)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(ids) != fmt.Sprint(c.IDs) {
+		t.Fatalf("token ids\n%v, want\n%v", ids, c.IDs)
+	}
+}
+
+// Swapping two DeepStack parts in our own rows must break parity, and give what transformers gives with swapped mergers.
+func TestParityNoticesSwappedDeepStackParts(t *testing.T) {
+	for _, variant := range variants {
+		ref := loadReference(t, variant)
+		m := loadModel(t, variant+"/model.gguf")
+		v := loadVision(t, variant+"/mmproj.gguf", 0)
+		for _, c := range ref.Cases {
+			swapped, ok := c.Mutations["swapped-deepstack"]
+			if !ok {
+				continue
+			}
+			part := v.RowWidth() / 4
+			got := decodeCase(t, m, v, ref, &c, func(rows []float32) {
+				for at := 0; at < len(rows); at += v.RowWidth() {
+					for i := range part {
+						a, b := at+part+i, at+2*part+i
+						rows[a], rows[b] = rows[b], rows[a]
+					}
+				}
+			})
+			if r := worstRow(got, ref.floats(c.Logits), m.VocabSize()); r < 10*logitTolerance {
+				t.Errorf("%s: swapped parts stay within %g", variant, r)
+			}
+			if r := worstRow(got, ref.floats(swapped), m.VocabSize()); r > logitTolerance && variant == "dense-tied" {
+				t.Logf("%s: against swapped mergers %g", variant, r)
+			}
+		}
+	}
+}

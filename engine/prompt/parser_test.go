@@ -1,0 +1,187 @@
+package prompt
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+)
+
+// answer is a parsed answer with its deltas joined.
+type answer struct {
+	Reasoning, Content string
+	Calls              []parsedCall
+	Truncated          bool
+	InReasoning        bool
+}
+
+type parsedCall struct {
+	Name, Arguments string
+	Done            bool
+}
+
+func (a *answer) add(deltas []Delta) {
+	for _, d := range deltas {
+		a.Reasoning += d.Reasoning
+		a.Content += d.Content
+		if c := d.ToolCall; c != nil {
+			if c.Index == len(a.Calls) {
+				a.Calls = append(a.Calls, parsedCall{})
+			}
+			call := &a.Calls[c.Index]
+			call.Name += c.Name
+			call.Arguments += c.Arguments
+			call.Done = call.Done || c.Done
+		}
+	}
+}
+
+func parseChunks(o ParserOptions, chunks ...string) answer {
+	p := NewParser(o)
+	var a answer
+	for _, c := range chunks {
+		a.add(p.Add(c))
+	}
+	a.InReasoning = p.InReasoning()
+	a.add(p.Close())
+	a.Truncated = p.Truncated()
+	return a
+}
+
+const weatherCall = "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Zürich\", \"n\": [1, 2.5e3]}}\n</tool_call>"
+
+func weatherParsed() parsedCall {
+	return parsedCall{"weather", `{"city": "Zürich", "n": [1, 2.5e3]}`, true}
+}
+
+func TestParser(t *testing.T) {
+	t.Parallel()
+	plain, tools := ParserOptions{}, ParserOptions{Tools: true}
+	think, both := ParserOptions{ThinkOpen: true}, ParserOptions{ThinkOpen: true, Tools: true}
+	tests := []struct {
+		name    string
+		options ParserOptions
+		text    string
+		want    answer
+	}{
+		{"plain answer keeps its white space", plain, " \n Hello\n\n", answer{Content: " \n Hello\n\n"}},
+		{"nothing", plain, "", answer{}},
+		{"open block", think, "hm\nso\n</think>\n\nYes.\n", answer{Reasoning: "hm\nso", Content: "Yes.\n"}},
+		{"open block repeated by the model", think, "\n<think>\nhm</think>Yes", answer{Reasoning: "hm", Content: "Yes"}},
+		{"block that never ends", think, "\nhm\n\n", answer{Reasoning: "hm", InReasoning: true}},
+		{"nothing in an open block", think, "", answer{InReasoning: true}},
+		{"half a closing tag at the end", think, "hm</thi", answer{Reasoning: "hm</thi", InReasoning: true}},
+		{"empty block", think, "\n</think>\n\nYes", answer{Content: "Yes"}},
+		{"second closing tag is content", think, "a</think>b</think>c", answer{Reasoning: "a", Content: "b</think>c"}},
+		{"instruct model that thinks", plain, "<think>\nhm\n</think>\n\nYes", answer{Reasoning: "hm", Content: "Yes"}},
+		{"think tag later is content", plain, "a <think>b</think>", answer{Content: "a <think>b</think>"}},
+		{"half a think tag is content", plain, "<thi", answer{Content: "<thi"}},
+		{"call", tools, weatherCall, answer{Calls: []parsedCall{weatherParsed()}}},
+		{"call after content", tools, "Let me look.\n" + weatherCall, answer{Content: "Let me look.", Calls: []parsedCall{weatherParsed()}}},
+		{"two calls", tools, weatherCall + "\n" + weatherCall + "\n", answer{Calls: []parsedCall{weatherParsed(), weatherParsed()}}},
+		{"content after a call", tools, weatherCall + "\nDone.", answer{Content: "Done.", Calls: []parsedCall{weatherParsed()}}},
+		{"call not offered", plain, "x\n" + weatherCall, answer{Content: "x\n" + weatherCall}},
+		{"call not offered in reasoning", think, weatherCall, answer{Reasoning: weatherCall, InReasoning: true}},
+		{"call ends reasoning", both, "hm\n" + weatherCall, answer{Reasoning: "hm", Calls: []parsedCall{weatherParsed()}}},
+		{"call after reasoning", both, "hm\n</think>\n\n" + weatherCall, answer{Reasoning: "hm", Calls: []parsedCall{weatherParsed()}}},
+		{"mention of the tag in reasoning", both, "use\n<tool_call> now\n</think>\nx", answer{Reasoning: "use\n<tool_call> now", Content: "x"}},
+		{"arguments first", tools, `<tool_call>{"arguments":{"a":"}"},"id":7,"name":"f"}</tool_call>`, answer{Calls: []parsedCall{{"f", `{"a":"}"}`, true}}}},
+		{"no arguments", tools, `<tool_call>{"name":"f"}</tool_call>`, answer{Calls: []parsedCall{{"f", "{}", true}}}},
+		{"number arguments", tools, `<tool_call>{"name":"f","arguments":-1.5e3,"x":0}</tool_call>`, answer{Calls: []parsedCall{{"f", "-1.5e3", true}}}},
+		{"number ends the call", tools, `<tool_call>{"name":"f","arguments":12}</tool_call>`, answer{Calls: []parsedCall{{"f", "12", true}}}},
+		{"string arguments", tools, `<tool_call>{"name":"f","arguments":"{\"a\":1}"}</tool_call>`, answer{Calls: []parsedCall{{"f", `"{\"a\":1}"`, true}}}},
+		{"repeated members", tools, `<tool_call>{"name":"f","arguments":1,"name":"g","arguments":2}`, answer{Calls: []parsedCall{{"f", "1", true}}}},
+		{"tags inside a string", tools, `<tool_call>{"name":"f","arguments":{"a":"</tool_call><tool_call>"}}`, answer{Calls: []parsedCall{{"f", `{"a":"</tool_call><tool_call>"}`, true}}}},
+		{"raw newline in a string", tools, "<tool_call>{\"name\":\"f\",\"arguments\":{\"a\":\"x\ny\"}}", answer{Calls: []parsedCall{{"f", `{"a":"x\u000ay"}`, true}}}},
+		{"missing closing tag", tools, `<tool_call>{"name":"f","arguments":{}} and`, answer{Content: "and", Calls: []parsedCall{{"f", "{}", true}}}},
+		{"malformed before the name", tools, "a\n<tool_call>\nname=f\n</tool_call>", answer{Content: "a\n<tool_call>\nname=f\n</tool_call>"}},
+		{"no name", tools, `<tool_call>{"arguments":{}}</tool_call>`, answer{Content: `<tool_call>{"arguments":{}}</tool_call>`}},
+		{"name is no string", tools, `<tool_call>{"name":1}</tool_call>`, answer{Content: `<tool_call>{"name":1}</tool_call>`}},
+		{"call inside a malformed one", tools, "<tool_call>" + weatherCall, answer{Content: "<tool_call>", Calls: []parsedCall{weatherParsed()}}},
+		{"malformed after the name", tools, `<tool_call>{"name":"f","arguments":{"a":x}}`, answer{Content: "x}}", Calls: []parsedCall{{"f", `{"a":`, false}}, Truncated: true}},
+		{"ends inside the arguments", tools, `<tool_call>{"name":"f","arguments":{"a":"b`, answer{Calls: []parsedCall{{"f", `{"a":"b`, false}}, Truncated: true}},
+		{"ends before the name", tools, "a\n<tool_call>\n{\"na", answer{Content: "a\n<tool_call>\n{\"na", Truncated: true}},
+		{"ends inside the tag", tools, "a\n<tool_c", answer{Content: "a\n<tool_c"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(tt.want, parseChunks(tt.options, tt.text)); diff != "" {
+				t.Errorf("in one chunk (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tt.want, parseChunks(tt.options, strings.Split(tt.text, "")...)); diff != "" {
+				t.Errorf("in single characters (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestParserSendsArgumentsAsTheyCome(t *testing.T) {
+	t.Parallel()
+	p := NewParser(ParserOptions{Tools: true})
+	var got []ToolCallDelta
+	for _, chunk := range []string{"<tool_call>\n{\"name\": \"f\"", ", \"arguments\": {\"a\"", ": \"xy", "z\"}}", "\n</tool_call>"} {
+		for _, d := range p.Add(chunk) {
+			got = append(got, *d.ToolCall)
+		}
+	}
+	want := []ToolCallDelta{{Name: "f"}, {Arguments: `{"a"`}, {Arguments: `: "xy`}, {Arguments: `z"}`}, {Done: true}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestParserIgnoresChunkBorders is the property that a stream relies on.
+func TestParserIgnoresChunkBorders(t *testing.T) {
+	t.Parallel()
+	words := []string{
+		"<think>", "</think>", "<tool_call>", "</tool_call>", "\n", " ", "a", "가", "{", "}", `{"name": "f", "arguments": `,
+		`{"a": [1, true, "x\n"]}`, `"name"`, `"`, `\`, ",", ":", "-1.5e", "0", "[", "]", "null", "<", "</t",
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		text := strings.Join(rapid.SliceOfN(rapid.SampledFrom(words), 0, 24).Draw(t, "words"), "")
+		o := ParserOptions{ThinkOpen: rapid.Bool().Draw(t, "open"), Tools: rapid.Bool().Draw(t, "tools")}
+		var chunks []string
+		for rest := text; rest != ""; {
+			n := rapid.IntRange(1, len(rest)).Draw(t, "cut")
+			chunks, rest = append(chunks, rest[:n]), rest[n:]
+		}
+		checkAnswer(t, o, text, chunks)
+	})
+}
+
+// fataler is what *testing.T and *rapid.T share.
+type fataler interface {
+	Fatalf(format string, args ...any)
+}
+
+func checkAnswer(t fataler, o ParserOptions, text string, chunks []string) {
+	whole := parseChunks(o, text)
+	if diff := cmp.Diff(whole, parseChunks(o, chunks...)); diff != "" {
+		t.Fatalf("%q as %q (-whole +chunks):\n%s", text, chunks, diff)
+	}
+	for _, c := range whole.Calls {
+		if c.Name == "" || c.Done && !json.Valid([]byte(c.Arguments)) {
+			t.Fatalf("%q: bad call %+v", text, c)
+		}
+	}
+	if !o.Tools && len(whole.Calls) > 0 {
+		t.Fatalf("%q: calls without tools", text)
+	}
+}
+
+func FuzzParser(f *testing.F) {
+	f.Add("hm\n</think>\n\nYes", uint8(3), true, true)
+	f.Add(weatherCall+"\n"+weatherCall, uint8(5), false, true)
+	f.Add("<tool_call>{\"name\":\"f\",\"arguments\":-0.5e+1}", uint8(1), false, true)
+	f.Fuzz(func(t *testing.T, text string, size uint8, open, tools bool) {
+		var chunks []string
+		for rest := text; rest != ""; {
+			n := min(len(rest), int(size)+1)
+			chunks, rest = append(chunks, rest[:n]), rest[n:]
+		}
+		checkAnswer(t, ParserOptions{ThinkOpen: open, Tools: tools}, text, chunks)
+	})
+}

@@ -1,0 +1,86 @@
+package prompt
+
+import (
+	"strings"
+
+	"github.com/qwenvld/qwenvld/engine"
+)
+
+const (
+	imagePad     = "<|image_pad|>"
+	videoPad     = "<|video_pad|>"
+	visionStart  = "<|vision_start|>"
+	visionEnd    = "<|vision_end|>"
+	messageStart = "<|im_start|>"
+	messageEnd   = "<|im_end|>"
+)
+
+// Renderer renders conversations with one chat template. It is safe for concurrent use.
+type Renderer interface {
+	// Name says what renders: "qwen3-vl-instruct", "qwen3-vl-thinking" or "jinja".
+	Name() string
+	// Render does exactly what the template does, including what it leaves out. It fails with a
+	// *ConversationError for a conversation on which the template itself would fail.
+	Render(c *Conversation) (Rendered, error)
+	// Unsupported reports the first thing in c that the template would drop without a word: a message, a
+	// role, media. It returns a *ConversationError or nil. A server calls it before Render.
+	Unsupported(c *Conversation) error
+}
+
+// Rendered is a prompt.
+type Rendered struct {
+	// Pieces never holds two adjacent pieces of the same kind, except images.
+	Pieces []engine.Piece
+	// ThinkOpen means that the prompt ends inside a think block, so the answer starts with reasoning.
+	ThinkOpen bool
+}
+
+// String is the prompt as one text, with images as <|image_pad|>: what Jinja renders.
+func (r Rendered) String() string {
+	var b strings.Builder
+	for _, p := range r.Pieces {
+		if p.Kind == engine.PieceImage {
+			b.WriteString(imagePad)
+			continue
+		}
+		b.WriteString(p.Text)
+	}
+	return b.String()
+}
+
+// Images counts the image pieces.
+func (r Rendered) Images() int {
+	n := 0
+	for _, p := range r.Pieces {
+		if p.Kind == engine.PieceImage {
+			n++
+		}
+	}
+	return n
+}
+
+// builder collects pieces and joins neighbours of one kind.
+type builder struct {
+	pieces []engine.Piece
+	images int
+}
+
+func (b *builder) add(kind engine.PieceKind, text string) {
+	if text == "" {
+		return
+	}
+	if n := len(b.pieces); n > 0 && b.pieces[n-1].Kind == kind {
+		b.pieces[n-1].Text += text
+		return
+	}
+	b.pieces = append(b.pieces, engine.Piece{Kind: kind, Text: text})
+}
+
+func (b *builder) control(text string) { b.add(engine.PieceControl, text) }
+
+func (b *builder) text(text string) { b.add(engine.PieceText, text) }
+
+func (b *builder) image() {
+	b.pieces = append(b.pieces, engine.Piece{Kind: engine.PieceImage, Image: b.images})
+	b.images++
+}
