@@ -43,9 +43,12 @@ type ContextOptions struct {
 	MaxSequences int
 	Threads      int
 	KV           KVType
+	// PlainAttention turns flash attention off. ggml's CPU flash attention rounds keys, values and sums to half precision
+	// whatever KV says, so exact comparisons need this together with KVFloat32.
+	PlainAttention bool
 }
 
-// Context holds the KV cache of one model, unified over its sequences, with flash attention on.
+// Context holds the KV cache of one model, unified over its sequences.
 type Context struct {
 	ptr   *C.struct_llama_context
 	vocab int
@@ -74,6 +77,9 @@ func NewContext(m *Model, o ContextOptions) (*Context, error) {
 	p.n_threads = C.int32_t(o.Threads)
 	p.n_threads_batch = C.int32_t(o.Threads)
 	p.flash_attn_type = C.LLAMA_FLASH_ATTN_TYPE_ENABLED
+	if o.PlainAttention {
+		p.flash_attn_type = C.LLAMA_FLASH_ATTN_TYPE_DISABLED
+	}
 	p.type_k, p.type_v = kv, kv
 	p.kv_unified = true
 	p.no_perf = true
