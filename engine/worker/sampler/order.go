@@ -1,0 +1,96 @@
+package sampler
+
+import (
+	"cmp"
+	"math"
+	"slices"
+)
+
+// before orders candidates by weight, heaviest first, and by id among equals, so that results do not depend on the order of
+// selection.
+func before(a, b candidate) bool {
+	return a.weight > b.weight || a.weight == b.weight && a.id < b.id
+}
+
+func sortDescending(c []candidate) {
+	slices.SortFunc(c, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(b.weight, a.weight), cmp.Compare(a.id, b.id))
+	})
+}
+
+// largest appends the n tokens with the highest logits to into, highest first. NaN and -Inf are not candidates.
+func largest(into []candidate, row []float32, n int) []candidate {
+	const few = 64
+	if n > few {
+		for i, v := range row {
+			if l := float64(v); l > math.Inf(-1) {
+				into = append(into, candidate{int32(i), l})
+			}
+		}
+		n = min(n, len(into))
+		selectTop(into, n)
+		sortDescending(into[:n])
+		return into[:n]
+	}
+	floor := math.Inf(-1)
+	for i, v := range row {
+		l := float64(v)
+		if !(l > floor) { // also when l is NaN
+			continue
+		}
+		at := len(into)
+		for at > 0 && into[at-1].weight < l {
+			at--
+		}
+		into = slices.Insert(into, at, candidate{int32(i), l})
+		if len(into) >= n {
+			into = into[:n]
+			floor = into[n-1].weight
+		}
+	}
+	return into
+}
+
+// selectTop moves the n first candidates in the order of before to the front, in any order among themselves (quickselect).
+func selectTop(c []candidate, n int) {
+	lo, hi := 0, len(c)
+	for n > lo && n < hi && hi-lo > 1 {
+		pivot := middle(c[lo], c[(lo+hi)/2], c[hi-1])
+		i, j := lo, hi-1
+		for i <= j {
+			for before(c[i], pivot) {
+				i++
+			}
+			for before(pivot, c[j]) {
+				j--
+			}
+			if i <= j {
+				c[i], c[j] = c[j], c[i]
+				i++
+				j--
+			}
+		}
+		switch {
+		case n <= j+1:
+			hi = j + 1
+		case n >= i:
+			lo = i
+		default:
+			return
+		}
+	}
+}
+
+// middle is the median, against quadratic time on sorted input.
+func middle(a, b, c candidate) candidate {
+	if before(b, a) {
+		a, b = b, a
+	}
+	if before(c, b) {
+		b = c
+	}
+	if before(b, a) {
+		b = a
+	}
+	return b
+}
