@@ -1,0 +1,258 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/worker/answer"
+	"github.com/qwenvld/qwenvld/engine/worker/sampler"
+	"github.com/qwenvld/qwenvld/multimodal"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The fake vocabulary: token n is the letter 'a'+n%26, with a few tokens of its own.
+const (
+	vocabSize  = 64
+	tokenEnd   = 60
+	tokenClose = 61 // "</t>"
+	tokenHush  = 62 // a control token without text
+)
+
+type fakeVocab struct{}
+
+func (fakeVocab) Bytes(t int32) []byte {
+	switch t {
+	case tokenEnd, tokenHush:
+		return nil
+	case tokenClose:
+		return []byte("</t>")
+	default:
+		return []byte{byte('a' + t%26)}
+	}
+}
+func (fakeVocab) Ends(t int32) bool  { return t == tokenEnd }
+func (fakeVocab) EndTokens() []int32 { return []int32{tokenEnd} }
+
+// fakeModel is a model without weights: its logits are a function of all rows of the sequence, so a row that is lost, doubled,
+// misplaced or given to another sequence changes the answer. It checks what llama.cpp demands of a batch.
+type fakeModel struct {
+	t     *testing.T
+	cells int
+	batch int
+	// script, if set, overrides the logits' winner by the number of rows the sequence has.
+	script func(sequence int32, rows int) (int32, bool)
+	fail   func(rows []Row) error
+
+	cache  map[int32][]Row
+	logits [][]float32
+	steps  int
+}
+
+func newFakeModel(t *testing.T, cells int) *fakeModel {
+	return &fakeModel{t: t, cells: cells, batch: 16, cache: map[int32][]Row{}}
+}
+
+func (f *fakeModel) Decode(rows []Row) error {
+	f.steps++
+	f.check(rows)
+	if f.fail != nil {
+		if err := f.fail(rows); err != nil {
+			return err
+		}
+	}
+	held := len(rows)
+	for _, c := range f.cache {
+		held += len(c)
+	}
+	if held > f.cells {
+		return ErrNoRoom
+	}
+	f.logits = make([][]float32, len(rows))
+	for i, r := range rows {
+		before := f.cache[r.Sequence]
+		if n := len(before); n > 0 {
+			last := before[n-1].Position
+			if r.Embedding == nil && r.Position.T <= maxAxis(before) || r.Position.T < last.T {
+				f.t.Errorf("sequence %d goes from position %v to %v", r.Sequence, last, r.Position)
+			}
+		} else if r.Position != (multimodal.Position{}) {
+			f.t.Errorf("sequence %d begins at %v", r.Sequence, r.Position)
+		}
+		f.cache[r.Sequence] = append(before, r)
+		if r.Logits {
+			f.logits[i] = f.row(r.Sequence)
+		}
+	}
+	return nil
+}
+
+// maxAxis is the largest position of any axis.
+func maxAxis(rows []Row) int32 {
+	m := int32(-1)
+	for _, r := range rows {
+		m = max(m, r.Position.T, r.Position.H, r.Position.W)
+	}
+	return m
+}
+
+func (f *fakeModel) check(rows []Row) {
+	if len(rows) == 0 || len(rows) > f.batch {
+		f.t.Errorf("a step of %d rows", len(rows))
+	}
+	for _, r := range rows {
+		if (r.Embedding == nil) != (rows[0].Embedding == nil) {
+			f.t.Error("a step mixes tokens and embedding rows")
+		}
+	}
+}
+
+func (f *fakeModel) row(sequence int32) []float32 {
+	h := fnv.New64a()
+	for _, r := range f.cache[sequence] {
+		fmt.Fprint(h, r.Token, r.Embedding, r.Position)
+	}
+	sum := h.Sum64()
+	out := make([]float32, vocabSize)
+	for i := range out {
+		sum = sum*6364136223846793005 + 1442695040888963407
+		out[i] = float32(sum>>40) / (1 << 22)
+	}
+	out[tokenEnd], out[tokenClose], out[tokenHush] = -9, -9, -9
+	if f.script != nil {
+		if t, ok := f.script(sequence, len(f.cache[sequence])); ok {
+			out[t] = 99
+		}
+	}
+	return out
+}
+
+func (f *fakeModel) Logits(i int) ([]float32, error) {
+	if f.logits[i] == nil {
+		return nil, errors.New("no logits were asked for")
+	}
+	return f.logits[i], nil
+}
+
+func (f *fakeModel) Remove(sequence int32) { delete(f.cache, sequence) }
+
+// fakeEncoder gives an image's first byte as its rows. It fails the test when two calls overlap.
+type fakeEncoder struct {
+	t    *testing.T
+	mu   sync.Mutex
+	gate chan struct{} // if set, each call takes one
+	err  error
+}
+
+func (e *fakeEncoder) Encode(ctx context.Context, img *engine.Image) ([]float32, int, error) {
+	if !e.mu.TryLock() {
+		e.t.Error("two images are encoded at once")
+		return nil, 0, errors.New("busy")
+	}
+	defer e.mu.Unlock()
+	if e.gate != nil {
+		select {
+		case <-e.gate:
+		case <-ctx.Done():
+			return nil, 0, context.Cause(ctx)
+		}
+	}
+	if e.err != nil {
+		return nil, 0, e.err
+	}
+	const width = 2
+	rows := make([]float32, img.Width*img.Height*width)
+	for i := range rows {
+		rows[i] = float32(img.RGB[0]) + float32(i)/1000
+	}
+	return rows, width, nil
+}
+
+// text makes a segment of tokens, picture one of an image.
+func text(tokens ...int32) Segment { return Segment{Tokens: tokens} }
+
+func picture(content byte, rows, cols int) Segment {
+	return Segment{Image: &engine.Image{Width: cols, Height: rows, RGB: []byte{content}}, Rows: rows, Cols: cols}
+}
+
+func spec(maxTokens int, segments ...Segment) Spec {
+	return Spec{
+		ID: "t", Segments: segments, MaxTokens: maxTokens,
+		Sampler: sampler.New(engine.Sampling{}, nil, 0), Answer: answer.New(answer.Options{}),
+	}
+}
+
+// start runs a loop until the test ends.
+func start(t *testing.T, m *fakeModel, e Encoder, o Options) *Loop {
+	t.Helper()
+	o.Cells, o.BatchSize = m.cells, m.batch
+	if o.MaxSequences == 0 {
+		o.MaxSequences = 4
+	}
+	if o.MaxQueue == 0 {
+		o.MaxQueue = 100
+	}
+	if o.PrefillChunk == 0 {
+		o.PrefillChunk = 5
+	}
+	l := New(o, m, e, fakeVocab{})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		l.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+		if len(m.cache) > 0 && !t.Failed() {
+			for id := range m.cache {
+				t.Logf("sequence %d was left in the cache", id)
+			}
+		}
+	})
+	return l
+}
+
+// outcome is what a job gave.
+type outcome struct {
+	text   string
+	tokens []int32
+	result *engine.Result
+	err    error
+}
+
+func read(j *Job) (o outcome) {
+	for {
+		events, done, err := j.Events(context.Background())
+		for _, ev := range events {
+			o.text += ev.Text
+			for _, t := range ev.Tokens {
+				o.tokens = append(o.tokens, t.ID)
+			}
+			if ev.Result != nil {
+				o.result = ev.Result
+			}
+		}
+		if err != nil || done {
+			o.err = err
+			return o
+		}
+	}
+}
+
+func do(t *testing.T, l *Loop, s Spec) outcome {
+	t.Helper()
+	j, err := l.Submit(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read(j)
+}

@@ -1,0 +1,258 @@
+package schedule
+
+import (
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/worker/sampler"
+	"github.com/qwenvld/qwenvld/multimodal"
+)
+
+// sequence is a job that holds cells. Only the loop touches it.
+type sequence struct {
+	job *Job
+	id  int32
+	// segments are the prompt and, after the sequence had to give way once, the tokens generated until then.
+	segments  []Segment
+	positions []multimodal.Position
+	next      int32 // position of the first generated row
+
+	// rows are the encoded images by segment, dropped once they are in the cache.
+	rows map[int]encoded
+
+	segment, offset int // what comes next of segments
+	filled          int // cells taken so far
+	pending         int32
+	decoding        bool
+
+	usage    engine.Usage
+	output   []int32 // generated tokens
+	replayed int     // how many of them are part of segments
+	forced   []int32 // tokens still to be forced
+	thinking bool
+	closedBy string
+	// fresh is set until a token after a forced end of thinking has been drawn: it must not end the answer.
+	fresh    bool
+	withheld []engine.Token // of bytes not shown yet
+	ends     []int          // offset after each withheld token
+	produced int            // bytes of all tokens so far
+}
+
+// encoded are an image's embedding rows.
+type encoded struct {
+	rows  []float32
+	width int
+}
+
+func newSequence(j *Job, id int32) *sequence {
+	s := &sequence{job: j, id: id, segments: j.spec.Segments, thinking: j.spec.Thinking.Open}
+	s.usage.PromptTokens, s.usage.ImageTokens = j.prompt, j.images
+	s.layout()
+	if s.thinking && j.spec.Thinking.Limit <= 0 {
+		s.closeThinking(closedByBudget)
+	}
+	return s
+}
+
+// layout computes positions from the segments and starts over with the cache.
+func (s *sequence) layout() {
+	spans := make([]multimodal.Span, len(s.segments))
+	for i := range s.segments {
+		g := &s.segments[i]
+		if g.Image != nil {
+			spans[i] = multimodal.Span{Rows: g.Rows, Cols: g.Cols}
+		} else {
+			spans[i] = multimodal.Span{Tokens: len(g.Tokens)}
+		}
+	}
+	s.positions, s.next = multimodal.Positions(spans)
+	s.rows = map[int]encoded{}
+	s.segment, s.offset, s.filled, s.decoding = 0, 0, 0, false
+}
+
+// rewind forgets what is in the cache, so that the sequence can be computed again from its prompt and output.
+func (s *sequence) rewind() {
+	segments := append([]Segment(nil), s.job.spec.Segments...)
+	if len(s.output) > 0 {
+		segments = append(segments, Segment{Tokens: s.output})
+	}
+	s.replayed = len(s.output)
+	s.segments = segments
+	s.layout()
+}
+
+// cells the sequence takes now or will after its prefill.
+func (s *sequence) cells() int { return max(len(s.positions), s.filled) }
+
+// current is the segment that comes next, nil when all are in the cache.
+func (s *sequence) current() *Segment {
+	if s.segment == len(s.segments) {
+		return nil
+	}
+	return &s.segments[s.segment]
+}
+
+// ready reports whether the next prompt rows can be computed: text always, an image once it is encoded.
+func (s *sequence) ready() (image, ok bool) {
+	g := s.current()
+	if g == nil {
+		return false, false
+	}
+	if g.Image == nil {
+		return false, true
+	}
+	_, ok = s.rows[s.segment]
+	return true, ok
+}
+
+// appendPrompt adds up to n rows of the current segment.
+func (s *sequence) appendPrompt(rows []Row, n int) []Row {
+	g := s.current()
+	last := s.segment == len(s.segments)-1
+	n = min(n, g.Len()-s.offset)
+	e := s.rows[s.segment]
+	for i := s.offset; i < s.offset+n; i++ {
+		row := Row{Position: s.positions[s.filled+i-s.offset], Sequence: s.id, Logits: last && i == g.Len()-1}
+		if g.Image != nil {
+			row.Embedding = e.rows[i*e.width : (i+1)*e.width]
+		} else {
+			row.Token = g.Tokens[i]
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// advance takes note that n prompt rows are in the cache.
+func (s *sequence) advance(n int) {
+	s.offset += n
+	s.filled += n
+	if s.offset == s.current().Len() {
+		delete(s.rows, s.segment)
+		s.segment++
+		s.offset = 0
+	}
+}
+
+// nextRow is the row of the token that was drawn last.
+func (s *sequence) nextRow() Row {
+	p := s.next + int32(len(s.output)-1-s.replayed)
+	return Row{Token: s.pending, Position: multimodal.Position{T: p, H: p, W: p}, Sequence: s.id, Logits: true}
+}
+
+// step draws or takes the next token after logits and reports whether the sequence is at its end.
+func (s *sequence) step(logits []float32, v Vocabulary) (done bool, err error) {
+	spec := &s.job.spec
+	token, drawn, err := s.choose(logits, v)
+	if err != nil {
+		return false, err
+	}
+	if drawn && v.Ends(token) {
+		if !s.thinking {
+			s.finish(engine.FinishStop)
+			return true, nil
+		}
+		// An answer that ends inside the think block would be empty.
+		if s.closeThinking(closedByEnd); len(s.forced) == 0 {
+			s.finish(engine.FinishStop)
+			return true, nil
+		}
+		token, s.forced = s.forced[0], s.forced[1:]
+	}
+	s.output = append(s.output, token)
+	s.usage.CompletionTokens++
+	if s.thinking {
+		s.usage.ReasoningTokens++
+	}
+	s.emit(token, logits, v)
+	switch {
+	case spec.Answer.Stopped() != "":
+		s.finish(engine.FinishStop)
+		return true, nil
+	case s.usage.CompletionTokens >= spec.MaxTokens:
+		s.finish(engine.FinishLength)
+		return true, nil
+	}
+	s.pending, s.decoding = token, true
+	if s.thinking && len(s.forced) == 0 && s.usage.ReasoningTokens >= spec.Thinking.Limit {
+		s.closeThinking(closedByBudget)
+	}
+	return false, nil
+}
+
+// choose returns the next token and whether the model drew it.
+func (s *sequence) choose(logits []float32, v Vocabulary) (token int32, drawn bool, err error) {
+	if len(s.forced) > 0 {
+		token, s.forced = s.forced[0], s.forced[1:]
+		s.job.spec.Sampler.Accept(token)
+		return token, false, nil
+	}
+	var banned []int32
+	if s.fresh {
+		banned, s.fresh = v.EndTokens(), false
+	}
+	token, err = s.job.spec.Sampler.Sample(logits, banned)
+	return token, true, err
+}
+
+// Who closed the think block.
+const (
+	closedByModel  = "model"
+	closedByBudget = "budget"
+	closedByEnd    = "end_token"
+)
+
+func (s *sequence) closeThinking(by string) {
+	s.forced = append([]int32(nil), s.job.spec.Thinking.Close...)
+	s.closedBy, s.fresh = by, true
+	if len(s.forced) == 0 {
+		s.thinking = false
+	}
+}
+
+// emit passes on the text that token completes.
+func (s *sequence) emit(token int32, logits []float32, v Vocabulary) {
+	spec := &s.job.spec
+	b := v.Bytes(token)
+	s.produced += len(b)
+	if spec.Logprobs {
+		s.withhold(token, b, logits, v)
+	}
+	text := spec.Answer.Add(b)
+	if s.thinking && !spec.Answer.Thinking() {
+		s.thinking = false
+		if s.closedBy == "" {
+			s.closedBy = closedByModel
+		}
+	}
+	s.post(text, spec.Answer.Released(), nil)
+}
+
+func (s *sequence) withhold(token int32, b []byte, logits []float32, v Vocabulary) {
+	own, top := sampler.Logprobs(logits, token, s.job.spec.TopLogprobs)
+	for i := range top {
+		top[i].Bytes = v.Bytes(top[i].ID)
+	}
+	s.withheld = append(s.withheld, engine.Token{ID: token, Bytes: b, Logprob: own, Top: top})
+	s.ends = append(s.ends, s.produced)
+}
+
+// post sends an event with the tokens that end within the first shown bytes. Nothing is sent when there is nothing to say.
+func (s *sequence) post(text string, shown int, result *engine.Result) {
+	n := 0
+	for n < len(s.ends) && s.ends[n] <= shown {
+		n++
+	}
+	if text == "" && n == 0 && result == nil {
+		return
+	}
+	s.job.out.put(engine.Event{Text: text, Tokens: s.withheld[:n:n], Result: result})
+	s.withheld, s.ends = s.withheld[n:], s.ends[n:]
+}
+
+// finish sends what was held back and the result.
+func (s *sequence) finish(reason engine.FinishReason) {
+	text := s.job.spec.Answer.Close()
+	s.post(text, s.job.spec.Answer.Released(), &engine.Result{
+		FinishReason: reason, StopString: s.job.spec.Answer.Stopped(), Usage: s.usage, ThinkingClosedBy: s.closedBy,
+	})
+	s.job.out.close(nil)
+}
