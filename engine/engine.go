@@ -1,9 +1,8 @@
 // Package engine is what the daemon asks of a model: a Request of prompt pieces, resized pixels and
-// sampling parameters goes in, a Stream of text deltas and usage comes out. It also holds the client of
-// a worker process and the supervisor that keeps one running.
+// sampling parameters goes in, a Stream of text deltas and usage comes out.
 //
-// It runs no model code (that is engine/worker and engine/llama, in a child process) and knows nothing
-// of HTTP, of OpenAI's wire types or of routing.
+// It holds only the contract: engine/process implements it with worker processes, engine/worker and
+// engine/llama compute. It must not know of HTTP, of OpenAI's wire types or of routing.
 package engine
 
 import (
@@ -28,7 +27,7 @@ type Stream interface {
 	// Next blocks for the next event. After the event with Result set it returns io.EOF.
 	// ErrWorkerDied means that the process behind the stream is gone.
 	Next() (Event, error)
-	// Close cancels what is left of the request and waits until the engine has let go of it.
+	// Close cancels what is left of the request, whose sequence is freed before the next step.
 	Close() error
 }
 
@@ -174,7 +173,8 @@ type Result struct {
 	// StopString is the stop string that matched, if one did.
 	StopString string `json:"stop_string,omitempty"`
 	Usage      Usage  `json:"usage"`
-	// ThinkingClosedBy is "model", "budget" or, when the block was still open at the end, "".
+	// ThinkingClosedBy is "model", "budget", "end_token" when the model ended its answer inside the block and was made to
+	// go on, or "" without a block.
 	ThinkingClosedBy string `json:"thinking_closed_by,omitempty"`
 }
 

@@ -166,7 +166,7 @@ func (l *Loop) collect(ctx context.Context) {
 			case j := <-l.submit:
 				l.queue = append(l.queue, &waiting{job: j})
 			case r := <-l.encoded:
-				l.takeRows(r)
+				l.takeRows(ctx, r)
 			case <-l.wake:
 			case <-ctx.Done():
 			}
@@ -177,7 +177,7 @@ func (l *Loop) collect(ctx context.Context) {
 		case j := <-l.submit:
 			l.queue = append(l.queue, &waiting{job: j})
 		case r := <-l.encoded:
-			l.takeRows(r)
+			l.takeRows(ctx, r)
 		case <-l.wake:
 		default:
 			return
@@ -193,7 +193,10 @@ func (l *Loop) busy() bool {
 	})
 }
 
-func (l *Loop) takeRows(r encodeResult) {
+func (l *Loop) takeRows(ctx context.Context, r encodeResult) {
+	if ctx.Err() != nil { // the encoding ended because the loop does
+		return
+	}
 	if !slices.Contains(l.active, r.seq) {
 		return // gone or given way meanwhile
 	}

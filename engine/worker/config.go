@@ -1,0 +1,68 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+)
+
+// Config is what a worker loads and how large it makes its caches. The daemon passes it as JSON.
+type Config struct {
+	// Model and Projector are GGUF files; Projector is empty for a text model.
+	Model     string `json:"model"`
+	Projector string `json:"projector,omitempty"`
+	// ContextSize is the tokens of one request, prompt and completion; 0 means the trained context, at most 16,384.
+	ContextSize int `json:"context_size,omitempty"`
+	// CacheTokens is the KV cache that all requests share; 0 means twice ContextSize.
+	CacheTokens int `json:"cache_tokens,omitempty"`
+	// CacheType is the KV cache's number format: f16 (the default), q8_0 or f32.
+	CacheType string `json:"cache_type,omitempty"`
+	// MaxSequences decode together (8); MaxQueue more may wait (64).
+	MaxSequences int `json:"max_sequences,omitempty"`
+	MaxQueue     int `json:"max_queue,omitempty"`
+	// BatchSize bounds the rows of one step (512), PrefillChunk the prompt rows of a step that also decodes (128).
+	BatchSize    int `json:"batch_size,omitempty"`
+	PrefillChunk int `json:"prefill_chunk,omitempty"`
+	// Threads of computation; 0 means one a processor.
+	Threads int `json:"threads,omitempty"`
+	// GPULayers go to a GPU if there is one; negative means all.
+	GPULayers int `json:"gpu_layers,omitempty"`
+	// ImageMemory bounds the working memory of encoding one image, in bytes; 0 means 4 GiB.
+	ImageMemory int64 `json:"image_memory,omitempty"`
+}
+
+const defaultContext = 16384
+
+// withDefaults fills in what depends on the model's trained context.
+func (c Config) withDefaults(trained int) (Config, error) {
+	fill := func(v *int, def int) {
+		if *v == 0 {
+			*v = def
+		}
+	}
+	fill(&c.ContextSize, min(trained, defaultContext))
+	if c.ContextSize > trained {
+		return c, fmt.Errorf("context_size is %d, the model was trained for %d", c.ContextSize, trained)
+	}
+	fill(&c.CacheTokens, 2*c.ContextSize)
+	if c.CacheTokens < c.ContextSize {
+		return c, fmt.Errorf("cache_tokens is %d, one request may need context_size, %d", c.CacheTokens, c.ContextSize)
+	}
+	fill(&c.MaxSequences, 8)
+	fill(&c.MaxQueue, 64)
+	fill(&c.BatchSize, 512)
+	fill(&c.PrefillChunk, 128)
+	fill(&c.Threads, runtime.NumCPU())
+	if c.ImageMemory == 0 {
+		c.ImageMemory = 4 << 30
+	}
+	for _, n := range []int{c.ContextSize, c.MaxSequences, c.MaxQueue, c.BatchSize, c.PrefillChunk, c.Threads} {
+		if n < 0 {
+			return c, errors.New("sizes must not be negative")
+		}
+	}
+	if c.MaxSequences > c.BatchSize {
+		return c, fmt.Errorf("batch_size is %d, max_sequences %d need a row each", c.BatchSize, c.MaxSequences)
+	}
+	return c, nil
+}

@@ -1,0 +1,150 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/llama"
+	"github.com/qwenvld/qwenvld/engine/worker/schedule"
+)
+
+// weights are a model with its context and projector, as the scheduler sees them.
+type weights struct {
+	model      *llama.Model
+	context    *llama.Context
+	vision     *llama.Vision // nil for a text model
+	tokens     *llama.Batch
+	embeddings *llama.Batch
+	config     Config
+	endTokens  []int32
+}
+
+func load(ctx context.Context, c Config, logger *slog.Logger, progress func(float32)) (w *weights, err error) {
+	w = &weights{}
+	defer func() {
+		if err != nil {
+			w.close()
+		}
+	}()
+	w.model, err = llama.LoadModel(ctx, llama.ModelOptions{Path: c.Model, GPULayers: c.GPULayers, Progress: progress, Logger: logger})
+	if err != nil {
+		return w, err
+	}
+	if c, err = c.withDefaults(w.model.TrainedContext()); err != nil {
+		return w, err
+	}
+	w.config = c
+	if c.Projector != "" {
+		if err := w.loadVision(ctx, logger); err != nil {
+			return w, err
+		}
+	}
+	w.context, err = llama.NewContext(w.model, llama.ContextOptions{
+		ContextSize: c.CacheTokens, BatchSize: c.BatchSize, MaxSequences: c.MaxSequences, Threads: c.Threads, KV: llama.KVType(c.CacheType),
+	})
+	if err != nil {
+		return w, err
+	}
+	w.tokens = llama.NewTokenBatch(c.BatchSize)
+	w.embeddings = llama.NewEmbeddingBatch(c.BatchSize, w.model.InputWidth())
+	for t := range int32(w.model.VocabSize()) {
+		if w.model.IsEOG(t) {
+			w.endTokens = append(w.endTokens, t)
+		}
+	}
+	return w, nil
+}
+
+func (w *weights) loadVision(ctx context.Context, logger *slog.Logger) (err error) {
+	w.vision, err = llama.LoadVision(ctx, llama.VisionOptions{
+		Path: w.config.Projector, Threads: w.config.Threads, GPU: w.config.GPULayers != 0, MemoryLimit: w.config.ImageMemory, Logger: logger,
+	})
+	if err != nil {
+		return err
+	}
+	return w.vision.Compatible(w.model)
+}
+
+func (w *weights) close() {
+	for _, b := range []*llama.Batch{w.tokens, w.embeddings} {
+		if b != nil {
+			_ = b.Close()
+		}
+	}
+	if w.context != nil {
+		_ = w.context.Close()
+	}
+	if w.vision != nil {
+		_ = w.vision.Close()
+	}
+	if w.model != nil {
+		_ = w.model.Close()
+	}
+}
+
+func (w *weights) info() engine.Info {
+	system := llama.SystemInfo()
+	info := engine.Info{
+		Name: w.model.Name(), ContextSize: w.config.ContextSize, MaxSequences: w.config.MaxSequences, VocabSize: w.model.VocabSize(),
+		ChatTemplate: w.model.ChatTemplate(), SpecialTokens: w.model.SpecialTokens(),
+		System: fmt.Sprintf("llama.cpp %s, %v, %v", system.Base, system.Devices, system.Kernels),
+	}
+	if w.vision != nil {
+		low, high := w.vision.PixelLimits()
+		info.Vision = &engine.VisionInfo{
+			PatchSize: w.vision.PatchSize(), MergeSize: w.vision.MergeSize(), MinPixels: low, MaxPixels: high,
+		}
+	}
+	return info
+}
+
+// Decode implements schedule.Decoder.
+func (w *weights) Decode(rows []schedule.Row) error {
+	b := w.tokens
+	if rows[0].Embedding != nil {
+		b = w.embeddings
+	}
+	b.Reset()
+	for i := range rows {
+		r := &rows[i]
+		if r.Embedding != nil {
+			b.AddRow(r.Embedding, llama.Position(r.Position), r.Sequence, r.Logits)
+		} else {
+			b.AddToken(r.Token, r.Position.T, r.Sequence, r.Logits)
+		}
+	}
+	err := w.context.Decode(b)
+	if errors.Is(err, llama.ErrNoKVSlot) {
+		return schedule.ErrNoRoom
+	}
+	return err
+}
+
+// Logits implements schedule.Decoder.
+func (w *weights) Logits(i int) ([]float32, error) { return w.context.Logits(i) }
+
+// Remove implements schedule.Decoder.
+func (w *weights) Remove(sequence int32) { w.context.RemoveSequence(sequence, -1, -1) }
+
+// Encode implements schedule.Encoder. A still image is shown to the tower as two equal frames.
+func (w *weights) Encode(ctx context.Context, img *engine.Image) ([]float32, int, error) {
+	rows, err := w.vision.Encode(ctx, [2][]byte{img.RGB, img.RGB}, img.Width, img.Height)
+	return rows, w.vision.RowWidth(), err
+}
+
+// Bytes implements schedule.Vocabulary: control tokens are never shown.
+func (w *weights) Bytes(token int32) []byte {
+	if w.model.IsControl(token) {
+		return nil
+	}
+	return w.model.TokenBytes(token)
+}
+
+// Ends implements schedule.Vocabulary.
+func (w *weights) Ends(token int32) bool { return w.model.IsEOG(token) }
+
+// EndTokens implements schedule.Vocabulary.
+func (w *weights) EndTokens() []int32 { return w.endTokens }

@@ -1,0 +1,211 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/llama"
+	"github.com/qwenvld/qwenvld/engine/worker/answer"
+	"github.com/qwenvld/qwenvld/engine/worker/sampler"
+	"github.com/qwenvld/qwenvld/engine/worker/schedule"
+)
+
+// A think block leaves a quarter of the completion, and at least minReserve tokens, for the answer.
+const (
+	reserveShare = 4
+	minReserve   = 16
+)
+
+// prepare checks req against the model and turns it into tokens. Every refusal comes here, before anything is computed.
+func (w *weights) prepare(ctx context.Context, req *engine.Request) (schedule.Spec, error) {
+	spec := schedule.Spec{ID: req.ID, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs}
+	if err := w.checkFields(req); err != nil {
+		return spec, err
+	}
+	var err error
+	if spec.Segments, err = w.segments(req); err != nil {
+		return spec, err
+	}
+	prompt := cells(spec.Segments)
+	maxTokens, err := w.room(prompt, req.MaxTokens)
+	if err != nil {
+		return spec, err
+	}
+	if err := w.checkImages(ctx, req); err != nil {
+		return spec, err
+	}
+	if req.Thinking.Open {
+		if err := w.boundThinking(&spec, req, maxTokens); err != nil {
+			return spec, err
+		}
+		// An empty think block may have been added to the prompt.
+		if maxTokens, err = w.room(cells(spec.Segments), req.MaxTokens); err != nil {
+			return spec, err
+		}
+	}
+	spec.MaxTokens = maxTokens
+	seed := rand.Uint64()
+	if req.Sampling.Seed != nil {
+		seed = *req.Sampling.Seed
+	}
+	spec.Sampler = sampler.New(req.Sampling, promptTokens(spec.Segments), seed)
+	spec.Answer = answer.New(answer.Options{Stop: req.Stop, Thinking: spec.Thinking.Open, EndTag: req.Thinking.EndTag})
+	return spec, nil
+}
+
+func (w *weights) checkFields(req *engine.Request) error {
+	const maxTopLogprobs = 20
+	if req.TopLogprobs < 0 || req.TopLogprobs > maxTopLogprobs {
+		return &engine.RequestError{Field: "top_logprobs", Message: fmt.Sprintf("must be between 0 and %d", maxTopLogprobs)}
+	}
+	if req.MaxTokens < 0 {
+		return &engine.RequestError{Field: "max_tokens", Message: "must not be negative"}
+	}
+	for id := range req.Sampling.LogitBias {
+		if id < 0 || int(id) >= w.model.VocabSize() {
+			return &engine.RequestError{Field: "sampling.logit_bias", Message: fmt.Sprintf("token ids must be below %d", w.model.VocabSize())}
+		}
+	}
+	return nil
+}
+
+// segments tokenises the runs of text between images.
+func (w *weights) segments(req *engine.Request) ([]schedule.Segment, error) {
+	var out []schedule.Segment
+	var run []llama.TextPiece
+	flush := func() error {
+		tokens, err := w.model.TokenizePieces(run)
+		if err != nil {
+			return err
+		}
+		if len(tokens) > 0 {
+			out = append(out, schedule.Segment{Tokens: tokens})
+		}
+		run = run[:0]
+		return nil
+	}
+	for _, p := range req.Prompt {
+		switch p.Kind {
+		case engine.PieceControl, engine.PieceText:
+			run = append(run, llama.TextPiece{Text: p.Text, Control: p.Kind == engine.PieceControl})
+		case engine.PieceImage:
+			if err := flush(); err != nil {
+				return nil, err
+			}
+			s, err := w.image(req, p.Image)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, s)
+		default:
+			return nil, &engine.RequestError{Field: "prompt", Message: fmt.Sprintf("unknown kind of piece %q", p.Kind)}
+		}
+	}
+	if err := flush(); err != nil {
+		return nil, err
+	}
+	if len(out) == 0 {
+		return nil, &engine.RequestError{Field: "prompt", Message: "is empty"}
+	}
+	return out, nil
+}
+
+func (w *weights) image(req *engine.Request, i int) (schedule.Segment, error) {
+	if w.vision == nil {
+		return schedule.Segment{}, &engine.RequestError{Field: "images", Message: "this model has no vision projector"}
+	}
+	if i < 0 || i >= len(req.Images) {
+		return schedule.Segment{}, &engine.RequestError{Field: "prompt", Message: fmt.Sprintf("image %d of %d", i, len(req.Images))}
+	}
+	img := &req.Images[i]
+	edge := w.vision.PatchSize() * w.vision.MergeSize()
+	if img.Width%edge != 0 || img.Height%edge != 0 {
+		return schedule.Segment{}, &engine.RequestError{
+			Field: "images", Message: fmt.Sprintf("image %d is %dx%d, sides must be multiples of %d", i, img.Width, img.Height, edge),
+		}
+	}
+	return schedule.Segment{Image: img, Rows: img.Height / edge, Cols: img.Width / edge}, nil
+}
+
+// checkImages refuses images whose encoding would not fit into memory.
+func (w *weights) checkImages(ctx context.Context, req *engine.Request) error {
+	type size struct{ w, h int }
+	known := map[size]bool{}
+	for i := range req.Images {
+		img := &req.Images[i]
+		if known[size{img.Width, img.Height}] {
+			continue
+		}
+		known[size{img.Width, img.Height}] = true
+		if err := ctx.Err(); err != nil {
+			return context.Cause(ctx)
+		}
+		var memory *llama.MemoryError
+		_, err := w.vision.Plan(img.Width, img.Height)
+		if errors.As(err, &memory) {
+			return &engine.ImageMemoryError{Image: i, NeededBytes: memory.Needed, LimitBytes: memory.Limit}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func cells(segments []schedule.Segment) int {
+	n := 0
+	for i := range segments {
+		n += segments[i].Len()
+	}
+	return n
+}
+
+func promptTokens(segments []schedule.Segment) []int32 {
+	var out []int32
+	for i := range segments {
+		out = append(out, segments[i].Tokens...)
+	}
+	return out
+}
+
+// room is how many tokens the completion may have.
+func (w *weights) room(prompt, asked int) (int, error) {
+	rest := w.config.ContextSize - prompt
+	if rest < max(1, asked) {
+		return 0, &engine.ContextLengthError{PromptTokens: prompt, MaxTokens: asked, ContextSize: w.config.ContextSize}
+	}
+	if asked > 0 {
+		return asked, nil
+	}
+	return rest, nil
+}
+
+// boundThinking sets when the think block is closed and with which tokens. Where the completion has no room for a block at all,
+// an empty one ends the prompt instead.
+func (w *weights) boundThinking(spec *schedule.Spec, req *engine.Request, maxTokens int) error {
+	t := &req.Thinking
+	if t.EndTag == "" || t.CloseText == "" {
+		return &engine.RequestError{Field: "thinking", Message: "an open think block needs close_text and end_tag"}
+	}
+	closing, err := w.model.TokenizePieces([]llama.TextPiece{{Text: t.CloseText, Control: true}})
+	if err != nil {
+		return err
+	}
+	limit := maxTokens - len(closing) - max(minReserve, maxTokens/reserveShare)
+	if limit <= 0 {
+		empty, err := w.model.TokenizePieces([]llama.TextPiece{{Text: "\n" + t.EndTag + "\n\n", Control: true}})
+		if err != nil {
+			return err
+		}
+		spec.Segments = append(spec.Segments, schedule.Segment{Tokens: empty})
+		return nil
+	}
+	if t.Budget > 0 {
+		limit = min(limit, t.Budget)
+	}
+	spec.Thinking = schedule.Thinking{Open: true, Limit: limit, Close: closing}
+	return nil
+}

@@ -1,0 +1,99 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/wire"
+	"github.com/qwenvld/qwenvld/engine/worker/schedule"
+)
+
+// handler serves the daemon.
+type handler struct {
+	weights *weights
+	loop    *schedule.Loop
+	info    engine.Info
+	logger  *slog.Logger
+}
+
+func newHandler(w *weights, loop *schedule.Loop, logger *slog.Logger) http.Handler {
+	h := &handler{weights: w, loop: loop, info: w.info(), logger: logger}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+wire.PathHealth, func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("GET "+wire.PathInfo, h.serveInfo)
+	mux.HandleFunc("POST "+wire.PathGenerate, h.generate)
+	return mux
+}
+
+func (h *handler) serveInfo(w http.ResponseWriter, _ *http.Request) {
+	h.reply(w, http.StatusOK, h.info)
+}
+
+// reply sends v. A failed write means that the daemon has closed the request.
+func (h *handler) reply(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(v); err != nil {
+		h.logger.Debug("reply not sent", "error", err)
+	}
+}
+
+// generate streams frames. Refusals are a status and one error object; a failure later is the last frame.
+func (h *handler) generate(w http.ResponseWriter, r *http.Request) {
+	req, err := wire.DecodeRequest(r.Body)
+	var job *schedule.Job
+	if err == nil {
+		job, err = h.submit(r.Context(), req)
+	}
+	if err != nil {
+		h.reply(w, http.StatusBadRequest, wire.ErrorOf(err))
+		return
+	}
+	defer job.Cancel()
+	w.Header().Set("Content-Type", wire.ContentType)
+	out := frameWriter{enc: json.NewEncoder(w), rc: http.NewResponseController(w)}
+	// The daemon learns that the request is good before the first token.
+	out.flush()
+	for done := false; !done && out.err == nil; {
+		var events []engine.Event
+		events, done, err = job.Events(r.Context())
+		for i := range events {
+			out.write(wire.Frame{Event: &events[i]})
+		}
+		if err != nil {
+			out.write(wire.Frame{Error: wire.ErrorOf(err)})
+			done = true
+		}
+		out.flush()
+	}
+}
+
+func (h *handler) submit(ctx context.Context, req *engine.Request) (*schedule.Job, error) {
+	spec, err := h.weights.prepare(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return h.loop.Submit(ctx, spec)
+}
+
+// frameWriter keeps the first error of a stream of writes.
+type frameWriter struct {
+	enc *json.Encoder
+	rc  *http.ResponseController
+	err error
+}
+
+func (f *frameWriter) write(frame wire.Frame) {
+	if f.err == nil {
+		f.err = f.enc.Encode(frame)
+	}
+}
+
+func (f *frameWriter) flush() {
+	if f.err == nil {
+		f.err = f.rc.Flush()
+	}
+}

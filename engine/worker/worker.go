@@ -1,0 +1,114 @@
+// Package worker is the model process: it loads one set of weights, schedules requests over its KV cache and serves them to the
+// daemon over a unix socket.
+//
+// It must not talk to the network, route, render prompts or parse answers. It trusts the daemon, but not the prompt: text from
+// outside never becomes a control token, and what does not fit is refused before anything is computed.
+package worker
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/qwenvld/qwenvld/engine/wire"
+	"github.com/qwenvld/qwenvld/engine/worker/schedule"
+)
+
+// Options connect a worker with the daemon that started it.
+type Options struct {
+	Config Config
+	// Listener is the unix socket that the daemon made.
+	Listener net.Listener
+	// Lifeline is read until its end, which means that the daemon is gone.
+	Lifeline io.Reader
+	// Handshake gets wire.Hello lines while loading.
+	Handshake io.Writer
+	Logger    *slog.Logger
+}
+
+// Run loads the weights and serves until ctx is done or the lifeline ends. A failure to load is also said in the handshake.
+func Run(ctx context.Context, o Options) error {
+	defer func() { _ = o.Listener.Close() }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// Nothing waits for this read: it ends with the process at the latest.
+	go func() {
+		_, _ = io.Copy(io.Discard, o.Lifeline)
+		cancel()
+	}()
+	hello := helloWriter{w: o.Handshake}
+	w, err := load(ctx, o.Config, o.Logger, hello.progress)
+	if err != nil {
+		hello.send(wire.Hello{State: wire.StateFailed, Error: err.Error()})
+		return fmt.Errorf("worker: %w", err)
+	}
+	defer w.close()
+	return serve(ctx, w, o, &hello)
+}
+
+// serve runs the loop and the HTTP server until ctx is done.
+func serve(ctx context.Context, w *weights, o Options, hello *helloWriter) error {
+	var encoder schedule.Encoder
+	if w.vision != nil {
+		encoder = w
+	}
+	c := &w.config
+	loop := schedule.New(schedule.Options{
+		Cells: c.CacheTokens, MaxSequences: c.MaxSequences, BatchSize: c.BatchSize, PrefillChunk: c.PrefillChunk,
+		MaxQueue: c.MaxQueue, Logger: o.Logger,
+	}, w, encoder, w)
+	loopCtx, stopLoop := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { loop.Run(loopCtx) })
+	defer func() {
+		w.context.Abort() // a long step need not end first
+		stopLoop()
+		running.Wait()
+	}()
+
+	srv := &http.Server{
+		Handler:           newHandler(w, loop, o.Logger),
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
+	}
+	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
+	defer stop()
+	hello.send(wire.Hello{State: wire.StateReady})
+	if err := srv.Serve(o.Listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("worker: serve: %w", err)
+	}
+	return nil
+}
+
+// helloWriter writes handshake lines; progress only where it moved by a percent.
+type helloWriter struct {
+	w    io.Writer
+	last float32
+}
+
+func (h *helloWriter) send(m wire.Hello) {
+	m.Protocol = wire.Version
+	line, err := json.Marshal(m)
+	if err != nil {
+		return // its fields always encode
+	}
+	out := bufio.NewWriter(h.w)
+	_, _ = out.Write(append(line, '\n'))
+	_ = out.Flush() // a daemon that is gone ends the lifeline
+}
+
+func (h *helloWriter) progress(fraction float32) {
+	if fraction-h.last < 0.01 {
+		return
+	}
+	h.last = fraction
+	h.send(wire.Hello{State: wire.StateLoading, Progress: fraction})
+}
