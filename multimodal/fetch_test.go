@@ -1,0 +1,155 @@
+package multimodal
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// site serves the cases of the tests below.
+func site(t *testing.T) *url.URL {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.HandleFunc("/ok", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Accept-Encoding") != "" || r.Header.Get("Cookie") != "" {
+			w.WriteHeader(http.StatusTeapot)
+		}
+		http.SetCookie(w, &http.Cookie{Name: "a", Value: "b"})
+		w.Write([]byte("image"))
+	})
+	mux.HandleFunc("/empty", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("/large", func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 101)) })
+	mux.HandleFunc("/endless", func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			w.Write(make([]byte, 50))
+			http.NewResponseController(w).Flush()
+		}
+	})
+	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
+		w.Write([]byte("im"))
+		http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	mux.HandleFunc("/silent", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	mux.HandleFunc("/redirect", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, r.URL.Query().Get("to"), http.StatusFound)
+	})
+	mux.HandleFunc("/nowhere", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusFound) })
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func fetcher(t *testing.T, o FetcherOptions) *Fetcher {
+	t.Helper()
+	o.MaxBytes = 100
+	if o.Timeout == 0 {
+		o.Timeout = 300 * time.Millisecond
+	}
+	f := NewFetcher(o)
+	t.Cleanup(func() { _ = f.Close() })
+	return f
+}
+
+func TestFetchFollowsAllowedHosts(t *testing.T) {
+	u := site(t)
+	base := "http://" + u.Host
+	cases := map[string]struct {
+		url  string
+		want Kind
+	}{
+		"plain":               {base + "/ok", ""},
+		"redirect":            {base + "/redirect?to=/ok", ""},
+		"redirect thrice":     {base + "/redirect?to=/redirect?to=/redirect%3Fto=/ok", ""},
+		"too many redirects":  {base + "/redirect?to=/redirect?to=/redirect%3Fto=/redirect%253Fto=/ok", KindFetch},
+		"redirect nowhere":    {base + "/nowhere", KindFetch},
+		"redirect to file":    {base + "/redirect?to=file:///etc/passwd", KindForbidden},
+		"redirect inside":     {base + "/redirect?to=http://localhost/", KindForbidden},
+		"redirect to port 22": {base + "/redirect?to=http://example.com:22/", KindForbidden},
+		"missing":             {base + "/missing", KindFetch},
+		"empty":               {base + "/empty", KindFetch},
+		"large":               {base + "/large", KindTooManyBytes},
+		"endless":             {base + "/endless", KindTooManyBytes},
+		"slow body":           {base + "/slow", KindTimeout},
+		"slow header":         {base + "/silent", KindTimeout},
+	}
+	f := fetcher(t, FetcherOptions{AllowedHosts: []string{u.Host}})
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			data, err := f.Fetch(context.Background(), c.url)
+			if kindOf(t, err) != c.want || err == nil && string(data) != "image" {
+				t.Errorf("%q, %v", data, err)
+			}
+			if err != nil && strings.Contains(err.Error(), "127.0.0.1") {
+				t.Errorf("%q names an address", err)
+			}
+		})
+	}
+}
+
+func TestFetchRefusesAddressesInside(t *testing.T) {
+	u := site(t)
+	f := fetcher(t, FetcherOptions{Timeout: 3 * time.Second})
+	for name, c := range map[string]struct {
+		url  string
+		want Kind
+	}{
+		"loopback":            {"http://127.0.0.1/", KindForbidden},
+		"loopback name":       {"http://localhost/", KindForbidden},
+		"loopback, port":      {"http://" + u.Host + "/ok", KindForbidden},
+		"short loopback":      {"http://127.1/", ""},
+		"decimal loopback":    {"http://2130706433/", ""},
+		"this host":           {"http://0.0.0.0/", KindForbidden},
+		"IPv6 loopback":       {"http://[::1]/", KindForbidden},
+		"mapped loopback":     {"http://[::ffff:127.0.0.1]/", KindForbidden},
+		"private 10":          {"http://10.1.2.3/", KindForbidden},
+		"private 172":         {"http://172.16.0.1/", KindForbidden},
+		"private 192":         {"https://192.168.1.1/", KindForbidden},
+		"carrier-grade NAT":   {"http://100.64.0.1/", KindForbidden},
+		"cloud metadata":      {"http://169.254.169.254/latest/meta-data", KindForbidden},
+		"mapped metadata":     {"http://[::ffff:a9fe:a9fe]/", KindForbidden},
+		"NAT64 loopback":      {"http://[64:ff9b::7f00:1]/", KindForbidden},
+		"6to4":                {"http://[2002:7f00:1::]/", KindForbidden},
+		"unique local":        {"http://[fd00::1]/", KindForbidden},
+		"link-local":          {"http://[fe80::1]/", KindForbidden},
+		"multicast":           {"http://224.0.0.1/", KindForbidden},
+		"broadcast":           {"http://255.255.255.255/", KindForbidden},
+		"another port":        {"http://example.com:8080/", KindForbidden},
+		"file":                {"file:///etc/passwd", KindURL},
+		"gopher":              {"gopher://example.com/", KindURL},
+		"no host":             {"http:///etc/passwd", KindURL},
+		"user and password":   {"http://a:b@example.com/", KindURL},
+		"not a URL":           {"http://exa mple/%zz", KindURL},
+		"unix socket in host": {"http://%2Fvar%2Frun%2Fdocker.sock/", KindURL},
+	} {
+		t.Run(name, func(t *testing.T) {
+			data, err := f.Fetch(context.Background(), c.url)
+			switch got := kindOf(t, err); {
+			case err == nil:
+				t.Errorf("fetched %q", data)
+			case c.want != "" && got != c.want:
+				t.Errorf("%s: %v", got, err)
+			}
+		})
+	}
+}
+
+func TestFetchEndsWithItsRequest(t *testing.T) {
+	u := site(t)
+	f := fetcher(t, FetcherOptions{AllowedHosts: []string{"127.0.0.1"}, Timeout: time.Minute})
+	ctx, cancel := context.WithCancelCause(context.Background())
+	left := errors.New("left")
+	time.AfterFunc(20*time.Millisecond, func() { cancel(left) })
+	if _, err := f.Fetch(ctx, "http://"+u.Host+"/slow"); !errors.Is(err, left) && !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
