@@ -125,7 +125,7 @@ func (c *callParser) openMember() {
 
 // take adds a byte to the current member's value. The byte that ends a number is not part of it.
 func (c *callParser) take(before jsonScanner, b byte) {
-	if before.state == scanNumber && (c.scan.state != scanNumber) {
+	if before.state == scanNumber && c.scan.state != scanNumber && len(before.stack) == 1 {
 		return
 	}
 	text := []byte{b}

@@ -1,0 +1,331 @@
+package prompt
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/nikolalohinski/gonja/v2/builtins"
+	"github.com/nikolalohinski/gonja/v2/exec"
+	"github.com/nikolalohinski/gonja/v2/parser"
+)
+
+// fence follows the first character of every special token's text that came from outside. It is a noncharacter, which no text
+// for interchange holds; where one comes in regardless it is taken out.
+const fence = '\uFDD0'
+
+// defuse returns outside text in which no special token's text is whole, not even together with what may follow it.
+func (r *jinjaRenderer) defuse(text string) string {
+	text = strings.ReplaceAll(validUTF8(text), string(fence), "")
+	var b strings.Builder
+	for i, c := range text {
+		b.WriteRune(c)
+		rest := text[i:]
+		for _, s := range r.specials {
+			if strings.HasPrefix(rest, s) || strings.HasPrefix(s, rest) {
+				b.WriteRune(fence)
+				break
+			}
+		}
+	}
+	return b.String()
+}
+
+// placeOutside splits rendered text at the fences and image markers: characters before a fence are text, the rest is the
+// template's.
+func placeOutside(b *builder, text string) {
+	for text != "" {
+		at := strings.IndexRune(text, fence)
+		if at < 0 {
+			placeImages(b, text)
+			return
+		}
+		before, rest := text[:at], text[at+len(string(fence)):]
+		runes := []rune(before)
+		last := ""
+		if len(runes) > 0 {
+			last = string(runes[len(runes)-1])
+		}
+		placeImages(b, before[:len(before)-len(last)])
+		b.text(last)
+		text = rest
+	}
+}
+
+func placeImages(b *builder, text string) {
+	for {
+		before, after, found := strings.Cut(text, imagePad)
+		b.control(before)
+		if !found {
+			return
+		}
+		b.image()
+		text = after
+	}
+}
+
+// data is what the template sees.
+func (r *jinjaRenderer) data(c *Conversation) (map[string]any, error) {
+	messages := make(list, len(c.Messages))
+	for i := range c.Messages {
+		m, err := r.message(i, &c.Messages[i])
+		if err != nil {
+			return nil, err
+		}
+		messages[i] = m
+	}
+	var tools any
+	if len(c.Tools) > 0 {
+		offered := make(list, len(c.Tools))
+		for i, raw := range c.Tools {
+			v, err := decodeJSON(raw)
+			if err != nil {
+				return nil, &ConversationError{Message: -1, Param: fmt.Sprintf("tools[%d]", i), Reason: err.Error()}
+			}
+			offered[i] = r.value(v)
+		}
+		tools = offered
+	}
+	return map[string]any{
+		"messages": messages, "tools": tools, "add_generation_prompt": c.AddGenerationPrompt, "add_vision_id": c.AddVisionID,
+		"bos_token": "", "eos_token": messageEnd, "range": boundedRange,
+	}, nil
+}
+
+func (r *jinjaRenderer) message(i int, m *Message) (map[string]any, error) {
+	out := map[string]any{"role": m.Role, "content": r.content(m)}
+	if m.ReasoningContent != nil {
+		out["reasoning_content"] = r.defuse(*m.ReasoningContent)
+	}
+	if m.ToolCallID != "" {
+		out["tool_call_id"] = r.defuse(m.ToolCallID)
+	}
+	if m.Name != "" {
+		out["name"] = r.defuse(m.Name)
+	}
+	if len(m.ToolCalls) == 0 {
+		return out, nil
+	}
+	calls := make(list, len(m.ToolCalls))
+	for j, call := range m.ToolCalls {
+		v, err := decodeJSON(call.Arguments)
+		if err != nil {
+			return nil, messageError(i, fmt.Sprintf("tool_calls[%d].function.arguments", j), "%s", err)
+		}
+		calls[j] = map[string]any{"type": "function", "id": r.defuse(call.ID), "function": map[string]any{
+			"name": r.defuse(call.Name), "arguments": r.value(v),
+		}}
+	}
+	out["tool_calls"] = calls
+	return out, nil
+}
+
+func (r *jinjaRenderer) content(m *Message) any {
+	// An assistant's think tags are markup that templates look for; everything else from outside is defused.
+	text := r.defuse
+	if m.Role == "assistant" {
+		text = func(s string) string {
+			s = r.defuse(s)
+			for _, tag := range []string{thinkOpen, thinkClose} {
+				s = strings.ReplaceAll(s, r.defuse(tag), tag)
+			}
+			return s
+		}
+	}
+	if m.Content.Parts == nil {
+		return text(m.Content.Text)
+	}
+	parts := make(list, len(m.Content.Parts))
+	for i, p := range m.Content.Parts {
+		part := map[string]any{"type": string(p.Kind)}
+		if p.Kind == PartText {
+			part["text"] = text(p.Text)
+		}
+		parts[i] = part
+	}
+	return parts
+}
+
+// value converts decoded JSON for the interpreter, strings defused.
+func (r *jinjaRenderer) value(v any) any {
+	switch v := v.(type) {
+	case string:
+		return r.defuse(v)
+	case json.Number:
+		if n, err := strconv.Atoi(string(v)); err == nil {
+			return n
+		}
+		if !strings.ContainsAny(string(v), ".eE") {
+			return v // an integer of any size; only tojson can show it
+		}
+		f, _ := v.Float64() // beyond its range it is infinite, as in Python
+		return f
+	case []any:
+		out := make(list, len(v))
+		for i := range v {
+			out[i] = r.value(v[i])
+		}
+		return out
+	case *object:
+		out := make(map[string]any, len(v.keys))
+		keys := make([]string, len(v.keys))
+		for i, k := range v.keys {
+			keys[i] = r.defuse(k)
+			out[keys[i]] = r.value(v.values[k])
+		}
+		r.orders[reflect.ValueOf(out).Pointer()] = keys
+		return out
+	default:
+		return v
+	}
+}
+
+// list is a list whose last item can be had as x[-1] also when it is the only one, which the interpreter's own cannot.
+type list []any
+
+// GetItem implements the interpreter's ItemGetter.
+func (l list) GetItem(key any) (*exec.Value, bool) {
+	i, ok := key.(int)
+	if i < 0 {
+		i += len(l)
+	}
+	if !ok || i < 0 || i >= len(l) {
+		return exec.AsValue(nil), false
+	}
+	return exec.AsValue(l[i]), true
+}
+
+// keyOrders remembers in which order the keys of objects were written; Go's maps do not.
+type keyOrders map[uintptr][]string
+
+// toJSON is transformers' tojson filter: json.dumps(value, ensure_ascii=False), in the order of the client's keys.
+func (o keyOrders) toJSON(_ *exec.Evaluator, in *exec.Value, params *exec.VarArgs) *exec.Value {
+	if in.IsError() {
+		return in
+	}
+	style := jsonStyle{
+		indent:   -1,
+		ascii:    params.GetKeywordArgument("ensure_ascii", false).IsTrue(),
+		sortKeys: params.GetKeywordArgument("sort_keys", false).IsTrue(),
+		keep:     string(fence),
+	}
+	if indent := params.GetKeywordArgument("indent", nil); indent.IsInteger() {
+		style.indent = min(max(indent.Integer(), 0), 16)
+	}
+	var b strings.Builder
+	style.write(&b, o.ordered(in.Interface(), 0), 0)
+	return exec.AsSafeValue(b.String())
+}
+
+// ordered turns the interpreter's values back into what jsonStyle writes.
+func (o keyOrders) ordered(v any, depth int) any {
+	if depth > maxJSONDepth {
+		return nil
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		keys, known := o[reflect.ValueOf(v).Pointer()]
+		if !known {
+			keys = slices.Sorted(maps.Keys(v))
+		}
+		out := &object{values: map[string]any{}}
+		for _, k := range keys {
+			out.set(k, o.ordered(v[k], depth+1))
+		}
+		return out
+	case *exec.Dict:
+		out := &object{values: map[string]any{}}
+		for _, p := range v.Pairs {
+			out.set(p.Key.String(), o.ordered(p.Value.Interface(), depth+1))
+		}
+		return out
+	case list:
+		return o.ordered([]any(v), depth)
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = o.ordered(v[i], depth+1)
+		}
+		return out
+	default:
+		return v
+	}
+}
+
+// boundedRange replaces the interpreter's range, which leaves a goroutine behind when a loop ends early.
+func boundedRange(_ *exec.Evaluator, params *exec.VarArgs) ([]int, error) {
+	bounds := [3]int{0, 0, 1}
+	switch args := params.Args; {
+	case len(args) == 0 || len(args) > len(bounds):
+		return nil, errors.New("range takes one to three numbers")
+	case len(args) == 1:
+		bounds[1] = args[0].Integer()
+	default:
+		for i, a := range args {
+			bounds[i] = a.Integer()
+		}
+	}
+	start, stop, step := bounds[0], bounds[1], bounds[2]
+	if step == 0 {
+		return nil, errors.New("range with a step of 0")
+	}
+	n := math.Ceil(float64(stop-start) / float64(step))
+	if n > maxRange {
+		return nil, fmt.Errorf("range of more than %d numbers", maxRange)
+	}
+	var out []int
+	for i := range max(0, int(n)) {
+		out = append(out, start+i*step)
+	}
+	return out, nil
+}
+
+// controlStructureParsers are the statements of chat templates: none that loads another template.
+func controlStructureParsers() map[string]parser.ControlStructureParser {
+	out := map[string]parser.ControlStructureParser{}
+	for _, name := range []string{"if", "for", "set", "macro", "call", "filter", "raw", "with", "break", "continue", "generation"} {
+		if p, ok := builtins.ControlStructures.Get(name); ok {
+			out[name] = p
+		}
+	}
+	return out
+}
+
+// pythonMethods are the interpreter's methods with the one corrected that differs from Python where chat templates notice:
+// split, which forgets empty parts.
+func pythonMethods() exec.Methods {
+	all := builtins.Methods
+	split, ok := all.Str.Get("split")
+	if !ok {
+		return all
+	}
+	fixed := map[string]exec.Method[string]{}
+	for _, name := range []string{
+		"capitalize", "center", "count", "encode", "endswith", "find", "format", "index", "isalnum", "isalpha", "isascii",
+		"isdecimal", "isdigit", "islower", "isnumeric", "isspace", "istitle", "isupper", "join", "ljust", "lower", "lstrip",
+		"partition", "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rjust", "rpartition", "rsplit", "rstrip",
+		"splitlines", "startswith", "strip", "swapcase", "title", "upper", "zfill",
+	} {
+		if m, ok := all.Str.Get(name); ok {
+			fixed[name] = m
+		}
+	}
+	fixed["split"] = func(self string, value *exec.Value, arguments *exec.VarArgs) (any, error) {
+		if len(arguments.Args) != 1 || len(arguments.KwArgs) > 0 || arguments.Args[0].String() == "" {
+			return split(self, value, arguments)
+		}
+		var out list
+		for part := range strings.SplitSeq(self, arguments.Args[0].String()) {
+			out = append(out, part)
+		}
+		return out, nil
+	}
+	all.Str = exec.NewMethodSet(fixed)
+	return all
+}
