@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/qwenvld/qwenvld/engine"
-	"github.com/qwenvld/qwenvld/multimodal"
 	"github.com/qwenvld/qwenvld/router"
 )
 
@@ -30,6 +29,8 @@ const (
 	codeContextLength   = "context_length_exceeded"
 	codeImage           = "invalid_image"
 	codeImageMemory     = "image_too_large"
+	codeImageFetch      = "image_fetch_failed"
+	codeImageForbidden  = "image_url_forbidden"
 	codeTooLarge        = "request_too_large"
 	codeModelNotLoaded  = "model_unavailable"
 	codeOverloaded      = "overloaded"

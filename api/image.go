@@ -1,0 +1,74 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/multimodal"
+)
+
+// decodeAndResize turns the bytes of an image into what the vision tower takes. What all requests decode at a time is bounded, so
+// that many large images wait for each other instead of for memory.
+func (s *Server) decodeAndResize(ctx context.Context, data []byte, in *imageInput) (engine.Image, error) {
+	width, height, _, err := multimodal.DecodeSize(data)
+	if err != nil {
+		return engine.Image{}, err
+	}
+	h, w, err := multimodal.SmartResize(height, width, in.factor, in.limits)
+	if err != nil {
+		return engine.Image{}, err
+	}
+	if err := in.reserve(w * h); err != nil {
+		return engine.Image{}, err
+	}
+	// Sides first: their product could overflow. Decode refuses what is too large.
+	if limit := s.cfg.Media.SourcePixels; width <= limit && height <= limit && width*height <= limit {
+		area := int64(width) * int64(height)
+		if err := s.pixels.Acquire(ctx, area); err != nil {
+			return engine.Image{}, context.Cause(ctx)
+		}
+		defer s.pixels.Release(area)
+	}
+	img, err := multimodal.Decode(ctx, data, s.cfg.Media.SourcePixels)
+	if err != nil {
+		return engine.Image{}, err
+	}
+	img, err = multimodal.Resize(ctx, img, w, h)
+	if err != nil {
+		return engine.Image{}, err
+	}
+	return engine.Image{Width: img.Width, Height: img.Height, RGB: img.RGB}, nil
+}
+
+// mediaError explains err about the image at path. Errors that know better, and those of a cancelled request, pass.
+func mediaError(path string, err error) error {
+	var known *Error
+	if errors.As(err, &known) {
+		if known.Param == "" {
+			named := *known
+			named.Param = path
+			return &named
+		}
+		return err
+	}
+	var media *multimodal.Error
+	if !errors.As(err, &media) {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	e := &Error{
+		Status: http.StatusBadRequest, Type: typeInvalidRequest, Code: codeImage, Param: path, Message: media.Message, cause: err,
+	}
+	switch media.Kind {
+	case multimodal.KindTooManyBytes, multimodal.KindTooManyPixels:
+		e.Status, e.Code = http.StatusRequestEntityTooLarge, codeImageMemory
+	case multimodal.KindFetch, multimodal.KindTimeout:
+		e.Code = codeImageFetch
+	case multimodal.KindForbidden:
+		e.Code = codeImageForbidden
+	case multimodal.KindURL, multimodal.KindFormat, multimodal.KindCorrupt, multimodal.KindAspectRatio:
+	}
+	return e
+}

@@ -1,0 +1,37 @@
+// Command qwenvld serves Qwen3-VL over the OpenAI HTTP API. This package reads the command line and configuration and puts the
+// parts together; it holds no logic of its own and must not be imported.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set when building releases.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := root().ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "qwenvld:", err)
+		os.Exit(1)
+	}
+}
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:           "qwenvld",
+		Short:         "Serves Qwen3-VL over the OpenAI HTTP API, choosing instruct or thinking weights per request",
+		SilenceErrors: true, // main prints them
+		SilenceUsage:  true,
+	}
+	cmd.AddCommand(serveCommand(), workerCommand(), routeCommand(), versionCommand())
+	return cmd
+}

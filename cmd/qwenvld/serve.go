@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/qwenvld/qwenvld/api"
+	"github.com/qwenvld/qwenvld/config"
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/llama"
+	"github.com/qwenvld/qwenvld/engine/process"
+	"github.com/qwenvld/qwenvld/engine/worker"
+	"github.com/qwenvld/qwenvld/internal/demopair"
+	"github.com/qwenvld/qwenvld/multimodal"
+	"github.com/qwenvld/qwenvld/router"
+)
+
+func serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the OpenAI HTTP API; without a configuration, with the built-in demo pair",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := config.Load(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), c, newLogger(c.Log))
+		},
+	}
+	config.AddFlags(cmd.Flags())
+	return cmd
+}
+
+func newLogger(c config.Log) *slog.Logger {
+	o := &slog.HandlerOptions{Level: c.SlogLevel()}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, o))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, o))
+}
+
+// serve runs workers and the HTTP server until ctx is done, then drains.
+func serve(ctx context.Context, c *config.Config, logger *slog.Logger) error {
+	if s := llama.SystemInfo(); s.Warning != "" {
+		logger.Warn(s.Warning)
+	}
+	model, err := chooseModel(c, logger)
+	if err != nil {
+		return err
+	}
+	supervisors, err := newSupervisors(model, logger)
+	if err != nil {
+		return err
+	}
+	fetcher := newFetcher(&c.Media)
+	server, err := newServer(c, model.ID, supervisors, fetcher, logger)
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	logger.Info("serving", "address", "http://"+listener.Addr().String(), "model", model.ID, "version", version)
+
+	// Workers outlive ctx: requests in flight need them while the server drains.
+	workers, stopWorkers := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWorkers()
+	g, gctx := errgroup.WithContext(ctx)
+	var pool errgroup.Group
+	for variant, s := range supervisors {
+		pool.Go(func() error {
+			if err := s.Run(workers); err != nil {
+				return fmt.Errorf("%s weights: %w", variant, err)
+			}
+			return nil
+		})
+	}
+	g.Go(func() error { return firstFailure(gctx, &pool) })
+	g.Go(func() error { return serveHTTP(gctx, c, listener, server, logger, stopWorkers) })
+	err = g.Wait()
+	stopWorkers()
+	_ = pool.Wait() // its error has been seen
+	if fetcher != nil {
+		_ = fetcher.Close()
+	}
+	logger.Info("stopped")
+	return err
+}
+
+// firstFailure waits for the workers' end: an error while serving, nil after the drain.
+func firstFailure(ctx context.Context, pool *errgroup.Group) error {
+	failed := make(chan error, 1)
+	go func() { failed <- pool.Wait() }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// serveHTTP serves until ctx is done, then lets requests finish for the shutdown timeout.
+func serveHTTP(ctx context.Context, c *config.Config, l net.Listener, s *api.Server, logger *slog.Logger, stopWorkers func()) error {
+	srv := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	select {
+	case err := <-served:
+		stopWorkers()
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	logger.Info("draining", "timeout", c.ShutdownTimeout)
+	s.Drain()
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.ShutdownTimeout)
+	defer cancel()
+	err := srv.Shutdown(drain)
+	if errors.Is(err, context.DeadlineExceeded) {
+		logger.Warn("requests are ended that did not finish in time")
+		s.Abort()
+		const grace = 2 * time.Second
+		last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), grace)
+		defer cancelLast()
+		if err = srv.Shutdown(last); err != nil {
+			err = srv.Close()
+		}
+	}
+	<-served
+	return err
+}
+
+// chooseModel is the configured model, or the demo pair.
+func chooseModel(c *config.Config, logger *slog.Logger) (*config.Model, error) {
+	if len(c.Models) > 0 {
+		return &c.Models[0], nil
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = os.TempDir()
+	}
+	paths, err := demopair.Extract(filepath.Join(cache, "qwenvld"))
+	if err != nil {
+		return nil, err
+	}
+	logger.Warn("no model is configured: serving the built-in demo pair, whose weights are RANDOM and whose answers mean nothing")
+	return &config.Model{
+		ID:       "qwen3-vl",
+		Instruct: config.Weights{Model: paths.Instruct, Projector: paths.InstructProjector},
+		Thinking: config.Weights{Model: paths.Thinking, Projector: paths.ThinkingProjector},
+	}, nil
+}
+
+// newSupervisors makes one supervisor for each variant that is configured.
+func newSupervisors(m *config.Model, logger *slog.Logger) (map[router.Variant]*process.Supervisor, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this binary: %w", err)
+	}
+	out := map[router.Variant]*process.Supervisor{}
+	for variant, w := range map[router.Variant]config.Weights{router.Instruct: m.Instruct, router.Thinking: m.Thinking} {
+		if w.Model == "" {
+			continue
+		}
+		e := &m.Engine
+		wc, err := json.Marshal(worker.Config{
+			Model: w.Model, Projector: w.Projector, ContextSize: e.ContextSize, CacheTokens: e.CacheTokens, CacheType: e.CacheType,
+			MaxSequences: e.MaxSequences, MaxQueue: e.MaxQueue, BatchSize: e.BatchSize, PrefillChunk: e.PrefillChunk,
+			Threads: e.Threads, GPULayers: e.GPULayers, ImageMemory: e.ImageMemory,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("configure worker: %w", err)
+		}
+		out[variant] = process.New(process.Options{
+			Command: process.Command{Path: self, Args: []string{"worker"}, Env: workerEnvironment(os.Environ()), Config: wc},
+			Logger:  logger.With("variant", string(variant)),
+		})
+	}
+	return out, nil
+}
+
+// workerEnvironment lets OpenMP threads spin between the steps of a token, which is worth a fifth of the speed. Traces of Go's own
+// would bury what ggml says before it ends the process.
+func workerEnvironment(env []string) []string {
+	defaults := []string{"OMP_WAIT_POLICY=active", "GOTRACEBACK=none"}
+	return append(defaults, env...)
+}
+
+func newFetcher(m *config.Media) *multimodal.Fetcher {
+	if !m.Fetch {
+		return nil
+	}
+	return multimodal.NewFetcher(multimodal.FetcherOptions{
+		AllowedHosts: m.AllowedHosts, MaxBytes: m.ImageBytes, Timeout: m.FetchTimeout, UserAgent: "qwenvld/" + version,
+	})
+}
+
+func newServer(
+	c *config.Config, name string, supervisors map[router.Variant]*process.Supervisor, fetcher *multimodal.Fetcher, logger *slog.Logger,
+) (*api.Server, error) {
+	r, err := router.New(router.NewHeuristic())
+	if err != nil {
+		return nil, err
+	}
+	engines := map[router.Variant]engine.Engine{}
+	for variant, s := range supervisors {
+		engines[variant] = s
+	}
+	a := api.Config{
+		ModelName: name, Engines: engines, Router: r, Logger: logger,
+		Limits: api.Limits{BodyBytes: c.Limits.BodyBytes, Images: c.Limits.Images},
+		Media: api.MediaLimits{
+			Pixels:       multimodal.PixelLimits{Min: c.Media.MinPixels, Max: c.Media.MaxPixels},
+			SourcePixels: c.Media.ImagePixels, DataBytes: int(c.Media.ImageBytes),
+		},
+		Reasoning: api.ReasoningField(c.ReasoningField), MaxConcurrent: c.Limits.MaxConcurrent,
+	}
+	if fetcher != nil { // a nil *Fetcher in an interface is not nil
+		a.Fetcher = fetcher
+	}
+	return api.New(a)
+}

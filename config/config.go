@@ -1,0 +1,182 @@
+// Package config is the daemon's configuration: one struct, read from a YAML file, QWENVLD_* environment variables and flags,
+// checked as a whole.
+//
+// It knows the meaning of no value beyond its range. It must not depend on the packages it configures; cmd/qwenvld hands each
+// its part.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Config is everything that can be set. It is not changed after Load.
+type Config struct {
+	// Listen is the address to serve on.
+	Listen string `mapstructure:"listen"`
+	// ShutdownTimeout is how long requests in flight may go on after SIGTERM.
+	ShutdownTimeout time.Duration `mapstructure:"shutdown_timeout"`
+	// ReasoningField names the reasoning in responses: reasoning_content, reasoning or both.
+	ReasoningField string `mapstructure:"reasoning_field"`
+	Log            Log    `mapstructure:"log"`
+	Limits         Limits `mapstructure:"limits"`
+	Media          Media  `mapstructure:"media"`
+	// Models to serve; without any the built-in demo pair is served. More than one is not supported yet.
+	Models []Model `mapstructure:"models"`
+}
+
+// Log says what is logged and how.
+type Log struct {
+	Level  string `mapstructure:"level"`  // debug, info, warn or error
+	Format string `mapstructure:"format"` // text or json
+}
+
+// Limits bound requests.
+type Limits struct {
+	MaxConcurrent int   `mapstructure:"max_concurrent"` // requests worked on at a time
+	BodyBytes     int64 `mapstructure:"body_bytes"`
+	Images        int   `mapstructure:"images"` // in one request
+}
+
+// Media says what images may cost and where they may come from.
+type Media struct {
+	// Fetch allows http and https URLs.
+	Fetch bool `mapstructure:"fetch"`
+	// AllowedHosts may be fetched from although they lie at private addresses, on any port.
+	AllowedHosts []string      `mapstructure:"allowed_hosts"`
+	FetchTimeout time.Duration `mapstructure:"fetch_timeout"`
+	ImageBytes   int64         `mapstructure:"image_bytes"`
+	// ImagePixels bounds an image as sent.
+	ImagePixels int `mapstructure:"image_pixels"`
+	// MinPixels and MaxPixels narrow the area that images are resized to; 0 leaves the model's limit.
+	MinPixels int `mapstructure:"min_pixels"`
+	MaxPixels int `mapstructure:"max_pixels"`
+}
+
+// Model is a pair of weights behind one name; either may be missing.
+type Model struct {
+	ID       string  `mapstructure:"id"`
+	Instruct Weights `mapstructure:"instruct"`
+	Thinking Weights `mapstructure:"thinking"`
+	Engine   Engine  `mapstructure:"engine"`
+}
+
+// Weights are the files of one variant.
+type Weights struct {
+	Model     string `mapstructure:"model"`
+	Projector string `mapstructure:"projector"`
+}
+
+// Engine sizes each worker of a model. Zero values take the worker's defaults.
+type Engine struct {
+	ContextSize  int    `mapstructure:"context_size"`  // tokens of one request
+	CacheTokens  int    `mapstructure:"cache_tokens"`  // KV cache that all requests share
+	CacheType    string `mapstructure:"cache_type"`    // f16, q8_0 or f32
+	MaxSequences int    `mapstructure:"max_sequences"` // requests that decode together
+	MaxQueue     int    `mapstructure:"max_queue"`     // requests that may wait
+	BatchSize    int    `mapstructure:"batch_size"`
+	PrefillChunk int    `mapstructure:"prefill_chunk"`
+	Threads      int    `mapstructure:"threads"`
+	GPULayers    int    `mapstructure:"gpu_layers"`   // negative: all
+	ImageMemory  int64  `mapstructure:"image_memory"` // bytes of working memory of encoding one image
+}
+
+// Default is the configuration without file, environment and flags.
+func Default() Config {
+	return Config{
+		Listen:          "127.0.0.1:8080",
+		ShutdownTimeout: 30 * time.Second,
+		ReasoningField:  "reasoning_content",
+		Log:             Log{Level: "info", Format: "text"},
+		Limits:          Limits{MaxConcurrent: 64, BodyBytes: 64 << 20, Images: 32},
+		Media:           Media{Fetch: true, FetchTimeout: 15 * time.Second, ImageBytes: 32 << 20, ImagePixels: 100_000_000},
+	}
+}
+
+// Validate reports every fault with the key it is in.
+func (c *Config) Validate() error {
+	v := validation{}
+	host, port, err := net.SplitHostPort(c.Listen)
+	if n, perr := strconv.Atoi(port); err != nil || perr != nil || n < 0 || n > 65535 || strings.Contains(host, " ") {
+		v.fault("listen", "must be host:port, not %q", c.Listen)
+	}
+	v.atLeast("shutdown_timeout", int64(c.ShutdownTimeout), 0)
+	v.oneOf("reasoning_field", c.ReasoningField, "reasoning_content", "reasoning", "both")
+	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	v.oneOf("log.format", c.Log.Format, "text", "json")
+	v.atLeast("limits.max_concurrent", int64(c.Limits.MaxConcurrent), 1)
+	v.atLeast("limits.body_bytes", c.Limits.BodyBytes, 1024)
+	v.atLeast("limits.images", int64(c.Limits.Images), 1)
+	v.atLeast("media.fetch_timeout", int64(c.Media.FetchTimeout), 1)
+	v.atLeast("media.image_bytes", c.Media.ImageBytes, 1)
+	v.atLeast("media.image_pixels", int64(c.Media.ImagePixels), 1)
+	v.atLeast("media.min_pixels", int64(c.Media.MinPixels), 0)
+	v.atLeast("media.max_pixels", int64(c.Media.MaxPixels), 0)
+	if c.Media.MaxPixels > 0 && c.Media.MinPixels > c.Media.MaxPixels {
+		v.fault("media.min_pixels", "must not be larger than media.max_pixels")
+	}
+	if len(c.Models) > 1 {
+		v.fault("models", "one model can be served, %d are given", len(c.Models))
+	}
+	for i := range c.Models {
+		c.Models[i].validate(&v, fmt.Sprintf("models[%d]", i))
+	}
+	return errors.Join(v.faults...)
+}
+
+func (m *Model) validate(v *validation, key string) {
+	if m.ID == "" || m.ID == "auto" || strings.ContainsFunc(m.ID, func(r rune) bool { return r <= ' ' || r == '/' || r > '~' }) {
+		v.fault(key+".id", "must be a name of printable ASCII without spaces and slashes, other than auto, not %q", m.ID)
+	}
+	if m.Instruct.Model == "" && m.Thinking.Model == "" {
+		v.fault(key, "needs instruct.model or thinking.model")
+	}
+	for name, w := range map[string]Weights{"instruct": m.Instruct, "thinking": m.Thinking} {
+		if w.Model == "" && w.Projector != "" {
+			v.fault(key+"."+name+".projector", "needs %s.model", name)
+		}
+	}
+	e := &m.Engine
+	if e.CacheType != "" {
+		v.oneOf(key+".engine.cache_type", e.CacheType, "f16", "q8_0", "f32")
+	}
+	for name, n := range map[string]int64{
+		"context_size": int64(e.ContextSize), "cache_tokens": int64(e.CacheTokens), "max_sequences": int64(e.MaxSequences),
+		"max_queue": int64(e.MaxQueue), "batch_size": int64(e.BatchSize), "prefill_chunk": int64(e.PrefillChunk),
+		"threads": int64(e.Threads), "image_memory": e.ImageMemory,
+	} {
+		v.atLeast(key+".engine."+name, n, 0)
+	}
+}
+
+// SlogLevel is Log.Level for package slog.
+func (l Log) SlogLevel() slog.Level {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(l.Level)) // Validate has checked it
+	return level
+}
+
+// validation gathers faults.
+type validation struct{ faults []error }
+
+func (v *validation) fault(key, format string, args ...any) {
+	v.faults = append(v.faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+}
+
+func (v *validation) atLeast(key string, n, low int64) {
+	if n < low {
+		v.fault(key, "must be at least %d, not %d", low, n)
+	}
+}
+
+func (v *validation) oneOf(key, value string, allowed ...string) {
+	if !slices.Contains(allowed, value) {
+		v.fault(key, "must be one of %s, not %q", strings.Join(allowed, ", "), value)
+	}
+}

@@ -1,0 +1,100 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
+)
+
+// delimiter between the levels of a key inside viper: a dot could be part of a value's name.
+const delimiter = "::"
+
+// AddFlags defines the flags that Load reads.
+func AddFlags(flags *pflag.FlagSet) {
+	d := Default()
+	flags.String("config", "", "YAML configuration file")
+	flags.String("listen", d.Listen, "address to serve on")
+	flags.String("log-level", d.Log.Level, "debug, info, warn or error")
+	flags.String("log-format", d.Log.Format, "text or json")
+}
+
+// flagKeys maps flags to the keys they set.
+func flagKeys() map[string]string {
+	return map[string]string{"listen": "listen", "log-level": "log.level", "log-format": "log.format"}
+}
+
+// Load reads the configuration: flags that were given over QWENVLD_* environment variables over the file over defaults. The
+// file's paths are relative to its folder. Unknown keys of the file are errors.
+func Load(flags *pflag.FlagSet) (*Config, error) {
+	v := viper.NewWithOptions(viper.KeyDelimiter(delimiter))
+	v.SetEnvPrefix("QWENVLD")
+	v.SetEnvKeyReplacer(strings.NewReplacer(delimiter, "_"))
+	v.AutomaticEnv()
+	setDefaults(v, "", reflect.ValueOf(Default()))
+
+	for flag, key := range flagKeys() {
+		if f := flags.Lookup(flag); f != nil {
+			if err := v.BindPFlag(strings.ReplaceAll(key, ".", delimiter), f); err != nil {
+				return nil, fmt.Errorf("flag --%s: %w", flag, err)
+			}
+		}
+	}
+	file, err := flags.GetString("config")
+	if err != nil {
+		return nil, fmt.Errorf("flag --config: %w", err)
+	}
+	if file == "" {
+		file = os.Getenv("QWENVLD_CONFIG")
+	}
+	if file != "" {
+		v.SetConfigFile(file)
+		v.SetConfigType("yaml")
+		if err := v.ReadInConfig(); err != nil {
+			return nil, fmt.Errorf("configuration %s: %w", file, err)
+		}
+	}
+	var c Config
+	hooks := mapstructure.ComposeDecodeHookFunc(
+		mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(","),
+	)
+	if err := v.UnmarshalExact(&c, viper.DecodeHook(hooks)); err != nil {
+		return nil, fmt.Errorf("configuration %s: %w", file, err)
+	}
+	c.resolve(filepath.Dir(file))
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	return &c, nil
+}
+
+// setDefaults tells viper every key, so that the environment can set each; lists can only come from the file.
+func setDefaults(v *viper.Viper, prefix string, s reflect.Value) {
+	for i := range s.NumField() {
+		key := prefix + s.Type().Field(i).Tag.Get("mapstructure")
+		switch f := s.Field(i); {
+		case f.Kind() == reflect.Struct:
+			setDefaults(v, key+delimiter, f)
+		case f.Kind() == reflect.Slice && f.Type().Elem().Kind() == reflect.Struct:
+		default:
+			v.SetDefault(key, f.Interface())
+		}
+	}
+}
+
+// resolve makes relative paths relative to dir.
+func (c *Config) resolve(dir string) {
+	for i := range c.Models {
+		m := &c.Models[i]
+		for _, p := range []*string{&m.Instruct.Model, &m.Instruct.Projector, &m.Thinking.Model, &m.Thinking.Projector} {
+			if *p != "" && !filepath.IsAbs(*p) {
+				*p = filepath.Join(dir, *p)
+			}
+		}
+	}
+}
