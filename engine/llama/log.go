@@ -70,16 +70,13 @@ func (s *logSink) write(level C.int, text string) {
 	}
 }
 
-// slogLevel lowers everything below a warning to debug: llama.cpp prints its whole model card at info.
+// slogLevel lowers everything below an error to debug: llama.cpp prints its whole model card at info, and warns of every
+// well-known token of Qwen's files.
 func slogLevel(level C.int) slog.Level {
-	switch level {
-	case C.GGML_LOG_LEVEL_ERROR:
+	if level == C.GGML_LOG_LEVEL_ERROR {
 		return slog.LevelError
-	case C.GGML_LOG_LEVEL_WARN:
-		return slog.LevelWarn
-	default:
-		return slog.LevelDebug
 	}
+	return slog.LevelDebug
 }
 
 //export qvLog

@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -144,22 +146,33 @@ func (p *child) readLog(r io.Reader) {
 	lines.Buffer(nil, maxLogLine)
 	for lines.Scan() {
 		line := lines.Text()
-		p.tail.add(line)
-		level, text := parseLog(line)
-		p.logger.Log(context.Background(), level, "worker", "line", text)
+		if relay(p.logger, line) > slog.LevelDebug {
+			p.tail.add(line)
+		}
 	}
 	_, _ = io.Copy(io.Discard, r)
 }
 
-// parseLog takes the level out of a line that slog wrote as JSON. Other lines come from C code.
-func parseLog(line string) (slog.Level, string) {
-	var entry struct {
-		Level slog.Level `json:"level"`
+// relay logs a line of the worker's and returns its level. What slog wrote there keeps its level and attributes. Other lines
+// come from C code, which mostly writes them before it ends the process.
+func relay(logger *slog.Logger, line string) slog.Level {
+	var entry map[string]any
+	if !strings.HasPrefix(line, "{") || json.Unmarshal([]byte(line), &entry) != nil {
+		logger.Warn("worker", "line", line)
+		return slog.LevelWarn
 	}
-	if strings.HasPrefix(line, "{") && json.Unmarshal([]byte(line), &entry) == nil {
-		return entry.Level, line
+	var level slog.Level
+	text, _ := entry[slog.LevelKey].(string)
+	_ = level.UnmarshalText([]byte(text)) // info when it is none
+	message, _ := entry[slog.MessageKey].(string)
+	var attrs []any
+	for _, key := range slices.Sorted(maps.Keys(entry)) {
+		if key != slog.LevelKey && key != slog.MessageKey && key != slog.TimeKey {
+			attrs = append(attrs, key, entry[key])
+		}
 	}
-	return slog.LevelDebug, line
+	logger.Log(context.Background(), level, message, attrs...) //nolint:sloglint // the worker's message, passed on
+	return level
 }
 
 // ready waits for the worker's weights.

@@ -29,14 +29,18 @@ def main():
     tok = build_tokenizer()
     for seed, variant in enumerate(["instruct", "thinking"]):
         config = Qwen3VLConfig(
-            text_config=text_config(vocab_size=tok.get_vocab_size(), max_position_embeddings=8192, rope_parameters=rope(5e6, [6, 5, 5])),
+            text_config=text_config(vocab_size=tok.get_vocab_size(), max_position_embeddings=8192, rope_parameters=rope(5e6, [6, 5, 5]),
+                                    tie_word_embeddings=False),
             vision_config=vision_config(num_position_embeddings=2304),
             image_token_id=tok.token_to_id("<|image_pad|>"), video_token_id=tok.token_to_id("<|video_pad|>"),
             vision_start_token_id=tok.token_to_id("<|vision_start|>"), vision_end_token_id=tok.token_to_id("<|vision_end|>"),
-            tie_word_embeddings=True,
+            tie_word_embeddings=False,  # tied, noise repeats its last token for ever
         )
         model = Qwen3VLForConditionalGeneration(config).eval()
         randomise(model, seed + 100)
+        # Rarely drawn, so that most of what the noise says can be seen; the ends of blocks and answers stay.
+        for token in set(CONTROL + USER_DEFINED) - {"<|im_end|>", "</think>"}:
+            model.lm_head.weight[tok.token_to_id(token)] *= 0.05
         template = (ROOT / f"engine/prompt/templates/{variant}.jinja").read_text()
         name = f"demo {variant} (random weights)"
         write_model(str(out / f"{variant}.gguf"), model, tok, CONTROL, USER_DEFINED, name=name, template=template, dtype="f16")
