@@ -1,0 +1,294 @@
+package api
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/prompt"
+	"github.com/qwenvld/qwenvld/router"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// fakeEngine answers with prepared events and keeps the last request.
+type fakeEngine struct {
+	info   engine.Info
+	down   bool
+	refuse error
+	events []engine.Event
+	fail   error         // ends the events
+	hold   chan struct{} // if set, each event takes one
+
+	mu     sync.Mutex
+	last   *engine.Request
+	open   atomic.Int32
+	closed chan struct{}
+}
+
+func fakeInfo(template string) engine.Info {
+	return engine.Info{
+		Name: "fake", ContextSize: 4096, MaxSequences: 2, VocabSize: 100, ChatTemplate: template,
+		SpecialTokens: []string{"<|im_start|>", "<|im_end|>", "<|image_pad|>"},
+		Vision:        &engine.VisionInfo{PatchSize: 16, MergeSize: 2, MinPixels: 1024, MaxPixels: 262144},
+	}
+}
+
+// text makes an answer of pieces, ended by stop.
+func text(pieces ...string) []engine.Event {
+	var out []engine.Event
+	for _, p := range pieces {
+		out = append(out, engine.Event{Text: p})
+	}
+	return append(out, engine.Event{Result: &engine.Result{
+		FinishReason: engine.FinishStop, Usage: engine.Usage{PromptTokens: 7, CompletionTokens: len(pieces), ReasoningTokens: 1},
+	}})
+}
+
+func (f *fakeEngine) Info(context.Context) (engine.Info, error) {
+	if f.down {
+		return engine.Info{}, engine.ErrUnavailable
+	}
+	return f.info, nil
+}
+
+func (f *fakeEngine) Generate(ctx context.Context, req *engine.Request) (engine.Stream, error) {
+	f.mu.Lock()
+	f.last = req
+	f.mu.Unlock()
+	if f.refuse != nil {
+		return nil, f.refuse
+	}
+	f.open.Add(1)
+	return &fakeStream{engine: f, ctx: ctx, events: f.events}, nil
+}
+
+func (f *fakeEngine) request(t *testing.T) *engine.Request {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.last == nil {
+		t.Fatal("the engine was not asked")
+	}
+	return f.last
+}
+
+type fakeStream struct {
+	engine *fakeEngine
+	ctx    context.Context
+	events []engine.Event
+}
+
+func (s *fakeStream) Next() (engine.Event, error) {
+	if s.engine.hold != nil {
+		select {
+		case <-s.engine.hold:
+		case <-s.ctx.Done():
+			return engine.Event{}, context.Cause(s.ctx)
+		}
+	}
+	if len(s.events) == 0 {
+		if s.engine.fail != nil {
+			return engine.Event{}, s.engine.fail
+		}
+		return engine.Event{}, io.EOF
+	}
+	ev := s.events[0]
+	s.events = s.events[1:]
+	return ev, nil
+}
+
+func (s *fakeStream) Close() error {
+	s.engine.open.Add(-1)
+	if s.engine.closed != nil {
+		close(s.engine.closed)
+	}
+	return nil
+}
+
+// site is a server under test.
+type site struct {
+	t        *testing.T
+	server   *Server
+	url      string
+	instruct *fakeEngine
+	thinking *fakeEngine
+	log      *bytes.Buffer
+	check    *contract
+}
+
+func newSite(t *testing.T, edit func(*Config)) *site {
+	t.Helper()
+	s := &site{
+		t: t, instruct: &fakeEngine{info: fakeInfo(prompt.InstructTemplate()), events: text("Hello", " world")},
+		thinking: &fakeEngine{info: fakeInfo(prompt.ThinkingTemplate()), events: text("hm", "\n</think>\n\n", "42")},
+		log:      &bytes.Buffer{}, check: apiContract(t),
+	}
+	r, err := router.New(router.NewHeuristic())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	c := Config{
+		ModelName: "qwen3-vl", Engines: map[router.Variant]engine.Engine{router.Instruct: s.instruct, router.Thinking: s.thinking},
+		Router: r, Logger: slog.New(slog.NewTextHandler(lockedWriter{&mu, s.log}, nil)),
+		NewID: func() string { return "id" }, KeepAlive: time.Minute,
+	}
+	if edit != nil {
+		edit(&c)
+	}
+	if s.server, err = New(c); err != nil {
+		t.Fatal(err)
+	}
+	h := httptest.NewServer(s.server)
+	t.Cleanup(h.Close)
+	s.url = h.URL
+	return s
+}
+
+type lockedWriter struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (l lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
+}
+
+// reply is a response, read to its end and checked against openapi.yaml.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// post sends body, a Go value or JSON text. Headers come in pairs.
+func (s *site) post(path string, body any, headers ...string) reply {
+	s.t.Helper()
+	data, ok := body.(string)
+	if !ok {
+		b, err := json.Marshal(body)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		data = string(b)
+	}
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url+path, strings.NewReader(data))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	return s.do(req)
+}
+
+func (s *site) do(req *http.Request) reply {
+	s.t.Helper()
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.check.response(s.t, req, resp, body)
+	return reply{resp.StatusCode, resp.Header, body}
+}
+
+// ask sends a chat with a question and more members.
+func (s *site) ask(more map[string]any) reply {
+	s.t.Helper()
+	body := map[string]any{"model": "qwen3-vl", "messages": []any{map[string]any{"role": "user", "content": "hi"}}}
+	for k, v := range more {
+		body[k] = v
+	}
+	return s.post("/v1/chat/completions", body)
+}
+
+// json decodes the body into v.
+func (r reply) json(t *testing.T, v any) {
+	t.Helper()
+	if err := json.Unmarshal(r.body, v); err != nil {
+		t.Fatalf("%v in %s", err, r.body)
+	}
+}
+
+// failure is the error object of a reply.
+func (r reply) failure(t *testing.T) (code, param, message string) {
+	t.Helper()
+	var e struct {
+		Error struct {
+			Message, Type string
+			Param, Code   *string
+		}
+	}
+	r.json(t, &e)
+	if e.Error.Message == "" || e.Error.Type == "" {
+		t.Fatalf("no error in %s", r.body)
+	}
+	if e.Error.Param != nil {
+		param = *e.Error.Param
+	}
+	if e.Error.Code != nil {
+		code = *e.Error.Code
+	}
+	return code, param, e.Error.Message
+}
+
+// events splits a stream into the data of its events; comments are kept as ": ...".
+func (r reply) events(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	lines := bufio.NewScanner(bytes.NewReader(r.body))
+	for lines.Scan() {
+		switch line := lines.Text(); {
+		case strings.HasPrefix(line, "data: "):
+			out = append(out, line[len("data: "):])
+		case strings.HasPrefix(line, ":"):
+			out = append(out, line)
+		case line != "":
+			t.Fatalf("line %q in a stream", line)
+		}
+	}
+	return out
+}
+
+// chunks decodes a stream that must end with [DONE].
+func (r reply) chunks(t *testing.T) []chunk {
+	t.Helper()
+	events := r.events(t)
+	if len(events) == 0 || events[len(events)-1] != "[DONE]" {
+		t.Fatalf("the stream does not end with [DONE]: %s", r.body)
+	}
+	var out []chunk
+	for _, e := range events[:len(events)-1] {
+		var c chunk
+		if err := json.Unmarshal([]byte(e), &c); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+var errBoom = errors.New("boom at /secret/path")
