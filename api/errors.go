@@ -226,7 +226,8 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		// Only our own types get here, so this is a programmer's error.
-		status, body = http.StatusInternalServerError, []byte(`{"error":{"message":"encoding failed","type":"server_error","param":null,"code":null}}`)
+		status = http.StatusInternalServerError
+		body = []byte(`{"error":{"message":"encoding failed","type":"server_error","param":null,"code":null}}`)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")

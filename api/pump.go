@@ -60,6 +60,6 @@ func pump(ctx context.Context, eng engine.Engine, req *engine.Request, items cha
 
 // drain waits until a cancelled pump is done.
 func drain(items <-chan item) {
-	for range items { //nolint:revive // the items of a cancelled request are not wanted
+	for range items { // not wanted any more
 	}
 }

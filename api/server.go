@@ -32,6 +32,7 @@ type Decider interface {
 // ReasoningField says under which name reasoning is sent.
 type ReasoningField string
 
+// Names of the reasoning member.
 const (
 	ReasoningContent ReasoningField = "reasoning_content" // the default
 	ReasoningShort   ReasoningField = "reasoning"

@@ -92,7 +92,7 @@ models:
 
 func TestFaultsNameTheirKey(t *testing.T) {
 	cases := map[string]string{
-		"lissten: x": "lissten", "log: {levle: x}": "levle", "models: [{id: a, instruct: {modell: x}}]": "modell",
+		"lissten: x": "lissten", "log: {depth: x}": "depth", "models: [{id: a, instruct: {modell: x}}]": "modell",
 		"listen: 8080": "listen", "listen: 127.0.0.1:99999": "listen", "log: {level: loud}": "log.level",
 		"limits: {max_concurrent: 0}": "limits.max_concurrent", "limits: {images: many}": "images",
 		"media: {min_pixels: 10, max_pixels: 5}":                                 "media.min_pixels",

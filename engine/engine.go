@@ -162,6 +162,7 @@ type TopToken struct {
 // FinishReason says why a completion ended, in OpenAI's words.
 type FinishReason string
 
+// Ends of a completion.
 const (
 	FinishStop   FinishReason = "stop"   // end token or a stop string
 	FinishLength FinishReason = "length" // MaxTokens or the context's end

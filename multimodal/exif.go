@@ -142,7 +142,7 @@ func (o orientation) turn(img *Image) *Image {
 		origin, dx, dy = w*(h-1), -w, 1
 	case 7: // transposed the other way
 		origin, dx, dy = w*h-1, -w, -1
-	case 8: // lies on its right side
+	default: // 8, lies on its right side
 		origin, dx, dy = w-1, w, -1
 	}
 	i := 0

@@ -21,8 +21,9 @@ const (
 )
 
 // Resize resamples src to width x height with Pillow's bicubic filter (a = -0.5, widened when shrinking), horizontally and then
-// vertically, each rounded to 8 bits: the same bytes as Image.resize((width, height), BICUBIC) of Pillow before version 13. src is not changed; it is returned
-// itself when the size is the same. Cancelling ctx ends it between rows.
+// vertically, each rounded to 8 bits: the same bytes as Image.resize((width, height), BICUBIC) of Pillow before version 13, which
+// changed the order for some sizes. src is not changed; it is returned itself when the size is the same. Cancelling ctx ends it
+// between rows.
 func Resize(ctx context.Context, src *Image, width, height int) (*Image, error) {
 	// Pillow's one exception to the order.
 	const narrow = 100

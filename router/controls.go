@@ -8,6 +8,7 @@ import (
 // Variant names a set of weights.
 type Variant string
 
+// The two sets of weights.
 const (
 	Instruct Variant = "instruct" // answers directly
 	Thinking Variant = "thinking" // writes its reasoning first
@@ -24,6 +25,7 @@ func (v Variant) other() Variant {
 // Effort is a client's reasoning_effort.
 type Effort string
 
+// Efforts, weakest first.
 const (
 	EffortNone    Effort = "none"
 	EffortMinimal Effort = "minimal"
@@ -71,6 +73,7 @@ func (e Effort) Budget() int {
 // Route is the value of the X-Qwenvld-Route header.
 type Route string
 
+// Routes.
 const (
 	RouteAuto     Route = "auto"
 	RouteInstruct Route = "instruct"
@@ -90,6 +93,7 @@ func ParseRoute(s string) (Route, error) {
 // ThinkingType is the type of the `thinking` object.
 type ThinkingType string
 
+// Types of thinking.
 const (
 	ThinkingEnabled  ThinkingType = "enabled"
 	ThinkingDisabled ThinkingType = "disabled"
@@ -126,6 +130,7 @@ type Controls struct {
 // Source names the control that decided.
 type Source string
 
+// Sources, strongest first.
 const (
 	SourceModel          Source = "model"
 	SourceEffort         Source = "reasoning_effort"

@@ -48,41 +48,97 @@ func TestControlsWinInOrder(t *testing.T) {
 	}{
 		{"easy goes to instruct", easy, router.Controls{}, router.Instruct, router.SourceRouter, 0, []string{"because"}},
 		{"hard goes to thinking", hard, router.Controls{}, router.Thinking, router.SourceRouter, 24576, []string{"because"}},
-		{"header auto leaves it to the router", hard, router.Controls{Route: router.RouteAuto},
-			router.Thinking, router.SourceRouter, 24576, []string{"because"}},
+		{
+			"header auto leaves it to the router", hard,
+			router.Controls{Route: router.RouteAuto},
+			router.Thinking, router.SourceRouter, 24576,
+			[]string{"because"},
+		},
 		{"header", hard, router.Controls{Route: router.RouteInstruct}, router.Instruct, router.SourceHeader, 0, []string{"header"}},
-		{"header thinking gets the largest budget", easy, router.Controls{Route: router.RouteThinking},
-			router.Thinking, router.SourceHeader, 32768, []string{"header"}},
-		{"thinking_budget beats the header", easy, router.Controls{ThinkingBudget: ptr(100), Route: router.RouteInstruct},
-			router.Thinking, router.SourceThinkingBudget, 100, []string{"thinking_budget", "overridden: header"}},
-		{"thinking_budget 0 is instruct", hard, router.Controls{ThinkingBudget: ptr(0)},
-			router.Instruct, router.SourceThinkingBudget, 0, []string{"thinking_budget"}},
-		{"thinking object beats thinking_budget", easy,
+		{
+			"header thinking gets the largest budget", easy,
+			router.Controls{Route: router.RouteThinking},
+			router.Thinking, router.SourceHeader, 32768,
+			[]string{"header"},
+		},
+		{
+			"thinking_budget beats the header", easy,
+			router.Controls{ThinkingBudget: ptr(100), Route: router.RouteInstruct},
+			router.Thinking, router.SourceThinkingBudget, 100,
+			[]string{"thinking_budget", "overridden: header"},
+		},
+		{
+			"thinking_budget 0 is instruct", hard,
+			router.Controls{ThinkingBudget: ptr(0)},
+			router.Instruct, router.SourceThinkingBudget, 0,
+			[]string{"thinking_budget"},
+		},
+		{
+			"thinking object beats thinking_budget", easy,
 			router.Controls{Thinking: router.ThinkingEnabled, BudgetTokens: ptr(2000), ThinkingBudget: ptr(0)},
-			router.Thinking, router.SourceThinking, 2000, []string{"thinking", "overridden: thinking_budget"}},
-		{"thinking disabled", hard, router.Controls{Thinking: router.ThinkingDisabled},
-			router.Instruct, router.SourceThinking, 0, []string{"thinking"}},
-		{"thinking adaptive asks for nothing", hard, router.Controls{Thinking: router.ThinkingAdaptive},
-			router.Thinking, router.SourceRouter, 24576, []string{"because"}},
-		{"enable_thinking beats the thinking object", hard,
+			router.Thinking, router.SourceThinking, 2000,
+			[]string{"thinking", "overridden: thinking_budget"},
+		},
+		{
+			"thinking disabled", hard,
+			router.Controls{Thinking: router.ThinkingDisabled},
+			router.Instruct, router.SourceThinking, 0,
+			[]string{"thinking"},
+		},
+		{
+			"thinking adaptive asks for nothing", hard,
+			router.Controls{Thinking: router.ThinkingAdaptive},
+			router.Thinking, router.SourceRouter, 24576,
+			[]string{"because"},
+		},
+		{
+			"enable_thinking beats the thinking object", hard,
 			router.Controls{EnableThinking: ptr(false), Thinking: router.ThinkingEnabled},
-			router.Instruct, router.SourceEnableThinking, 0, []string{"enable_thinking", "overridden: thinking"}},
-		{"effort beats enable_thinking", easy, router.Controls{Effort: router.EffortLow, EnableThinking: ptr(false)},
-			router.Thinking, router.SourceEffort, 1024, []string{"reasoning_effort", "overridden: enable_thinking"}},
-		{"effort none", hard, router.Controls{Effort: router.EffortNone}, router.Instruct, router.SourceEffort, 0,
-			[]string{"reasoning_effort"}},
-		{"model beats effort", easy, router.Controls{Model: router.Instruct, Effort: router.EffortHigh},
-			router.Instruct, router.SourceModel, 0, []string{"model", "overridden: reasoning_effort"}},
-		{"effort gives the budget of a thinking model id", easy, router.Controls{Model: router.Thinking, Effort: router.EffortMinimal},
-			router.Thinking, router.SourceModel, 512, []string{"model"}},
-		{"an explicit number beats the effort's", easy, router.Controls{Effort: router.EffortHigh, ThinkingBudget: ptr(7)},
-			router.Thinking, router.SourceEffort, 7, []string{"reasoning_effort"}},
-		{"effort none closes the think block of a thinking model id", easy,
+			router.Instruct, router.SourceEnableThinking, 0,
+			[]string{"enable_thinking", "overridden: thinking"},
+		},
+		{
+			"effort beats enable_thinking", easy,
+			router.Controls{Effort: router.EffortLow, EnableThinking: ptr(false)},
+			router.Thinking, router.SourceEffort, 1024,
+			[]string{"reasoning_effort", "overridden: enable_thinking"},
+		},
+		{
+			"effort none", hard,
+			router.Controls{Effort: router.EffortNone},
+			router.Instruct, router.SourceEffort, 0,
+			[]string{"reasoning_effort"},
+		},
+		{
+			"model beats effort", easy,
+			router.Controls{Model: router.Instruct, Effort: router.EffortHigh},
+			router.Instruct, router.SourceModel, 0,
+			[]string{"model", "overridden: reasoning_effort"},
+		},
+		{
+			"effort gives the budget of a thinking model id", easy,
+			router.Controls{Model: router.Thinking, Effort: router.EffortMinimal},
+			router.Thinking, router.SourceModel, 512,
+			[]string{"model"},
+		},
+		{
+			"an explicit number beats the effort's", easy,
+			router.Controls{Effort: router.EffortHigh, ThinkingBudget: ptr(7)},
+			router.Thinking, router.SourceEffort, 7,
+			[]string{"reasoning_effort"},
+		},
+		{
+			"effort none closes the think block of a thinking model id", easy,
 			router.Controls{Model: router.Thinking, Effort: router.EffortNone},
-			router.Thinking, router.SourceModel, 0, []string{"model", "overridden: reasoning_effort"}},
-		{"a header cannot close the think block of a thinking model id", easy,
+			router.Thinking, router.SourceModel, 0,
+			[]string{"model", "overridden: reasoning_effort"},
+		},
+		{
+			"a header cannot close the think block of a thinking model id", easy,
 			router.Controls{Model: router.Thinking, Route: router.RouteInstruct},
-			router.Thinking, router.SourceModel, 32768, []string{"model", "overridden: header"}},
+			router.Thinking, router.SourceModel, 32768,
+			[]string{"model", "overridden: header"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -109,10 +165,18 @@ func TestMissingWeightsNeverFail(t *testing.T) {
 		variant  router.Variant
 		first    string
 	}{
-		{"thinking wanted", router.Facts{Instruct: true}, router.Controls{Effort: router.EffortHigh},
-			router.Instruct, "unavailable: thinking"},
-		{"instruct wanted", router.Facts{Thinking: true}, router.Controls{Effort: router.EffortNone},
-			router.Thinking, "unavailable: instruct"},
+		{
+			"thinking wanted",
+			router.Facts{Instruct: true},
+			router.Controls{Effort: router.EffortHigh},
+			router.Instruct, "unavailable: thinking",
+		},
+		{
+			"instruct wanted",
+			router.Facts{Thinking: true},
+			router.Controls{Effort: router.EffortNone},
+			router.Thinking, "unavailable: instruct",
+		},
 		{"router wanted thinking", router.Facts{Instruct: true}, router.Controls{}, router.Instruct, "unavailable: thinking"},
 	}
 	for _, tt := range tests {
@@ -139,16 +203,36 @@ func TestBudgetsLeaveAnAnswer(t *testing.T) {
 		want     int
 		wantErr  bool
 	}{
-		{"automatic keeps a quarter of max_tokens", router.Facts{Instruct: true, Thinking: true, MaxTokens: 1000},
-			router.Controls{}, 750, false},
-		{"effort keeps a quarter of the context", router.Facts{Instruct: true, Thinking: true, ContextSize: 4096},
-			router.Controls{Effort: router.EffortHigh}, 3072, false},
-		{"one token leaves nothing to think", router.Facts{Instruct: true, Thinking: true, MaxTokens: 1},
-			router.Controls{Effort: router.EffortHigh}, 0, false},
-		{"an explicit budget is taken as it is", router.Facts{Instruct: true, Thinking: true, MaxTokens: 1000},
-			router.Controls{ThinkingBudget: ptr(999)}, 999, false},
-		{"an explicit budget must leave an answer", router.Facts{Instruct: true, Thinking: true, MaxTokens: 1000},
-			router.Controls{ThinkingBudget: ptr(1000)}, 0, true},
+		{
+			"automatic keeps a quarter of max_tokens",
+			router.Facts{Instruct: true, Thinking: true, MaxTokens: 1000},
+			router.Controls{},
+			750, false,
+		},
+		{
+			"effort keeps a quarter of the context",
+			router.Facts{Instruct: true, Thinking: true, ContextSize: 4096},
+			router.Controls{Effort: router.EffortHigh},
+			3072, false,
+		},
+		{
+			"one token leaves nothing to think",
+			router.Facts{Instruct: true, Thinking: true, MaxTokens: 1},
+			router.Controls{Effort: router.EffortHigh},
+			0, false,
+		},
+		{
+			"an explicit budget is taken as it is",
+			router.Facts{Instruct: true, Thinking: true, MaxTokens: 1000},
+			router.Controls{ThinkingBudget: ptr(999)},
+			999, false,
+		},
+		{
+			"an explicit budget must leave an answer",
+			router.Facts{Instruct: true, Thinking: true, MaxTokens: 1000},
+			router.Controls{ThinkingBudget: ptr(1000)},
+			0, true,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -54,7 +54,7 @@ func newLogger(c config.Log) *slog.Logger {
 // serve runs workers and the HTTP server until ctx is done, then drains.
 func serve(ctx context.Context, c *config.Config, logger *slog.Logger) error {
 	if s := llama.SystemInfo(); s.Warning != "" {
-		logger.Warn(s.Warning)
+		logger.Warn("slow build", "warning", s.Warning)
 	}
 	model, err := chooseModel(c, logger)
 	if err != nil {
@@ -144,7 +144,7 @@ func serveHTTP(ctx context.Context, c *config.Config, l net.Listener, s *api.Ser
 			err = srv.Close()
 		}
 	}
-	<-served
+	_ = <-served // http.ErrServerClosed
 	return err
 }
 

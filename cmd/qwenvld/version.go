@@ -19,7 +19,8 @@ func versionCommand() *cobra.Command {
 			s := llama.SystemInfo()
 			out := cmd.OutOrStdout()
 			_, err := fmt.Fprintf(out, "qwenvld    %s (%s, %s/%s)\nllama.cpp  %s\ndevices    %s\nkernels    %s\n",
-				version, runtime.Version(), runtime.GOOS, runtime.GOARCH, s.Base, strings.Join(s.Devices, "; "), strings.Join(s.Kernels, " "))
+				version, runtime.Version(), runtime.GOOS, runtime.GOARCH, s.Base,
+				strings.Join(s.Devices, "; "), strings.Join(s.Kernels, " "))
 			if err == nil && s.Warning != "" {
 				_, err = fmt.Fprintln(out, "WARNING   ", s.Warning)
 			}

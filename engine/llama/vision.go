@@ -132,7 +132,9 @@ func (v *Vision) Compatible(m *Model) error {
 		return &IncompatibleError{Reason: fmt.Sprintf("the projector's rows are %d wide, the model's embeddings %d", got, want)}
 	}
 	if got, want := int(v.info.n_taps), m.InputWidth()/m.EmbeddingWidth()-1; got != want {
-		return &IncompatibleError{Reason: fmt.Sprintf("the projector has %d DeepStack layers, the model's n_deepstack_layers is %d", got, want)}
+		return &IncompatibleError{
+			Reason: fmt.Sprintf("the projector has %d DeepStack layers, the model's n_deepstack_layers is %d", got, want),
+		}
 	}
 	return nil
 }
@@ -178,7 +180,9 @@ func (v *Vision) Encode(ctx context.Context, frames [2][]byte, width, height int
 	}
 	for _, f := range frames {
 		if len(f) != 3*width*height {
-			return nil, &Error{Op: "encode image", Detail: fmt.Sprintf("a frame has %d bytes, %dx%d needs %d", len(f), width, height, 3*width*height)}
+			return nil, &Error{
+				Op: "encode image", Detail: fmt.Sprintf("a frame has %d bytes, %dx%d needs %d", len(f), width, height, 3*width*height),
+			}
 		}
 	}
 	stop := v.watch(ctx)

@@ -74,7 +74,7 @@ func (c *client) generate(ctx context.Context, req *engine.Request) (*clientStre
 		return nil, err
 	}
 	r.ContentLength = size
-	resp, err := c.http.Do(r)
+	resp, err := c.http.Do(r) //nolint:bodyclose // the stream closes it
 	if err != nil {
 		err = lost(ctx, err)
 		cancel()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -150,10 +151,11 @@ func (s *script) handler() http.Handler {
 
 func (s *script) dieAfter(events int) {
 	at := s.DieAfter
-	if at == -1 {
-		at = 0
-	} else if at == 0 {
+	switch at {
+	case 0:
 		return
+	case -1:
+		at = 0
 	}
 	if events != at {
 		return
@@ -221,7 +223,7 @@ func answer(s engine.Stream) (text string, err error) {
 	var b strings.Builder
 	for {
 		ev, err := s.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return b.String(), nil
 		}
 		if err != nil {

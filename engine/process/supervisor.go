@@ -72,7 +72,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	for first := true; ; first = false {
 		served, err := s.once(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // being stopped is how it should end
 		}
 		var load *loadError
 		if first && errors.As(err, &load) {

@@ -79,6 +79,7 @@ func (s *jsonScanner) step(b byte) bool {
 			return false
 		}
 		s.endValue()
+	default:
 	}
 	return isSpace(b) || s.stepStructure(b)
 }
@@ -112,8 +113,9 @@ func (s *jsonScanner) stepStructure(b byte) bool {
 		return b == ':'
 	case scanAfter:
 		return s.stepAfter(b)
+	default:
+		return false
 	}
-	return false
 }
 
 func (s *jsonScanner) stepAfter(b byte) bool {
@@ -189,18 +191,10 @@ func (n numberState) complete() bool {
 }
 
 func (s *jsonScanner) stepNumber(b byte) bool {
-	digit := b >= '0' && b <= '9'
+	if b >= '0' && b <= '9' {
+		return s.stepDigit(b)
+	}
 	switch {
-	case digit && s.digit == numberMinus:
-		s.digit = numberInt
-		if b == '0' {
-			s.digit = numberZero
-		}
-	case digit && (s.digit == numberInt || s.digit == numberFraction || s.digit == numberExponent):
-	case digit && s.digit == numberDot:
-		s.digit = numberFraction
-	case digit && (s.digit == numberE || s.digit == numberSign):
-		s.digit = numberExponent
 	case b == '.' && (s.digit == numberZero || s.digit == numberInt):
 		s.digit = numberDot
 	case (b == 'e' || b == 'E') && s.digit.complete() && s.digit != numberExponent:
@@ -208,6 +202,24 @@ func (s *jsonScanner) stepNumber(b byte) bool {
 	case (b == '+' || b == '-') && s.digit == numberE:
 		s.digit = numberSign
 	default:
+		return false
+	}
+	return true
+}
+
+func (s *jsonScanner) stepDigit(b byte) bool {
+	switch s.digit {
+	case numberMinus:
+		s.digit = numberInt
+		if b == '0' {
+			s.digit = numberZero
+		}
+	case numberDot:
+		s.digit = numberFraction
+	case numberE, numberSign:
+		s.digit = numberExponent
+	case numberInt, numberFraction, numberExponent:
+	case numberZero:
 		return false
 	}
 	return true

@@ -38,12 +38,13 @@ func (p passage) slice(lo, hi int) passage {
 	return out
 }
 
-func (p passage) trimLeft(cutset string) passage {
-	return p.slice(len(p.text)-len(strings.TrimLeft(p.text, cutset)), len(p.text))
+// trimLeft and trimRight drop newlines.
+func (p passage) trimLeft() passage {
+	return p.slice(len(p.text)-len(strings.TrimLeft(p.text, "\n")), len(p.text))
 }
 
-func (p passage) trimRight(cutset string) passage {
-	return p.slice(0, len(strings.TrimRight(p.text, cutset)))
+func (p passage) trimRight() passage {
+	return p.slice(0, len(strings.TrimRight(p.text, "\n")))
 }
 
 // before is Python's split(sep)[0].

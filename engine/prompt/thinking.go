@@ -83,15 +83,15 @@ func thinkingAssistant(b *builder, c *Conversation, i int, content passage, last
 	if m.ReasoningContent != nil {
 		reasoning.outside(validUTF8(*m.ReasoningContent))
 	} else if strings.Contains(content.text, thinkClose) {
-		reasoning = content.before(thinkClose).trimRight("\n").after(thinkOpen).trimLeft("\n")
-		content = content.after(thinkClose).trimLeft("\n")
+		reasoning = content.before(thinkClose).trimRight().after(thinkOpen).trimLeft()
+		content = content.after(thinkClose).trimLeft()
 	}
 	b.control(messageStart + "assistant\n")
 	if i > lastQuery && (i == len(c.Messages)-1 || reasoning.text != "") {
 		b.control(thinkOpen + "\n")
-		reasoning.trimLeft("\n").trimRight("\n").place(b)
+		reasoning.trimLeft().trimRight().place(b)
 		b.control("\n" + thinkClose + "\n\n")
-		content.trimLeft("\n").place(b)
+		content.trimLeft().place(b)
 	} else {
 		content.place(b)
 	}

@@ -19,8 +19,10 @@ func sample() *engine.Request {
 	return &engine.Request{
 		ID: "r1",
 		Prompt: []engine.Piece{
-			{Kind: engine.PieceControl, Text: "<|im_start|>user\n"}, {Kind: engine.PieceImage, Image: 0},
-			{Kind: engine.PieceText, Text: "한국어 \u2028 \n {}"}, {Kind: engine.PieceImage, Image: 1},
+			{Kind: engine.PieceControl, Text: "<|im_start|>user\n"},
+			{Kind: engine.PieceImage, Image: 0},
+			{Kind: engine.PieceText, Text: "한국어 \u2028 \n {}"},
+			{Kind: engine.PieceImage, Image: 1},
 		},
 		Images: []engine.Image{
 			{Width: 2, Height: 1, RGB: []byte("\n{\"a\"}")},
@@ -72,7 +74,7 @@ func (s *slowReader) Read(p []byte) (int, error) {
 
 func TestCutRequestsAreErrors(t *testing.T) {
 	data := encoded(t, sample())
-	for n := range len(data) {
+	for n := range data {
 		if _, err := DecodeRequest(bytes.NewReader(data[:n])); err == nil {
 			t.Fatalf("%d of %d bytes were accepted", n, len(data))
 		}

@@ -60,7 +60,8 @@ func load(ctx context.Context, c Config, logger *slog.Logger, progress func(floa
 
 func (w *weights) loadVision(ctx context.Context, logger *slog.Logger) (err error) {
 	w.vision, err = llama.LoadVision(ctx, llama.VisionOptions{
-		Path: w.config.Projector, Threads: w.config.Threads, GPU: w.config.GPULayers != 0, MemoryLimit: w.config.ImageMemory, Logger: logger,
+		Path: w.config.Projector, Threads: w.config.Threads, GPU: w.config.GPULayers != 0, MemoryLimit: w.config.ImageMemory,
+		Logger: logger,
 	})
 	if err != nil {
 		return err

@@ -66,7 +66,9 @@ func (w *weights) checkFields(req *engine.Request) error {
 	}
 	for id := range req.Sampling.LogitBias {
 		if id < 0 || int(id) >= w.model.VocabSize() {
-			return &engine.RequestError{Field: "sampling.logit_bias", Message: fmt.Sprintf("token ids must be below %d", w.model.VocabSize())}
+			return &engine.RequestError{
+				Field: "sampling.logit_bias", Message: fmt.Sprintf("token ids must be below %d", w.model.VocabSize()),
+			}
 		}
 	}
 	return nil

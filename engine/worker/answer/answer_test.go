@@ -30,7 +30,9 @@ func TestStopStringsNeverLeakAPrefix(t *testing.T) {
 		"stop in Korean":        {Options{Stop: []string{"끝"}}, []string{"\xeb", "\x81", "\x9d나"}, []string{"", "", "", ""}, "끝"},
 		"not while thinking": {
 			Options{Stop: []string{"X"}, Thinking: true, EndTag: "</t>"},
-			[]string{"aX", "b</t", ">cX", "d"}, []string{"aX", "b</t", ">c", "", ""}, "X",
+			[]string{"aX", "b</t", ">cX", "d"},
+			[]string{"aX", "b</t", ">c", "", ""},
+			"X",
 		},
 		"not across the tag": {
 			Options{Stop: []string{">c"}, Thinking: true, EndTag: "</t>"}, []string{"a</t>c>c"}, []string{"a</t>c", ""}, ">c",

@@ -79,14 +79,7 @@ func (s *Sampler) adjust(logits []float32, banned []int32) []float32 {
 	s.adjusted = append(s.adjusted[:0], logits...)
 	row := s.adjusted
 	if s.repeats() {
-		for t := range s.prompt {
-			s.repeat(row, t)
-		}
-		for t := range s.generated {
-			if _, both := s.prompt[t]; !both {
-				s.repeat(row, t)
-			}
-		}
+		s.repeatAll(row)
 	}
 	for t, n := range s.generated {
 		if int(t) < len(row) {
@@ -102,6 +95,18 @@ func (s *Sampler) adjust(logits []float32, banned []int32) []float32 {
 		row[t] = float32(math.Inf(-1))
 	}
 	return row
+}
+
+// repeatAll penalises every token of the prompt and the answer once.
+func (s *Sampler) repeatAll(row []float32) {
+	for t := range s.prompt {
+		s.repeat(row, t)
+	}
+	for t := range s.generated {
+		if _, both := s.prompt[t]; !both {
+			s.repeat(row, t)
+		}
+	}
 }
 
 // repeat is transformers' RepetitionPenaltyLogitsProcessor.
