@@ -128,10 +128,9 @@ func (d *daemon) status(path string) string {
 
 // workers are the process ids of the daemon's children, by variant.
 func (d *daemon) workers() []int {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", d.cmd.Process.Pid, d.cmd.Process.Pid))
 	var out []int
 	for _, task := range tasks(d.cmd.Process.Pid) {
-		data, err = os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", d.cmd.Process.Pid, task))
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/children", d.cmd.Process.Pid, task))
 		if err != nil {
 			continue
 		}

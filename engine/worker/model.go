@@ -19,11 +19,13 @@ type weights struct {
 	tokens     *llama.Batch
 	embeddings *llama.Batch
 	config     Config
+	decodes    *thread // runs the scheduler's loop
+	encodes    *thread
 	endTokens  []int32
 }
 
 func load(ctx context.Context, c Config, logger *slog.Logger, progress func(float32)) (w *weights, err error) {
-	w = &weights{}
+	w = &weights{decodes: newThread(), encodes: newThread()}
 	defer func() {
 		if err != nil {
 			w.close()
@@ -70,6 +72,8 @@ func (w *weights) loadVision(ctx context.Context, logger *slog.Logger) (err erro
 }
 
 func (w *weights) close() {
+	w.decodes.close()
+	w.encodes.close()
 	for _, b := range []*llama.Batch{w.tokens, w.embeddings} {
 		if b != nil {
 			_ = b.Close()
@@ -131,8 +135,8 @@ func (w *weights) Logits(i int) ([]float32, error) { return w.context.Logits(i) 
 func (w *weights) Remove(sequence int32) { w.context.RemoveSequence(sequence, -1, -1) }
 
 // Encode implements schedule.Encoder. A still image is shown to the tower as two equal frames.
-func (w *weights) Encode(ctx context.Context, img *engine.Image) ([]float32, int, error) {
-	rows, err := w.vision.Encode(ctx, [2][]byte{img.RGB, img.RGB}, img.Width, img.Height)
+func (w *weights) Encode(ctx context.Context, img *engine.Image) (rows []float32, width int, err error) {
+	w.encodes.do(func() { rows, err = w.vision.Encode(ctx, [2][]byte{img.RGB, img.RGB}, img.Width, img.Height) })
 	return rows, w.vision.RowWidth(), err
 }
 

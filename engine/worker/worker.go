@@ -15,7 +15,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime"
 	"sync"
 	"time"
 
@@ -68,12 +67,7 @@ func serve(ctx context.Context, w *weights, o Options, hello *helloWriter) error
 	}, w, encoder, w)
 	loopCtx, stopLoop := context.WithCancel(ctx)
 	var running sync.WaitGroup
-	running.Go(func() {
-		// OpenMP keeps a pool of threads for each thread that computes; on a thread of its own the loop always meets the same.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		loop.Run(loopCtx)
-	})
+	running.Go(func() { w.decodes.do(func() { loop.Run(loopCtx) }) })
 	defer func() {
 		w.context.Abort() // a long step need not end first
 		stopLoop()
