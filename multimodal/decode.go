@@ -92,24 +92,44 @@ func Decode(ctx context.Context, data []byte, maxPixels int) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	turned := orientationOf(f.name, data)
+	stored := image.Pt(width, height)
+	if turned.swapsSides() {
+		stored = image.Pt(height, width)
+	}
 	img, err := guarded(func() (image.Image, error) { return f.decode(bytes.NewReader(data)) })
 	if err != nil {
 		return nil, corrupt(f.name, err)
 	}
-	if b := img.Bounds(); b.Dx() <= 0 || b.Dy() <= 0 || b.Dx()*b.Dy() > maxPixels {
-		return nil, fault(KindCorrupt, nil, "The image's header contradicts its content.")
+	if img, err = onCanvas(f.name, data, img, stored); err != nil {
+		return nil, err
 	}
-	if b := img.Bounds(); f.name == "gif" && (b.Dx() < width || b.Dy() < height) {
-		// A frame may cover a part of the picture only; the rest is transparent.
-		canvas := image.NewNRGBA(image.Rect(0, 0, width, height))
-		draw.Draw(canvas, b, img, b.Min, draw.Src)
-		img = canvas
-	}
-	out, err := flatten(ctx, img)
+	out, err := flatten(ctx, img, f.name)
 	if err != nil {
 		return nil, err
 	}
-	return orientationOf(f.name, data).turn(out), nil
+	return turned.turn(out), nil
+}
+
+// onCanvas checks that img has the size that the header promised, and repairs what decoders leave undone.
+func onCanvas(format string, data []byte, img image.Image, size image.Point) (image.Image, error) {
+	b := img.Bounds()
+	switch {
+	case b.Size() == size:
+	case format == "gif" && b.In(image.Rectangle{Max: size}) && !b.Empty():
+		// A frame may cover a part of the picture only; the rest is transparent.
+		canvas := image.NewNRGBA(image.Rectangle{Max: size})
+		draw.Draw(canvas, b, img, b.Min, draw.Src)
+		return canvas, nil
+	default:
+		return nil, fault(KindCorrupt, nil, "The image's header contradicts its content.")
+	}
+	if gray, ok := img.(*image.Gray); ok && format == "tiff" && isInvertedFax(data) {
+		for i, v := range gray.Pix {
+			gray.Pix[i] = ^v
+		}
+	}
+	return img, nil
 }
 
 // guarded turns a panic of a decoder into an error: decoders are large and fed by strangers.

@@ -138,7 +138,7 @@ func TestDataURIs(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	for _, name := range []string{
 		"palette_color.png", "palette-transparent.png", "first-frame.gif", "alpha.webp", "plain.bmp", "deflate.tiff", "orientation-6.jpg",
-		"cmyk.jpg", "progressive.jpg", "orientation-6.webp", "truncated.jpg",
+		"cmyk.jpg", "progressive.jpg", "orientation-6.webp", "truncated.jpg", "lossy-alpha.webp", "subsampled-422.jpg", "fax.tiff",
 	} {
 		f.Add(sample(f, name))
 	}

@@ -90,11 +90,29 @@ func webpOrientation(data []byte) orientation {
 	return upright
 }
 
-// tiffOrientation reads tag 274 of the first directory of a TIFF structure, which is also what EXIF is.
+// tiffOrientation reads the orientation from a TIFF structure, which is also what EXIF is.
 func tiffOrientation(data []byte) orientation {
-	const headerSize, entrySize, tagOrientation, typeShort = 8, 12, 274, 3
+	const tagOrientation = 274
+	if o := orientation(tiffTag(data, tagOrientation)); o >= upright && o <= 8 {
+		return o
+	}
+	return upright
+}
+
+// isInvertedFax tells TIFF images with fax compression whose zero is black. Go's decoder takes the fax's white for white;
+// libtiff, and with it Pillow, takes it for zero.
+func isInvertedFax(data []byte) bool {
+	const tagCompression, group3, group4 = 259, 3, 4
+	const tagPhotometric, blackIsZero = 262, 1
+	compression := tiffTag(data, tagCompression)
+	return (compression == group3 || compression == group4) && tiffTag(data, tagPhotometric) == blackIsZero
+}
+
+// tiffTag is the value of a 16-bit tag in the first directory of a TIFF structure, -1 without one.
+func tiffTag(data []byte, tag uint16) int {
+	const headerSize, entrySize, typeShort = 8, 12, 3
 	if len(data) < headerSize {
-		return upright
+		return -1
 	}
 	var order binary.ByteOrder = binary.LittleEndian
 	if data[0] == 'M' {
@@ -102,19 +120,16 @@ func tiffOrientation(data []byte) orientation {
 	}
 	at := uint64(order.Uint32(data[4:]))
 	if at+2 > uint64(len(data)) {
-		return upright
+		return -1
 	}
 	entries := data[at+2:]
 	for n := order.Uint16(data[at:]); n > 0 && len(entries) >= entrySize; n-- {
-		if order.Uint16(entries) == tagOrientation && order.Uint16(entries[2:]) == typeShort {
-			if o := orientation(order.Uint16(entries[8:])); o >= upright && o <= 8 {
-				return o
-			}
-			return upright
+		if order.Uint16(entries) == tag && order.Uint16(entries[2:]) == typeShort {
+			return int(order.Uint16(entries[8:]))
 		}
 		entries = entries[entrySize:]
 	}
-	return upright
+	return -1
 }
 
 // turn returns img as it should be seen.

@@ -24,7 +24,7 @@ type FetcherOptions struct {
 	MaxBytes int64
 	// Timeout of a whole fetch, redirects included (15 s); ConnectTimeout of each connection (5 s).
 	Timeout, ConnectTimeout time.Duration
-	// MaxRedirects that are followed (3), each checked like the first URL.
+	// MaxRedirects that are followed (3; negative for none), each checked like the first URL.
 	MaxRedirects int
 	// UserAgent that is sent (qwenvld).
 	UserAgent string
@@ -84,6 +84,7 @@ func (f *Fetcher) client(control func(network, address string, c syscall.RawConn
 		Transport: &http.Transport{
 			DialContext:            dialer.DialContext,
 			DisableCompression:     true,
+			MaxIdleConns:           32,
 			MaxIdleConnsPerHost:    2,
 			IdleConnTimeout:        30 * time.Second,
 			TLSHandshakeTimeout:    f.o.ConnectTimeout,
@@ -116,8 +117,8 @@ func (f *Fetcher) Fetch(ctx context.Context, rawURL string) ([]byte, error) {
 		if err != nil || location == "" {
 			return data, err
 		}
-		if redirects == f.o.MaxRedirects {
-			return nil, fault(KindFetch, nil, "The URL redirects more than %d times.", f.o.MaxRedirects)
+		if redirects >= f.o.MaxRedirects {
+			return nil, fault(KindFetch, nil, "The URL redirects more than %d times.", max(f.o.MaxRedirects, 0))
 		}
 		next, err := u.Parse(location)
 		if err != nil {
@@ -152,8 +153,13 @@ func (f *Fetcher) check(rawURL string) (*url.URL, error) {
 }
 
 func (f *Fetcher) isAllowed(u *url.URL) bool {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	full := net.JoinHostPort(u.Hostname(), port)
 	return slices.ContainsFunc(f.o.AllowedHosts, func(h string) bool {
-		return strings.EqualFold(h, u.Hostname()) || strings.EqualFold(h, u.Host)
+		return strings.EqualFold(h, u.Hostname()) || strings.EqualFold(h, u.Host) || strings.EqualFold(h, full)
 	})
 }
 
@@ -203,7 +209,7 @@ func (f *Fetcher) get(ctx context.Context, u *url.URL) (data []byte, location st
 func fetchFault(ctx context.Context, err error) error {
 	var network net.Error
 	switch {
-	case errors.Is(context.Cause(ctx), context.Canceled):
+	case errors.Is(ctx.Err(), context.Canceled):
 		return context.Cause(ctx)
 	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedPort), errors.Is(err, ssrf.ErrProhibitedNetwork),
 		errors.Is(err, ssrf.ErrInvalidHostPort):

@@ -6,11 +6,11 @@ import (
 	"image/color"
 )
 
-// flatten converts a decoded image to RGB, transparent pixels over white.
-func flatten(ctx context.Context, img image.Image) (*Image, error) {
+// flatten converts an image that was decoded from format to RGB, transparent pixels over white.
+func flatten(ctx context.Context, img image.Image, format string) (*Image, error) {
 	b := img.Bounds()
 	out := &Image{Width: b.Dx(), Height: b.Dy(), RGB: make([]byte, channels*b.Dx()*b.Dy())}
-	row := rowReader(img)
+	row := rowReader(img, format)
 	err := inRows(ctx, out.Height, func(y int) {
 		row(out.RGB[channels*out.Width*y:channels*out.Width*(y+1)], b.Min.Y+y)
 	})
@@ -21,57 +21,87 @@ func flatten(ctx context.Context, img image.Image) (*Image, error) {
 }
 
 // rowReader returns what reads one row of img, with short cuts for the types that decoders give.
-func rowReader(img image.Image) func(dst []byte, y int) {
-	b := img.Bounds()
+func rowReader(img image.Image, format string) func(dst []byte, y int) {
 	switch img := img.(type) {
 	case *image.YCbCr:
-		return func(dst []byte, y int) {
-			for i, x := 0, b.Min.X; x < b.Max.X; i, x = i+channels, x+1 {
-				luma, chroma := img.YOffset(x, y), img.COffset(x, y)
-				dst[i], dst[i+1], dst[i+2] = color.YCbCrToRGB(img.Y[luma], img.Cb[chroma], img.Cr[chroma])
-			}
-		}
+		return planarRows(img, format)
+	case *image.NYCbCrA:
+		return planarAlphaRows(img, format)
 	case *image.Gray:
-		return func(dst []byte, y int) {
-			for i, v := range img.Pix[img.PixOffset(b.Min.X, y):][:b.Dx()] {
-				dst[channels*i], dst[channels*i+1], dst[channels*i+2] = v, v, v
-			}
-		}
+		return func(dst []byte, y int) { grayRow(dst, img.Pix[img.PixOffset(img.Rect.Min.X, y):], 1) }
 	case *image.Gray16:
-		return func(dst []byte, y int) {
-			src := img.Pix[img.PixOffset(b.Min.X, y):]
-			for i := range b.Dx() {
-				v := src[2*i]
-				dst[channels*i], dst[channels*i+1], dst[channels*i+2] = v, v, v
-			}
-		}
+		return func(dst []byte, y int) { grayRow(dst, img.Pix[img.PixOffset(img.Rect.Min.X, y):], 2) }
 	case *image.NRGBA:
-		return func(dst []byte, y int) {
-			src := img.Pix[img.PixOffset(b.Min.X, y):]
-			for i := range b.Dx() {
-				overWhite(dst[channels*i:], src[4*i], src[4*i+1], src[4*i+2], src[4*i+3])
-			}
-		}
-	case *image.RGBA: // opaque PNG and BMP; with alpha only what premultiplies
-		return func(dst []byte, y int) {
-			src := img.Pix[img.PixOffset(b.Min.X, y):]
-			for i := range b.Dx() {
-				white := 255 - src[4*i+3]
-				dst[channels*i], dst[channels*i+1], dst[channels*i+2] = src[4*i]+white, src[4*i+1]+white, src[4*i+2]+white
-			}
-		}
+		return func(dst []byte, y int) { alphaRow(dst, img.Pix[img.PixOffset(img.Rect.Min.X, y):], 1) }
+	case *image.NRGBA64:
+		return func(dst []byte, y int) { alphaRow(dst, img.Pix[img.PixOffset(img.Rect.Min.X, y):], 2) }
+	case *image.RGBA:
+		return func(dst []byte, y int) { premultipliedRow(dst, img.Pix[img.PixOffset(img.Rect.Min.X, y):], 1) }
+	case *image.RGBA64:
+		return func(dst []byte, y int) { premultipliedRow(dst, img.Pix[img.PixOffset(img.Rect.Min.X, y):], 2) }
+	case *image.CMYK:
+		return func(dst []byte, y int) { cmykRow(dst, img.Pix[img.PixOffset(img.Rect.Min.X, y):]) }
 	case *image.Paletted:
 		palette := flatPalette(img.Palette)
-		return func(dst []byte, y int) {
-			for i, index := range img.Pix[img.PixOffset(b.Min.X, y):][:b.Dx()] {
-				copy(dst[channels*i:channels*(i+1)], palette[index][:])
-			}
-		}
+		return func(dst []byte, y int) { palettedRow(dst, img.Pix[img.PixOffset(img.Rect.Min.X, y):], palette) }
 	default:
+		b := img.Bounds()
 		return func(dst []byte, y int) {
 			for i, x := 0, b.Min.X; x < b.Max.X; i, x = i+channels, x+1 {
 				flatPixel(dst[i:], img.At(x, y))
 			}
+		}
+	}
+}
+
+// Samples of size bytes are big-endian: the first byte is the high one, which is what Pillow keeps.
+
+func grayRow(dst, src []byte, size int) {
+	for i := range len(dst) / channels {
+		v := src[size*i]
+		dst[channels*i], dst[channels*i+1], dst[channels*i+2] = v, v, v
+	}
+}
+
+func alphaRow(dst, src []byte, size int) {
+	for i := range len(dst) / channels {
+		p := src[4*size*i : 4*size*(i+1)]
+		overWhite(dst[channels*i:], p[0], p[size], p[2*size], p[3*size])
+	}
+}
+
+// premultipliedRow reads what opaque PNG and BMP images become; with transparency only TIFF's associated alpha. Such a file may
+// claim more colour than its alpha allows.
+func premultipliedRow(dst, src []byte, size int) {
+	for i := range len(dst) / channels {
+		p := src[4*size*i : 4*size*(i+1)]
+		white := 255 - int32(p[3*size])
+		out := dst[channels*i : channels*(i+1)]
+		out[0], out[1], out[2] = toByte(int32(p[0])+white), toByte(int32(p[size])+white), toByte(int32(p[2*size])+white)
+	}
+}
+
+func cmykRow(dst, src []byte) {
+	for i := range len(dst) / channels {
+		p := src[4*i : 4*i+4]
+		dst[channels*i], dst[channels*i+1], dst[channels*i+2] = color.CMYKToRGB(p[0], p[1], p[2], p[3])
+	}
+}
+
+func palettedRow(dst, src []byte, palette *[256][channels]byte) {
+	for i := range len(dst) / channels {
+		copy(dst[channels*i:channels*(i+1)], palette[src[i]][:])
+	}
+}
+
+// planarAlphaRows reads WebP with loss and transparency.
+func planarAlphaRows(img *image.NYCbCrA, format string) func(dst []byte, y int) {
+	opaque := planarRows(&img.YCbCr, format)
+	return func(dst []byte, y int) {
+		opaque(dst, y)
+		for i, a := range img.A[img.AOffset(img.Rect.Min.X, y):][:len(dst)/channels] {
+			p := dst[channels*i : channels*(i+1)]
+			overWhite(p, p[0], p[1], p[2], a)
 		}
 	}
 }
@@ -87,10 +117,6 @@ func flatPalette(p color.Palette) *[256][channels]byte {
 
 // flatPixel takes the high bytes of 16-bit channels.
 func flatPixel(dst []byte, c color.Color) {
-	if c, ok := c.(color.CMYK); ok {
-		dst[0], dst[1], dst[2] = color.CMYKToRGB(c.C, c.M, c.Y, c.K)
-		return
-	}
 	n := color.NRGBA64Model.Convert(c).(color.NRGBA64)
 	overWhite(dst, byte(n.R>>8), byte(n.G>>8), byte(n.B>>8), byte(n.A>>8))
 }

@@ -2,6 +2,7 @@ package multimodal
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"runtime"
 
@@ -23,8 +24,11 @@ const (
 // Resize resamples src to width x height with Pillow's bicubic filter (a = -0.5, widened when shrinking), horizontally and then
 // vertically, each rounded to 8 bits: the same bytes as Image.resize((width, height), BICUBIC) of Pillow before version 13, which
 // changed the order for some sizes. src is not changed; it is returned itself when the size is the same. Cancelling ctx ends it
-// between rows.
+// between rows. Sizes without pixels, and a src whose bytes do not fit its size, are mistakes of the caller and no *Error.
 func Resize(ctx context.Context, src *Image, width, height int) (*Image, error) {
+	if width <= 0 || height <= 0 || src.Width <= 0 || src.Height <= 0 || len(src.RGB) != channels*src.Width*src.Height {
+		return nil, fmt.Errorf("resize %d bytes of %d x %d pixels to %d x %d", len(src.RGB), src.Width, src.Height, width, height)
+	}
 	// Pillow's one exception to the order.
 	const narrow = 100
 	if src.Height > narrow*src.Width && height < src.Height {
@@ -187,4 +191,4 @@ func (f *filter) column(dst, src []byte, stride, y int) {
 	}
 }
 
-func clip(v int32) byte { return byte(min(max(v>>precision, 0), 255)) }
+func clip(v int32) byte { return toByte(v >> precision) }

@@ -29,8 +29,8 @@ func SmartResize(height, width, factor int, limits PixelLimits) (h, w int, err e
 		beta := math.Sqrt(fh * fw / float64(limits.Max))
 		h = max(factor, int(math.Floor(fh/beta/f))*factor)
 		w = max(factor, int(math.Floor(fw/beta/f))*factor)
-	case h*w < limits.Min:
-		beta := math.Sqrt(float64(limits.Min) / (fh * fw))
+	case h*w < max(limits.Min, 1): // a side can have been rounded to nothing
+		beta := math.Sqrt(float64(max(limits.Min, 1)) / (fh * fw))
 		h = int(math.Ceil(fh*beta/f)) * factor
 		w = int(math.Ceil(fw*beta/f)) * factor
 	}

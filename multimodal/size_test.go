@@ -93,3 +93,12 @@ func TestImageTokensCountTheMergedGrid(t *testing.T) {
 		t.Errorf("grid %d x %d", rows, cols)
 	}
 }
+
+func TestSmartResizeNeverLosesASide(t *testing.T) {
+	for _, c := range [][2]int{{1, 1}, {10, 300}, {300, 10}, {15, 15}} {
+		h, w, err := SmartResize(c[0], c[1], 32, PixelLimits{Min: 0, Max: 4096})
+		if err != nil || h < 32 || w < 32 {
+			t.Errorf("%v becomes %d x %d, %v", c, h, w, err)
+		}
+	}
+}

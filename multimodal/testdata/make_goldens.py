@@ -83,6 +83,20 @@ def main():
     made["orientation-6.webp"] = (rgb, {"exif": made["orientation-6.png"][1]["exif"], "lossless": True})
     made["cmyk.jpg"] = (rgb.resize((160, 96)).convert("CMYK"), {"quality": 95})
     made["progressive.jpg"] = (rgb.resize((160, 96)), {"quality": 95, "progressive": True, "subsampling": 0})
+    odd = rgb.resize((81, 49))  # sides that samples of colour do not divide
+    odd_alpha = alpha.resize((81, 49))
+    made["lossy.webp"] = (odd, {"quality": 90})
+    made["lossy-even.webp"] = (rgb.resize((80, 48)), {"quality": 90})
+    made["lossy-alpha.webp"] = (odd_alpha, {"quality": 90})
+    made["white.webp"] = (Image.new("RGB", (8, 8), "white"), {"quality": 90})
+    made["subsampled-420.jpg"] = (odd, {"quality": 95, "subsampling": 2})
+    made["subsampled-422.jpg"] = (odd, {"quality": 95, "subsampling": 1})
+    made["subsampled-narrow.jpg"] = (rgb.resize((4, 49)), {"quality": 95, "subsampling": 2})
+    made["fax.tiff"] = (rgb.convert("1"), {"compression": "group4"})
+    made["fax-white-is-zero.tiff"] = (rgb.convert("1"), {"compression": "group4", "tiffinfo": {262: 0}})
+    made["lzw.tiff"] = (rgb, {"compression": "tiff_lzw"})
+    made["orientation-6.tiff"] = (rgb, {"tiffinfo": {274: 6}})
+    made["palette.bmp"] = (rgb.convert("P", palette=Image.Palette.ADAPTIVE, colors=13), {})
     made["gray.jpg"] = (rgb.resize((160, 96)).convert("L"), {"quality": 95})
     for name, (im, options) in made.items():
         im.save(HERE / name, **options)
@@ -94,7 +108,7 @@ def main():
         im = white(ImageOps.exif_transpose(Image.open(path)))
         case = {"file": path.name, "size": im.size, "sha256": digest(im)}
         if path.suffix == ".jpg":  # decoders differ in the last bits, so the pixels are kept for comparison
-            small = im.crop((0, 0, 64, 48))
+            small = im.crop((0, 0, min(64, im.size[0]), min(48, im.size[1])))
             buffer = io.BytesIO()
             small.save(buffer, "png")
             (HERE / f"{path.name}.expected.png").write_bytes(buffer.getvalue())
