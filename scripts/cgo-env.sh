@@ -5,17 +5,14 @@
 # processor; the processor's flags are hashed into a define, so that a build cache carried to another machine is not mistaken
 # for one made there (Go does not know what -march=native stands for).
 #
-# QWENVLD_NATIVE=0 leaves the kernels portable, for binaries that are to run elsewhere.
+# QWENVLD_MARCH names another processor, for binaries that are to run elsewhere: x86-64-v3 runs on every x86 since 2013 (AVX2).
 set -euo pipefail
 
-case "$(uname -s)-${QWENVLD_NATIVE:-1}" in
-Linux-1)
-	cpu=$(gcc -march=native -Q --help=target 2>/dev/null | sha256sum | cut -c1-8)
-	flags="-O3 -march=native -DGGML_USE_CPU_REPACK -DGGML_USE_OPENMP -fopenmp -DQWENVLD_CPU_ID=0x$cpu"
-	ldflags="-fopenmp"
-	;;
-Linux-*)
-	flags="-O3 -DGGML_USE_CPU_REPACK -DGGML_USE_OPENMP -fopenmp"
+march=${QWENVLD_MARCH:-native}
+case "$(uname -s)" in
+Linux)
+	cpu=$(gcc "-march=$march" -Q --help=target 2>/dev/null | sha256sum | cut -c1-8)
+	flags="-O3 -march=$march -DGGML_USE_CPU_REPACK -DGGML_USE_OPENMP -fopenmp -DQWENVLD_CPU_ID=0x$cpu"
 	ldflags="-fopenmp"
 	;;
 *) # Apple's clang knows no -fopenmp, and its default target already has NEON.
