@@ -12,6 +12,7 @@ import (
 	"github.com/nikolalohinski/gonja/v2/config"
 	"github.com/nikolalohinski/gonja/v2/exec"
 	"github.com/nikolalohinski/gonja/v2/loaders"
+	"github.com/nikolalohinski/gonja/v2/tokens"
 )
 
 const (
@@ -26,6 +27,7 @@ type jinjaRenderer struct {
 	template *exec.Template
 	specials []string
 	orders   keyOrders // of the objects of the conversation being rendered
+	calls    int       // macros that are running
 }
 
 func newJinjaRenderer(text string, specials []string) (Renderer, error) {
@@ -43,6 +45,9 @@ func newJinjaRenderer(text string, specials []string) (Renderer, error) {
 	c := config.New()
 	c.TrimBlocks, c.LeftStripBlocks = true, true
 	err := guarded(func() (err error) {
+		if err = checkTemplate(tokens.LexAll(text, c)); err != nil {
+			return err
+		}
 		r.template, err = exec.NewTemplate("chat_template", c, onlyTemplate(text), r.environment())
 		return err
 	})
@@ -77,7 +82,7 @@ func (t onlyTemplate) Inherit(string) (loaders.Loader, error) {
 func (r *jinjaRenderer) environment() *exec.Environment {
 	filters := exec.NewFilterSet(map[string]exec.FilterFunction{}).Update(builtins.Filters)
 	_ = filters.Replace("tojson", r.orders.toJSON) // it exists
-	structures := exec.NewControlStructureSet(controlStructureParsers())
+	structures := exec.NewControlStructureSet(r.controlStructureParsers())
 	globals := exec.EmptyContext().Update(builtins.GlobalVariables)
 	for _, name := range []string{"namespace", "dict"} {
 		if f, ok := builtins.GlobalFunctions.Get(name); ok {
@@ -100,6 +105,7 @@ func (r *jinjaRenderer) Render(c *Conversation) (Rendered, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	clear(r.orders)
+	r.calls = 0
 	data, err := r.data(c)
 	if err != nil {
 		return Rendered{}, err

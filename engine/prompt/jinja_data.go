@@ -13,7 +13,6 @@ import (
 
 	"github.com/nikolalohinski/gonja/v2/builtins"
 	"github.com/nikolalohinski/gonja/v2/exec"
-	"github.com/nikolalohinski/gonja/v2/parser"
 )
 
 // fence follows the first character of every special token's text that came from outside. It is a noncharacter, which no text
@@ -284,17 +283,6 @@ func boundedRange(_ *exec.Evaluator, params *exec.VarArgs) ([]int, error) {
 		out = append(out, start+i*step)
 	}
 	return out, nil
-}
-
-// controlStructureParsers are the statements of chat templates: none that loads another template.
-func controlStructureParsers() map[string]parser.ControlStructureParser {
-	out := map[string]parser.ControlStructureParser{}
-	for _, name := range []string{"if", "for", "set", "macro", "call", "filter", "raw", "with", "break", "continue", "generation"} {
-		if p, ok := builtins.ControlStructures.Get(name); ok {
-			out[name] = p
-		}
-	}
-	return out
 }
 
 // pythonMethods are the interpreter's methods with the one corrected that differs from Python where chat templates notice:

@@ -61,7 +61,10 @@ func TestSelectKnowsTemplatesByTheirText(t *testing.T) {
 func TestTemplatesCannotReachOutside(t *testing.T) {
 	for _, text := range []string{
 		"{% include '/etc/passwd' %}", "{% import '/etc/passwd' as x %}", "{% extends '/etc/passwd' %}",
-		"{% from '/etc/passwd' import x %}", "{{ unclosed", strings.Repeat("x", maxTemplate+1),
+		"{% from '/etc/passwd' import x %}", "{{ " + strings.Repeat("(", 60000), "{{ " + strings.Repeat("not ", 60000) + "1 }}",
+		"{{ " + strings.Repeat("[", 60000) + strings.Repeat("]", 60000) + " }}", strings.Repeat("{% if 1 %}", 30000),
+		"{% for m in messages recursive %}{{ loop(messages) }}{% endfor %}", "{{ 1" + strings.Repeat("+1", 60000) + " }}",
+		"{{ 1" + strings.Repeat("|upper", 30000) + " }}", "{{ unclosed", strings.Repeat("x", maxTemplate+1),
 	} {
 		if _, err := newJinjaRenderer(text, nil); err == nil {
 			t.Errorf("%.40q was accepted", text)
@@ -69,6 +72,7 @@ func TestTemplatesCannotReachOutside(t *testing.T) {
 	}
 	c := &Conversation{Messages: []Message{{Role: "user", Content: TextContent("hi")}}}
 	for _, text := range []string{
+		"{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "{% macro f() %}{{ g() }}{% endmacro %}{% macro g() %}{{ f() }}{% endmacro %}{{ f() }}",
 		"{% for i in range(10000000000) %}x{% endfor %}", "{{ messages[5].content.x.y }}{{ nothing() }}",
 		"{% for i in range(90000) %}{{ 'x' * 900 }}{% endfor %}",
 	} {
