@@ -122,7 +122,10 @@ func serveHTTP(ctx context.Context, c *config.Config, l net.Listener, s *api.Ser
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
+	go func() {
+		served <- srv.Serve(l)
+		close(served)
+	}()
 	select {
 	case err := <-served:
 		stopWorkers()
@@ -144,7 +147,9 @@ func serveHTTP(ctx context.Context, c *config.Config, l net.Listener, s *api.Ser
 			err = srv.Close()
 		}
 	}
-	_ = <-served // http.ErrServerClosed
+	if end := <-served; !errors.Is(end, http.ErrServerClosed) {
+		err = errors.Join(err, end)
+	}
 	return err
 }
 

@@ -62,6 +62,7 @@ func (c *templateCheck) token(t *tokens.Token) error {
 		if len(c.tag) == 1 && c.tag[0] == tokens.BlockBegin {
 			c.name = t.Val
 		}
+	default:
 	}
 	c.tag = append(c.tag, t.Type)
 	switch {
