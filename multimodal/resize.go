@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"math"
 	"runtime"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
+	"sync/atomic"
 )
 
 // Image is 8-bit RGB in row-major order, 3*Width*Height bytes.
@@ -72,20 +72,25 @@ func resizeRows(ctx context.Context, src *Image, height int) (*Image, error) {
 	return out, err
 }
 
-// inRows calls do for every row, bands of rows in parallel.
+// inRows calls do for every row, in bands that as many goroutines as there are processors take in turn.
 func inRows(ctx context.Context, rows int, do func(y int)) error {
 	const band = 16
-	var g errgroup.Group
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for from := 0; from < rows && ctx.Err() == nil; from += band {
-		g.Go(func() error {
-			for y := from; y < min(rows, from+band); y++ {
-				do(y)
+	var next atomic.Int64
+	var g sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), (rows+band-1)/band) {
+		g.Go(func() {
+			for ctx.Err() == nil {
+				from := int(next.Add(band)) - band
+				if from >= rows {
+					return
+				}
+				for y := from; y < min(rows, from+band); y++ {
+					do(y)
+				}
 			}
-			return nil
 		})
 	}
-	_ = g.Wait() // its functions do not fail
+	g.Wait()
 	return context.Cause(ctx)
 }
 

@@ -109,7 +109,7 @@ func (s *Supervisor) once(ctx context.Context) (served time.Duration, err error)
 		return 0, err
 	}
 	s.o.Logger.Info("model is ready", "model", conn.info.Name, "context_size", conn.info.ContextSize,
-		"loaded_in", time.Since(started).Round(time.Millisecond))
+		"loaded_in", time.Since(started).Round(time.Millisecond), "system", conn.info.System)
 	ready := time.Now()
 	s.set(conn)
 	defer s.set(nil)
