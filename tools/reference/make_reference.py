@@ -20,9 +20,6 @@ from transformers import Qwen3VLMoeConfig, Qwen3VLMoeForConditionalGeneration
 
 from gguf_export import write_model, write_projector
 
-torch.set_grad_enabled(False)
-torch.set_num_threads(2)
-
 CORPUS = """What colour is the large circle in the picture? The large circle is red. How many shapes are there?
 There are 3 shapes: a red circle, a blue square and a green triangle. The square is left of the triangle.
 Describe the image. Compare the first picture with the second picture. Which number is larger, 17 or 42?
@@ -299,4 +296,6 @@ def main():
 
 
 if __name__ == "__main__":
+    torch.set_grad_enabled(False)
+    torch.set_num_threads(2)
     main()
