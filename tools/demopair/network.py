@@ -113,13 +113,13 @@ class Visual(nn.Module):
         self.merger = Merger(s, False)
         self.deepstack_merger_list = nn.ModuleList(Merger(s, True) for _ in s.taps)
 
-    def forward(self, pixels, grid):
-        """pixels: uint8 [n, patches, frames, 3*16*16] in merge order, frames 1 or 2.
+    def see(self, pixels, grid):
+        """The blocks alone: what the tapped ones gave and what the last one gave, each [n, patches, vision_hidden].
 
-        Returns [1 + taps][n, patches/4, hidden] and what the last block gave, [n, patches, vision_hidden].
+        pixels: uint8 [n, patches, frames, 3*16*16] in merge order, frames 1 or 2.
         """
         w, b = self.patch_embed.proj.weight, self.patch_embed.proj.bias
-        x = pixels.to(b.dtype if b.dtype != torch.float32 else torch.float32) / 127.5 - 1
+        x = pixels.to(b.dtype) / 127.5 - 1
         w = w.permute(0, 2, 1, 3, 4).reshape(w.shape[0], 2, -1)
         if pixels.shape[2] == 1:
             h = F.linear(x[:, :, 0], w.sum(1), b)
@@ -127,12 +127,17 @@ class Visual(nn.Module):
             h = F.linear(x.flatten(2), w.flatten(1), b)
         h = h + grid.positions(self.pos_embed.weight)
         cos, sin = grid.cos.to(h.dtype), grid.sin.to(h.dtype)
-        taps = []
+        tapped = []
         for i, block in enumerate(self.blocks):
             h = block(h, cos, sin)
             if i in self.s.taps:
-                taps.append(self.deepstack_merger_list[self.s.taps.index(i)](h))
-        return [self.merger(h)] + taps, h
+                tapped.append(h)
+        return tapped, h
+
+    def forward(self, pixels, grid):
+        """Returns [1 + taps][n, patches/4, hidden] and what the last block gave."""
+        tapped, h = self.see(pixels, grid)
+        return [self.merger(h)] + [m(t) for m, t in zip(self.deepstack_merger_list, tapped)], h
 
 
 class Grid:

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Trains the demo pair.
 
-  python tools/demopair/train.py base      --out work/base     --steps 3600
+  python tools/demopair/train.py vision    --out work/vision   --steps 1500
+  python tools/demopair/train.py base      --out work/base     --steps 3600 --start work/vision
   python tools/demopair/train.py instruct  --out work/instruct --steps 400 --start work/base
   python tools/demopair/train.py thinking  --out work/thinking --steps 400 --start work/base
 
-`base` sees both kinds of answers; the two short fine-tunings see one kind each and leave the vision tower as it is, so that both
-variants share one projector file. A checkpoint is written every --every steps; the same command again goes on from it.
+`vision` teaches the tower alone to name what each patch shows; `base` sees both kinds of answers; the two short fine-tunings see one
+kind each and leave the tower as it is, so that both variants share one projector file. A checkpoint is written every --every steps;
+the same command again goes on from it.
 """
 import argparse
 import json
@@ -75,7 +77,7 @@ class Dense(nn.Module):
 def optimisers(net, lr, frozen):
     matrices, rest = [], []
     for name, p in net.named_parameters():
-        if frozen and name.startswith("model.visual"):
+        if frozen and not name.startswith("net.model.language_model"):
             p.requires_grad_(False)
             continue
         (matrices if p.ndim == 2 and "embed" not in name and "heads" not in name else rest).append(p)
@@ -94,20 +96,122 @@ def rate(step, steps, warm, hold):
     return max(0.01, (steps - step) / (steps * (1 - hold)))
 
 
-def save(path, **state):
-    torch.save(state, path.with_suffix(".tmp"))
-    path.with_suffix(".tmp").rename(path)
+class Trainer:
+    """One run: a network, the heads, their optimisers, and where the run stands."""
+
+    def __init__(self, a):
+        self.a = a
+        self.vision, self.base = a.kind == "vision", a.kind == "base"
+        tokenizer = (a.start or a.out) / "tokenizer.json"
+        if not tokenizer.exists():
+            tokens.train().save(str(tokenizer))
+        self.tok = Tokenizer.from_file(str(tokenizer))
+        self.tok.save(str(a.out / "tokenizer.json"))
+        self.shape = network.Shape(vocab=self.tok.get_vocab_size())
+        self.net, self.dense = network.Network(self.shape), Dense(self.shape)
+        both = nn.ModuleDict({"net": self.net, "dense": self.dense})
+        self.lr = a.lr or {"vision": 3e-3, "base": 2.5e-3}.get(a.kind, 6e-4)
+        self.opts = optimisers(both, self.lr, frozen=not (self.vision or self.base))
+        self.parameters = [p for p in both.parameters() if p.requires_grad]
+        self.first, self.checkpoint = 0, a.out / "checkpoint.pt"
+        if self.checkpoint.exists():
+            state = torch.load(self.checkpoint, weights_only=False)
+            for o, s in zip(self.opts, state["opts"]):
+                o.load_state_dict(s)
+            self.first = state["step"]
+        elif a.start:
+            state = torch.load(a.start / "checkpoint.pt", weights_only=False)
+        else:
+            state = None
+        if state:
+            self.net.load_state_dict(state["net"])
+            if "dense" in state:
+                self.dense.load_state_dict(state["dense"])
+        if not a.eager:
+            lm, visual = self.net.model.language_model, self.net.model.visual
+            for part in [*lm.layers, *visual.blocks, visual.merger, *visual.deepstack_merger_list]:
+                part.compile(dynamic=True)
+
+    def save(self, step):
+        tmp = self.checkpoint.with_suffix(".tmp")
+        torch.save({"net": self.net.state_dict(), "dense": self.dense.state_dict(), "opts": [o.state_dict() for o in self.opts], "step": step,
+                    "shape": self.shape}, tmp)
+        tmp.rename(self.checkpoint)
+
+    def loader(self, step, mix):
+        a, tok, template = self.a, self.tok, TEMPLATE.read_text()
+        thinking = {"instruct": 0.0, "thinking": 1.0}.get(a.kind, 0.5)
+        sizes = [a.sizes[0], 0, 0] if self.vision else a.sizes
+
+        def stream(worker):
+            torch.set_num_threads(1)
+            return batches.Stream(batches.Encoder(tok, template), batches.seed_of(a.kind, a.seed, step, worker), mix, sizes, thinking, a.weighting)
+        return iter(torch.utils.data.DataLoader(batches.Steps(stream), batch_size=None, num_workers=1, prefetch_factor=6))
+
+    def backward(self, part, total):
+        """Adds the part's gradients. Returns figures for the log."""
+        out = {}
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            if self.vision:
+                patches, loss = self.net.model.visual.see(part["pixels"], grid_of(part, self.shape))[1], 0.0
+            else:
+                loss, weight, logits, truth = losses(self.net, part)
+                out |= {"loss": loss.item(), "weight": weight.item(), "right": (logits.argmax(-1) == truth).sum().item(), "of": len(truth)}
+                loss, patches = loss / total, self.net.patches
+        if "dense" in part and (self.vision or self.base):
+            dense, right = self.dense(patches, part["dense"])
+            out |= {"dense": dense.item(), "colour": right[0], "shape": right[1], "char": right[2], "dense_of": 1}
+            loss = loss + (1.0 if self.vision else 0.5) * dense
+        if torch.is_tensor(loss) and loss.requires_grad:
+            loss.backward()
+        return out
+
+    def run(self):
+        a = self.a
+        early = int(a.steps * 0.1) if self.base and not self.a.start else 0
+        data, mix = None, None
+        began, seen, sums = time.time(), 0, {}
+        with (a.out / "log.jsonl").open("a") as log:
+            for step in range(self.first, a.steps):
+                now = EARLY if step < early else MIX
+                if now is not mix:
+                    data, mix = self.loader(step, now), now
+                parts = next(data)
+                total = sum(float(p["weight"].sum()) for p in parts)
+                for part in parts:
+                    for k, v in self.backward(part, total).items():
+                        sums[k] = sums.get(k, 0) + v
+                    seen += len(part["ids"])
+                nn.utils.clip_grad_norm_(self.parameters, 1.0)
+                scale = rate(step, a.steps, 100 if self.vision or self.base else 20, a.hold)
+                for o in self.opts:
+                    for g in o.param_groups:
+                        g["lr"] = self.lr * scale
+                    o.step()
+                    o.zero_grad()
+                if (step + 1) % 20 == 0:
+                    row = {"step": step + 1, "samples_per_s": round(seen / (time.time() - began), 1)}
+                    if "of" in sums:
+                        row |= {"loss": round(sums["loss"] / sums["weight"], 4), "tokens_right": round(sums["right"] / sums["of"], 4)}
+                    if "dense_of" in sums:
+                        row |= {k: round(sums[k] / sums["dense_of"], 4) for k in ("dense", "colour", "shape", "char")}
+                    print(json.dumps(row), file=log, flush=True)
+                    sums = {}
+                if (step + 1) % a.every == 0 or step + 1 == a.steps:
+                    self.save(step + 1)
+        print("done", self.first, a.steps, round(time.time() - began), "s")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kind", choices=["base", "instruct", "thinking"])
+    parser.add_argument("kind", choices=["vision", "base", "instruct", "thinking"])
     parser.add_argument("--out", type=pathlib.Path, required=True)
-    parser.add_argument("--start", type=pathlib.Path, help="folder of the base model, for a fine-tuning")
+    parser.add_argument("--start", type=pathlib.Path, help="folder of the run whose weights to start from")
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--lr", type=float)
+    parser.add_argument("--hold", type=float, default=0.5, help="share of the steps before the learning rate falls")
     parser.add_argument("--weighting", choices=["token", "sample", "sqrt"], default="sqrt", help="how a sample's tokens weigh in the loss")
-    parser.add_argument("--sizes", type=int, nargs=3, default=[64, 16, 32], help="samples a step: pictures, clips, text")
+    parser.add_argument("--sizes", type=int, nargs=3, default=[72, 16, 20], help="samples a step: pictures, clips, text")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=int, default=200)
     parser.add_argument("--eager", action="store_true", help="do not compile (for short runs)")
@@ -115,72 +219,7 @@ def main():
     a.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(a.seed)
     torch.set_num_threads(2)
-
-    tokenizer = (a.start or a.out) / "tokenizer.json"
-    if not tokenizer.exists():
-        tokens.train().save(str(tokenizer))
-    tok = Tokenizer.from_file(str(tokenizer))
-    tok.save(str(a.out / "tokenizer.json"))
-    shape = network.Shape(vocab=tok.get_vocab_size())
-    net = network.Network(shape)
-    base = a.kind == "base"
-    lr = a.lr or (2.5e-3 if base else 6e-4)
-    opts = optimisers(net, lr, frozen=not base)
-    first, checkpoint = 0, a.out / "checkpoint.pt"
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=False)
-        net.load_state_dict(state["net"])
-        for o, s in zip(opts, state["opts"]):
-            o.load_state_dict(s)
-        first = state["step"]
-    elif a.start:
-        net.load_state_dict(torch.load(a.start / "checkpoint.pt", weights_only=False)["net"])
-    if not a.eager:
-        for part in [*net.model.language_model.layers, *net.model.visual.blocks, net.model.visual.merger, *net.model.visual.deepstack_merger_list]:
-            part.compile(dynamic=True)
-
-    thinking = {"base": 0.5, "instruct": 0.0, "thinking": 1.0}[a.kind]
-    template = TEMPLATE.read_text()
-    early = int(a.steps * 0.1) if base else 0
-
-    def loader(start, mix):
-        def stream(worker):
-            torch.set_num_threads(1)
-            return batches.Stream(batches.Encoder(tok, template), batches.seed_of(a.kind, a.seed, start, worker), mix, a.sizes, thinking, a.weighting)
-        return iter(torch.utils.data.DataLoader(batches.Steps(stream), batch_size=None, num_workers=1, prefetch_factor=6))
-
-    data, mix = None, None
-    log = (a.out / "log.jsonl").open("a")
-    began, seen, run = time.time(), 0, [0.0, 0.0, 0, 0]
-    for step in range(first, a.steps):
-        now = EARLY if step < early else MIX
-        if now is not mix:
-            data, mix = loader(step, now), now
-        parts = next(data)
-        total = sum(float(p["weight"].sum()) for p in parts)
-        for part in parts:
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                loss, weight, logits, truth = losses(net, part)
-            (loss / total).backward()
-            run[0] += loss.item()
-            run[1] += weight.item()
-            run[2] += int((logits.argmax(-1) == truth).sum())
-            run[3] += len(truth)
-            seen += len(part["ids"])
-        torch.nn.utils.clip_grad_norm_([p for p in net.parameters() if p.requires_grad], 1.0)
-        for o in opts:
-            for g in o.param_groups:
-                g["lr"] = lr * rate(step, a.steps, 100 if base else 20, 0.55 if base else 0.1)
-            o.step()
-            o.zero_grad()
-        if (step + 1) % 20 == 0:
-            row = {"step": step + 1, "loss": round(run[0] / run[1], 4), "tokens_right": round(run[2] / run[3], 4),
-                   "samples_per_s": round(seen / (time.time() - began), 1)}
-            print(json.dumps(row), file=log, flush=True)
-            run = [0.0, 0.0, 0, 0]
-        if (step + 1) % a.every == 0 or step + 1 == a.steps:
-            save(checkpoint, net=net.state_dict(), opts=[o.state_dict() for o in opts], step=step + 1, shape=shape)
-    print("done", first, a.steps, round(time.time() - began), "s")
+    Trainer(a).run()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Asks a running daemon held-out questions and reports the share of right answers for each skill and variant.
+
+  make run &   # in another terminal
+  python tools/demopair/evaluate.py [--n 500] [--skills colour,number] [--out work/eval.json]
+
+Seeds are apart from those of training. Clips are sent as their frames, each with its time as text, unless --pairs sends real videos.
+"""
+import argparse
+import base64
+import collections
+import concurrent.futures
+import http.client
+import io
+import json
+import pathlib
+import urllib.parse
+
+import numpy as np
+
+import batches
+import checks
+import questions
+
+SEED = 20_000_003  # training draws its seeds as CRC-32 of words; these generators start from another sequence
+
+
+def data_uri(image):
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def request_of(sample, model, timestamps=True):
+    """The chat request that asks the sample's last question."""
+    content = []
+    for i, group in enumerate(sample.visuals):
+        if sample.stamps and timestamps:
+            content.append({"type": "text", "text": f"<{sample.stamps[i]:.1f} seconds>"})
+        content.append({"type": "image_url", "image_url": {"url": data_uri(group[0])}})
+    turns = sample.turns
+    content.append({"type": "text", "text": turns[0].ask})
+    messages = [{"role": "user", "content": content if sample.visuals else turns[0].ask}]
+    if len(turns) > 1:  # a tool's result
+        call = json.loads(turns[0].answer.split("\n")[1])
+        messages += [{"role": "assistant", "content": None, "tool_calls": [{"id": "call_1", "type": "function", "function": {
+            "name": call["name"], "arguments": json.dumps(call["arguments"])}}]},
+            {"role": "tool", "tool_call_id": "call_1", "content": str(turns[1].check["expect"])}]
+    body = {"model": model, "messages": messages, "temperature": 0, "max_tokens": 400, "presence_penalty": 0, "repetition_penalty": 1}
+    if sample.tools:
+        body["tools"] = sample.tools
+    if sample.stamps:
+        body["mm_processor_kwargs"] = {"max_pixels": batches.CLIP_MAX_PIXELS}
+    return body
+
+
+def samples(skill, n, lang="en"):
+    """n held-out samples, always the same ones."""
+    rng = np.random.default_rng([SEED, batches.seed_of(skill, lang)])
+    more = {"paired": False} if skill in questions.VIDEO else {"topics": questions.TOPICS[-20:]} if skill == "unknown" else {}
+    return [questions.make(rng, skill, lang, **more) for _ in range(n)]
+
+
+class Client:
+    def __init__(self, url):
+        self.at = urllib.parse.urlparse(url)
+
+    def ask(self, body):
+        c = http.client.HTTPConnection(self.at.hostname, self.at.port, timeout=120)
+        try:
+            c.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
+            r = c.getresponse()
+            answer = json.loads(r.read())
+            if r.status != 200:
+                raise RuntimeError(f"status {r.status}: {answer}")
+            return answer
+        finally:
+            c.close()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url", default="http://127.0.0.1:8080")
+    parser.add_argument("--n", type=int, default=500)
+    parser.add_argument("--skills", default=",".join(questions.MAKERS))
+    parser.add_argument("--models", default="qwen3-vl-instruct,qwen3-vl-thinking")
+    parser.add_argument("--languages", default="en")
+    parser.add_argument("--without-timestamps", action="store_true")
+    parser.add_argument("--out", type=pathlib.Path)
+    parser.add_argument("--wrong", action="store_true", help="print the wrong answers")
+    a = parser.parse_args()
+    client, table = Client(a.url), collections.defaultdict(dict)
+    models = a.models.split(",")
+    print(f"| skill | {' | '.join(models)} | completion tokens |\n| --- |{' --- |' * (len(models) + 1)}")
+    for skill in a.skills.split(","):
+        for lang in a.languages.split(","):
+            todo = samples(skill, a.n, lang)
+            row, used = [], []
+            for model in models:
+                with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                    answers = list(pool.map(lambda s: client.ask(request_of(s, model, not a.without_timestamps)), todo))
+                good = 0
+                for s, r in zip(todo, answers):
+                    m = r["choices"][0]["message"]
+                    ok = checks.right(s.turns[-1].check, m["content"] or "", [c["function"] for c in m.get("tool_calls") or []])
+                    good += ok
+                    if a.wrong and not ok:
+                        print("  wrong:", repr(s.turns[-1].ask), s.turns[-1].check["expect"], "|", repr(m["content"]), repr(m.get("reasoning_content")))
+                row.append(100 * good / len(todo))
+                used.append(sum(r["usage"]["completion_tokens"] for r in answers) / len(todo))
+            name = skill if lang == "en" else f"{skill} ({lang})"
+            table[name] = {"accuracy": dict(zip(models, row)), "completion_tokens": dict(zip(models, used)), "n": len(todo)}
+            print(f"| {name} | {' | '.join(f'{v:.1f}' for v in row)} | {' / '.join(f'{v:.0f}' for v in used)} |", flush=True)
+    if a.out:
+        a.out.write_text(json.dumps(table, indent=1))
+
+
+if __name__ == "__main__":
+    main()
