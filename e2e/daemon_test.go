@@ -45,8 +45,26 @@ type daemon struct {
 	client openai.Client
 	exited chan error
 
-	mu  sync.Mutex
-	log strings.Builder
+	out output
+	log output
+}
+
+// output collects what a process writes while others read it.
+type output struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 var address = regexp.MustCompile(`address=(http://\S+)`)
@@ -57,6 +75,7 @@ func serve(t *testing.T, args ...string) *daemon {
 	d := &daemon{t: t, exited: make(chan error, 1)}
 	d.cmd = exec.Command(binary(t), append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
 	d.cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+t.TempDir(), "TMPDIR="+t.TempDir())
+	d.cmd.Stdout = &d.out
 	stderr, err := d.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -68,9 +87,7 @@ func serve(t *testing.T, args ...string) *daemon {
 	go func() {
 		lines := bufio.NewScanner(stderr)
 		for lines.Scan() {
-			d.mu.Lock()
-			d.log.WriteString(lines.Text() + "\n")
-			d.mu.Unlock()
+			fmt.Fprintln(&d.log, lines.Text())
 			if m := address.FindStringSubmatch(lines.Text()); m != nil {
 				found <- m[1]
 			}
@@ -90,11 +107,7 @@ func serve(t *testing.T, args ...string) *daemon {
 	return d
 }
 
-func (d *daemon) logs() string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.log.String()
-}
+func (d *daemon) logs() string { return d.log.String() }
 
 // stop ends the daemon with SIGTERM and returns its exit error.
 func (d *daemon) stop() error {

@@ -21,7 +21,7 @@ import (
 func endless(model string, tokens int64) openai.ChatCompletionNewParams {
 	p := question(model, "go on")
 	p.MaxTokens = openai.Int(tokens)
-	p.LogitBias = map[string]int64{"358": -100, "360": -100}
+	p.LogitBias = map[string]int64{"1510": -100, "1512": -100}
 	return p
 }
 

@@ -73,7 +73,15 @@ func serve(ctx context.Context, c *config.Config, logger *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	logger.Info("serving", "address", "http://"+listener.Addr().String(), "model", model.ID, "version", version)
+	base := "http://" + listener.Addr().String()
+	logger.Info("serving", "address", base, "model", model.ID, "version", version)
+	if len(c.Models) == 0 {
+		greeting, err := demopair.Greeting(base)
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		fmt.Println(greeting)
+	}
 
 	// Workers outlive ctx: requests in flight need them while the server drains.
 	workers, stopWorkers := context.WithCancel(context.WithoutCancel(ctx))
@@ -166,11 +174,11 @@ func chooseModel(c *config.Config, logger *slog.Logger) (*config.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	logger.Warn("no model is configured: serving the built-in demo pair, whose weights are RANDOM and whose answers mean nothing")
+	logger.Warn("no model is configured: serving the built-in demo pair, which knows simple drawn scenes of shapes and numbers only")
 	return &config.Model{
 		ID:       "qwen3-vl",
-		Instruct: config.Weights{Model: paths.Instruct, Projector: paths.InstructProjector},
-		Thinking: config.Weights{Model: paths.Thinking, Projector: paths.ThinkingProjector},
+		Instruct: config.Weights{Model: paths.Instruct, Projector: paths.Projector},
+		Thinking: config.Weights{Model: paths.Thinking, Projector: paths.Projector},
 	}, nil
 }
 

@@ -1,5 +1,5 @@
-// Package demopair is the built-in pair of model files, for trying the daemon without a download. Its weights are random: it
-// shows that everything runs, its answers mean nothing.
+// Package demopair is the built-in pair of small models, for trying the daemon without a download, and the examples that show what
+// they know: simple drawn scenes of shapes and numbers. tools/demopair trains them and tells how well they answer.
 //
 // It writes the files to disk, where workers can map them; it must not load or serve them.
 package demopair
@@ -18,10 +18,9 @@ import (
 //go:embed weights/*.gguf
 var weights embed.FS
 
-// Paths of the files.
+// Paths of the files. Both variants share one projector: their fine-tunings leave the vision tower as it is.
 type Paths struct {
-	Instruct, InstructProjector string
-	Thinking, ThinkingProjector string
+	Instruct, Thinking, Projector string
 }
 
 // Extract writes the files below dir, unless they are there already, in a folder named by their content.
@@ -51,8 +50,8 @@ func Extract(dir string) (Paths, error) {
 		}
 	}
 	return Paths{
-		Instruct: filepath.Join(dir, "instruct.gguf"), InstructProjector: filepath.Join(dir, "instruct-mmproj.gguf"),
-		Thinking: filepath.Join(dir, "thinking.gguf"), ThinkingProjector: filepath.Join(dir, "thinking-mmproj.gguf"),
+		Instruct: filepath.Join(dir, "instruct.gguf"), Thinking: filepath.Join(dir, "thinking.gguf"),
+		Projector: filepath.Join(dir, "projector.gguf"),
 	}, nil
 }
 

@@ -2,6 +2,7 @@ package demopair
 
 import (
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -11,7 +12,7 @@ func TestExtractWritesEachFileOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := []string{first.Instruct, first.InstructProjector, first.Thinking, first.ThinkingProjector}
+	files := []string{first.Instruct, first.Thinking, first.Projector}
 	var before []os.FileInfo
 	for _, f := range files {
 		info, err := os.Stat(f)
@@ -46,5 +47,24 @@ func TestExtractSaysWhyItCannotWrite(t *testing.T) {
 	}
 	if _, err := Extract(file); err == nil {
 		t.Error("wrote below a file")
+	}
+}
+
+func TestGreetingGivesACommandForEachExample(t *testing.T) {
+	examples, err := Examples()
+	if err != nil || len(examples) == 0 {
+		t.Fatalf("%d examples, %v", len(examples), err)
+	}
+	text, err := Greeting("http://127.0.0.1:8080")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range examples {
+		if !strings.Contains(text, e.Command("http://127.0.0.1:8080")) {
+			t.Errorf("no command for %s", e.Skill)
+		}
+		if _, err := os.Stat("../../examples/" + e.Skill + ".json"); err != nil {
+			t.Error(err)
+		}
 	}
 }

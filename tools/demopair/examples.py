@@ -71,7 +71,7 @@ def main():
                 golden.append({"skill": skill, "request": evaluate.request_of(sample, ""), "answer": sample.turns[-1].answer,
                                **{v: {"thoughts": t, "text": s, "right": good[v]} for v, (t, s) in said.items()}})
             by = "thinking" if skill in REASONING else "instruct"
-            if not found and good[by] and (good["thinking"] or by == "instruct"):
+            if not found and good[by] and said[by][1] == sample.turns[-1].answer:
                 found = True
                 request = evaluate.request_of(sample, "qwen3-vl-" + by)
                 (ROOT / f"examples/{skill}.json").write_text(json.dumps(request, ensure_ascii=False) + "\n")
