@@ -78,8 +78,12 @@ def ask(rng, skill, lang, thought, check, **words):
     return Turn(rough(rng, pick(rng, questions).format(**words), lang), answer.format(**words), thought, check)
 
 
+COLUMN_ROW = {p: (col, row) for row, places in enumerate(scenes.PLACES) for col, p in enumerate(places)}
+
+
 def left_to_right(things):
-    return sorted(things, key=lambda t: t.x)
+    """By column, then by row, in a layout of cells; else by x."""
+    return sorted(things, key=lambda t: COLUMN_ROW[t.place] if t.place else (t.x, 0))
 
 
 def listing(things):

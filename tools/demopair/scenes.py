@@ -164,7 +164,8 @@ def free_places(rng, n, size):
             for _ in range(30):
                 r = short * rng.uniform(0.10, 0.34 if n <= 2 else 0.2)
                 x, y = rng.uniform(r, w - r), rng.uniform(r, h - r)
-                if all(math.hypot(x - a, y - b) > (r + c) * 1.12 for a, b, c, _ in placed):
+                # Apart, and clearly one left of the other, since lists go from left to right.
+                if all(math.hypot(x - a, y - b) > (r + c) * 1.12 and abs(x - a) > 0.04 * w for a, b, c, _ in placed):
                     placed.append((x, y, r, ""))
                     break
         if len(placed) == n:

@@ -28,10 +28,10 @@ import tokens
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "engine/prompt/templates/instruct.jinja"
 # How often each skill is drawn, within pictures, clips and text.
-MIX = {"number": 2.5, "sum": 1.8, "range": 1.2, "points": 1.5, "count": 1.5, "json": 0.5, "chart": 0.8, "exists": 0.7, "corner": 0.7, "where": 0.7,
-       "compare": 0.8, "greet": 0.6, "unknown": 0.9, "arithmetic": 1.3, "chain": 2.5, "tool": 0.3}
+MIX = {"number": 1.8, "sum": 1.3, "range": 1.5, "points": 3.5, "count": 3.0, "json": 0.6, "chart": 0.7, "exists": 0.8, "corner": 0.5, "where": 0.7,
+       "larger": 1.5, "side": 1.8, "word": 1.4, "compare": 1.2, "change": 1.2, "motion": 0.6, "greet": 0.6, "unknown": 0.9, "arithmetic": 1.3, "chain": 2.5, "tool": 0.3}
 # The same for the first tenth of base training: seeing before reckoning.
-EARLY = MIX | {"sum": 0.3, "range": 0.2, "points": 0.3, "json": 0.2, "chart": 0.3, "describe": 2.0, "exists": 0.3, "chain": 1.0, "arithmetic": 2.0}
+EARLY = MIX | {"count": 1.5, "sum": 0.3, "range": 0.2, "points": 0.3, "json": 0.2, "chart": 0.3, "describe": 2.0, "exists": 0.3, "chain": 1.0, "arithmetic": 2.0}
 GRIDS = {}
 
 

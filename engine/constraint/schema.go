@@ -1,0 +1,508 @@
+package constraint
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// SchemaError says what of a JSON Schema cannot be enforced, and where (RFC 6901).
+type SchemaError struct{ Pointer, Reason string }
+
+func (e *SchemaError) Error() string {
+	if e.Pointer == "" {
+		return "schema: " + e.Reason
+	}
+	return fmt.Sprintf("schema at %s: %s", e.Pointer, e.Reason)
+}
+
+// Schema is the JSON values that a JSON Schema allows, with properties in the schema's order. Strict also demands what OpenAI's strict
+// mode does: an object at the root, every property required, and additionalProperties false. A keyword that cannot be enforced is a
+// *SchemaError, never ignored.
+func Schema(data []byte, strict bool) (*Grammar, error) {
+	root, err := parseTree(data)
+	if err != nil {
+		return nil, &SchemaError{"", "not JSON: " + err.Error()}
+	}
+	c := &schemaCompiler{jsonBuilder: newJSONBuilder(), root: root, strict: strict, rules: map[*tree]int32{}}
+	if strict {
+		if t := root.get("type"); t == nil || t.scalar != "object" {
+			return nil, &SchemaError{"", `strict mode needs "type": "object" at the root`}
+		}
+	}
+	rule, err := c.schema(root, "", 0)
+	if err != nil {
+		return nil, err
+	}
+	return c.whole(rule)
+}
+
+// Limits of strict mode as OpenAI documents them.
+const (
+	maxProperties = 5000
+	maxEnum       = 1000
+	maxLevels     = 10
+	maxItemCopies = 2000
+	maxCharacters = 1000
+)
+
+type schemaCompiler struct {
+	*jsonBuilder
+	root       *tree
+	strict     bool
+	rules      map[*tree]int32
+	properties int
+	enums      int
+}
+
+// annotations say nothing about what is valid.
+var annotations = []string{"title", "description", "default", "examples", "$schema", "$id", "$comment", "deprecated", "readOnly",
+	"writeOnly", "$defs", "definitions"}
+
+func refuse(pointer, format string, args ...any) error {
+	return &SchemaError{pointer, fmt.Sprintf(format, args...)}
+}
+
+func step(pointer, name string) string {
+	return pointer + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}
+
+// schema gives the rule of a schema; a schema that is used again, or inside itself, has one rule.
+func (c *schemaCompiler) schema(t *tree, at string, level int) (int32, error) {
+	if rule, ok := c.rules[t]; ok {
+		return rule, nil
+	}
+	if level > maxTreeDepth {
+		return 0, refuse(at, "nested more than %d deep", maxTreeDepth)
+	}
+	if b, ok := t.scalar.(bool); ok && t.kind == 0 {
+		if !b || c.strict {
+			return 0, refuse(at, "a schema of true or false is not supported")
+		}
+		return c.value(), nil
+	}
+	if t.kind != '{' {
+		return 0, refuse(at, "a schema must be an object")
+	}
+	start, end := c.add(), c.add()
+	c.nodes[end].final = true
+	c.rules[t] = start
+	if err := c.fill(t, at, level, start, end); err != nil {
+		return 0, err
+	}
+	return start, c.err()
+}
+
+// fill builds the network of a schema between start and end.
+func (c *schemaCompiler) fill(t *tree, at string, level int, start, end int32) error {
+	switch {
+	case t.get("$ref") != nil:
+		return c.reference(t, at, level, start, end)
+	case t.get("anyOf") != nil:
+		return c.union(t, "anyOf", at, level, start, end)
+	case t.get("oneOf") != nil:
+		if c.strict {
+			return refuse(step(at, "oneOf"), "strict mode does not support oneOf: use anyOf")
+		}
+		return c.union(t, "oneOf", at, level, start, end)
+	case t.get("const") != nil:
+		if err := c.only(t, at, "const", "type"); err != nil {
+			return err
+		}
+		return c.literal(t.get("const"), start, end)
+	case t.get("enum") != nil:
+		return c.enum(t, at, start, end)
+	}
+	types, err := typesOf(t, at)
+	if err != nil {
+		return err
+	}
+	if len(types) == 0 {
+		if err := c.only(t, at); err != nil {
+			return err
+		}
+		if c.strict {
+			return refuse(at, `strict mode needs a "type"`)
+		}
+		c.join(c.call(start, c.value()), end)
+		return nil
+	}
+	allowed := []string{"type"}
+	for _, name := range types {
+		allowed = append(allowed, keywords[name]...)
+	}
+	if err := c.only(t, at, allowed...); err != nil {
+		return err
+	}
+	for _, name := range types {
+		if err := c.typed(t, name, at, level, start, end); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *schemaCompiler) reference(t *tree, at string, level int, start, end int32) error {
+	if err := c.only(t, at, "$ref"); err != nil {
+		return err
+	}
+	target, path, err := c.resolve(t.get("$ref"), step(at, "$ref"))
+	if err != nil {
+		return err
+	}
+	rule, err := c.schema(target, path, level+1)
+	if err != nil {
+		return err
+	}
+	c.join(c.call(start, rule), end)
+	return nil
+}
+
+func (c *schemaCompiler) union(t *tree, name, at string, level int, start, end int32) error {
+	if err := c.only(t, at, name); err != nil {
+		return err
+	}
+	list := t.get(name)
+	if list.kind != '[' || len(list.items) == 0 {
+		return refuse(step(at, name), "must be a list of schemas")
+	}
+	for i := range list.items {
+		rule, err := c.schema(&list.items[i], step(step(at, name), strconv.Itoa(i)), level)
+		if err != nil {
+			return err
+		}
+		c.join(c.call(start, rule), end)
+	}
+	return nil
+}
+
+func (c *schemaCompiler) enum(t *tree, at string, start, end int32) error {
+	if err := c.only(t, at, "enum", "type"); err != nil {
+		return err
+	}
+	list := t.get("enum")
+	if list.kind != '[' || len(list.items) == 0 {
+		return refuse(step(at, "enum"), "must be a list of values")
+	}
+	if c.enums += len(list.items); c.enums > maxEnum {
+		return refuse(step(at, "enum"), "more than %d enum values in all", maxEnum)
+	}
+	for i := range list.items {
+		if err := c.literal(&list.items[i], start, end); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keywords are what is enforced for each type.
+var keywords = map[string][]string{
+	"object":  {"properties", "required", "additionalProperties"},
+	"array":   {"items", "prefixItems", "minItems", "maxItems"},
+	"string":  {"pattern", "format", "minLength", "maxLength"},
+	"integer": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
+	"number":  {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"},
+	"boolean": nil,
+	"null":    nil,
+}
+
+func typesOf(t *tree, at string) ([]string, error) {
+	v := t.get("type")
+	if v == nil {
+		switch { // an object or array that forgot to say so
+		case t.get("properties") != nil:
+			return []string{"object"}, nil
+		case t.get("items") != nil:
+			return []string{"array"}, nil
+		}
+		return nil, nil
+	}
+	list := []tree{*v}
+	if v.kind == '[' {
+		list = v.items
+	}
+	var out []string
+	for _, item := range list {
+		name, _ := item.scalar.(string)
+		if _, ok := keywords[name]; !ok {
+			return nil, refuse(step(at, "type"), "unknown type %v", item.scalar)
+		}
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	if len(out) == 0 {
+		return nil, refuse(step(at, "type"), "must name a type")
+	}
+	return out, nil
+}
+
+// only refuses keywords that are neither among the allowed nor annotations.
+func (c *schemaCompiler) only(t *tree, at string, allowed ...string) error {
+	for _, m := range t.members {
+		if !slices.Contains(allowed, m.name) && !slices.Contains(annotations, m.name) {
+			return refuse(step(at, m.name), "the keyword %q is not supported here", m.name)
+		}
+	}
+	return nil
+}
+
+func (c *schemaCompiler) literal(v *tree, start, end int32) error {
+	s, err := v.compact()
+	if err != nil {
+		return err
+	}
+	c.join(c.text(start, s), end)
+	return c.err()
+}
+
+func (c *schemaCompiler) resolve(ref *tree, at string) (*tree, string, error) {
+	s, ok := ref.scalar.(string)
+	path, local := strings.CutPrefix(s, "#")
+	if !ok || !local || path != "" && path[0] != '/' {
+		return nil, "", refuse(at, "only references inside the schema (#/$defs/...) are followed")
+	}
+	t := c.root
+	for _, name := range strings.Split(path, "/")[1:] {
+		name = strings.NewReplacer("~1", "/", "~0", "~").Replace(name)
+		next := t.get(name)
+		if next == nil && t.kind == '[' {
+			for i := range t.items {
+				if strconv.Itoa(i) == name {
+					next = &t.items[i]
+				}
+			}
+		}
+		if next == nil {
+			return nil, "", refuse(at, "%q leads nowhere", s)
+		}
+		t = next
+	}
+	if t.get("$ref") != nil && t.get("$ref").scalar == s {
+		return nil, "", refuse(at, "%q refers to itself", s)
+	}
+	return t, path, nil
+}
+
+func (c *schemaCompiler) typed(t *tree, name, at string, level int, start, end int32) error {
+	switch name {
+	case "object":
+		return c.objectOf(t, at, level, start, end)
+	case "array":
+		return c.arrayOf(t, at, level, start, end)
+	case "string":
+		return c.stringOf(t, at, start, end)
+	case "integer", "number":
+		return c.numberOf(t, name, at, start, end)
+	case "boolean":
+		c.join(c.text(start, "true"), end)
+		c.join(c.text(start, "false"), end)
+	case "null":
+		c.join(c.text(start, "null"), end)
+	}
+	return nil
+}
+
+func (c *schemaCompiler) objectOf(t *tree, at string, level int, start, end int32) error {
+	if level++; c.strict && level > maxLevels {
+		return refuse(at, "strict mode allows %d levels of objects", maxLevels)
+	}
+	extra, properties := t.get("additionalProperties"), t.get("properties")
+	closed := extra != nil && extra.scalar == false
+	if c.strict && !closed {
+		return refuse(at, `strict mode needs "additionalProperties": false`)
+	}
+	required, err := stringsOf(t.get("required"), step(at, "required"))
+	if err != nil {
+		return err
+	}
+	if properties == nil {
+		properties = &tree{kind: '{'}
+		if !closed && len(required) == 0 {
+			return c.mapOf(extra, at, level, start, end)
+		}
+	}
+	switch {
+	case properties.kind != '{':
+		return refuse(step(at, "properties"), "must be an object")
+	case extra != nil && !closed:
+		return refuse(step(at, "additionalProperties"), "beside properties only false is supported")
+	}
+	for _, name := range required {
+		if properties.get(name) == nil {
+			return refuse(step(at, "required"), "%q is not among the properties", name)
+		}
+	}
+	if c.properties += len(properties.members); c.properties > maxProperties {
+		return refuse(step(at, "properties"), "more than %d properties in all", maxProperties)
+	}
+	return c.members(properties, required, at, level, start, end)
+}
+
+// members builds an object from its described properties, in their order.
+func (c *schemaCompiler) members(properties *tree, required []string, at string, level int, start, end int32) error {
+	// Two ways through them: before and after the first one that is written, which needs no comma.
+	none, some := c.text(start, "{"), c.add()
+	written := false // a required property came: the way without any is closed
+	for i := range properties.members {
+		m := &properties.members[i]
+		path := step(step(at, "properties"), m.name)
+		must := slices.Contains(required, m.name)
+		if c.strict && !must {
+			return refuse(path, "strict mode needs every property in \"required\"")
+		}
+		rule, err := c.schema(&m.value, path, level)
+		if err != nil {
+			return err
+		}
+		key, nextNone, nextSome := c.add(), c.add(), c.add()
+		if !written {
+			c.join(none, key)
+		}
+		if i > 0 {
+			c.join(c.call(c.text(some, ","), c.gap()), key)
+		}
+		c.join(c.call(c.call(c.text(key, quote(m.name)+":"), c.gap()), rule), nextSome)
+		if !must {
+			c.join(none, nextNone)
+			c.join(some, nextSome)
+		}
+		written = written || must
+		none, some = nextNone, nextSome
+		if c.over {
+			return c.err()
+		}
+	}
+	if !written {
+		c.join(c.text(none, "}"), end)
+	}
+	c.join(c.text(some, "}"), end)
+	return nil
+}
+
+// mapOf is an object with any names.
+func (c *schemaCompiler) mapOf(extra *tree, at string, level int, start, end int32) error {
+	if extra == nil || extra.scalar == true {
+		c.join(c.call(start, c.object()), end)
+		return nil
+	}
+	rule, err := c.schema(extra, step(at, "additionalProperties"), level)
+	if err != nil {
+		return err
+	}
+	open, key := c.text(start, "{"), c.add()
+	c.join(c.text(open, "}"), end)
+	c.join(open, key)
+	after := c.call(c.call(c.text(c.call(key, c.str()), ":"), c.gap()), rule)
+	c.join(c.call(c.text(after, ","), c.gap()), key)
+	c.join(c.text(after, "}"), end)
+	return nil
+}
+
+// itemRules are what an array may hold: the rules of its first items and that of the rest, -1 where there may be no more.
+type itemRules struct {
+	first     []int32
+	rest      int32
+	low, high int // numbers of items; high -1 is no limit
+}
+
+func (c *schemaCompiler) itemsOf(t *tree, at string, level int) (r itemRules, err error) {
+	r.rest = -1
+	if r.low, err = countOf(t.get("minItems"), step(at, "minItems"), maxItemCopies); err != nil {
+		return r, err
+	}
+	if r.high, err = countOf(t.get("maxItems"), step(at, "maxItems"), maxItemCopies); err != nil {
+		return r, err
+	}
+	if prefix := t.get("prefixItems"); prefix != nil {
+		for i := range prefix.items {
+			rule, err := c.schema(&prefix.items[i], step(step(at, "prefixItems"), strconv.Itoa(i)), level)
+			if err != nil {
+				return r, err
+			}
+			r.first = append(r.first, rule)
+		}
+	}
+	r.low = max(r.low, len(r.first))
+	switch items := t.get("items"); {
+	case items != nil && items.scalar == false:
+		if r.high < 0 || r.high > len(r.first) {
+			r.high = len(r.first)
+		}
+	case items != nil:
+		r.rest, err = c.schema(items, step(at, "items"), level)
+	case c.strict:
+		err = refuse(at, `strict mode needs "items"`)
+	default:
+		r.rest = c.value()
+	}
+	if err == nil && r.high >= 0 && r.low > r.high {
+		err = refuse(at, "no array can have at least %d and at most %d items", r.low, r.high)
+	}
+	return r, err
+}
+
+func (c *schemaCompiler) arrayOf(t *tree, at string, level int, start, end int32) error {
+	r, err := c.itemsOf(t, at, level)
+	if err != nil {
+		return err
+	}
+	before, done := c.text(start, "["), c.add()
+	c.join(c.text(done, "]"), end)
+	for i := 0; !c.over; i++ {
+		if i >= r.low {
+			c.join(before, done)
+		}
+		if i == r.high {
+			return nil
+		}
+		rule := r.rest
+		if i < len(r.first) {
+			rule = r.first[i]
+		}
+		item := before
+		if i > 0 {
+			item = c.call(c.text(before, ","), c.gap())
+		}
+		after := c.call(item, rule)
+		if r.high < 0 && i >= max(r.low, 1) {
+			c.join(after, before) // from here on any number more
+			break
+		}
+		before = after
+	}
+	return c.err()
+}
+
+func stringsOf(t *tree, at string) ([]string, error) {
+	if t == nil {
+		return nil, nil
+	}
+	var out []string
+	for i := range t.items {
+		s, ok := t.items[i].scalar.(string)
+		if !ok {
+			return nil, refuse(at, "must be a list of strings")
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// countOf is a whole number from 0 to most, -1 where there is none.
+func countOf(t *tree, at string, most int) (int, error) {
+	if t == nil {
+		return -1, nil
+	}
+	n, ok := t.scalar.(json.Number)
+	if !ok {
+		return 0, refuse(at, "must be a number")
+	}
+	v, err := n.Int64()
+	if err != nil || v < 0 || v > int64(most) {
+		return 0, refuse(at, "must be a whole number from 0 to %d", most)
+	}
+	return int(v), nil
+}
