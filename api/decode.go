@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/qwenvld/qwenvld/engine"
 )
 
 // Limits bound a request. Zero fields take the defaults of DefaultLimits.
@@ -20,13 +22,15 @@ type Limits struct {
 	LogitBias int   // entries of logit_bias
 	Depth     int   // nesting of the JSON body
 	Values    int   // JSON values in the body
+
+	SchemaBytes int // bytes of a JSON schema for the answer
 }
 
 // DefaultLimits are generous enough for OpenAI's clients and bound the memory of one request.
 func DefaultLimits() Limits {
 	return Limits{
 		BodyBytes: 64 << 20, Messages: 2048, Images: 32, Tools: 128, Stops: 4, StopBytes: 512, LogitBias: 1024,
-		Depth: 64, Values: 200_000,
+		Depth: 64, Values: 200_000, SchemaBytes: 256 << 10,
 	}
 }
 
@@ -48,6 +52,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.LogitBias, d.LogitBias)
 	set(&l.Depth, d.Depth)
 	set(&l.Values, d.Values)
+	set(&l.SchemaBytes, d.SchemaBytes)
 	return l
 }
 
@@ -65,7 +70,11 @@ type decoder struct {
 	topLogprobs                      *int
 	parallelToolCalls                *bool
 	toolChoice                       *value
-	streamOptions                    bool
+	choice                           toolChoice
+	tools                            []toolSpec
+	// the answer's form by response_format and by structured_outputs
+	format, structured *engine.Form
+	streamOptions      bool
 }
 
 func (d *decoder) fail(path, code, format string, args ...any) {
@@ -239,6 +248,7 @@ func (d *decoder) finish() {
 		d.fail("mm_processor_kwargs.min_pixels", codeInvalidValue, "must not be larger than max_pixels")
 	}
 	d.finishTools()
+	d.finishForm()
 }
 
 // rawCopy detaches v from the body, so that a kept tool does not keep a body full of images alive.

@@ -1,17 +1,22 @@
 package api
 
-import "regexp"
+import (
+	"regexp"
+	"slices"
+)
 
 func toolTable() map[string]param {
 	return map[string]param{
-		"tools":               (*decoder).tools,
+		"tools":               (*decoder).readTools,
 		"tool_choice":         func(d *decoder, v *value, _ string) { d.toolChoice = v },
+		"response_format":     (*decoder).responseFormat,
+		"structured_outputs":  (*decoder).structuredOutputs,
 		"parallel_tool_calls": func(d *decoder, v *value, path string) { d.parallelToolCalls = ptr(d.flag(v, path)) },
 	}
 }
 
-// tools keeps each tool as written. What the model never sees enforced, such as strict, is refused.
-func (d *decoder) tools(v *value, path string) {
+// tools keeps each tool as written.
+func (d *decoder) readTools(v *value, path string) {
 	if !d.want(v, path, kindArray) {
 		return
 	}
@@ -20,11 +25,11 @@ func (d *decoder) tools(v *value, path string) {
 		return
 	}
 	for i := range v.items {
-		d.tool(&v.items[i], index(path, i))
+		d.readTool(&v.items[i], index(path, i))
 	}
 }
 
-func (d *decoder) tool(v *value, path string) {
+func (d *decoder) readTool(v *value, path string) {
 	if !d.want(v, path, kindObject) {
 		return
 	}
@@ -48,14 +53,20 @@ func (d *decoder) tool(v *value, path string) {
 		return
 	}
 	d.keys(f, path, "name", "description", "parameters", "strict")
-	d.functionName(f, path)
+	spec := toolSpec{name: d.functionName(f, path), path: path}
 	if m := present(f, "description"); m != nil {
 		d.text(m, path+".description")
 	}
-	if m := present(f, "parameters"); m != nil {
-		d.want(m, path+".parameters", kindObject)
+	if m := present(f, "parameters"); m != nil && d.want(m, path+".parameters", kindObject) {
+		if len(m.raw) > d.limits.SchemaBytes {
+			d.fail(path+".parameters", codeInvalidValue, "must not be longer than %d bytes", d.limits.SchemaBytes)
+		}
+		spec.parameters = rawCopy(m)
 	}
-	d.mustBeFalse(f, path, "strict", "strict tool arguments need constrained decoding, which is not supported yet")
+	if m := present(f, "strict"); m != nil {
+		spec.strict = d.flag(m, path+".strict")
+	}
+	d.tools = append(d.tools, spec)
 	d.req.Tools = append(d.req.Tools, rawCopy(v))
 }
 
@@ -74,39 +85,49 @@ func (d *decoder) functionName(f *value, path string) string {
 
 // finishTools checks tool_choice and parallel_tool_calls against the tools.
 func (d *decoder) finishTools() {
-	r := d.req
-	if p := d.parallelToolCalls; p != nil {
-		switch {
-		case len(r.Tools) == 0:
-			d.fail("parallel_tool_calls", codeInvalidValue, "is only allowed when tools are given")
-		case !*p:
-			d.fail("parallel_tool_calls", codeUnsupported, "a single tool call cannot be enforced yet; leave it out or send true")
-		}
+	if d.parallelToolCalls != nil && len(d.req.Tools) == 0 {
+		d.fail("parallel_tool_calls", codeInvalidValue, "is only allowed when tools are given")
 	}
+	d.choice = d.readChoice()
+	d.req.ToolsOff = d.choice.mode == choiceNone
+}
+
+func (d *decoder) readChoice() toolChoice {
 	c := d.toolChoice
 	if c == nil {
-		return
+		return toolChoice{mode: choiceAuto}
 	}
 	if c.kind == kindString {
-		switch s := unquote(c.raw); s {
-		case "none":
-			r.ToolsOff = true
-			return
-		case "auto":
-			if len(r.Tools) == 0 {
-				d.fail("tool_choice", codeInvalidValue, "auto is only allowed when tools are given")
-			}
-			return
-		case "required":
-		default:
-			d.fail("tool_choice", codeInvalidValue, "must be none or auto, not %q", abbreviate(s))
-			return
+		mode := d.oneOf(c, "tool_choice", choiceNone, choiceAuto, choiceRequired)
+		if mode != choiceNone && len(d.req.Tools) == 0 {
+			d.fail("tool_choice", codeInvalidValue, "%s is only allowed when tools are given", mode)
 		}
-	} else if c.kind != kindObject {
-		d.fail("tool_choice", codeInvalidValue, "must be a string or an object, not %s", c.kind)
-		return
+		return toolChoice{mode: mode}
 	}
-	d.fail("tool_choice", codeUnsupported, "only none and auto are supported; a tool call cannot be enforced yet")
+	if c.kind != kindObject {
+		d.fail("tool_choice", codeInvalidValue, "must be a string or an object, not %s", c.kind)
+		return toolChoice{}
+	}
+	d.keys(c, "tool_choice", "type", "function")
+	if t := present(c, "type"); t == nil {
+		d.fail("tool_choice.type", codeMissing, "tool_choice.type is required")
+	} else if kind := d.text(t, "tool_choice.type"); kind != "function" {
+		d.fail("tool_choice.type", codeUnsupported, "only function is supported, not %q", abbreviate(kind))
+	}
+	f := present(c, "function")
+	if f == nil {
+		d.fail("tool_choice.function", codeMissing, "tool_choice.function is required")
+		return toolChoice{}
+	}
+	if !d.want(f, "tool_choice.function", kindObject) {
+		return toolChoice{}
+	}
+	d.keys(f, "tool_choice.function", "name")
+	name := d.functionName(f, "tool_choice.function")
+	if !slices.ContainsFunc(d.tools, func(t toolSpec) bool { return t.name == name }) {
+		d.fail("tool_choice.function.name", codeInvalidValue, "%q is not among the tools", abbreviate(name))
+	}
+	return toolChoice{mode: choiceRequired, name: name}
 }
 
 // refusedParams are OpenAI parameters that are accepted only with the value that changes nothing, and
@@ -129,7 +150,6 @@ func refusedParams() map[string]param {
 				d.fail(path, codeUnsupported, "only one choice per request is supported")
 			}
 		},
-		"response_format":   (*decoder).responseFormat,
 		"service_tier":      func(d *decoder, v *value, path string) { d.serviceTier(v, path) },
 		"modalities":        (*decoder).modalities,
 		"store":             onlyFalse("completions are not stored"),
@@ -154,22 +174,6 @@ func refusedParams() map[string]param {
 		"web_search_options": never("web search is not supported"),
 		"moderation":         never("moderation is not supported"),
 	}
-}
-
-func (d *decoder) responseFormat(v *value, path string) {
-	if !d.want(v, path, kindObject) {
-		return
-	}
-	m := present(v, "type")
-	if m == nil {
-		d.fail(path+".type", codeMissing, "response_format.type is required")
-		return
-	}
-	if t := d.oneOf(m, path+".type", "text", "json_object", "json_schema"); t != "text" {
-		d.fail(path, codeUnsupported, "%s needs constrained decoding, which is not supported yet", abbreviate(t))
-		return
-	}
-	d.keys(v, path, "type")
 }
 
 func (d *decoder) serviceTier(v *value, path string) {

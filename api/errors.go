@@ -22,6 +22,7 @@ const (
 
 	codeInvalidJSON     = "invalid_json"
 	codeInvalidValue    = "invalid_value"
+	codeInvalidSchema   = "invalid_json_schema"
 	codeMissing         = "missing_required_parameter"
 	codeUnknown         = "unknown_parameter"
 	codeUnsupported     = "unsupported_parameter"

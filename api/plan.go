@@ -115,7 +115,7 @@ func (s *Server) prepare(ctx context.Context, r *routed, requestID string) (*pla
 	}
 	p.request = &engine.Request{
 		ID: requestID, Prompt: rendered.Pieces, Sampling: sampling(d.Variant, len(req.Images) > 0, &req.Sampling),
-		Stop: req.Stop, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs,
+		Stop: req.Stop, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs, Form: req.Form,
 	}
 	if req.MaxTokens != nil {
 		p.request.MaxTokens = *req.MaxTokens

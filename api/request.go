@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 
+	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/router"
 )
 
@@ -15,6 +16,8 @@ type chatRequest struct {
 
 	// Tools hold each tool object as the client wrote it, since key order reaches the prompt.
 	Tools []json.RawMessage
+	// Form is what the answer must look like, nil for free text.
+	Form *engine.Form
 	// ToolsOff is tool_choice none: the tools stay out of the prompt.
 	ToolsOff bool
 

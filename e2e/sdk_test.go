@@ -126,20 +126,20 @@ func TestSDKErrors(t *testing.T) {
 	hot := question("qwen3-vl", "hi")
 	hot.Temperature = openai.Float(9)
 	schema := question("qwen3-vl", "hi")
-	schema.ResponseFormat = openai.ChatCompletionNewParamsResponseFormatUnion{OfJSONObject: &shared.ResponseFormatJSONObjectParam{}}
+	schema.ResponseFormat = jsonSchema(map[string]any{"type": "object", "patternProperties": map[string]any{}})
 	cases := map[string]struct {
 		params openai.ChatCompletionNewParams
 		status int
 		code   string
 		param  string
 	}{
-		"unknown model":     {question("gpt-4", "hi"), 404, "model_not_found", "model"},
-		"range":             {hot, 400, "invalid_value", "temperature"},
-		"not supported yet": {schema, 400, "unsupported_parameter", "response_format"},
-		"too long":          {long, 400, "context_length_exceeded", "messages"},
-		"broken image":      {withImage("qwen3-vl", "data:image/png;base64,AAAA"), 400, "invalid_image", "messages[0].content[0].image_url.url"},
-		"private address":   {withImage("qwen3-vl", "http://169.254.169.254/latest/meta-data"), 400, "image_url_forbidden", "messages[0].content[0].image_url.url"},
-		"own address":       {withImage("qwen3-vl", d.url+"/v1/models"), 400, "image_url_forbidden", "messages[0].content[0].image_url.url"},
+		"unknown model":   {question("gpt-4", "hi"), 404, "model_not_found", "model"},
+		"range":           {hot, 400, "invalid_value", "temperature"},
+		"schema":          {schema, 400, "invalid_json_schema", "response_format.json_schema.schema"},
+		"too long":        {long, 400, "context_length_exceeded", "messages"},
+		"broken image":    {withImage("qwen3-vl", "data:image/png;base64,AAAA"), 400, "invalid_image", "messages[0].content[0].image_url.url"},
+		"private address": {withImage("qwen3-vl", "http://169.254.169.254/latest/meta-data"), 400, "image_url_forbidden", "messages[0].content[0].image_url.url"},
+		"own address":     {withImage("qwen3-vl", d.url+"/v1/models"), 400, "image_url_forbidden", "messages[0].content[0].image_url.url"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

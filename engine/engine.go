@@ -105,6 +105,8 @@ type Request struct {
 	Logprobs    bool     `json:"logprobs,omitempty"`
 	TopLogprobs int      `json:"top_logprobs,omitempty"`
 	Thinking    Thinking `json:"thinking"`
+	// Form constrains the answer, nil for free text.
+	Form *Form `json:"form,omitempty"`
 }
 
 // Thinking tells the engine about a think block, which it must close in time.

@@ -67,6 +67,13 @@ func NewAutomaton(g *Grammar, v *Vocabulary) (*Automaton, error) {
 // Start is the state before the first byte.
 func (a *Automaton) Start() State { return a.first }
 
+// States counts the states made so far; each takes about a kilobyte and its mask.
+func (a *Automaton) States() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.states)
+}
+
 // Accepts says whether the form may end in s.
 func (a *Automaton) Accepts(s State) bool {
 	a.mu.Lock()

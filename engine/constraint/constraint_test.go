@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/qwenvld/qwenvld/engine"
 )
 
 // everyByte is a vocabulary of single bytes and a few longer tokens that cross the parts of a form.
@@ -417,4 +419,70 @@ func FuzzSchema(f *testing.F) {
 			s, _ = a.Advance(s, []byte{byte(c)})
 		}
 	})
+}
+
+func TestSpecialTokensAppearOnlyWhereTheFormNamesThem(t *testing.T) {
+	tokens := make([][]byte, 256, 259)
+	for i := range tokens {
+		tokens[i] = []byte{byte(i)}
+	}
+	const call, think = 256, 257
+	tokens = append(tokens, []byte(Special+"<call>"), []byte(Special+"<think>"), nil)
+	v := NewVocabulary(tokens)
+	form := &engine.Form{Either: []engine.Form{
+		{Without: "<call>"},
+		{Sequence: []engine.Form{{Without: "<call>"}, {Token: "<call>"}, {Object: true}}},
+	}}
+	g, err := Compile(form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := NewAutomaton(g, v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(ids ...int32) (*Matcher, bool) {
+		m := NewMatcher(a)
+		for _, id := range ids {
+			if !m.Accept(id) {
+				return m, false
+			}
+		}
+		return m, true
+	}
+	allowed := func(m *Matcher, id int) bool { return m.Allowed()[id/64]>>(id%64)&1 == 1 }
+	for name, tc := range map[string]struct {
+		ids       []int32
+		ok, ends  bool
+		call, tag bool // the special tokens that may follow
+	}{
+		"nothing yet":     {nil, true, true, true, true},
+		"free text":       {[]int32{'h', 'i', '<', 'c'}, true, true, true, true},
+		"a call":          {[]int32{'h', call}, true, false, false, false},
+		"in a string":     {[]int32{call, '{', '"'}, true, false, false, false},
+		"a whole call":    {[]int32{call, '{', '}'}, true, true, false, false},
+		"spelled out":     {[]int32{'<', 'c', 'a', 'l', 'l', '>', '{', '}'}, true, true, false, false},
+		"text after it":   {[]int32{call, '{', '}', 'x'}, false, true, false, false},
+		"a control token": {[]int32{258}, false, true, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, ok := write(tc.ids...)
+			if ok != tc.ok || m.MayEnd() != tc.ends || allowed(m, call) != tc.call || allowed(m, think) != tc.tag || allowed(m, 258) {
+				t.Errorf("ok %v, may end %v, call %v, think %v", ok, m.MayEnd(), allowed(m, call), allowed(m, think))
+			}
+		})
+	}
+}
+
+func TestFormsThatCannotBeCompiled(t *testing.T) {
+	deep := &engine.Form{Text: "x"}
+	for range 20 {
+		deep = &engine.Form{Sequence: []engine.Form{*deep}}
+	}
+	many := &engine.Form{Repeat: &engine.Repeat{Form: engine.Form{Text: strings.Repeat("x", 1000)}, Min: 1, Max: 1000}}
+	for name, f := range map[string]*engine.Form{"empty": {}, "deep": deep, "large": many, "pattern": {Pattern: "("}, "schema": {Schema: json.RawMessage("1")}} {
+		if _, err := Compile(f); err == nil {
+			t.Errorf("%s: compiled", name)
+		}
+	}
 }

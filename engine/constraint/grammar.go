@@ -5,7 +5,10 @@
 // each State; it is shared by all sequences with the same form. The package must not know sampling, prompts or llama.cpp.
 package constraint
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Grammar is a set of rules, each a network of nodes with edges on bytes and calls of other rules; recursion is allowed.
 // Make one with Schema, JSON, Regex, Choice, Literal or Sequence.
@@ -128,6 +131,31 @@ func Choice(texts []string) (*Grammar, error) {
 		b.join(b.text(start, s), end)
 	}
 	return b.finish(start, end)
+}
+
+// Without is any text in which s does not occur.
+func Without(s string) (*Grammar, error) {
+	// Node i means that the last i bytes are the first i of s (Knuth, Morris, Pratt).
+	var b builder
+	nodes := make([]int32, len(s))
+	for i := range nodes {
+		nodes[i] = b.add()
+	}
+	end := b.add()
+	for i, from := range nodes {
+		b.join(from, end)
+		for c := range 256 {
+			seen := s[:i] + string([]byte{byte(c)})
+			most := min(len(seen), len(s))
+			for !strings.HasSuffix(seen, s[:most]) {
+				most--
+			}
+			if most < len(s) {
+				b.edge(from, byte(c), byte(c), nodes[most])
+			}
+		}
+	}
+	return b.finish(nodes[0], end)
 }
 
 // embed copies g's nodes and returns its start; each of its ends then leads on to `to`.

@@ -6,11 +6,15 @@ import (
 	"unicode/utf8"
 )
 
+// Special stands before the text of a special token in a Vocabulary. As a byte that UTF-8 never has, it keeps such tokens out of every
+// form that does not name them, JSON strings above all.
+const Special = "\xff"
+
 // Vocabulary is the bytes of a model's tokens, ordered for judging all of them at once. It does not change.
 type Vocabulary struct {
-	size  int
-	words int
-	all   trie
+	tokens [][]byte
+	words  int
+	all    trie
 	// Most tokens are plain text, allowed anywhere in a JSON string. They are one ready mask, and only the odd ones are walked there.
 	plain []uint64
 	odd   trie
@@ -28,9 +32,10 @@ type trie struct {
 // maxTokenBytes bounds a token's length; longer ones are never allowed.
 const maxTokenBytes = 250
 
-// NewVocabulary takes the bytes of each token by id; a token with none (a control token) is never allowed.
+// NewVocabulary takes the bytes of each token by id, with Special before those of special tokens, and keeps them. A token with none is
+// never allowed.
 func NewVocabulary(tokens [][]byte) *Vocabulary {
-	v := &Vocabulary{size: len(tokens), words: (len(tokens) + 63) / 64}
+	v := &Vocabulary{tokens: tokens, words: (len(tokens) + 63) / 64}
 	v.plain = make([]uint64, v.words)
 	var all, odd []int32
 	for id, t := range tokens {
@@ -49,7 +54,7 @@ func NewVocabulary(tokens [][]byte) *Vocabulary {
 }
 
 // Size is the number of tokens.
-func (v *Vocabulary) Size() int { return v.size }
+func (v *Vocabulary) Size() int { return len(v.tokens) }
 
 // plainText says whether a token is whole characters that stand for themselves in a JSON string.
 func plainText(t []byte) bool {

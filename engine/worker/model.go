@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/constraint"
 	"github.com/qwenvld/qwenvld/engine/llama"
 	"github.com/qwenvld/qwenvld/engine/worker/schedule"
 )
@@ -22,6 +23,7 @@ type weights struct {
 	decodes    *thread // runs the scheduler's loop
 	encodes    *thread
 	endTokens  []int32
+	forms      forms
 }
 
 func load(ctx context.Context, c Config, logger *slog.Logger, progress func(float32)) (w *weights, err error) {
@@ -57,7 +59,28 @@ func load(ctx context.Context, c Config, logger *slog.Logger, progress func(floa
 			w.endTokens = append(w.endTokens, t)
 		}
 	}
+	w.forms.tokens = w.answerTokens
 	return w, nil
+}
+
+// answerTokens are the bytes of all tokens that an answer may be made of: control tokens have none.
+func (w *weights) answerTokens() [][]byte {
+	special := map[string]bool{}
+	for _, text := range w.model.SpecialTokens() {
+		special[text] = true
+	}
+	out := make([][]byte, w.model.VocabSize())
+	for t := range out {
+		token := llama.Token(t)
+		if w.model.IsControl(token) {
+			continue
+		}
+		out[t] = w.model.TokenBytes(token)
+		if special[string(out[t])] {
+			out[t] = append([]byte(constraint.Special), out[t]...)
+		}
+	}
+	return out
 }
 
 func (w *weights) loadVision(ctx context.Context, logger *slog.Logger) (err error) {

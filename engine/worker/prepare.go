@@ -52,6 +52,11 @@ func (w *weights) prepare(ctx context.Context, req *engine.Request) (schedule.Sp
 		seed = *req.Sampling.Seed
 	}
 	spec.Sampler = sampler.New(req.Sampling, promptTokens(spec.Segments), seed)
+	if req.Form != nil {
+		if spec.Form, err = w.forms.matcher(req.Form, spec.Thinking.Open); err != nil {
+			return spec, err
+		}
+	}
 	spec.Answer = answer.New(answer.Options{Stop: req.Stop, Thinking: spec.Thinking.Open, EndTag: req.Thinking.EndTag})
 	return spec, nil
 }

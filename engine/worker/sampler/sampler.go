@@ -23,6 +23,7 @@ type Sampler struct {
 	generated map[int32]int      // how often a token was drawn
 	prompt    map[int32]struct{} // kept for the repetition penalty only
 	adjusted  []float32
+	also      []float32
 	picks     []candidate
 }
 
@@ -48,10 +49,21 @@ func (s *Sampler) repeats() bool {
 	return s.params.RepetitionPenalty > 0 && s.params.RepetitionPenalty != 1
 }
 
-// Sample draws a token and remembers it for the penalties. logits are left as they are. banned tokens are not drawn unless
-// nothing else is possible.
-func (s *Sampler) Sample(logits []float32, banned []int32) (int32, error) {
-	row := s.adjust(logits, banned)
+// Limits say which tokens may be drawn. The zero value allows all.
+type Limits struct {
+	// Allowed has one bit a token; nil allows all.
+	Allowed []uint64
+	// Also are allowed beside them.
+	Also []int32
+	// Banned are not drawn.
+	Banned []int32
+}
+
+func (l *Limits) none() bool { return l.Allowed == nil && len(l.Banned) == 0 }
+
+// Sample draws a token and remembers it for the penalties. logits are left as they are.
+func (s *Sampler) Sample(logits []float32, limits Limits) (int32, error) {
+	row := s.adjust(logits, &limits)
 	var token int32
 	var err error
 	if s.params.Temperature <= 0 {
@@ -70,10 +82,10 @@ func (s *Sampler) Sample(logits []float32, banned []int32) (int32, error) {
 func (s *Sampler) Accept(token int32) { s.generated[token]++ }
 
 // adjust applies penalties, biases and bans to a copy of logits, when there are any.
-func (s *Sampler) adjust(logits []float32, banned []int32) []float32 {
+func (s *Sampler) adjust(logits []float32, limits *Limits) []float32 {
 	p := &s.params
 	penalised := p.PresencePenalty != 0 || p.FrequencyPenalty != 0 || s.repeats()
-	if !penalised && len(p.LogitBias) == 0 && len(banned) == 0 {
+	if !penalised && len(p.LogitBias) == 0 && limits.none() {
 		return logits
 	}
 	s.adjusted = append(s.adjusted[:0], logits...)
@@ -91,10 +103,45 @@ func (s *Sampler) adjust(logits []float32, banned []int32) []float32 {
 			row[t] += float32(bias)
 		}
 	}
-	for _, t := range banned {
+	if limits.Allowed != nil {
+		s.allow(row, limits)
+	}
+	for _, t := range limits.Banned {
 		row[t] = float32(math.Inf(-1))
 	}
 	return row
+}
+
+// allow rules out every token that limits do not name.
+func (s *Sampler) allow(row []float32, limits *Limits) {
+	const word = 64
+	s.also = s.also[:0]
+	for _, t := range limits.Also {
+		s.also = append(s.also, row[t])
+	}
+	ruled := float32(math.Inf(-1))
+	for i := min(len(limits.Allowed)*word, len(row)); i < len(row); i++ {
+		row[i] = ruled
+	}
+	for w, bits := range limits.Allowed {
+		part := row[min(w*word, len(row)):min((w+1)*word, len(row))]
+		switch bits {
+		case math.MaxUint64:
+		case 0:
+			for i := range part {
+				part[i] = ruled
+			}
+		default:
+			for i := range part {
+				if bits>>i&1 == 0 {
+					part[i] = ruled
+				}
+			}
+		}
+	}
+	for i, t := range limits.Also {
+		row[t] = s.also[i]
+	}
 }
 
 // repeatAll penalises every token of the prompt and the answer once.

@@ -19,7 +19,7 @@ func frequencies(t *testing.T, p engine.Sampling, logits []float32, n int) map[i
 	out := map[int32]float64{}
 	for range n {
 		clear(s.generated)
-		token, err := s.Sample(logits, nil)
+		token, err := s.Sample(logits, Limits{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +89,7 @@ func TestPenaltiesChangeTheNextToken(t *testing.T) {
 			var got []int32
 			before := slices.Clone(tc.logits)
 			for range tc.want {
-				token, err := s.Sample(tc.logits, nil)
+				token, err := s.Sample(tc.logits, Limits{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -113,7 +113,7 @@ func TestTheSameSeedDrawsTheSameTokens(t *testing.T) {
 	draw := func(seed uint64) (out []int32) {
 		s := New(engine.Sampling{Temperature: 1, TopP: 0.9, PresencePenalty: 1}, nil, seed)
 		for range 50 {
-			token, err := s.Sample(logits, nil)
+			token, err := s.Sample(logits, Limits{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -133,7 +133,7 @@ func TestBannedTokensAreNotDrawn(t *testing.T) {
 	for _, temperature := range []float64{0, 1} {
 		s := New(engine.Sampling{Temperature: temperature}, nil, 1)
 		for range 50 {
-			if token, err := s.Sample([]float32{9, 0, 8}, []int32{0, 2}); err != nil || token != 1 {
+			if token, err := s.Sample([]float32{9, 0, 8}, Limits{Banned: []int32{0, 2}}); err != nil || token != 1 {
 				t.Fatalf("drew %d, %v", token, err)
 			}
 		}
@@ -145,13 +145,13 @@ func TestBrokenLogitsAreAnErrorAndNoToken(t *testing.T) {
 	for _, row := range [][]float32{{nan, nan}, {-inf, -inf}, {inf, 1}, {}} {
 		for _, temperature := range []float64{0, 1} {
 			s := New(engine.Sampling{Temperature: temperature}, nil, 1)
-			if token, err := s.Sample(row, nil); !errors.Is(err, ErrNotFinite) {
+			if token, err := s.Sample(row, Limits{}); !errors.Is(err, ErrNotFinite) {
 				t.Errorf("%v gave %d, %v", row, token, err)
 			}
 		}
 	}
 	s := New(engine.Sampling{Temperature: 1}, nil, 1)
-	if token, err := s.Sample([]float32{nan, 0, nan}, nil); err != nil || token != 1 {
+	if token, err := s.Sample([]float32{nan, 0, nan}, Limits{}); err != nil || token != 1 {
 		t.Errorf("one finite logit among NaN gave %d, %v", token, err)
 	}
 }
@@ -217,10 +217,40 @@ func BenchmarkSample(b *testing.B) {
 			s := New(p, nil, 1)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := s.Sample(logits, nil); err != nil {
+				if _, err := s.Sample(logits, Limits{}); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
+	}
+}
+
+func TestOnlyAllowedTokensAreDrawn(t *testing.T) {
+	logits := make([]float32, 200)
+	for i := range logits {
+		logits[i] = float32(i)
+	}
+	allowed := make([]uint64, 4)
+	allowed[0], allowed[2] = 1<<3, 1<<2
+	for name, tc := range map[string]struct {
+		limits Limits
+		want   int32
+	}{
+		"bits":            {Limits{Allowed: allowed}, 130},
+		"also":            {Limits{Allowed: allowed, Also: []int32{150}}, 150},
+		"banned as well":  {Limits{Allowed: allowed, Also: []int32{150}, Banned: []int32{150, 130}}, 3},
+		"a short bit set": {Limits{Allowed: allowed[:1]}, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, temperature := range []float64{0, 1e-3} {
+				s := New(engine.Sampling{Temperature: temperature}, nil, 1)
+				if got, err := s.Sample(logits, tc.limits); err != nil || got != tc.want {
+					t.Errorf("temperature %v: %d, %v", temperature, got, err)
+				}
+			}
+		})
+	}
+	if logits[0] != 0 || logits[199] != 199 {
+		t.Error("the logits were changed")
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/constraint"
 	"github.com/qwenvld/qwenvld/engine/worker/answer"
 	"github.com/qwenvld/qwenvld/engine/worker/sampler"
 	"github.com/qwenvld/qwenvld/multimodal"
@@ -96,6 +97,8 @@ type Spec struct {
 	Logprobs    bool
 	TopLogprobs int
 	Thinking    Thinking
+	// Form follows the answer after the think block, nil for free text.
+	Form *constraint.Matcher
 }
 
 // Thinking bounds the think block of a job whose prompt opens one.

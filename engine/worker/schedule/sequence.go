@@ -1,6 +1,8 @@
 package schedule
 
 import (
+	"fmt"
+
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/worker/sampler"
 	"github.com/qwenvld/qwenvld/multimodal"
@@ -157,6 +159,10 @@ func (s *sequence) step(logits []float32, v Vocabulary) (done bool, err error) {
 		}
 		token, s.forced = s.forced[0], s.forced[1:]
 	}
+	formed := drawn && !s.thinking && spec.Form != nil
+	if formed && !spec.Form.Accept(token) {
+		return false, fmt.Errorf("token %d is not of the answer's form", token)
+	}
 	s.output = append(s.output, token)
 	s.usage.CompletionTokens++
 	if s.thinking {
@@ -164,7 +170,7 @@ func (s *sequence) step(logits []float32, v Vocabulary) (done bool, err error) {
 	}
 	s.emit(token, logits, v)
 	switch {
-	case spec.Answer.Stopped() != "":
+	case spec.Answer.Stopped() != "", formed && spec.Form.MustEnd():
 		s.finish(engine.FinishStop)
 		return true, nil
 	case s.usage.CompletionTokens >= spec.MaxTokens:
@@ -185,11 +191,17 @@ func (s *sequence) choose(logits []float32, v Vocabulary) (token int32, drawn bo
 		s.job.spec.Sampler.Accept(token)
 		return token, false, nil
 	}
-	var banned []int32
-	if s.fresh {
-		banned, s.fresh = v.EndTokens(), false
+	var limits sampler.Limits
+	if form := s.job.spec.Form; form != nil && !s.thinking {
+		limits.Allowed = form.Allowed()
+		if form.MayEnd() {
+			limits.Also = v.EndTokens()
+		}
 	}
-	token, err = s.job.spec.Sampler.Sample(logits, banned)
+	if s.fresh {
+		limits.Banned, s.fresh = v.EndTokens(), false
+	}
+	token, err = s.job.spec.Sampler.Sample(logits, limits)
 	return token, true, err
 }
 

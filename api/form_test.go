@@ -1,0 +1,160 @@
+package api
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/qwenvld/qwenvld/engine/constraint"
+)
+
+const (
+	addTool = `{"type":"function","function":{"name":"add","parameters":{"type":"object","properties":{"a":{"type":"integer"}},"required":["a"]}}}`
+	onTool  = `{"type":"function","function":{"name":"on","strict":true,"parameters":{"type":"object","properties":{"x":{"type":"boolean"}},"required":["x"],"additionalProperties":false}}}`
+	looseTo = `{"type":"function","function":{"name":"go","parameters":{"type":"object","properties":{"to":{"type":"string","format":"uri"}}}}}`
+)
+
+// TestFormsReachTheEngine checks with the compiled form which answers it leaves possible.
+func TestFormsReachTheEngine(t *testing.T) {
+	call := func(name, arguments string) string {
+		return "<tool_call>\n{\"name\": \"" + name + "\", \"arguments\": " + arguments + "}\n</tool_call>"
+	}
+	cases := map[string]struct {
+		params  string // members of the request
+		yes, no []string
+	}{
+		"text":        {`"response_format":{"type":"text"}`, nil, nil},
+		"tools, auto": {`"tools":[` + addTool + `]`, nil, nil},
+		"tools, none": {`"tools":[` + onTool + `],"tool_choice":"none"`, nil, nil},
+		"json object": {`"response_format":{"type":"json_object"}`, []string{`{"a": [1]}`}, []string{"hi", "[1]"}},
+		"json schema": {
+			`"response_format":{"type":"json_schema","json_schema":{"name":"n","strict":true,"schema":{"type":"object","properties":{"a":{"type":"integer"}},"required":["a"],"additionalProperties":false}}}`,
+			[]string{`{"a": 1}`},
+			[]string{`{}`, `{"a": 1, "b": 2}`},
+		},
+		"regex":  {`"structured_outputs":{"regex":"[a-c]+"}`, []string{"abc"}, []string{"abd", ""}},
+		"choice": {`"structured_outputs":{"choice":["yes","no"]}`, []string{"yes"}, []string{"maybe"}},
+		"schema": {`"structured_outputs":{"json":{"type":"array","items":{"type":"integer"}}}`, []string{"[1, 2]"}, []string{"{}"}},
+		"required": {
+			`"tools":[` + addTool + `,` + onTool + `],"tool_choice":"required"`,
+			[]string{call("add", `{"a": 1}`), call("on", `{"x": true}`) + "\n" + call("add", `{"a": 2}`)},
+			[]string{"hi", call("off", "{}"), call("on", "{}"), call("add", `{"a":"1"}`), ""},
+		},
+		"named": {
+			`"tools":[` + addTool + `,` + onTool + `],"tool_choice":{"type":"function","function":{"name":"on"}}`,
+			[]string{call("on", `{"x": false}`)},
+			[]string{call("add", `{"a": 1}`), call("on", `{"x": true}`) + "\n" + call("on", `{"x": true}`)},
+		},
+		"not parallel": {
+			`"tools":[` + addTool + `],"parallel_tool_calls":false`,
+			[]string{"hi", "", call("add", `{"a": 1}`), "Let me see.\n" + call("add", `{"a": 1}`)},
+			[]string{call("add", `{"a": 1}`) + "\n" + call("add", `{"a": 1}`), "<tool_call>", "hi <tool_call>\nno"},
+		},
+		"strict, auto": {
+			`"tools":[` + addTool + `,` + onTool + `]`,
+			[]string{"hi < there", call("on", `{"x": true}`) + "\n" + call("add", `{"a": 1}`)},
+			[]string{call("on", `{}`), call("on", `{"x": true, "y": 1}`)},
+		},
+		"loose arguments":  {`"tools":[` + looseTo + `],"tool_choice":"required"`, []string{call("go", `{"to": "x", "fast": true}`)}, []string{call("go", `"x"`)}},
+		"no parameters":    {`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required"`, []string{call("f", `{}`)}, []string{call("f", ``)}},
+		"format and tools": {`"tools":[` + addTool + `],"response_format":{"type":"json_object"}`, []string{`{"b": 1}`, call("add", `{"a": 1}`)}, []string{"hi"}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, nil)
+			body := `{"model":"qwen3-vl-instruct","messages":[{"role":"user","content":"hi"}],` + tc.params + `}`
+			if got := s.post("/v1/chat/completions", body); got.status != http.StatusOK {
+				t.Fatalf("%d %s", got.status, got.body)
+			}
+			form := s.instruct.request(t).Form
+			if (form == nil) != (tc.yes == nil) {
+				t.Fatalf("form %+v", form)
+			}
+			if form == nil {
+				return
+			}
+			g, err := constraint.Compile(form)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, err := constraint.NewAutomaton(g, constraint.NewVocabulary([][]byte{{'x'}}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			accepts := func(text string) bool {
+				state, ok := a.Advance(a.Start(), []byte(text))
+				return ok && a.Accepts(state)
+			}
+			for _, text := range tc.yes {
+				if !accepts(text) {
+					t.Errorf("refuses %s", text)
+				}
+			}
+			for _, text := range tc.no {
+				if accepts(text) {
+					t.Errorf("accepts %s", text)
+				}
+			}
+		})
+	}
+}
+
+func TestFormFaultsNameTheirPlace(t *testing.T) {
+	schema := func(s string, strict string) string {
+		return `"response_format":{"type":"json_schema","json_schema":{"name":"n","strict":` + strict + `,"schema":` + s + `}}`
+	}
+	cases := map[string]struct{ params, param, code, says string }{
+		"keyword":         {schema(`{"type":"object","properties":{"a":{"not":{}}}}`, "false"), "response_format.json_schema.schema", "invalid_json_schema", "/properties/a/not"},
+		"strict":          {schema(`{"type":"object","properties":{}}`, "true"), "response_format.json_schema.schema", "invalid_json_schema", "additionalProperties"},
+		"no name":         {`"response_format":{"type":"json_schema","json_schema":{"schema":{}}}`, "response_format.json_schema.name", "missing_required_parameter", ""},
+		"no schema":       {`"response_format":{"type":"json_schema"}`, "response_format.json_schema", "missing_required_parameter", ""},
+		"long schema":     {schema(`{"description":"`+strings.Repeat("x", 300_000)+`"}`, "false"), "response_format.json_schema.schema", "invalid_value", "bytes"},
+		"type":            {`"response_format":{"type":"xml"}`, "response_format.type", "invalid_value", ""},
+		"strict tool":     {`"tools":[{"type":"function","function":{"name":"f","strict":true,"parameters":{"type":"object","properties":{}}}}]`, "tools[0].function.parameters", "invalid_json_schema", ""},
+		"choice alone":    {`"tool_choice":"required"`, "tool_choice", "invalid_value", ""},
+		"unknown name":    {`"tools":[` + addTool + `],"tool_choice":{"type":"function","function":{"name":"sub"}}`, "tool_choice.function.name", "invalid_value", "sub"},
+		"choice type":     {`"tools":[` + addTool + `],"tool_choice":{"type":"custom"}`, "tool_choice.type", "unsupported_parameter", ""},
+		"parallel alone":  {`"parallel_tool_calls":false`, "parallel_tool_calls", "invalid_value", ""},
+		"regex":           {`"structured_outputs":{"regex":"(?=a)"}`, "structured_outputs.regex", "invalid_json_schema", ""},
+		"two at once":     {`"structured_outputs":{"regex":"a","choice":["a"]}`, "structured_outputs", "invalid_value", ""},
+		"none":            {`"structured_outputs":{}`, "structured_outputs", "invalid_value", ""},
+		"empty choice":    {`"structured_outputs":{"choice":[""]}`, "structured_outputs.choice", "invalid_value", ""},
+		"both parameters": {`"structured_outputs":{"choice":["a"]},"response_format":{"type":"json_object"}`, "structured_outputs", "invalid_value", "response_format"},
+	}
+	s := newSite(t, nil)
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			got := s.post("/v1/chat/completions", `{"model":"qwen3-vl-instruct","messages":[{"role":"user","content":"hi"}],`+tc.params+`}`)
+			code, param, message := got.failure(t)
+			if got.status != http.StatusBadRequest || code != tc.code || param != tc.param || !strings.Contains(message, tc.says) {
+				t.Errorf("%d %s", got.status, got.body)
+			}
+		})
+	}
+}
+
+func TestFormsAreDescribed(t *testing.T) {
+	c := apiContract(t)
+	base := map[string]any{"model": "qwen3-vl", "messages": []any{map[string]any{"role": "user", "content": "hi"}}}
+	for _, params := range []string{
+		`{"response_format":{"type":"json_object"}}`,
+		`{"response_format":{"type":"json_schema","json_schema":{"name":"n","strict":false,"schema":{"type":"string"}}}}`,
+		`{"structured_outputs":{"choice":["a"]}}`,
+		`{"tools":[` + onTool + `],"tool_choice":"required","parallel_tool_calls":false}`,
+		`{"tools":[` + onTool + `],"tool_choice":{"type":"function","function":{"name":"on"}}}`,
+	} {
+		body := maps.Clone(base)
+		var more map[string]any
+		if err := json.Unmarshal([]byte(params), &more); err != nil {
+			t.Fatal(err)
+		}
+		maps.Copy(body, more)
+		text, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.validate(t, "ChatCompletionRequest", string(text))
+	}
+}

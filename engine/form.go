@@ -1,0 +1,35 @@
+package engine
+
+import "encoding/json"
+
+// Form is what an answer must look like; it does not bind the think block. One of the fields says how, the first that is set.
+type Form struct {
+	// Text is exactly this. It is never made of special tokens, nor is what the other forms allow.
+	Text string `json:"text,omitempty"`
+	// Token is exactly this text, as one special token where the model has it as such ("<tool_call>").
+	Token string `json:"token,omitempty"`
+	// Object is any JSON object.
+	Object bool `json:"object,omitempty"`
+	// Schema is a JSON Schema; Strict demands what OpenAI's strict mode does.
+	Schema json.RawMessage `json:"schema,omitempty"`
+	Strict bool            `json:"strict,omitempty"`
+	// Pattern is a regular expression (RE2) that matches the whole answer.
+	Pattern string `json:"pattern,omitempty"`
+	// Choices are texts of which the answer is one.
+	Choices []string `json:"choices,omitempty"`
+	// Without is any text in which this does not occur.
+	Without string `json:"without,omitempty"`
+	// Sequence is one form after the other, Either one of several.
+	Sequence []Form `json:"sequence,omitempty"`
+	Either   []Form `json:"either,omitempty"`
+	// Repeat is a form several times.
+	Repeat *Repeat `json:"repeat,omitempty"`
+}
+
+// Repeat is a form at least Min times, with a separator between; Max 0 sets no limit.
+type Repeat struct {
+	Form      Form   `json:"form"`
+	Separator string `json:"separator,omitempty"`
+	Min       int    `json:"min"`
+	Max       int    `json:"max,omitempty"`
+}
