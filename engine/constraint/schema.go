@@ -58,8 +58,10 @@ type schemaCompiler struct {
 }
 
 // annotations say nothing about what is valid.
-var annotations = []string{"title", "description", "default", "examples", "$schema", "$id", "$comment", "deprecated", "readOnly",
-	"writeOnly", "$defs", "definitions"}
+var annotations = []string{
+	"title", "description", "default", "examples", "$schema", "$id", "$comment", "deprecated", "readOnly",
+	"writeOnly", "$defs", "definitions",
+}
 
 func refuse(pointer, format string, args ...any) error {
 	return &SchemaError{pointer, fmt.Sprintf(format, args...)}
@@ -399,81 +401,6 @@ func (c *schemaCompiler) mapOf(extra *tree, at string, level int, start, end int
 	c.join(c.call(c.text(after, ","), c.gap()), key)
 	c.join(c.text(after, "}"), end)
 	return nil
-}
-
-// itemRules are what an array may hold: the rules of its first items and that of the rest, -1 where there may be no more.
-type itemRules struct {
-	first     []int32
-	rest      int32
-	low, high int // numbers of items; high -1 is no limit
-}
-
-func (c *schemaCompiler) itemsOf(t *tree, at string, level int) (r itemRules, err error) {
-	r.rest = -1
-	if r.low, err = countOf(t.get("minItems"), step(at, "minItems"), maxItemCopies); err != nil {
-		return r, err
-	}
-	if r.high, err = countOf(t.get("maxItems"), step(at, "maxItems"), maxItemCopies); err != nil {
-		return r, err
-	}
-	if prefix := t.get("prefixItems"); prefix != nil {
-		for i := range prefix.items {
-			rule, err := c.schema(&prefix.items[i], step(step(at, "prefixItems"), strconv.Itoa(i)), level)
-			if err != nil {
-				return r, err
-			}
-			r.first = append(r.first, rule)
-		}
-	}
-	r.low = max(r.low, len(r.first))
-	switch items := t.get("items"); {
-	case items != nil && items.scalar == false:
-		if r.high < 0 || r.high > len(r.first) {
-			r.high = len(r.first)
-		}
-	case items != nil:
-		r.rest, err = c.schema(items, step(at, "items"), level)
-	case c.strict:
-		err = refuse(at, `strict mode needs "items"`)
-	default:
-		r.rest = c.value()
-	}
-	if err == nil && r.high >= 0 && r.low > r.high {
-		err = refuse(at, "no array can have at least %d and at most %d items", r.low, r.high)
-	}
-	return r, err
-}
-
-func (c *schemaCompiler) arrayOf(t *tree, at string, level int, start, end int32) error {
-	r, err := c.itemsOf(t, at, level)
-	if err != nil {
-		return err
-	}
-	before, done := c.text(start, "["), c.add()
-	c.join(c.text(done, "]"), end)
-	for i := 0; !c.over; i++ {
-		if i >= r.low {
-			c.join(before, done)
-		}
-		if i == r.high {
-			return nil
-		}
-		rule := r.rest
-		if i < len(r.first) {
-			rule = r.first[i]
-		}
-		item := before
-		if i > 0 {
-			item = c.call(c.text(before, ","), c.gap())
-		}
-		after := c.call(item, rule)
-		if r.high < 0 && i >= max(r.low, 1) {
-			c.join(after, before) // from here on any number more
-			break
-		}
-		before = after
-	}
-	return c.err()
 }
 
 func stringsOf(t *tree, at string) ([]string, error) {
