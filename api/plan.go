@@ -114,7 +114,7 @@ func (s *Server) prepare(ctx context.Context, r *routed, requestID string) (*pla
 		engine: s.cfg.Engines[d.Variant], thinkOpen: rendered.ThinkOpen,
 	}
 	p.request = &engine.Request{
-		ID: requestID, Prompt: rendered.Pieces, Sampling: sampling(d.Variant, len(req.Images) > 0, &req.Sampling),
+		ID: requestID, Prompt: rendered.Pieces, Sampling: sampling(r.info.Sampling, d.Variant, len(req.Images) > 0, &req.Sampling),
 		Stop: req.Stop, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs, Form: req.Form,
 	}
 	if req.MaxTokens != nil {

@@ -23,9 +23,12 @@ func defaultSampling(v router.Variant, images bool) engine.Sampling {
 	return s
 }
 
-// sampling lays the client's choices over the defaults.
-func sampling(v router.Variant, images bool, p *samplingParams) engine.Sampling {
+// sampling lays the client's choices over the defaults: the model file's own, or Qwen's.
+func sampling(file *engine.Sampling, v router.Variant, images bool, p *samplingParams) engine.Sampling {
 	s := defaultSampling(v, images)
+	if file != nil {
+		s = *file
+	}
 	override(&s.Temperature, p.Temperature)
 	override(&s.TopP, p.TopP)
 	override(&s.TopK, p.TopK)

@@ -45,6 +45,8 @@ type Info struct {
 	ChatTemplate string `json:"chat_template"`
 	// SpecialTokens are the texts of all control and user-defined tokens.
 	SpecialTokens []string `json:"special_tokens"`
+	// Sampling are the defaults that the model file names (general.sampling.*), nil where it names none.
+	Sampling *Sampling `json:"sampling,omitempty"`
 	// Vision is nil for a text model without a projector.
 	Vision *VisionInfo `json:"vision,omitempty"`
 	// System describes the compiled kernels and devices, for logs and `qwenvld version`.

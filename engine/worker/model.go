@@ -120,6 +120,7 @@ func (w *weights) info() engine.Info {
 		ChatTemplate: w.model.ChatTemplate(), SpecialTokens: w.model.SpecialTokens(),
 		System: fmt.Sprintf("llama.cpp %s, %v, %v", system.Base, system.Devices, system.Kernels),
 	}
+	info.Sampling = samplingDefaults(w.model.Metadata)
 	if w.vision != nil {
 		low, high := w.vision.PixelLimits()
 		info.Vision = &engine.VisionInfo{

@@ -53,7 +53,8 @@ def main():
     for variant, run in (("instruct", a.instruct), ("thinking", a.thinking)):
         model, tok = transformers_model(run)
         template = (ROOT / f"engine/prompt/templates/{variant}.jinja").read_text()
-        write_model(str(a.out / f"{variant}.gguf"), model, tok, CONTROL, USER_DEFINED, name=f"qwenvld demo {variant}", template=template, dtype=a.dtype)
+        write_model(str(a.out / f"{variant}.gguf"), model, tok, CONTROL, USER_DEFINED, name=f"qwenvld demo {variant}", template=template, dtype=a.dtype,
+                    temperature=0.0)  # so small a model only errs more when it dares more
         towers.append(model.model.visual.state_dict())
     if any(not torch.equal(v, towers[1][k]) for k, v in towers[0].items()):
         raise ValueError("the variants' vision towers differ: a fine-tuning must leave the tower as it is")

@@ -33,13 +33,15 @@ def _finish(writer):
     writer.close()
 
 
-def write_model(path, model, tok, control, user_defined, name, template, dtype="f32"):
-    """The language model. dtype is that of matrices: f32 or f16."""
+def write_model(path, model, tok, control, user_defined, name, template, dtype="f32", temperature=None):
+    """The language model. dtype is that of matrices: f32 or f16; temperature is the sampling the file recommends."""
     c = model.config.text_config
     moe = hasattr(c, "num_experts") and c.num_experts
     w = gguf.GGUFWriter(path, "qwen3vlmoe" if moe else "qwen3vl")
     w.add_name(name)
     w.add_license("MIT")
+    if temperature is not None:
+        w.add_float32("general.sampling.temp", temperature)
     w.add_block_count(c.num_hidden_layers)
     w.add_context_length(c.max_position_embeddings)
     w.add_embedding_length(c.hidden_size)
