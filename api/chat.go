@@ -32,16 +32,19 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) error {
 	}
 	setRouteHeaders(w, p.routed)
 	items := make(chan item, eventBuffer)
-	go pump(ctx, p.engine, p.request, items)
-	// The pump holds the engine's sequence: no reply ends before it has let go.
+	go pumpAll(ctx, p.engine, p.requests, items)
+	// The pumps hold the engine's sequences: no reply ends before they have let go.
 	defer func() {
 		cancel(nil)
 		drain(items)
 	}()
-	g := &generation{
-		server: s, plan: p, record: rec, items: items, start: start, cancel: cancel,
-		parser: prompt.NewParser(prompt.ParserOptions{ThinkOpen: p.thinkOpen, Tools: len(p.req.Tools) > 0 && !p.req.ToolsOff}),
-		tokens: newLogprobFilter(p.thinkOpen),
+	g := &generation{server: s, plan: p, record: rec, items: items, start: start, cancel: cancel}
+	for i := range p.requests {
+		g.answers = append(g.answers, &answering{
+			index:  i,
+			parser: prompt.NewParser(prompt.ParserOptions{ThinkOpen: p.thinkOpen, Tools: len(p.req.Tools) > 0 && !p.req.ToolsOff}),
+			tokens: newLogprobFilter(p.thinkOpen),
+		})
 	}
 	if req.Stream {
 		return g.stream(ctx, w, r)
@@ -93,10 +96,25 @@ type generation struct {
 	items  <-chan item
 	start  time.Time
 	cancel context.CancelCauseFunc
+	// answers are the choices, in order.
+	answers []*answering
+	// usage is that of the answers that have ended.
+	usage engine.Usage
+	ended int
+	// begun is set once a stream's first chunk is out, which tells the routing.
+	begun bool
+}
+
+// answering is one choice in the making.
+type answering struct {
+	index  int
 	parser *prompt.Parser
 	tokens *logprobFilter
 	// calls counts the tool calls that began.
 	calls int
+	// What follows is for replies in one piece.
+	gathered
+	result *engine.Result
 }
 
 // failure explains err, naming the image at fault by its path in the request.
@@ -112,28 +130,41 @@ func (g *generation) failure(ctx context.Context, err error) *Error {
 var errNoResult = errors.New("the engine's stream ended without a result")
 
 // deltas parses the text of ev; after the last event also what the parser held back.
-func (g *generation) deltas(ev *engine.Event) []prompt.Delta {
+func (g *generation) deltas(a *answering, ev *engine.Event) []prompt.Delta {
 	if g.record.ttft == 0 && (ev.Text != "" || ev.Result != nil) {
 		g.record.ttft = g.server.cfg.Now().Sub(g.start)
 	}
-	g.tokens.add(ev.Tokens)
-	out := g.parser.Add(ev.Text)
+	a.tokens.add(ev.Tokens)
+	out := a.parser.Add(ev.Text)
 	if ev.Result != nil {
-		out = append(out, g.parser.Close()...)
-		g.record.usage = &ev.Result.Usage
+		out = append(out, a.parser.Close()...)
+		g.end(ev.Result)
 	}
 	for i := range out {
 		if out[i].Content != "" {
-			g.tokens.answering()
+			a.tokens.answering()
 		}
 	}
 	return out
 }
 
+// end counts an answer that has ended. The prompt counts once, however many answers it has.
+func (g *generation) end(r *engine.Result) {
+	g.ended++
+	u := r.Usage
+	u.CompletionTokens += g.usage.CompletionTokens
+	u.ReasoningTokens += g.usage.ReasoningTokens
+	g.usage = u
+	g.record.usage = &g.usage
+}
+
+// over says whether all answers have ended.
+func (g *generation) over() bool { return g.ended == len(g.answers) }
+
 // finish names why the answer ended.
-func (g *generation) finish(r *engine.Result) string {
+func (g *generation) finish(a *answering, r *engine.Result) string {
 	reason := string(r.FinishReason)
-	if g.calls > 0 && r.FinishReason == engine.FinishStop {
+	if a.calls > 0 && r.FinishReason == engine.FinishStop {
 		reason = finishToolCalls
 	}
 	g.record.finish = reason
@@ -142,7 +173,6 @@ func (g *generation) finish(r *engine.Result) string {
 
 // complete gathers the whole answer and sends it as JSON.
 func (g *generation) complete(ctx context.Context, w http.ResponseWriter) error {
-	var answer gathered
 	for {
 		var it item
 		var open bool
@@ -161,65 +191,72 @@ func (g *generation) complete(ctx context.Context, w http.ResponseWriter) error 
 		case it.accepted:
 			continue
 		}
-		for _, d := range g.deltas(&it.event) {
-			answer.add(g, &d)
+		a := g.answers[it.choice]
+		for _, d := range g.deltas(a, &it.event) {
+			g.gather(a, &d)
 		}
-		answer.logprobs = append(answer.logprobs, g.tokens.take()...)
+		a.logprobs = append(a.logprobs, a.tokens.take()...)
 		if it.event.Result != nil {
+			a.result = it.event.Result
+		}
+		if g.over() {
 			g.server.setWriteDeadline(w)
-			writeJSON(w, http.StatusOK, g.completion(&answer, it.event.Result))
+			writeJSON(w, http.StatusOK, g.completion())
 			return nil
 		}
 	}
 }
 
-// gathered is an answer in the making.
+// gathered is what has come of an answer.
 type gathered struct {
 	reasoning, content strings.Builder
-	calls              []wireToolCall
+	toolCalls          []wireToolCall
 	logprobs           []tokenLogprob
 }
 
-func (a *gathered) add(g *generation, d *prompt.Delta) {
+func (g *generation) gather(a *answering, d *prompt.Delta) {
 	a.reasoning.WriteString(d.Reasoning)
 	a.content.WriteString(d.Content)
 	if d.ToolCall == nil {
 		return
 	}
-	call := g.toolCall(d.ToolCall)
-	if i := *call.Index; i < len(a.calls) {
-		a.calls[i].Function.Arguments += call.Function.Arguments
+	call := g.toolCall(a, d.ToolCall)
+	if i := *call.Index; i < len(a.toolCalls) {
+		a.toolCalls[i].Function.Arguments += call.Function.Arguments
 		return
 	}
 	call.Index = nil
-	a.calls = append(a.calls, call)
+	a.toolCalls = append(a.toolCalls, call)
 }
 
 // toolCall converts d. The first delta of a call carries its id, type and name.
-func (g *generation) toolCall(d *prompt.ToolCallDelta) wireToolCall {
+func (g *generation) toolCall(a *answering, d *prompt.ToolCallDelta) wireToolCall {
 	out := wireToolCall{Index: ptr(d.Index), Function: wireFunction{Arguments: d.Arguments}}
-	if d.Index >= g.calls {
-		g.calls = d.Index + 1
+	if d.Index >= a.calls {
+		a.calls = d.Index + 1
 		out.ID, out.Type, out.Function.Name = "call_"+g.server.cfg.NewID(), "function", d.Name
 	}
 	return out
 }
 
-func (g *generation) completion(a *gathered, r *engine.Result) *completion {
-	m := replyMessage{Role: string(roleAssistant), ToolCalls: a.calls}
-	if a.content.Len() > 0 || len(a.calls) == 0 {
-		m.Content = ptr(a.content.String())
-	}
-	if a.reasoning.Len() > 0 {
-		m.ReasoningContent, m.Reasoning = g.reasoning(a.reasoning.String())
-	}
-	c := choice{Message: m, FinishReason: g.finish(r)}
-	if g.req.Logprobs {
-		c.Logprobs = newLogprobs(a.logprobs)
+func (g *generation) completion() *completion {
+	choices := make([]choice, len(g.answers))
+	for i, a := range g.answers {
+		m := replyMessage{Role: string(roleAssistant), ToolCalls: a.toolCalls}
+		if a.content.Len() > 0 || len(a.toolCalls) == 0 {
+			m.Content = ptr(a.content.String())
+		}
+		if a.reasoning.Len() > 0 {
+			m.ReasoningContent, m.Reasoning = g.reasoning(a.reasoning.String())
+		}
+		choices[i] = choice{Index: i, Message: m, FinishReason: g.finish(a, a.result)}
+		if g.req.Logprobs {
+			choices[i].Logprobs = newLogprobs(a.logprobs)
+		}
 	}
 	return &completion{
-		ID: g.id, Object: objectCompletion, Created: g.created, Model: g.model, Choices: []choice{c},
-		Usage: newUsage(r.Usage), Routing: newRouting(&g.decision),
+		ID: g.id, Object: objectCompletion, Created: g.created, Model: g.model, Choices: choices,
+		Usage: newUsage(g.usage), Routing: newRouting(&g.decision),
 	}
 }
 

@@ -476,3 +476,60 @@ func TestImageMemoryFaultsNameTheImage(t *testing.T) {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 }
+
+func TestSeveralAnswersToOneRequest(t *testing.T) {
+	s := newSite(t, nil)
+	body := map[string]any{"model": "qwen3-vl-thinking", "n": 3, "seed": 5}
+	var c completion
+	s.ask(body).json(t, &c)
+	if len(c.Choices) != 3 || c.Usage.PromptTokens != 7 || c.Usage.CompletionTokens != 9 || c.Usage.Completion.ReasoningTokens != 3 {
+		t.Fatalf("%+v", c)
+	}
+	for i, choice := range c.Choices {
+		if choice.Index != i || *choice.Message.Content != "42" || *choice.Message.ReasoningContent != "hm" || choice.FinishReason != "stop" {
+			t.Errorf("%d: %+v", i, choice)
+		}
+	}
+	seeds, ids := map[uint64]bool{}, map[string]bool{}
+	for _, r := range s.thinking.asked {
+		seeds[*r.Sampling.Seed], ids[r.ID] = true, true
+	}
+	if len(seeds) != 3 || !seeds[5] || len(ids) != 3 {
+		t.Errorf("seeds %v, ids %v", seeds, ids)
+	}
+
+	body["stream"], body["stream_options"] = true, map[string]any{"include_usage": true}
+	content, roles, ends, routings := map[int]string{}, map[int]int{}, map[int]string{}, 0
+	chunks := s.ask(body).chunks(t)
+	for _, c := range chunks {
+		if c.Routing != nil {
+			routings++
+		}
+		for _, choice := range c.Choices {
+			if choice.Delta.Content != nil {
+				content[choice.Index] += *choice.Delta.Content
+			}
+			if choice.Delta.Role != "" {
+				roles[choice.Index]++
+			}
+			if choice.FinishReason != nil {
+				ends[choice.Index] += *choice.FinishReason
+			}
+		}
+	}
+	if diff := cmp.Diff(map[int]string{0: "42", 1: "42", 2: "42"}, content); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(map[int]string{0: "stop", 1: "stop", 2: "stop"}, ends); diff != "" || len(roles) != 3 || routings != 1 {
+		t.Errorf("%s, roles %v, %d routings", diff, roles, routings)
+	}
+	if last := chunks[len(chunks)-1]; !strings.Contains(string(last.Usage), `"completion_tokens":9`) {
+		t.Errorf("usage %s", last.Usage)
+	}
+	if code, param, _ := s.ask(map[string]any{"n": 9}).failure(t); code != "invalid_value" || param != "n" {
+		t.Errorf("%s %s", code, param)
+	}
+	if n := s.thinking.open.Load(); n != 0 {
+		t.Errorf("%d streams are open", n)
+	}
+}

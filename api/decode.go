@@ -20,6 +20,7 @@ type Limits struct {
 	Stops     int   // stop strings in a request
 	StopBytes int   // bytes of one stop string
 	LogitBias int   // entries of logit_bias
+	Choices   int   // answers of a request
 	Depth     int   // nesting of the JSON body
 	Values    int   // JSON values in the body
 
@@ -30,7 +31,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		BodyBytes: 64 << 20, Messages: 2048, Images: 32, Tools: 128, Stops: 4, StopBytes: 512, LogitBias: 1024,
-		Depth: 64, Values: 200_000, SchemaBytes: 256 << 10,
+		Choices: 8, Depth: 64, Values: 200_000, SchemaBytes: 256 << 10,
 	}
 }
 
@@ -50,6 +51,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.Stops, d.Stops)
 	set(&l.StopBytes, d.StopBytes)
 	set(&l.LogitBias, d.LogitBias)
+	set(&l.Choices, d.Choices)
 	set(&l.Depth, d.Depth)
 	set(&l.Values, d.Values)
 	set(&l.SchemaBytes, d.SchemaBytes)

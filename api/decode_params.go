@@ -29,6 +29,9 @@ func coreParams() map[string]param {
 		"max_completion_tokens": func(d *decoder, v *value, path string) {
 			d.maxCompletionTokens = ptr(int(d.integer(v, path, 1, maxTokensLimit)))
 		},
+		"n": func(d *decoder, v *value, path string) {
+			d.req.Choices = int(d.integer(v, path, 1, int64(d.limits.Choices)))
+		},
 		"stop":   (*decoder).stop,
 		"stream": func(d *decoder, v *value, path string) { d.req.Stream = d.flag(v, path) },
 		"stream_options": func(d *decoder, v *value, path string) {

@@ -145,11 +145,6 @@ func refusedParams() map[string]param {
 	}
 	text := func(d *decoder, v *value, path string) { d.text(v, path) }
 	return map[string]param{
-		"n": func(d *decoder, v *value, path string) {
-			if d.integer(v, path, 1, 128) > 1 {
-				d.fail(path, codeUnsupported, "only one choice per request is supported")
-			}
-		},
 		"service_tier":      func(d *decoder, v *value, path string) { d.serviceTier(v, path) },
 		"modalities":        (*decoder).modalities,
 		"store":             onlyFalse("completions are not stored"),

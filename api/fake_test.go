@@ -36,6 +36,7 @@ type fakeEngine struct {
 
 	mu     sync.Mutex
 	last   *engine.Request
+	asked  []*engine.Request
 	open   atomic.Int32
 	closed chan struct{}
 }
@@ -69,6 +70,7 @@ func (f *fakeEngine) Info(context.Context) (engine.Info, error) {
 func (f *fakeEngine) Generate(ctx context.Context, req *engine.Request) (engine.Stream, error) {
 	f.mu.Lock()
 	f.last = req
+	f.asked = append(f.asked, req)
 	f.mu.Unlock()
 	if f.refuse != nil {
 		return nil, f.refuse

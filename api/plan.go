@@ -91,7 +91,8 @@ type plan struct {
 	created int64
 	model   string
 	engine  engine.Engine
-	request *engine.Request
+	// requests hold one for each answer that was asked for.
+	requests []*engine.Request
 	// thinkOpen tells the parser that the answer starts inside the think block.
 	thinkOpen bool
 }
@@ -113,26 +114,41 @@ func (s *Server) prepare(ctx context.Context, r *routed, requestID string) (*pla
 		routed: r, id: "chatcmpl-" + s.cfg.NewID(), created: s.cfg.Now().Unix(), model: s.modelID(d.Variant),
 		engine: s.cfg.Engines[d.Variant], thinkOpen: rendered.ThinkOpen,
 	}
-	p.request = &engine.Request{
+	request := &engine.Request{
 		ID: requestID, Prompt: rendered.Pieces, Sampling: sampling(r.info.Sampling, d.Variant, len(req.Images) > 0, &req.Sampling),
 		Stop: req.Stop, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs, Form: req.Form,
 	}
 	if req.MaxTokens != nil {
-		p.request.MaxTokens = *req.MaxTokens
+		request.MaxTokens = *req.MaxTokens
 	}
 	switch {
 	case rendered.ThinkOpen && d.ThinkingBudget > 0:
-		p.request.Thinking = engine.Thinking{Open: true, Budget: d.ThinkingBudget, CloseText: thinkClose, EndTag: thinkEnd}
+		request.Thinking = engine.Thinking{Open: true, Budget: d.ThinkingBudget, CloseText: thinkClose, EndTag: thinkEnd}
 	case rendered.ThinkOpen:
 		p.thinkOpen = false
-		p.request.Prompt = appendControl(p.request.Prompt, thinkEmpty)
+		request.Prompt = appendControl(request.Prompt, thinkEmpty)
 	}
 	if len(req.Images) > 0 {
-		if p.request.Images, err = s.images(ctx, r); err != nil {
+		if request.Images, err = s.images(ctx, r); err != nil {
 			return nil, err
 		}
 	}
+	p.requests = several(request, max(1, req.Choices))
 	return p, nil
+}
+
+// several gives n requests that differ in their ids and seeds. Prompt and images are shared.
+func several(first *engine.Request, n int) []*engine.Request {
+	out := []*engine.Request{first}
+	for i := 1; i < n; i++ {
+		other := *first
+		other.ID = fmt.Sprintf("%s-%d", first.ID, i)
+		if first.Sampling.Seed != nil {
+			other.Sampling.Seed = ptr(*first.Sampling.Seed + uint64(i))
+		}
+		out = append(out, &other)
+	}
+	return out
 }
 
 // appendControl adds template text without touching pieces that a renderer may share.

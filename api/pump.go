@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/qwenvld/qwenvld/engine"
 )
@@ -13,18 +14,29 @@ import (
 // longer read.
 const eventBuffer = 64
 
-// item is what a pump hands on: the news that the engine took the request, an event, or the end.
+// item is what a pump hands on about one of a request's answers: the news that the engine took it, an event, or the end.
 type item struct {
+	choice   int
 	accepted bool
 	event    engine.Event
 	err      error
 }
 
-// pump runs a generation and sends what comes to items, which it closes when the engine has let go of
-// the request. It ends soon after ctx is done, whether or not items are read.
-func pump(ctx context.Context, eng engine.Engine, req *engine.Request, items chan<- item) {
+// pumpAll runs one generation for each request and closes items when the engine has let go of all of them. It ends soon after ctx is
+// done, whether or not items are read.
+func pumpAll(ctx context.Context, eng engine.Engine, requests []*engine.Request, items chan<- item) {
 	defer close(items)
+	var running sync.WaitGroup
+	for i, req := range requests {
+		running.Go(func() { pump(ctx, eng, req, i, items) })
+	}
+	running.Wait()
+}
+
+// pump runs a generation and sends what comes to items.
+func pump(ctx context.Context, eng engine.Engine, req *engine.Request, choice int, items chan<- item) {
 	send := func(it item) bool {
+		it.choice = choice
 		select {
 		case items <- it:
 			return true

@@ -26,8 +26,10 @@ type chatRequest struct {
 	MaxTokensParam string
 	Sampling       samplingParams
 	Stop           []string
-	Logprobs       bool
-	TopLogprobs    int
+	// Choices is n, 0 where the client said nothing.
+	Choices     int
+	Logprobs    bool
+	TopLogprobs int
 
 	Stream       bool
 	IncludeUsage bool

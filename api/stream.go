@@ -144,39 +144,48 @@ func (g *generation) clientGone(err error) error {
 
 // sendItem writes the chunks of one item and reports whether it was the last.
 func (g *generation) sendItem(out *eventWriter, it *item) (done bool, err error) {
+	a := g.answers[it.choice]
 	if it.accepted {
-		first := g.chunk(wireDelta{Role: string(roleAssistant), Content: ptr("")})
-		first.Routing = newRouting(&g.decision)
+		first := g.chunk(a, wireDelta{Role: string(roleAssistant), Content: ptr("")})
+		if !g.begun {
+			g.begun, first.Routing = true, newRouting(&g.decision)
+		}
 		return false, out.json(first)
 	}
-	for _, d := range g.deltas(&it.event) {
-		if err := out.json(g.deltaChunk(&d)); err != nil {
+	for _, d := range g.deltas(a, &it.event) {
+		if err := out.json(g.deltaChunk(a, &d)); err != nil {
 			return false, err
 		}
 	}
-	r := it.event.Result
-	if r == nil {
+	if r := it.event.Result; r != nil {
+		if err := g.sendFinish(out, a, r); err != nil {
+			return false, err
+		}
+	}
+	if !g.over() {
 		return false, nil
 	}
-	return true, g.sendEnd(out, r)
+	return true, g.sendEnd(out)
 }
 
-// sendEnd writes the finish reason, the usage if it was asked for, and [DONE].
-func (g *generation) sendEnd(out *eventWriter, r *engine.Result) error {
-	last := g.chunk(wireDelta{})
-	last.Choices[0].FinishReason = ptr(g.finish(r))
-	if rest := g.tokens.take(); g.req.Logprobs && len(rest) > 0 {
+// sendFinish writes why an answer ended.
+func (g *generation) sendFinish(out *eventWriter, a *answering, r *engine.Result) error {
+	last := g.chunk(a, wireDelta{})
+	last.Choices[0].FinishReason = ptr(g.finish(a, r))
+	if rest := a.tokens.take(); g.req.Logprobs && len(rest) > 0 {
 		last.Choices[0].Logprobs = newLogprobs(rest)
 	}
-	if err := out.json(last); err != nil {
-		return err
-	}
+	return out.json(last)
+}
+
+// sendEnd writes the usage if it was asked for, and [DONE].
+func (g *generation) sendEnd(out *eventWriter) error {
 	if g.req.IncludeUsage {
-		total, err := json.Marshal(newUsage(r.Usage))
+		total, err := json.Marshal(newUsage(g.usage))
 		if err != nil {
 			return fmt.Errorf("encode usage: %w", err)
 		}
-		c := g.chunk(wireDelta{})
+		c := g.chunk(g.answers[0], wireDelta{})
 		c.Choices, c.Usage = []chunkChoice{}, total
 		if err := out.json(c); err != nil {
 			return err
@@ -186,10 +195,10 @@ func (g *generation) sendEnd(out *eventWriter, r *engine.Result) error {
 }
 
 // chunk is a chunk with one choice and no finish reason.
-func (g *generation) chunk(d wireDelta) *chunk {
+func (g *generation) chunk(a *answering, d wireDelta) *chunk {
 	c := &chunk{
 		ID: g.id, Object: objectChunk, Created: g.created, Model: g.model,
-		Choices: []chunkChoice{{Delta: d}},
+		Choices: []chunkChoice{{Index: a.index, Delta: d}},
 	}
 	if g.req.IncludeUsage {
 		c.Usage = json.RawMessage("null")
@@ -197,7 +206,7 @@ func (g *generation) chunk(d wireDelta) *chunk {
 	return c
 }
 
-func (g *generation) deltaChunk(d *prompt.Delta) *chunk {
+func (g *generation) deltaChunk(a *answering, d *prompt.Delta) *chunk {
 	var delta wireDelta
 	if d.Content != "" {
 		delta.Content = &d.Content
@@ -206,12 +215,12 @@ func (g *generation) deltaChunk(d *prompt.Delta) *chunk {
 		delta.ReasoningContent, delta.Reasoning = g.reasoning(d.Reasoning)
 	}
 	if d.ToolCall != nil {
-		delta.ToolCalls = []wireToolCall{g.toolCall(d.ToolCall)}
+		delta.ToolCalls = []wireToolCall{g.toolCall(a, d.ToolCall)}
 	}
-	c := g.chunk(delta)
+	c := g.chunk(a, delta)
 	// Log-probabilities travel with the content they belong to; what the parser still holds back waits.
 	if g.req.Logprobs && d.Content != "" {
-		c.Choices[0].Logprobs = newLogprobs(g.tokens.take())
+		c.Choices[0].Logprobs = newLogprobs(a.tokens.take())
 	}
 	return c
 }

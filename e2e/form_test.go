@@ -91,6 +91,22 @@ func TestAnswersHaveTheirForm(t *testing.T) {
 		})
 	}
 
+	t.Run("several answers", func(t *testing.T) {
+		p := hot("qwen3-vl-thinking")
+		p.N, p.Seed = openai.Int(3), openai.Int(7)
+		got, err := d.client.Chat.Completions.New(ctx, p)
+		if err != nil || len(got.Choices) != 3 {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		p.N = openai.Int(1)
+		for i := range got.Choices {
+			p.Seed = openai.Int(7 + int64(i))
+			if one, err := d.client.Chat.Completions.New(ctx, p); err != nil || one.Choices[0].Message.Content != got.Choices[i].Message.Content {
+				t.Errorf("choice %d is not what its seed gives alone: %v", i, err)
+			}
+		}
+	})
+
 	t.Run("cut at the limit", func(t *testing.T) {
 		p := hot("qwen3-vl-instruct")
 		p.ResponseFormat = jsonSchema(map[string]any{"type": "object", "properties": map[string]any{"text": map[string]any{"type": "string", "minLength": 400}}, "required": []string{"text"}})
