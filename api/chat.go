@@ -134,6 +134,7 @@ func (g *generation) deltas(a *answering, ev *engine.Event) []prompt.Delta {
 	if g.record.ttft == 0 && (ev.Text != "" || ev.Result != nil) {
 		g.record.ttft = g.server.cfg.Now().Sub(g.start)
 	}
+	g.record.produced++
 	a.tokens.add(ev.Tokens)
 	out := a.parser.Add(ev.Text)
 	if ev.Result != nil {

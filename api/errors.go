@@ -41,6 +41,8 @@ const (
 	codeNotFound        = "not_found"
 	codeMethod          = "method_not_allowed"
 	codeUnsupportedType = "unsupported_media_type"
+	codeInvalidKey      = "invalid_api_key"
+	codeRateLimit       = "rate_limit_exceeded"
 )
 
 // retryAfter is what clients are told to wait when the daemon is busy or a worker restarts.

@@ -40,6 +40,7 @@ func randomID() string {
 // record collects what the access log says of a request. Only the request's own goroutine touches it.
 type record struct {
 	id       string
+	key      string // name of the API key
 	decision *router.Decision
 	usage    *engine.Usage
 	finish   string
@@ -47,6 +48,16 @@ type record struct {
 	stream   bool
 	ttft     time.Duration
 	err      *Error
+	// produced counts events of an answer that has no usage yet.
+	produced int
+}
+
+// tokens are what the request took; of one that was broken off, about what it had produced.
+func (r *record) tokens() int {
+	if r.usage == nil {
+		return r.produced
+	}
+	return r.usage.PromptTokens + r.usage.CompletionTokens
 }
 
 func (r *record) fail(e *Error) { r.err = e }
@@ -146,6 +157,9 @@ func (r *record) level() slog.Level {
 
 func (r *record) attrs() []slog.Attr {
 	var a []slog.Attr
+	if r.key != "" {
+		a = append(a, slog.String("key", r.key))
+	}
 	if r.decision != nil {
 		a = append(a, slog.String("variant", string(r.decision.Variant)), slog.String("route_source", string(r.decision.Source)),
 			slog.Bool("stream", r.stream), slog.Int("images", r.images))

@@ -14,6 +14,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/qwenvld/qwenvld/api/access"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/router"
 )
@@ -53,6 +54,10 @@ type Config struct {
 	Media   MediaLimits
 	// Reasoning is the name of the reasoning member, by default reasoning_content.
 	Reasoning ReasoningField
+	// Keys are the API keys that are accepted; without any, none is needed.
+	Keys []access.Key
+	// Origins are those from which browsers may ask ("https://chat.example.com", "*" for all); none by default.
+	Origins []string
 	// MaxConcurrent bounds the requests being worked on (64); more are refused with 503.
 	MaxConcurrent int
 	// KeepAlive is the longest silence of a stream before a comment is sent (15 s).
@@ -117,6 +122,7 @@ type Server struct {
 	decoder   *requestDecoder
 	templates templates
 	routes    *chi.Mux
+	keys      *access.Keyring
 	slots     *semaphore.Weighted
 	pixels    *semaphore.Weighted
 	draining  atomic.Bool
@@ -140,6 +146,7 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		cfg:      c,
 		decoder:  newRequestDecoder(c.Limits),
+		keys:     access.New(c.Keys, c.Now),
 		slots:    semaphore.NewWeighted(int64(c.MaxConcurrent)),
 		pixels:   semaphore.NewWeighted(c.Media.PixelsAtOnce),
 		started:  c.Now(),
@@ -152,6 +159,10 @@ func New(c Config) (*Server, error) {
 func (s *Server) newRoutes() *chi.Mux {
 	m := chi.NewRouter()
 	m.Use(s.identify, s.logAccess, s.recoverPanic)
+	if len(s.cfg.Origins) > 0 {
+		m.Use(s.crossOrigin())
+	}
+	m.Use(s.authenticate)
 	m.NotFound(s.handle(func(_ http.ResponseWriter, r *http.Request) error {
 		return &Error{
 			Status: http.StatusNotFound, Type: typeInvalidRequest, Code: codeNotFound,
@@ -169,12 +180,12 @@ func (s *Server) newRoutes() *chi.Mux {
 			Message: fmt.Sprintf("Method %s is not allowed for %s", abbreviate(r.Method), abbreviate(r.URL.Path)),
 		}
 	}))
-	m.Get("/health/live", s.handle(s.live))
+	m.Get(pathLive, s.handle(s.live))
 	m.Get("/health/ready", s.handle(s.ready))
 	m.Get("/v1/models", s.handle(s.listModels))
 	m.Get("/v1/models/{model}", s.handle(s.getModel))
-	m.Post("/v1/chat/completions", s.handle(s.admitted(s.chat)))
-	m.Post("/v1/route", s.handle(s.admitted(s.route)))
+	m.Post("/v1/chat/completions", s.handle(s.metered(s.admitted(s.chat))))
+	m.Post("/v1/route", s.handle(s.metered(s.admitted(s.route))))
 	return m
 }
 

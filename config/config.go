@@ -6,6 +6,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -27,8 +29,32 @@ type Config struct {
 	Log            Log    `mapstructure:"log"`
 	Limits         Limits `mapstructure:"limits"`
 	Media          Media  `mapstructure:"media"`
+	// Keys are accepted from clients; without any, none is needed.
+	Keys []Key `mapstructure:"keys"`
+	CORS CORS  `mapstructure:"cors"`
+	TLS  TLS   `mapstructure:"tls"`
 	// Models to serve; without any the built-in demo pair is served. More than one is not supported yet.
 	Models []Model `mapstructure:"models"`
+}
+
+// Key is a client's API key, of which only the hash is known, and its limits; 0 is no limit.
+type Key struct {
+	Name              string `mapstructure:"name"`
+	SHA256            string `mapstructure:"sha256"` // hexadecimal
+	RequestsPerMinute int    `mapstructure:"requests_per_minute"`
+	TokensPerMinute   int    `mapstructure:"tokens_per_minute"` // prompts and answers
+	Concurrent        int    `mapstructure:"concurrent"`        // requests at a time
+}
+
+// CORS lets browsers on other sites ask.
+type CORS struct {
+	AllowedOrigins []string `mapstructure:"allowed_origins"`
+}
+
+// TLS serves https with a certificate; without it the daemon speaks plain HTTP.
+type TLS struct {
+	Certificate string `mapstructure:"certificate"` // PEM file, with the chain
+	Key         string `mapstructure:"key"`         // PEM file
 }
 
 // Log says what is logged and how.
@@ -121,6 +147,7 @@ func (c *Config) Validate() error {
 	if c.Media.MaxPixels > 0 && c.Media.MinPixels > c.Media.MaxPixels {
 		v.fault("media.min_pixels", "must not be larger than media.max_pixels")
 	}
+	c.validateAccess(&v)
 	if len(c.Models) > 1 {
 		v.fault("models", "one model can be served, %d are given", len(c.Models))
 	}
@@ -128,6 +155,26 @@ func (c *Config) Validate() error {
 		c.Models[i].validate(&v, fmt.Sprintf("models[%d]", i))
 	}
 	return errors.Join(v.faults...)
+}
+
+func (c *Config) validateAccess(v *validation) {
+	names := map[string]bool{}
+	for i, k := range c.Keys {
+		key := fmt.Sprintf("keys[%d]", i)
+		if k.Name == "" || names[k.Name] {
+			v.fault(key+".name", "must be a name that no other key has, not %q", k.Name)
+		}
+		names[k.Name] = true
+		if b, err := hex.DecodeString(k.SHA256); err != nil || len(b) != sha256.Size {
+			v.fault(key+".sha256", "must be the SHA-256 of the key in hexadecimal digits; `qwenvld key` makes both")
+		}
+		v.atLeast(key+".requests_per_minute", int64(k.RequestsPerMinute), 0)
+		v.atLeast(key+".tokens_per_minute", int64(k.TokensPerMinute), 0)
+		v.atLeast(key+".concurrent", int64(k.Concurrent), 0)
+	}
+	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
+		v.fault("tls", "needs both certificate and key")
+	}
 }
 
 func (m *Model) validate(v *validation, key string) {

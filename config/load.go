@@ -89,6 +89,11 @@ func setDefaults(v *viper.Viper, prefix string, s reflect.Value) {
 
 // resolve makes relative paths relative to dir.
 func (c *Config) resolve(dir string) {
+	for _, p := range []*string{&c.TLS.Certificate, &c.TLS.Key} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
+	}
 	for i := range c.Models {
 		m := &c.Models[i]
 		for _, p := range []*string{&m.Instruct.Model, &m.Instruct.Projector, &m.Thinking.Model, &m.Thinking.Projector} {

@@ -67,10 +67,10 @@ func (o *output) String() string {
 	return o.text.String()
 }
 
-var address = regexp.MustCompile(`address=(http://\S+)`)
+var address = regexp.MustCompile(`address=(https?://\S+)`)
 
-// serve starts the daemon on a free port and waits until it is ready.
-func serve(t *testing.T, args ...string) *daemon {
+// start starts the daemon on a free port and waits until it listens.
+func start(t *testing.T, args ...string) *daemon {
 	t.Helper()
 	d := &daemon{t: t, exited: make(chan error, 1)}
 	d.cmd = exec.Command(binary(t), append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
@@ -102,6 +102,13 @@ func serve(t *testing.T, args ...string) *daemon {
 	case <-time.After(20 * time.Second):
 		t.Fatalf("not serving after 20 s:\n%s", d.logs())
 	}
+	return d
+}
+
+// serve starts the daemon and waits until it is ready.
+func serve(t *testing.T, args ...string) *daemon {
+	t.Helper()
+	d := start(t, args...)
 	eventually(t, func() bool { return d.status("/health/ready") == `"ready"` })
 	d.client = openai.NewClient(option.WithBaseURL(d.url+"/v1"), option.WithAPIKey("none"), option.WithMaxRetries(0))
 	return d

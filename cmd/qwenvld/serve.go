@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/qwenvld/qwenvld/api"
+	"github.com/qwenvld/qwenvld/api/access"
 	"github.com/qwenvld/qwenvld/config"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/llama"
@@ -73,7 +74,7 @@ func serve(ctx context.Context, c *config.Config, logger *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	base := "http://" + listener.Addr().String()
+	base := scheme(c) + "://" + listener.Addr().String()
 	logger.Info("serving", "address", base, "model", model.ID, "version", version)
 	if len(c.Models) == 0 {
 		greeting, err := demopair.Greeting(base)
@@ -108,6 +109,13 @@ func serve(ctx context.Context, c *config.Config, logger *slog.Logger) error {
 	return err
 }
 
+func scheme(c *config.Config) string {
+	if c.TLS.Certificate != "" {
+		return "https"
+	}
+	return "http"
+}
+
 // firstFailure waits for the workers' end: an error while serving, nil after the drain.
 func firstFailure(ctx context.Context, pool *errgroup.Group) error {
 	failed := make(chan error, 1)
@@ -131,7 +139,11 @@ func serveHTTP(ctx context.Context, c *config.Config, l net.Listener, s *api.Ser
 	}
 	served := make(chan error, 1)
 	go func() {
-		served <- srv.Serve(l)
+		if c.TLS.Certificate != "" {
+			served <- srv.ServeTLS(l, c.TLS.Certificate, c.TLS.Key)
+		} else {
+			served <- srv.Serve(l)
+		}
 		close(served)
 	}()
 	select {
@@ -250,6 +262,16 @@ func newServer(
 			SourcePixels: c.Media.ImagePixels, DataBytes: int(c.Media.ImageBytes),
 		},
 		Reasoning: api.ReasoningField(c.ReasoningField), MaxConcurrent: c.Limits.MaxConcurrent,
+		Origins: c.CORS.AllowedOrigins,
+	}
+	for _, k := range c.Keys {
+		hash, err := access.ParseHash(k.SHA256)
+		if err != nil {
+			return nil, fmt.Errorf("key %s: %w", k.Name, err)
+		}
+		a.Keys = append(a.Keys, access.Key{
+			Name: k.Name, Hash: hash, RequestsPerMinute: k.RequestsPerMinute, TokensPerMinute: k.TokensPerMinute, Concurrent: k.Concurrent,
+		})
 	}
 	if fetcher != nil { // a nil *Fetcher in an interface is not nil
 		a.Fetcher = fetcher
