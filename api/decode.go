@@ -151,7 +151,7 @@ func (d *decoder) oneOf(v *value, path string, allowed ...string) string {
 func (d *decoder) keys(v *value, path string, known ...string) {
 	for i := range v.members {
 		if k := v.members[i].key; !slices.Contains(known, k) {
-			d.fail(path+"."+abbreviate(k), codeUnknown, "unknown parameter %q", abbreviate(k))
+			d.fail(strings.TrimPrefix(path+"."+abbreviate(k), "."), codeUnknown, "unknown parameter %q", abbreviate(k))
 			return
 		}
 	}
@@ -186,6 +186,15 @@ func newRequestDecoder(l Limits) *requestDecoder {
 
 // decode parses and checks a chat completions body. Its errors are *Error.
 func (r *requestDecoder) decode(body []byte) (*chatRequest, error) {
+	root, err := r.parse(body)
+	if err != nil {
+		return nil, err
+	}
+	return r.decodeWithout(root)
+}
+
+// parse reads a body that must be a JSON object.
+func (r *requestDecoder) parse(body []byte) (*value, error) {
 	root, err := parseJSON(body, jsonLimits{depth: r.limits.Depth, values: r.limits.Values})
 	if err != nil {
 		return nil, badField("", codeInvalidJSON, "The body is not valid JSON: %s.", err)
@@ -193,9 +202,17 @@ func (r *requestDecoder) decode(body []byte) (*chatRequest, error) {
 	if root.kind != kindObject {
 		return nil, badField("", codeInvalidJSON, "The body must be a JSON object, not %s.", root.kind)
 	}
+	return root, nil
+}
+
+// decodeWithout checks a chat completions body that may have members which are not for chat completions.
+func (r *requestDecoder) decodeWithout(root *value, others ...string) (*chatRequest, error) {
 	d := &decoder{limits: r.limits, req: &chatRequest{}}
 	for i := range root.members {
 		m := &root.members[i]
+		if slices.Contains(others, m.key) {
+			continue
+		}
 		decodeParam, ok := r.params[m.key]
 		if !ok {
 			d.fail(abbreviate(m.key), codeUnknown, "unknown parameter %q", abbreviate(m.key))

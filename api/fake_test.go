@@ -79,6 +79,28 @@ func (f *fakeEngine) Generate(ctx context.Context, req *engine.Request) (engine.
 	return &fakeStream{engine: f, ctx: ctx, events: f.events}, nil
 }
 
+// Tokenize takes each byte for a token.
+func (f *fakeEngine) Tokenize(_ context.Context, pieces []engine.Piece) ([]int32, error) {
+	var out []int32
+	for _, p := range pieces {
+		for _, b := range []byte(p.Text) {
+			out = append(out, int32(b))
+		}
+	}
+	return out, nil
+}
+
+func (f *fakeEngine) TokenBytes(_ context.Context, tokens []int32) ([][]byte, error) {
+	out := make([][]byte, len(tokens))
+	for i, t := range tokens {
+		if t > 255 {
+			return nil, &engine.RequestError{Field: "tokens", Message: "is no byte"}
+		}
+		out[i] = []byte{byte(t)}
+	}
+	return out, nil
+}
+
 func (f *fakeEngine) request(t *testing.T) *engine.Request {
 	t.Helper()
 	f.mu.Lock()

@@ -38,10 +38,6 @@ func (l MediaLimits) withDefaults() MediaLimits {
 
 // images fetches, decodes and resizes the request's images, in their order.
 func (s *Server) images(ctx context.Context, r *routed) ([]engine.Image, error) {
-	limits, err := s.pixelLimits(r.req, r.info.Vision)
-	if err != nil {
-		return nil, err
-	}
 	out := make([]engine.Image, len(r.req.Images))
 	var tokens atomic.Int64
 	g, ctx := errgroup.WithContext(ctx)
@@ -49,10 +45,9 @@ func (s *Server) images(ctx context.Context, r *routed) ([]engine.Image, error) 
 	for i := range r.req.Images {
 		g.Go(func() error {
 			ref := &r.req.Images[i]
-			in := imageInput{ref: ref, limits: limits, factor: r.info.Vision.PatchSize * r.info.Vision.MergeSize}
-			if ref.Low {
-				in.limits.Max = min(limits.Max, lowDetailPixels)
-				in.limits.Min = min(limits.Min, in.limits.Max)
+			in, err := s.imageInput(r, ref)
+			if err != nil {
+				return err
 			}
 			// Resized pixels are held until the engine has them, so their sum is bounded by the context.
 			in.reserve = func(area int) error {
@@ -63,7 +58,7 @@ func (s *Server) images(ctx context.Context, r *routed) ([]engine.Image, error) 
 				}
 				return nil
 			}
-			img, err := s.image(ctx, &in)
+			img, err := s.image(ctx, in)
 			if err != nil {
 				return imageError(ref.Path, err)
 			}
@@ -83,6 +78,18 @@ type imageInput struct {
 	limits  multimodal.PixelLimits
 	factor  int // edge in pixels that sizes are multiples of
 	reserve func(area int) error
+}
+
+func (s *Server) imageInput(r *routed, ref *imageRef) (*imageInput, error) {
+	limits, err := s.pixelLimits(r.req, r.info.Vision)
+	if err != nil {
+		return nil, err
+	}
+	if ref.Low {
+		limits.Max = min(limits.Max, lowDetailPixels)
+		limits.Min = min(limits.Min, limits.Max)
+	}
+	return &imageInput{ref: ref, limits: limits, factor: r.info.Vision.PatchSize * r.info.Vision.MergeSize}, nil
 }
 
 func (s *Server) image(ctx context.Context, in *imageInput) (engine.Image, error) {

@@ -20,6 +20,10 @@ type Engine interface {
 	// RequestError) come here, before any event. Cancelling ctx or closing the stream frees the sequence.
 	// The caller must Close the stream.
 	Generate(ctx context.Context, req *Request) (Stream, error)
+	// Tokenize gives the tokens of pieces of text, as Generate would make them.
+	Tokenize(ctx context.Context, pieces []Piece) ([]int32, error)
+	// TokenBytes gives what each token stands for; special tokens give their text. Unknown ids are a RequestError.
+	TokenBytes(ctx context.Context, tokens []int32) ([][]byte, error)
 }
 
 // Stream yields the events of one request. It is not safe for concurrent use.

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -54,6 +55,35 @@ func (c *client) get(ctx context.Context, path string, into any) error {
 	}
 	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
 		return fmt.Errorf("worker %s: %w", path, err)
+	}
+	return nil
+}
+
+// post asks for something small. A refusal is the engine's own error, a broken connection errLost.
+func (c *client) post(ctx context.Context, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("worker %s: %w", path, err)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url(path), bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return lost(ctx, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	dec := json.NewDecoder(resp.Body)
+	if resp.StatusCode != http.StatusOK {
+		var refusal wire.Error
+		if err := dec.Decode(&refusal); err != nil {
+			return lost(ctx, err)
+		}
+		return refusal.Unpack()
+	}
+	if err := dec.Decode(out); err != nil {
+		return lost(ctx, err)
 	}
 	return nil
 }

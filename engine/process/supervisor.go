@@ -206,6 +206,32 @@ func (s *Supervisor) Generate(ctx context.Context, req *engine.Request) (engine.
 	return st, nil
 }
 
+// Tokenize implements engine.Engine.
+func (s *Supervisor) Tokenize(ctx context.Context, pieces []engine.Piece) ([]int32, error) {
+	var out wire.Tokens
+	err := s.ask(ctx, wire.PathTokenize, wire.Text{Pieces: pieces}, &out)
+	return out.Tokens, err
+}
+
+// TokenBytes implements engine.Engine.
+func (s *Supervisor) TokenBytes(ctx context.Context, tokens []int32) ([][]byte, error) {
+	var out wire.TokenBytes
+	err := s.ask(ctx, wire.PathTokenBytes, wire.Tokens{Tokens: tokens}, &out)
+	return out.Bytes, err
+}
+
+func (s *Supervisor) ask(ctx context.Context, path string, in, out any) error {
+	c, _ := s.get()
+	if c == nil {
+		return engine.ErrUnavailable
+	}
+	err := c.client.post(ctx, path, in, out)
+	if errors.Is(err, errLost) {
+		return fmt.Errorf("%w: %w", engine.ErrWorkerDied, err)
+	}
+	return err
+}
+
 // stream is a request that outlives its worker as long as nothing of the answer has been passed on.
 type stream struct {
 	ctx        context.Context //nolint:containedctx // the request's, needed to send it again

@@ -19,9 +19,11 @@ const Version = 1
 
 // Paths of the worker's HTTP server.
 const (
-	PathGenerate = "/v1/generate"
-	PathHealth   = "/v1/health"
-	PathInfo     = "/v1/info"
+	PathGenerate   = "/v1/generate"
+	PathHealth     = "/v1/health"
+	PathInfo       = "/v1/info"
+	PathTokenize   = "/v1/tokenize"    //nolint:gosec // no secret
+	PathTokenBytes = "/v1/token_bytes" //nolint:gosec // no secret
 )
 
 // ContentType of a stream of frames, one JSON object a line.
@@ -45,6 +47,21 @@ type Hello struct {
 	Progress float32 `json:"progress,omitempty"`
 	// Error is set when failed.
 	Error string `json:"error,omitempty"`
+}
+
+// Text asks for the tokens of pieces.
+type Text struct {
+	Pieces []engine.Piece `json:"pieces"`
+}
+
+// Tokens are those of a Text, or ask for TokenBytes.
+type Tokens struct {
+	Tokens []int32 `json:"tokens"`
+}
+
+// TokenBytes are what Tokens stand for.
+type TokenBytes struct {
+	Bytes [][]byte `json:"bytes"`
 }
 
 // Frame is one line of a stream: an event or, as the last line, an error.

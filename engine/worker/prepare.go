@@ -120,6 +120,31 @@ func (w *weights) segments(req *engine.Request) ([]schedule.Segment, error) {
 	return out, nil
 }
 
+// tokenize makes tokens of text pieces.
+func (w *weights) tokenize(pieces []engine.Piece) ([]int32, error) {
+	text := make([]llama.TextPiece, len(pieces))
+	for i, p := range pieces {
+		if p.Kind != engine.PieceControl && p.Kind != engine.PieceText {
+			return nil, &engine.RequestError{Field: "pieces", Message: fmt.Sprintf("%q is not text", p.Kind)}
+		}
+		text[i] = llama.TextPiece{Text: p.Text, Control: p.Kind == engine.PieceControl}
+	}
+	return w.model.TokenizePieces(text)
+}
+
+func (w *weights) tokenBytes(tokens []int32) ([][]byte, error) {
+	out := make([][]byte, len(tokens))
+	for i, t := range tokens {
+		if t < 0 || int(t) >= w.model.VocabSize() {
+			return nil, &engine.RequestError{
+				Field: "tokens", Message: fmt.Sprintf("%d is not a token: ids are below %d", t, w.model.VocabSize()),
+			}
+		}
+		out[i] = w.model.TokenBytes(t)
+	}
+	return out, nil
+}
+
 func (w *weights) image(req *engine.Request, i int) (schedule.Segment, error) {
 	if w.vision == nil {
 		return schedule.Segment{}, &engine.RequestError{Field: "images", Message: "this model has no vision projector"}

@@ -25,6 +25,8 @@ func newHandler(w *weights, loop *schedule.Loop, logger *slog.Logger) http.Handl
 	mux.HandleFunc("GET "+wire.PathHealth, func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET "+wire.PathInfo, h.serveInfo)
 	mux.HandleFunc("POST "+wire.PathGenerate, h.generate)
+	mux.HandleFunc("POST "+wire.PathTokenize, h.tokenize)
+	mux.HandleFunc("POST "+wire.PathTokenBytes, h.tokenBytes)
 	return mux
 }
 
@@ -69,6 +71,35 @@ func (h *handler) generate(w http.ResponseWriter, r *http.Request) {
 		}
 		out.flush()
 	}
+}
+
+func (h *handler) tokenize(w http.ResponseWriter, r *http.Request) {
+	var in wire.Text
+	err := json.NewDecoder(r.Body).Decode(&in)
+	var out wire.Tokens
+	if err == nil {
+		out.Tokens, err = h.weights.tokenize(in.Pieces)
+	}
+	h.answer(w, out, err)
+}
+
+func (h *handler) tokenBytes(w http.ResponseWriter, r *http.Request) {
+	var in wire.Tokens
+	err := json.NewDecoder(r.Body).Decode(&in)
+	var out wire.TokenBytes
+	if err == nil {
+		out.Bytes, err = h.weights.tokenBytes(in.Tokens)
+	}
+	h.answer(w, out, err)
+}
+
+// answer sends v, or err as an error object.
+func (h *handler) answer(w http.ResponseWriter, v any, err error) {
+	if err != nil {
+		h.reply(w, http.StatusBadRequest, wire.ErrorOf(err))
+		return
+	}
+	h.reply(w, http.StatusOK, v)
 }
 
 func (h *handler) submit(ctx context.Context, req *engine.Request) (*schedule.Job, error) {
