@@ -123,8 +123,11 @@ class Trainer:
             state = torch.load(a.start / "checkpoint.pt", weights_only=False)
         else:
             state = None
-        if state:
+        if state and a.fresh_language and not self.checkpoint.exists():
+            self.net.model.visual.load_state_dict({k[len("model.visual."):]: v for k, v in state["net"].items() if k.startswith("model.visual.")})
+        elif state:
             self.net.load_state_dict(state["net"])
+        if state:
             if "dense" in state:
                 self.dense.load_state_dict(state["dense"])
         if not a.eager:
@@ -207,6 +210,7 @@ def main():
     parser.add_argument("kind", choices=["vision", "base", "instruct", "thinking"])
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--start", type=pathlib.Path, help="folder of the run whose weights to start from")
+    parser.add_argument("--fresh-language", action="store_true", help="take only the vision tower from --start")
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--lr", type=float)
     parser.add_argument("--hold", type=float, default=0.5, help="share of the steps before the learning rate falls")
