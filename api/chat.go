@@ -174,24 +174,7 @@ func (g *generation) finish(a *answering, r *engine.Result) string {
 
 // complete gathers the whole answer and sends it as JSON.
 func (g *generation) complete(ctx context.Context, w http.ResponseWriter) error {
-	for {
-		var it item
-		var open bool
-		select {
-		case it, open = <-g.items:
-		case <-ctx.Done():
-			return g.failure(ctx, context.Cause(ctx))
-		}
-		switch {
-		case !open && ctx.Err() != nil:
-			return g.failure(ctx, context.Cause(ctx))
-		case !open:
-			return g.failure(ctx, errNoResult)
-		case it.err != nil:
-			return g.failure(ctx, it.err)
-		case it.accepted:
-			continue
-		}
+	err := gather(ctx, g.items, func(it *item) bool {
 		a := g.answers[it.choice]
 		for _, d := range g.deltas(a, &it.event) {
 			g.gather(a, &d)
@@ -200,9 +183,35 @@ func (g *generation) complete(ctx context.Context, w http.ResponseWriter) error 
 		if it.event.Result != nil {
 			a.result = it.event.Result
 		}
-		if g.over() {
-			g.server.setWriteDeadline(w)
-			writeJSON(w, http.StatusOK, g.completion())
+		return g.over()
+	})
+	if err != nil {
+		return g.failure(ctx, err)
+	}
+	g.server.setWriteDeadline(w)
+	writeJSON(w, http.StatusOK, g.completion())
+	return nil
+}
+
+// gather hands items to take until it reports the last one.
+func gather(ctx context.Context, items <-chan item, take func(*item) (last bool)) error {
+	for {
+		var it item
+		var open bool
+		select {
+		case it, open = <-items:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		switch {
+		case !open && ctx.Err() != nil:
+			return context.Cause(ctx)
+		case !open:
+			return errNoResult
+		case it.err != nil:
+			return it.err
+		case it.accepted:
+		case take(&it):
 			return nil
 		}
 	}

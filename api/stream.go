@@ -74,45 +74,54 @@ func (e *eventWriter) keepAlive() error {
 	return e.session.Flush()
 }
 
-// stream sends the answer as it comes. Errors before the first byte are returned; later ones become an
-// event of the stream.
+// stream sends the answer as it comes.
 func (g *generation) stream(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
 	out, err := newEventWriter(g.server, w, r)
 	if err != nil {
 		return err
 	}
-	err = g.copyEvents(ctx, out)
+	err = out.copy(ctx, g.items, g.cancel, func(it *item) (bool, error) { return g.sendItem(out, it) })
+	return out.end(g.record, err, func(err error) *Error { return g.failure(ctx, err) })
+}
+
+// end finishes a stream that met err. Errors before the first byte are returned; later ones become an event of the stream.
+func (e *eventWriter) end(rec *record, err error, explain func(error) *Error) error {
 	if err == nil {
 		return nil
 	}
-	e := g.failure(ctx, err)
-	if !out.begun {
-		return e
+	failure := explain(err)
+	if !e.begun {
+		return failure
 	}
-	g.record.fail(e)
-	if e.Status == statusClientGone {
+	rec.fail(failure)
+	if failure.Status == statusClientGone {
 		return nil
 	}
 	// A failure here means that the client left too: there is nobody to tell.
-	if out.json(e.wire()) == nil {
-		_ = out.session.Flush()
+	if e.json(failure.wire()) == nil {
+		_ = e.session.Flush()
 	}
 	return nil
 }
 
-// copyEvents is the stream's loop. Events that are ready together are flushed together.
-func (g *generation) copyEvents(ctx context.Context, out *eventWriter) error {
-	silence := time.NewTicker(g.server.cfg.KeepAlive)
+// copy is a stream's loop: send writes an item and reports whether it was the last. Events that are ready together are flushed
+// together. A client that is gone cancels the request with a cause that says so.
+func (e *eventWriter) copy(ctx context.Context, items <-chan item, cancel context.CancelCauseFunc, send func(*item) (bool, error)) error {
+	gone := func(err error) error {
+		cancel(fmt.Errorf("%w: %w", errClientGone, err))
+		return err
+	}
+	silence := time.NewTicker(e.server.cfg.KeepAlive)
 	defer silence.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-silence.C:
-			if err := out.keepAlive(); err != nil {
-				return g.clientGone(err)
+			if err := e.keepAlive(); err != nil {
+				return gone(err)
 			}
-		case it, open := <-g.items:
+		case it, open := <-items:
 			switch {
 			case !open && ctx.Err() != nil:
 				return context.Cause(ctx)
@@ -121,25 +130,19 @@ func (g *generation) copyEvents(ctx context.Context, out *eventWriter) error {
 			case it.err != nil:
 				return it.err
 			}
-			done, err := g.sendItem(out, &it)
-			if err == nil && (done || len(g.items) == 0) {
-				err = out.session.Flush()
+			done, err := send(&it)
+			if err == nil && (done || len(items) == 0) {
+				err = e.session.Flush()
 			}
 			if err != nil {
-				return g.clientGone(err)
+				return gone(err)
 			}
 			if done {
 				return nil
 			}
-			silence.Reset(g.server.cfg.KeepAlive)
+			silence.Reset(e.server.cfg.KeepAlive)
 		}
 	}
-}
-
-// clientGone cancels the request with a cause that says why.
-func (g *generation) clientGone(err error) error {
-	g.cancel(fmt.Errorf("%w: %w", errClientGone, err))
-	return err
 }
 
 // sendItem writes the chunks of one item and reports whether it was the last.
