@@ -47,6 +47,9 @@ func apiContract(t *testing.T) *contract {
 	return &contract{model: &built.Model, http: v, schema: schema_validation.NewSchemaValidator()}
 }
 
+// chunkSchemas are those of the events of each path's streams.
+var chunkSchemas = map[string]string{"/v1/chat/completions": "ChatCompletionChunk", "/v1/completions": "TextCompletion"}
+
 // response checks a reply, and each chunk of a stream.
 func (c *contract) response(t *testing.T, req *http.Request, resp *http.Response, body []byte) {
 	t.Helper()
@@ -59,7 +62,7 @@ func (c *contract) response(t *testing.T, req *http.Request, resp *http.Response
 			case strings.HasPrefix(e, `{"error"`):
 				c.validate(t, "ErrorResponse", e)
 			default:
-				c.validate(t, "ChatCompletionChunk", e)
+				c.validate(t, chunkSchemas[req.URL.Path], e)
 			}
 		}
 		return

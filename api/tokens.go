@@ -8,7 +8,6 @@ import (
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/multimodal"
-	"github.com/qwenvld/qwenvld/router"
 )
 
 // tokenizeReply has llama-server's and vLLM's members.
@@ -241,20 +240,11 @@ func (s *Server) imageTokens(ctx context.Context, r *routed, ref *imageRef) (int
 
 // anyEngine is the engine that a model id names, or the first that is loaded: both variants have one vocabulary.
 func (s *Server) anyEngine(ctx context.Context, model string) (engine.Info, engine.Engine, error) {
-	var forced router.Variant
-	if model != "" {
-		var err error
-		if forced, err = s.forcedVariant(model); err != nil {
-			return engine.Info{}, nil, err
-		}
+	if model == "" {
+		model = modelAuto
 	}
-	infos := s.loaded(ctx)
-	for _, v := range s.variants() {
-		if info, ok := infos[v]; ok && (forced == "" || forced == v) {
-			return info, s.cfg.Engines[v], nil
-		}
-	}
-	return engine.Info{}, nil, unavailable(codeModelNotLoaded, "The model is not loaded at the moment.", nil)
+	info, eng, _, err := s.textEngine(ctx, model)
+	return info, eng, err
 }
 
 func (d *decoder) optionalFlag(v *value, key string, def bool) bool {

@@ -75,6 +75,8 @@ const (
 	PieceControl PieceKind = "control"
 	// PieceText is text from outside: it never yields control tokens.
 	PieceText PieceKind = "text"
+	// PieceTokens is tokens as they are.
+	PieceTokens PieceKind = "tokens"
 	// PieceImage stands for the rows of Request.Images[Image]. The vision_start and vision_end tokens
 	// around it are control pieces.
 	PieceImage PieceKind = "image"
@@ -83,9 +85,10 @@ const (
 // Piece is a run of a prompt. Adjacent pieces tokenise as if their texts were joined, so piece
 // borders are invisible to the tokenizer.
 type Piece struct {
-	Kind  PieceKind `json:"kind"`
-	Text  string    `json:"text,omitempty"`
-	Image int       `json:"image,omitempty"`
+	Kind   PieceKind `json:"kind"`
+	Text   string    `json:"text,omitempty"`
+	Tokens []int32   `json:"tokens,omitempty"`
+	Image  int       `json:"image,omitempty"`
 }
 
 // Image is 8-bit RGB, already resized: Width and Height are multiples of PatchSize*MergeSize.

@@ -98,6 +98,14 @@ func (w *weights) segments(req *engine.Request) ([]schedule.Segment, error) {
 		switch p.Kind {
 		case engine.PieceControl, engine.PieceText:
 			run = append(run, llama.TextPiece{Text: p.Text, Control: p.Kind == engine.PieceControl})
+		case engine.PieceTokens:
+			if err := flush(); err != nil {
+				return nil, err
+			}
+			if err := w.checkTokens("prompt", p.Tokens); err != nil {
+				return nil, err
+			}
+			out = append(out, schedule.Segment{Tokens: p.Tokens})
 		case engine.PieceImage:
 			if err := flush(); err != nil {
 				return nil, err
@@ -133,16 +141,23 @@ func (w *weights) tokenize(pieces []engine.Piece) ([]int32, error) {
 }
 
 func (w *weights) tokenBytes(tokens []int32) ([][]byte, error) {
+	if err := w.checkTokens("tokens", tokens); err != nil {
+		return nil, err
+	}
 	out := make([][]byte, len(tokens))
 	for i, t := range tokens {
-		if t < 0 || int(t) >= w.model.VocabSize() {
-			return nil, &engine.RequestError{
-				Field: "tokens", Message: fmt.Sprintf("%d is not a token: ids are below %d", t, w.model.VocabSize()),
-			}
-		}
 		out[i] = w.model.TokenBytes(t)
 	}
 	return out, nil
+}
+
+func (w *weights) checkTokens(field string, tokens []int32) error {
+	for _, t := range tokens {
+		if t < 0 || int(t) >= w.model.VocabSize() {
+			return &engine.RequestError{Field: field, Message: fmt.Sprintf("%d is not a token: ids are below %d", t, w.model.VocabSize())}
+		}
+	}
+	return nil
 }
 
 func (w *weights) image(req *engine.Request, i int) (schedule.Segment, error) {

@@ -1,0 +1,32 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/openai/openai-go/v3"
+)
+
+func TestPlainCompletions(t *testing.T) {
+	d := serve(t)
+	ctx := timeout(t, time.Minute)
+	// The chat template's own text gives the chat's answer.
+	const prompt = "<|im_start|>user\nWhat is 3 + 4?<|im_end|>\n<|im_start|>assistant\n"
+	p := openai.CompletionNewParams{Model: "qwen3-vl-instruct", Prompt: openai.CompletionNewParamsPromptUnion{OfString: openai.String(prompt)}, MaxTokens: openai.Int(30), Temperature: openai.Float(0)}
+	got, err := d.client.Completions.New(ctx, p)
+	if err != nil || got.Choices[0].Text != "3 + 4 = 7" || got.Choices[0].FinishReason != "stop" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	var tokens struct{ Tokens []int64 }
+	call(t, d.url+"/tokenize", map[string]any{"content": prompt}, &tokens)
+	p.Prompt = openai.CompletionNewParamsPromptUnion{OfArrayOfTokens: tokens.Tokens}
+	stream := d.client.Completions.NewStreaming(ctx, p)
+	var text strings.Builder
+	for stream.Next() {
+		text.WriteString(stream.Current().Choices[0].Text)
+	}
+	if err := stream.Err(); err != nil || text.String() != got.Choices[0].Text {
+		t.Errorf("%q, %v", text.String(), err)
+	}
+}
