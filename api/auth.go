@@ -15,6 +15,7 @@ import (
 const (
 	headerAPIKey = "X-Api-Key" //nolint:gosec // the name of a header
 	pathLive     = "/health/live"
+	pathMessages = "/v1/messages"
 )
 
 type accountKey struct{}
@@ -34,7 +35,11 @@ func (s *Server) authenticate(next http.Handler) http.Handler {
 		}
 		account := s.keys.Find(presentedKey(r))
 		if account == nil {
-			s.handle(func(w http.ResponseWriter, _ *http.Request) error {
+			handle := s.handle
+			if strings.HasPrefix(r.URL.Path, pathMessages) {
+				handle = s.handleAnthropic
+			}
+			handle(func(w http.ResponseWriter, _ *http.Request) error {
 				w.Header().Set("WWW-Authenticate", "Bearer")
 				return &Error{
 					Status: http.StatusUnauthorized, Type: typeInvalidRequest, Code: codeInvalidKey,

@@ -22,23 +22,37 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel, end := s.begin(r.Context())
+	g, end, err := s.generate(w, r, req, start)
+	if err != nil {
+		return err
+	}
 	defer end()
+	if req.Stream {
+		return g.stream(g.ctx, w, r)
+	}
+	return g.complete(g.ctx, w)
+}
+
+// generate plans a request and starts its generation. Unless it fails, end must be called, which waits until the engine has let go.
+func (s *Server) generate(
+	w http.ResponseWriter, r *http.Request, req *chatRequest, start time.Time,
+) (g *generation, end func(), err error) {
+	ctx, cancel, done := s.begin(r.Context())
+	defer func() {
+		if err != nil {
+			done()
+		}
+	}()
 	rec := recordOf(ctx)
 	rec.stream, rec.images = req.Stream, len(req.Images)
 	p, err := s.plan(ctx, r, req)
 	if err != nil {
-		return publicError(ctx, err)
+		return nil, nil, publicError(ctx, err)
 	}
 	setRouteHeaders(w, p.routed)
 	items := make(chan item, eventBuffer)
 	go pumpAll(ctx, p.engine, p.requests, items)
-	// The pumps hold the engine's sequences: no reply ends before they have let go.
-	defer func() {
-		cancel(nil)
-		drain(items)
-	}()
-	g := &generation{server: s, plan: p, record: rec, items: items, start: start, cancel: cancel}
+	g = &generation{server: s, plan: p, ctx: ctx, record: rec, items: items, start: start, cancel: cancel}
 	for i := range p.requests {
 		g.answers = append(g.answers, &answering{
 			index:  i,
@@ -46,10 +60,12 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) error {
 			tokens: newLogprobFilter(p.thinkOpen),
 		})
 	}
-	if req.Stream {
-		return g.stream(ctx, w, r)
-	}
-	return g.complete(ctx, w)
+	return g, func() {
+		// The pumps hold the engine's sequences: no reply ends before they have let go.
+		cancel(nil)
+		drain(items)
+		done()
+	}, nil
 }
 
 func (s *Server) plan(ctx context.Context, r *http.Request, req *chatRequest) (*plan, error) {
@@ -92,6 +108,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) error {
 type generation struct {
 	server *Server
 	*plan
+	ctx    context.Context //nolint:containedctx // lives as long as the generation
 	record *record
 	items  <-chan item
 	start  time.Time

@@ -218,10 +218,14 @@ func mebibytes(n int64) string {
 
 // writeError sends err as a JSON body. It is the only place where an error becomes a response.
 func writeError(w http.ResponseWriter, e *Error) {
+	e.retryHeader(w)
+	writeJSON(w, e.Status, e.wire())
+}
+
+func (e *Error) retryHeader(w http.ResponseWriter) {
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
 	}
-	writeJSON(w, e.Status, e.wire())
 }
 
 // writeJSON sends v. A failed write means that the client is gone, which the access log shows.

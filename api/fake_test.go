@@ -288,6 +288,7 @@ func (r reply) events(t *testing.T) []string {
 		switch line := lines.Text(); {
 		case strings.HasPrefix(line, "data: "):
 			out = append(out, line[len("data: "):])
+		case strings.HasPrefix(line, "event: "):
 		case strings.HasPrefix(line, ":"):
 			out = append(out, line)
 		case line != "":

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -59,6 +60,13 @@ func (v *value) get(key string) *value {
 		}
 	}
 	return nil
+}
+
+// without is an object without one of its members.
+func (v *value) without(key string) *value {
+	out := *v
+	out.members = slices.DeleteFunc(slices.Clone(v.members), func(m member) bool { return m.key == key })
+	return &out
 }
 
 // jsonLimits bound what a body may make the parser allocate.

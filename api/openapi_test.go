@@ -48,7 +48,7 @@ func apiContract(t *testing.T) *contract {
 }
 
 // chunkSchemas are those of the events of each path's streams.
-var chunkSchemas = map[string]string{"/v1/chat/completions": "ChatCompletionChunk", "/v1/completions": "TextCompletion"}
+var chunkSchemas = map[string]string{"/v1/chat/completions": "ChatCompletionChunk", "/v1/completions": "TextCompletion", "/v1/messages": "AnthropicEvent"}
 
 // response checks a reply, and each chunk of a stream.
 func (c *contract) response(t *testing.T, req *http.Request, resp *http.Response, body []byte) {
@@ -65,6 +65,10 @@ func (c *contract) response(t *testing.T, req *http.Request, resp *http.Response
 				c.validate(t, chunkSchemas[req.URL.Path], e)
 			}
 		}
+		return
+	}
+	if strings.HasPrefix(req.URL.Path, "/v1/messages") && resp.StatusCode >= http.StatusBadRequest {
+		c.validate(t, "AnthropicError", string(body))
 		return
 	}
 	if resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusMethodNotAllowed {

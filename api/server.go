@@ -185,6 +185,8 @@ func (s *Server) newRoutes() *chi.Mux {
 	m.Get("/v1/models", s.handle(s.listModels))
 	m.Get("/v1/models/{model}", s.handle(s.getModel))
 	m.Post("/v1/chat/completions", s.handle(s.metered(s.admitted(s.chat))))
+	m.Post(pathMessages, s.handleAnthropic(s.metered(s.admitted(s.messages))))
+	m.Post(pathMessages+"/count_tokens", s.handleAnthropic(s.metered(s.admitted(s.countTokens))))
 	m.Post("/v1/completions", s.handle(s.metered(s.admitted(s.completions))))
 	m.Post("/v1/chat/completions/input_tokens", s.handle(s.metered(s.admitted(s.countInput))))
 	m.Post("/tokenize", s.handle(s.metered(s.admitted(s.tokenize))))
