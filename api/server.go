@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/qwenvld/qwenvld/api/access"
+	"github.com/qwenvld/qwenvld/api/docs"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/router"
 )
@@ -182,6 +183,9 @@ func (s *Server) newRoutes() *chi.Mux {
 	}))
 	m.Get(pathLive, s.handle(s.live))
 	m.Get("/health/ready", s.handle(s.ready))
+	m.Get(docs.PathDescription, docs.Description)
+	m.Get(docs.PathPage, docs.Page)
+	m.Get(docs.PathScript, docs.Script)
 	m.Get("/v1/models", s.handle(s.listModels))
 	m.Get("/v1/models/{model}", s.handle(s.getModel))
 	m.Post("/v1/chat/completions", s.handle(s.metered(s.admitted(s.chat))))
