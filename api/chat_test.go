@@ -336,22 +336,6 @@ func TestRouteDecidesWithoutGenerating(t *testing.T) {
 	}
 }
 
-func TestModelsAreListed(t *testing.T) {
-	s := newSite(t, nil)
-	for path, want := range map[string]string{
-		"/v1/models": "qwen3-vl-thinking", "/v1/models/qwen3-vl": `"id":"qwen3-vl"`, "/health/live": "ok", "/health/ready": "ready",
-	} {
-		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, http.NoBody)
-		if got := s.do(req); got.status != 200 || !strings.Contains(string(got.body), want) {
-			t.Errorf("%s: %d %s", path, got.status, got.body)
-		}
-	}
-	req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/v1/models/gpt-4", http.NoBody)
-	if got := s.do(req); got.status != 404 {
-		t.Errorf("%d", got.status)
-	}
-}
-
 func TestLogsNeverHoldWhatWasSaid(t *testing.T) {
 	s := newSite(t, nil)
 	s.ask(map[string]any{"messages": []any{map[string]any{"role": "user", "content": "my-secret-question"}}})

@@ -14,27 +14,53 @@ import (
 // modelAuto is an alias of the routed model id.
 const modelAuto = "auto"
 
-func (s *Server) modelCards() []modelCard {
-	ids := []string{s.cfg.ModelName}
+// modelCards describes the routed model and then each variant.
+func (s *Server) modelCards(ctx context.Context) []modelCard {
+	infos := s.loaded(ctx)
+	cards := []modelCard{s.modelCard(s.cfg.ModelName, s.variants(), infos)}
 	for _, v := range s.variants() {
-		ids = append(ids, s.modelID(v))
-	}
-	cards := make([]modelCard, len(ids))
-	for i, id := range ids {
-		cards[i] = modelCard{ID: id, Object: "model", Created: s.started.Unix(), OwnedBy: "qwenvld"}
+		cards = append(cards, s.modelCard(s.modelID(v), []router.Variant{v}, infos))
 	}
 	return cards
 }
 
-func (s *Server) listModels(w http.ResponseWriter, _ *http.Request) error {
+func (s *Server) modelCard(id string, variants []router.Variant, infos map[router.Variant]engine.Info) modelCard {
+	c := modelCard{
+		ID: id, Object: "model", Created: s.started.Unix(), OwnedBy: "qwenvld",
+		Capabilities: []string{"chat", "completion", "tools", "structured_output"},
+	}
+	sees := true
+	for _, v := range variants {
+		info, loaded := infos[v]
+		c.Variants = append(c.Variants, variantCard{ID: s.modelID(v), Variant: string(v), Loaded: loaded, Name: info.Name, MaxModelLen: info.ContextSize})
+		if v == router.Thinking {
+			c.Capabilities = append(c.Capabilities, "reasoning")
+		}
+		if !loaded {
+			continue
+		}
+		if c.MaxModelLen == 0 || info.ContextSize < c.MaxModelLen {
+			c.MaxModelLen = info.ContextSize
+		}
+		sees = sees && info.Vision != nil
+		c.Modalities = []string{"text"}
+	}
+	if sees && c.Modalities != nil {
+		c.Modalities = append(c.Modalities, "image")
+		c.Capabilities = append(c.Capabilities, "vision")
+	}
+	return c
+}
+
+func (s *Server) listModels(w http.ResponseWriter, r *http.Request) error {
 	s.setWriteDeadline(w)
-	writeJSON(w, http.StatusOK, modelList{Object: "list", Data: s.modelCards()})
+	writeJSON(w, http.StatusOK, modelList{Object: "list", Data: s.modelCards(r.Context())})
 	return nil
 }
 
 func (s *Server) getModel(w http.ResponseWriter, r *http.Request) error {
 	id := chi.URLParam(r, "model")
-	for _, c := range s.modelCards() {
+	for _, c := range s.modelCards(r.Context()) {
 		if c.ID == id {
 			s.setWriteDeadline(w)
 			writeJSON(w, http.StatusOK, c)

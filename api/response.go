@@ -161,6 +161,20 @@ type modelCard struct {
 	Object  string `json:"object"`
 	Created int64  `json:"created"`
 	OwnedBy string `json:"owned_by"`
+	// What follows is known once the weights are loaded.
+	MaxModelLen  int           `json:"max_model_len,omitempty"` // tokens, the smallest of the variants'
+	Modalities   []string      `json:"input_modalities,omitempty"`
+	Variants     []variantCard `json:"variants"`
+	Capabilities []string      `json:"capabilities"`
+}
+
+// variantCard tells of one set of weights behind a model id.
+type variantCard struct {
+	ID          string `json:"id"`
+	Variant     string `json:"variant"`
+	Loaded      bool   `json:"loaded"`
+	Name        string `json:"name,omitempty"` // the model file's own
+	MaxModelLen int    `json:"max_model_len,omitempty"`
 }
 
 type liveReply struct {
