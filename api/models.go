@@ -32,7 +32,9 @@ func (s *Server) modelCard(id string, variants []router.Variant, infos map[route
 	sees := true
 	for _, v := range variants {
 		info, loaded := infos[v]
-		c.Variants = append(c.Variants, variantCard{ID: s.modelID(v), Variant: string(v), Loaded: loaded, Name: info.Name, MaxModelLen: info.ContextSize})
+		c.Variants = append(c.Variants, variantCard{
+			ID: s.modelID(v), Variant: string(v), Loaded: loaded, Name: info.Name, MaxModelLen: info.ContextSize,
+		})
 		if v == router.Thinking {
 			c.Capabilities = append(c.Capabilities, "reasoning")
 		}
