@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 
-	"github.com/tmaxmax/go-sse"
-
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/prompt"
 )
@@ -280,9 +278,7 @@ func (st *anthropicStream) event(kind string, v any) error {
 	if err != nil {
 		return err
 	}
-	m := sse.Message{Type: sse.Type(kind)}
-	m.AppendData(string(data))
-	return st.out.message(&m)
+	return st.out.event(kind, data)
 }
 
 type anthropicEvent struct {

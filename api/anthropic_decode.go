@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"math"
 	"slices"
-	"strings"
 )
 
 // decodeAnthropic checks a body of POST /v1/messages, or with counting of /v1/messages/count_tokens, and turns it into the chat request
@@ -285,28 +284,7 @@ func (d *decoder) anthropicTools(v *value, path string) {
 			return
 		}
 		d.keys(t, at, "type", "name", "description", "input_schema", "cache_control", "strict")
-		spec := toolSpec{name: d.functionName(t, at), path: at}
-		var shown strings.Builder
-		shown.WriteString(`{"type": "function", "function": {"name": `)
-		shown.Write(mustJSON(spec.name))
-		if m := present(t, "description"); m != nil {
-			shown.WriteString(`, "description": `)
-			shown.Write(mustJSON(d.text(m, at+".description")))
-		}
-		if m := present(t, "input_schema"); m != nil && d.want(m, at+".input_schema", kindObject) {
-			if len(m.raw) > d.limits.SchemaBytes {
-				d.fail(at+".input_schema", codeInvalidValue, "must not be longer than %d bytes", d.limits.SchemaBytes)
-			}
-			spec.parameters = rawCopy(m)
-			shown.WriteString(`, "parameters": `)
-			shown.Write(m.raw)
-		}
-		if m := present(t, "strict"); m != nil {
-			spec.strict = d.flag(m, at+".strict")
-		}
-		shown.WriteString("}}")
-		d.tools = append(d.tools, spec)
-		d.req.Tools = append(d.req.Tools, json.RawMessage(shown.String()))
+		d.flatTool(t, at, "input_schema")
 	}
 }
 

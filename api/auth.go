@@ -82,7 +82,9 @@ func (s *Server) metered(h handlerFunc) handlerFunc {
 			return err
 		}
 		defer func() {
-			account.Leave(recordOf(r.Context()).tokens())
+			if rec := recordOf(r.Context()); !rec.detached {
+				account.Leave(rec.tokens())
+			}
 		}()
 		return h(w, r)
 	}

@@ -210,8 +210,13 @@ func (g *generation) complete(ctx context.Context, w http.ResponseWriter) error 
 	return nil
 }
 
-// gather hands items to take until it reports the last one.
+// gather hands events to take until it reports the last one.
 func gather(ctx context.Context, items <-chan item, take func(*item) (last bool)) error {
+	return each(ctx, items, func(it *item) (bool, error) { return !it.accepted && take(it), nil })
+}
+
+// each hands items to take until it reports the last one or fails.
+func each(ctx context.Context, items <-chan item, take func(*item) (last bool, err error)) error {
 	for {
 		var it item
 		var open bool
@@ -227,9 +232,9 @@ func gather(ctx context.Context, items <-chan item, take func(*item) (last bool)
 			return errNoResult
 		case it.err != nil:
 			return it.err
-		case it.accepted:
-		case take(&it):
-			return nil
+		}
+		if last, err := take(&it); last || err != nil {
+			return err
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/qwenvld/qwenvld/api/history"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/prompt"
 	"github.com/qwenvld/qwenvld/router"
@@ -172,6 +173,11 @@ func newSite(t *testing.T, edit func(*Config)) *site {
 		Router: r, Logger: slog.New(slog.NewTextHandler(lockedWriter{&mu, s.log}, nil)),
 		NewID: func() string { return "id" }, KeepAlive: time.Minute,
 	}
+	if c.Store, err = history.Open(context.Background(), "", 0); err != nil {
+		t.Fatal(err)
+	}
+	kept := c.Store
+	t.Cleanup(func() { _ = kept.Close() })
 	if edit != nil {
 		edit(&c)
 	}
@@ -179,7 +185,13 @@ func newSite(t *testing.T, edit func(*Config)) *site {
 		t.Fatal(err)
 	}
 	h := httptest.NewServer(s.server)
-	t.Cleanup(h.Close)
+	t.Cleanup(func() {
+		h.Close()
+		s.server.Abort()
+		if err := s.server.Wait(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
 	s.url = h.URL
 	return s
 }

@@ -50,6 +50,8 @@ type record struct {
 	err      *Error
 	// produced counts events of an answer that has no usage yet.
 	produced int
+	// detached is set where a background response goes on when the request is over, and gives back what the request holds.
+	detached bool
 }
 
 // tokens are what the request took; of one that was broken off, about what it had produced.

@@ -62,7 +62,11 @@ func (c *contract) response(t *testing.T, req *http.Request, resp *http.Response
 			case strings.HasPrefix(e, `{"error"`):
 				c.validate(t, "ErrorResponse", e)
 			default:
-				c.validate(t, chunkSchemas[req.URL.Path], e)
+				schema := chunkSchemas[req.URL.Path]
+				if strings.HasPrefix(req.URL.Path, "/v1/responses") {
+					schema = "ResponseEvent"
+				}
+				c.validate(t, schema, e)
 			}
 		}
 		return

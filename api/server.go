@@ -16,6 +16,7 @@ import (
 
 	"github.com/qwenvld/qwenvld/api/access"
 	"github.com/qwenvld/qwenvld/api/docs"
+	"github.com/qwenvld/qwenvld/api/history"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/router"
 )
@@ -55,6 +56,8 @@ type Config struct {
 	Media   MediaLimits
 	// Reasoning is the name of the reasoning member, by default reasoning_content.
 	Reasoning ReasoningField
+	// Store keeps responses; nil where none are kept. The caller closes it after Wait.
+	Store *history.Store
 	// Keys are the API keys that are accepted; without any, none is needed.
 	Keys []access.Key
 	// Origins are those from which browsers may ask ("https://chat.example.com", "*" for all); none by default.
@@ -116,8 +119,8 @@ func setDefault[T comparable](v *T, def T) {
 	}
 }
 
-// Server is the HTTP handler. It starts goroutines only within a request and waits for them before the
-// request ends, so http.Server.Shutdown is enough to drain it.
+// Server is the HTTP handler. It starts goroutines within a request and waits for them before the request ends, except for those of
+// background responses: to drain it, call Drain, http.Server.Shutdown and Wait.
 type Server struct {
 	cfg       Config
 	decoder   *requestDecoder
@@ -131,6 +134,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	inflight map[*request]struct{}
+	runs     runs
 }
 
 // request is a generation in flight.
@@ -152,6 +156,7 @@ func New(c Config) (*Server, error) {
 		pixels:   semaphore.NewWeighted(c.Media.PixelsAtOnce),
 		started:  c.Now(),
 		inflight: map[*request]struct{}{},
+		runs:     runs{byID: map[string]*run{}},
 	}
 	s.routes = s.newRoutes()
 	return s, nil
@@ -171,9 +176,9 @@ func (s *Server) newRoutes() *chi.Mux {
 		}
 	}))
 	m.MethodNotAllowed(s.handle(func(w http.ResponseWriter, r *http.Request) error {
-		for _, method := range []string{http.MethodGet, http.MethodPost} {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
 			if m.Match(chi.NewRouteContext(), method, r.URL.Path) {
-				w.Header().Set("Allow", method)
+				w.Header().Add("Allow", method)
 			}
 		}
 		return &Error{
@@ -191,6 +196,13 @@ func (s *Server) newRoutes() *chi.Mux {
 	m.Post("/v1/chat/completions", s.handle(s.metered(s.admitted(s.chat))))
 	m.Post(pathMessages, s.handleAnthropic(s.metered(s.admitted(s.messages))))
 	m.Post(pathMessages+"/count_tokens", s.handleAnthropic(s.metered(s.admitted(s.countTokens))))
+	m.Post("/v1/responses", s.handle(s.metered(s.admitted(s.createResponse))))
+	m.Post("/v1/responses/input_tokens", s.handle(s.metered(s.admitted(s.countResponseInput))))
+	m.Get("/v1/responses/{id}", s.handle(s.getResponse))
+	m.Delete("/v1/responses/{id}", s.handle(s.deleteResponse))
+	m.Post("/v1/responses/{id}/cancel", s.handle(s.cancelResponse))
+	m.Get("/v1/responses/{id}/input_items", s.handle(s.listInputItems))
+	m.Post("/v1/embeddings", s.handle(s.metered(s.embeddings)))
 	m.Post("/v1/completions", s.handle(s.metered(s.admitted(s.completions))))
 	m.Post("/v1/chat/completions/input_tokens", s.handle(s.metered(s.admitted(s.countInput))))
 	m.Post("/tokenize", s.handle(s.metered(s.admitted(s.tokenize))))
@@ -260,7 +272,11 @@ func (s *Server) admitted(h handlerFunc) handlerFunc {
 		if !s.slots.TryAcquire(1) {
 			return unavailable(codeOverloaded, "The server is working on as many requests as it accepts.", nil)
 		}
-		defer s.slots.Release(1)
+		defer func() {
+			if !recordOf(r.Context()).detached {
+				s.slots.Release(1)
+			}
+		}()
 		return h(w, r)
 	}
 }

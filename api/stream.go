@@ -57,6 +57,13 @@ func (e *eventWriter) data(text string) error {
 	return e.message(&m)
 }
 
+// event sends data under its type.
+func (e *eventWriter) event(kind string, data []byte) error {
+	m := sse.Message{Type: sse.Type(kind)}
+	m.AppendData(string(data))
+	return e.message(&m)
+}
+
 func (e *eventWriter) json(v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -168,6 +168,11 @@ func (s *Server) countInput(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return s.tellInputTokens(w, r, req)
+}
+
+// tellInputTokens answers with what the prompt of req would take.
+func (s *Server) tellInputTokens(w http.ResponseWriter, r *http.Request, req *chatRequest) error {
 	decided, err := s.decide(r.Context(), req, r.Header.Get(headerRoute))
 	if err != nil {
 		return publicError(r.Context(), err)

@@ -33,6 +33,8 @@ type Config struct {
 	Keys []Key `mapstructure:"keys"`
 	CORS CORS  `mapstructure:"cors"`
 	TLS  TLS   `mapstructure:"tls"`
+	// Responses says where those of /v1/responses are kept.
+	Responses Responses `mapstructure:"responses"`
 	// Models to serve; without any the built-in demo pair is served. More than one is not supported yet.
 	Models []Model `mapstructure:"models"`
 }
@@ -56,6 +58,21 @@ type TLS struct {
 	Certificate string `mapstructure:"certificate"` // PEM file, with the chain
 	Key         string `mapstructure:"key"`         // PEM file
 }
+
+// Responses says where the responses of /v1/responses are kept, for clients that go on from one.
+type Responses struct {
+	// Path is an SQLite file, "memory" to lose them at the end, or "off" to keep none.
+	Path  string `mapstructure:"path"`
+	Bytes int64  `mapstructure:"bytes"` // of all of them; the oldest go first
+	// Keep is how long they are kept; 0 is forever.
+	Keep time.Duration `mapstructure:"keep"`
+}
+
+// Values of Responses.Path that are no file.
+const (
+	ResponsesInMemory = "memory"
+	ResponsesOff      = "off"
+)
 
 // Log says what is logged and how.
 type Log struct {
@@ -121,6 +138,7 @@ func Default() Config {
 		ReasoningField:  "reasoning_content",
 		Log:             Log{Level: "info", Format: "text"},
 		Limits:          Limits{MaxConcurrent: 64, BodyBytes: 64 << 20, Images: 32},
+		Responses:       Responses{Path: ResponsesInMemory, Bytes: 256 << 20, Keep: 30 * 24 * time.Hour},
 		Media:           Media{Fetch: true, FetchTimeout: 15 * time.Second, ImageBytes: 32 << 20, ImagePixels: 100_000_000},
 	}
 }
@@ -139,6 +157,11 @@ func (c *Config) Validate() error {
 	v.atLeast("limits.max_concurrent", int64(c.Limits.MaxConcurrent), 1)
 	v.atLeast("limits.body_bytes", c.Limits.BodyBytes, 1024)
 	v.atLeast("limits.images", int64(c.Limits.Images), 1)
+	v.atLeast("responses.bytes", c.Responses.Bytes, 1<<20)
+	v.atLeast("responses.keep", int64(c.Responses.Keep), 0)
+	if c.Responses.Path == "" {
+		v.fault("responses.path", "must be a file, %s or %s", ResponsesInMemory, ResponsesOff)
+	}
 	v.atLeast("media.fetch_timeout", int64(c.Media.FetchTimeout), 1)
 	v.atLeast("media.image_bytes", c.Media.ImageBytes, 1)
 	v.atLeast("media.image_pixels", int64(c.Media.ImagePixels), 1)

@@ -89,7 +89,11 @@ func setDefaults(v *viper.Viper, prefix string, s reflect.Value) {
 
 // resolve makes relative paths relative to dir.
 func (c *Config) resolve(dir string) {
-	for _, p := range []*string{&c.TLS.Certificate, &c.TLS.Key} {
+	files := []*string{&c.TLS.Certificate, &c.TLS.Key}
+	if c.Responses.Path != ResponsesInMemory && c.Responses.Path != ResponsesOff {
+		files = append(files, &c.Responses.Path)
+	}
+	for _, p := range files {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/qwenvld/qwenvld/api"
 	"github.com/qwenvld/qwenvld/api/access"
+	"github.com/qwenvld/qwenvld/api/history"
 	"github.com/qwenvld/qwenvld/config"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/llama"
@@ -66,7 +67,14 @@ func serve(ctx context.Context, c *config.Config, logger *slog.Logger) error {
 		return err
 	}
 	fetcher := newFetcher(&c.Media)
-	server, err := newServer(c, model.ID, supervisors, fetcher, logger)
+	store, err := openStore(ctx, &c.Responses)
+	if err != nil {
+		return err
+	}
+	if store != nil {
+		defer func() { _ = store.Close() }() // all is written
+	}
+	server, err := newServer(c, model.ID, supervisors, fetcher, store, logger)
 	if err != nil {
 		return err
 	}
@@ -98,6 +106,9 @@ func serve(ctx context.Context, c *config.Config, logger *slog.Logger) error {
 		})
 	}
 	g.Go(func() error { return firstFailure(gctx, &pool) })
+	if store != nil && c.Responses.Keep > 0 {
+		g.Go(func() error { expire(gctx, store, c.Responses.Keep, logger); return nil })
+	}
 	g.Go(func() error { return serveHTTP(gctx, c, listener, server, logger, stopWorkers) })
 	err = g.Wait()
 	stopWorkers()
@@ -157,6 +168,9 @@ func serveHTTP(ctx context.Context, c *config.Config, l net.Listener, s *api.Ser
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.ShutdownTimeout)
 	defer cancel()
 	err := srv.Shutdown(drain)
+	if err == nil {
+		err = s.Wait(drain)
+	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		logger.Warn("requests are ended that did not finish in time")
 		s.Abort()
@@ -166,6 +180,7 @@ func serveHTTP(ctx context.Context, c *config.Config, l net.Listener, s *api.Ser
 		if err = srv.Shutdown(last); err != nil {
 			err = srv.Close()
 		}
+		err = errors.Join(err, s.Wait(last))
 	}
 	if end := <-served; !errors.Is(end, http.ErrServerClosed) {
 		err = errors.Join(err, end)
@@ -192,6 +207,36 @@ func chooseModel(c *config.Config, logger *slog.Logger) (*config.Model, error) {
 		Instruct: config.Weights{Model: paths.Instruct, Projector: paths.Projector},
 		Thinking: config.Weights{Model: paths.Thinking, Projector: paths.Projector},
 	}, nil
+}
+
+// openStore opens where responses are kept, nil where they are not.
+func openStore(ctx context.Context, c *config.Responses) (*history.Store, error) {
+	switch c.Path {
+	case config.ResponsesOff:
+		return nil, nil
+	case config.ResponsesInMemory:
+		return history.Open(ctx, "", c.Bytes)
+	default:
+		return history.Open(ctx, c.Path, c.Bytes)
+	}
+}
+
+// expire forgets responses that are older than keep, until ctx is done.
+func expire(ctx context.Context, store *history.Store, keep time.Duration, logger *slog.Logger) {
+	tick := time.NewTicker(min(keep, time.Hour))
+	defer tick.Stop()
+	for {
+		if n, err := store.Expire(ctx, time.Now().Add(-keep)); err != nil {
+			logger.Warn("old responses stay", "error", err)
+		} else if n > 0 {
+			logger.Info("forgot old responses", "count", n)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // newSupervisors makes one supervisor for each variant that is configured.
@@ -244,7 +289,8 @@ func newFetcher(m *config.Media) *multimodal.Fetcher {
 }
 
 func newServer(
-	c *config.Config, name string, supervisors map[router.Variant]*process.Supervisor, fetcher *multimodal.Fetcher, logger *slog.Logger,
+	c *config.Config, name string, supervisors map[router.Variant]*process.Supervisor, fetcher *multimodal.Fetcher, store *history.Store,
+	logger *slog.Logger,
 ) (*api.Server, error) {
 	r, err := router.New(router.NewHeuristic())
 	if err != nil {
@@ -255,7 +301,7 @@ func newServer(
 		engines[variant] = s
 	}
 	a := api.Config{
-		ModelName: name, Engines: engines, Router: r, Logger: logger,
+		ModelName: name, Engines: engines, Router: r, Logger: logger, Store: store,
 		Limits: api.Limits{BodyBytes: c.Limits.BodyBytes, Images: c.Limits.Images},
 		Media: api.MediaLimits{
 			Pixels:       multimodal.PixelLimits{Min: c.Media.MinPixels, Max: c.Media.MaxPixels},

@@ -1,0 +1,163 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"sync"
+
+	"github.com/qwenvld/qwenvld/api/history"
+)
+
+// storedEvent is an event as it is sent.
+type storedEvent struct {
+	kind string
+	data []byte
+}
+
+// run is a background response in the making. Its goroutine adds events, any number of clients read them.
+type run struct {
+	owner  string
+	cancel context.CancelCauseFunc
+	done   chan struct{} // closed when the response is stored
+
+	mu     sync.Mutex
+	events []storedEvent
+	body   []byte // the response as last told
+	// changed is closed, and replaced, when something was added.
+	changed chan struct{}
+}
+
+func (r *run) add(ev *responseEvent) error {
+	data, err := json.Marshal(ev)
+	if err != nil {
+		return err
+	}
+	var body []byte
+	if ev.Response != nil {
+		if body, err = json.Marshal(ev.Response); err != nil {
+			return err
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, storedEvent{ev.Type, data})
+	if body != nil {
+		r.body = body
+	}
+	close(r.changed)
+	r.changed = make(chan struct{})
+	return nil
+}
+
+// since returns the events from number first on and a channel that closes when there are more.
+func (r *run) since(first int) ([]storedEvent, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.events[min(first, len(r.events)):], r.changed
+}
+
+func (r *run) snapshot() []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.body
+}
+
+// lines are the events as they are kept.
+func (r *run) lines() []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := []byte{}
+	for i := range r.events {
+		out = append(append(out, r.events[i].data...), '\n')
+	}
+	return out
+}
+
+// runs are the background responses in the making.
+type runs struct {
+	mu   sync.Mutex
+	byID map[string]*run
+	all  sync.WaitGroup
+}
+
+// find returns the owner's run, nil if there is none.
+func (r *runs) find(owner, id string) *run {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if run := r.byID[id]; run != nil && run.owner == owner {
+		return run
+	}
+	return nil
+}
+
+// startRun lets g go on by itself. The response is kept before it begins, which is returned as queued, and again when it has ended.
+func (s *Server) startRun(
+	ctx context.Context, g *generation, end func(), b *responseBuilder, kept *history.Response,
+) (r *run, queued []byte, err error) {
+	r = &run{owner: kept.Owner, cancel: g.cancel, done: make(chan struct{}), changed: make(chan struct{})}
+	b.emit = r.add
+	b.response.Status = statusQueued
+	for _, kind := range []string{"created", statusQueued} {
+		if err := b.tell(kind); err != nil {
+			return nil, nil, err
+		}
+	}
+	queued = r.snapshot()
+	kept.Body = queued
+	if err := s.cfg.Store.Put(ctx, kept); err != nil {
+		return nil, nil, err
+	}
+	s.runs.mu.Lock()
+	s.runs.byID[kept.ID] = r
+	s.runs.mu.Unlock()
+	s.runs.all.Go(func() {
+		defer close(r.done)
+		defer func() {
+			s.runs.mu.Lock()
+			delete(s.runs.byID, kept.ID)
+			s.runs.mu.Unlock()
+		}()
+		defer end()
+		s.background(g, b, r, kept)
+	})
+	return r, queued, nil
+}
+
+func (s *Server) background(g *generation, b *responseBuilder, r *run, kept *history.Response) {
+	err := each(g.ctx, g.items, b.take)
+	if err != nil {
+		failure := g.failure(g.ctx, err)
+		g.record.fail(failure)
+		_ = b.fail(failure, context.Cause(g.ctx))
+	} else {
+		_ = b.end()
+	}
+	kept.Body, kept.Events = r.snapshot(), r.lines()
+	// The request is over, and a shutdown must not lose what was computed.
+	ctx := context.WithoutCancel(g.ctx)
+	if err := s.cfg.Store.Update(ctx, kept); err != nil && !errors.Is(err, history.ErrNotFound) {
+		s.cfg.Logger.LogAttrs(ctx, slog.LevelError, "a background response is lost", slog.String("response", kept.ID), slog.Any("error", err))
+	}
+	attrs := append([]slog.Attr{
+		slog.String("response", kept.ID), slog.String("request_id", g.record.id), slog.String("status", b.response.Status),
+		slog.Duration("duration", s.cfg.Now().Sub(g.start)),
+	}, g.record.attrs()...)
+	s.cfg.Logger.LogAttrs(ctx, g.record.level(), "background response", attrs...)
+}
+
+// Wait returns when no background response is in the making any more, or when ctx is done with its error.
+func (s *Server) Wait(ctx context.Context) error {
+	over := make(chan struct{})
+	go func() {
+		s.runs.all.Wait()
+		close(over)
+	}()
+	select {
+	case <-over:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
