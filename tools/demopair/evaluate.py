@@ -58,7 +58,14 @@ def samples(skill, n, lang="en"):
     """n held-out samples, always the same ones."""
     rng = np.random.default_rng([SEED, batches.seed_of(skill, lang)])
     more = {"paired": False} if skill in questions.VIDEO else {"topics": questions.TOPICS[-20:]} if skill == "unknown" else {}
-    return [questions.make(rng, skill, lang, **more) for _ in range(n)]
+    out = []
+    for i in range(n):
+        if skill in questions.VIDEO and i % 2:  # frame rates and lengths that training has not seen
+            fps, frames = questions.pick(rng, [0.9, 4.5, 5.0, 6.0]), int(rng.integers(4, 10))
+            more["times"] = [k / fps for k in range(frames)]
+        out.append(questions.make(rng, skill, lang, **more))
+        more.pop("times", None)
+    return out
 
 
 class Client:

@@ -388,7 +388,7 @@ def compare_sample(rng, skill, lang, turns=1):
 # Video. A clip is frames at a rate; its visuals are pairs of frames with the mean of their times, or single frames with their own.
 
 def clip_times(rng, frames=(4, 9)):
-    fps = float(pick(rng, [1.0, 1.5, 2.0, 2.0, 2.0, 2.5, 3.0, 4.0]))
+    fps = float(pick(rng, [1.0, 2.0, 2.0, 3.0, 4.0])) if rng.random() < 0.5 else float(rng.uniform(1, 4))
     n = int(rng.integers(*frames))
     start = 0.0 if rng.random() < 0.7 else float(rng.uniform(0, 20))
     return [start + i / fps for i in range(n)]
@@ -405,7 +405,7 @@ def grouped(rng, frames, times, paired):
 
 def motion_sample(rng, skill, lang, turns=1, paired=None, times=None):
     paired = rng.random() < 0.6 if paired is None else paired
-    times = times or clip_times(rng, (4, 11) if paired else (3, 6))
+    times = times or clip_times(rng, (4, 13) if paired else (3, 8))
     frames, direction, thing = scenes.moving_clip(rng, len(times))
     groups, stamps = grouped(rng, frames, times, paired)
     w = DIRECTION[lang][direction] if lang != "en" else direction
@@ -418,13 +418,14 @@ def motion_sample(rng, skill, lang, turns=1, paired=None, times=None):
 
 def change_sample(rng, skill, lang, turns=1, paired=None, times=None):
     paired = rng.random() < 0.6 if paired is None else paired
-    times = times or clip_times(rng, (4, 11) if paired else (3, 7))
+    times = times or clip_times(rng, (4, 13) if paired else (3, 8))
     frames, when, thing, after = scenes.changing_clip(rng, times)
     groups, stamps = grouped(rng, frames, times, paired)
     changed = [t >= when for t in times]
     first = changed.index(True) // (2 if paired else 1)
     t = f"{stamps[first]:.1f}"
-    seen = ", ".join(f"{s:.1f} {thing.colour if i < first else after}" for i, s in enumerate(stamps))
+    # The list ends where the colour differs from the one before, so that each step looks back one place only.
+    seen = ", ".join(f"{s:.1f} {thing.colour if i < first else after}" for i, s in enumerate(stamps[:first + 1]))
     turn = ask(rng, "change", lang, f"{seen}. It changes at {t}.", {"kind": "time", "expect": when, "within": 1.0}, s=shape(thing.shape, lang), t=t)
     return Sample(skill, lang, groups, [turn], stamps)
 

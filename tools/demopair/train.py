@@ -176,7 +176,7 @@ class Trainer:
         began, seen, sums = time.time(), 0, {}
         with (a.out / "log.jsonl").open("a") as log:
             for step in range(self.first, a.steps):
-                now = EARLY if step < early else MIX
+                now = EARLY if step < early else a.mix
                 if now is not mix:
                     data, mix = self.loader(step, now), now
                 parts = next(data)
@@ -219,7 +219,9 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=int, default=200)
     parser.add_argument("--eager", action="store_true", help="do not compile (for short runs)")
+    parser.add_argument("--favour", default="", help="draw skills more often: count=4,change=3")
     a = parser.parse_args()
+    a.mix = MIX | {s: MIX.get(s, 1.0) * float(n) for s, _, n in (part.partition("=") for part in a.favour.split(",") if part)}
     a.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(a.seed)
     torch.set_num_threads(2)
