@@ -33,6 +33,10 @@ build: setup ## build bin/qwenvld with kernels for this machine's processor
 bench: setup ## run the Go benchmarks; PKG=./multimodal/... narrows them
 	@$(WITH_ENV) go test -run '^$$' -bench . -benchmem $(or $(PKG),./...)
 
+.PHONY: conformance
+conformance: build ## ask the built-in pair through other languages' SDKs (needs python3, node and their registries)
+	@tools/conformance/run.sh
+
 .PHONY: lint
 lint: setup $(TOOLS)/golangci-lint ## gofumpt, go vet and golangci-lint over all modules
 	@$(WITH_ENV) scripts/lint.sh $(TOOLS)

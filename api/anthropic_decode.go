@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"math"
 	"slices"
+
+	"github.com/qwenvld/qwenvld/router"
 )
 
 // decodeAnthropic checks a body of POST /v1/messages, or with counting of /v1/messages/count_tokens, and turns it into the chat request
@@ -73,9 +75,43 @@ func anthropicTable() map[string]param {
 			}
 		},
 		"service_tier": text,
-		"container":    never("containers are not supported"),
-		"mcp_servers":  never("MCP servers are not supported; run them in the client"),
+		// Prompts are cached without being asked.
+		"cache_control": func(*decoder, *value, string) {},
+		"output_config": (*decoder).outputConfig,
+		"container":     never("containers are not supported"),
+		"mcp_servers":   never("MCP servers are not supported; run them in the client"),
 	}
+}
+
+// outputConfig is Anthropic's way to ask for effort and for a form of the answer.
+func (d *decoder) outputConfig(v *value, path string) {
+	if !d.want(v, path, kindObject) {
+		return
+	}
+	d.keys(v, path, "effort", "format")
+	if m := present(v, "effort"); m != nil {
+		name := d.oneOf(m, path+".effort", "low", "medium", "high", "xhigh", "max")
+		if name == "max" {
+			name = "xhigh"
+		}
+		effort, err := router.ParseEffort(name)
+		if err != nil {
+			d.fail(path+".effort", codeInvalidValue, "%s", err)
+		}
+		d.req.Controls.Effort = effort
+	}
+	f := present(v, "format")
+	if f == nil || !d.want(f, path+".format", kindObject) {
+		return
+	}
+	d.keys(f, path+".format", "type", "schema")
+	d.oneOf(orEmpty(present(f, "type")), path+".format.type", "json_schema")
+	schema := present(f, "schema")
+	if schema == nil {
+		d.fail(path+".format.schema", codeMissing, "a format needs a schema")
+		return
+	}
+	d.format = d.schemaForm(schema, path+".format.schema", true)
 }
 
 // systemText puts a system message before all others.

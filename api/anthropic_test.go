@@ -200,3 +200,23 @@ func TestMessageFaultsAreInAnthropicsForm(t *testing.T) {
 		}
 	}
 }
+
+func TestAnthropicOutputConfig(t *testing.T) {
+	s := newSite(t, nil)
+	body := map[string]any{
+		"model": "qwen3-vl", "max_tokens": 50, "messages": []map[string]any{{"role": "user", "content": "hi"}},
+		"output_config": map[string]any{"effort": "max", "format": map[string]any{"type": "json_schema", "schema": map[string]any{
+			"type": "object", "properties": map[string]any{"a": map[string]any{"type": "integer"}}, "required": []string{"a"}, "additionalProperties": false,
+		}}},
+	}
+	if got := s.post("/v1/messages", body); got.status != http.StatusOK {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	if r := s.thinking.request(t); r.Form == nil || r.Form.Schema == nil || !r.Form.Strict {
+		t.Errorf("%+v", r.Form)
+	}
+	body["output_config"] = map[string]any{"format": map[string]any{"type": "json_schema", "schema": map[string]any{"type": "what"}}}
+	if got := s.post("/v1/messages", body); got.status != http.StatusBadRequest || !strings.Contains(string(got.body), "output_config.format.schema") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}

@@ -178,11 +178,16 @@ func (d *decoder) jsonSchema(v *value, path string) {
 		d.format = &engine.Form{Object: true}
 		return
 	}
+	d.format = d.schemaForm(schema, path+".schema", strict)
+}
+
+// schemaForm is the form of an answer that follows a JSON schema.
+func (d *decoder) schemaForm(schema *value, path string, strict bool) *engine.Form {
 	if len(schema.raw) > d.limits.SchemaBytes {
-		d.fail(path+".schema", codeInvalidValue, "must not be longer than %d bytes", d.limits.SchemaBytes)
-		return
+		d.fail(path, codeInvalidValue, "must not be longer than %d bytes", d.limits.SchemaBytes)
+		return nil
 	}
-	d.format = d.check(path+".schema", &engine.Form{Schema: rawCopy(schema), Strict: strict})
+	return d.check(path, &engine.Form{Schema: rawCopy(schema), Strict: strict})
 }
 
 // structuredOutputs is vLLM's parameter for forms that OpenAI has no words for.
