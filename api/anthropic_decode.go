@@ -43,6 +43,7 @@ func (r *requestDecoder) decodeAnthropic(body []byte, counting bool) (*chatReque
 	}
 	d.finishAnthropicTools()
 	d.finishForm()
+	d.finishPrefill()
 	if d.err != nil {
 		return nil, d.err
 	}

@@ -129,6 +129,10 @@ type answering struct {
 	tokens *logprobFilter
 	// calls counts the tool calls that began.
 	calls int
+	// usage so far, where it is asked for.
+	usage engine.Usage
+	// merging is set while thoughts go into the content.
+	merging bool
 	// What follows is for replies in one piece.
 	gathered
 	result *engine.Result
@@ -163,7 +167,28 @@ func (g *generation) deltas(a *answering, ev *engine.Event) []prompt.Delta {
 			a.tokens.answering()
 		}
 	}
+	if ev.Usage != nil {
+		a.usage = *ev.Usage
+	}
+	if g.req.MergeReasoning {
+		a.merge(out)
+	}
 	return out
+}
+
+// merge puts thoughts into the content, in the tags that the model thinks between.
+func (a *answering) merge(deltas []prompt.Delta) {
+	for i := range deltas {
+		d := &deltas[i]
+		switch {
+		case d.Reasoning != "" && !a.merging:
+			d.Content, d.Reasoning, a.merging = thinkStart+d.Reasoning, "", true
+		case d.Reasoning != "":
+			d.Content, d.Reasoning = d.Reasoning, ""
+		case d.Content != "" && a.merging:
+			d.Content, a.merging = thinkEmpty+d.Content, false
+		}
+	}
 }
 
 // end counts an answer that has ended. The prompt counts once, however many answers it has.

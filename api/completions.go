@@ -176,6 +176,7 @@ type textLogprobs struct {
 
 // textAnswer is one choice in the making.
 type textAnswer struct {
+	usage    engine.Usage // so far, where it is asked for
 	text     strings.Builder
 	logprobs textLogprobs
 	offset   int // bytes of the tokens so far
@@ -229,12 +230,12 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 		first := &engine.Request{
 			ID: rec.id, Prompt: []engine.Piece{req.prompts[i].piece()}, MaxTokens: *req.MaxTokens, Form: req.Form,
 			Sampling: sampling(info.Sampling, variant, false, &req.Sampling), Stop: req.Stop,
-			Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs,
+			Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs, RunningUsage: req.RunningUsage,
 		}
 		requests = append(requests, several(first, max(1, req.Choices))...)
 	}
 	for range requests {
-		g.answers = append(g.answers, &textAnswer{})
+		g.answers = append(g.answers, &textAnswer{logprobs: noLogprobs()})
 	}
 	items := make(chan item, eventBuffer)
 	go pumpAll(ctx, eng, requests, items)
@@ -306,8 +307,12 @@ func (g *textGeneration) take(it *item) (text string, logprobs *textLogprobs) {
 	return text, logprobs
 }
 
+func noLogprobs() textLogprobs {
+	return textLogprobs{Tokens: []string{}, TokenLogprobs: []float64{}, TopLogprobs: []map[string]float64{}, TextOffset: []int{}}
+}
+
 func (a *textAnswer) list(tokens []engine.Token) *textLogprobs {
-	l := &textLogprobs{Tokens: []string{}, TokenLogprobs: []float64{}, TopLogprobs: []map[string]float64{}, TextOffset: []int{}}
+	l := ptr(noLogprobs())
 	for i := range tokens {
 		t := &tokens[i]
 		l.Tokens = append(l.Tokens, tokenText(t.Bytes))
@@ -359,7 +364,12 @@ func (g *textGeneration) send(out *eventWriter, it *item) (done bool, err error)
 	if r := it.event.Result; r != nil {
 		c.FinishReason = ptr(string(r.FinishReason))
 	}
-	if err := out.json(g.chunk(c)); err != nil {
+	next := g.chunk(c)
+	if u := it.event.Usage; u != nil {
+		g.answers[it.choice].usage = *u
+		next.Usage = g.runningUsage()
+	}
+	if err := out.json(next); err != nil {
 		return false, err
 	}
 	if !g.over() {
@@ -373,6 +383,18 @@ func (g *textGeneration) send(out *eventWriter, it *item) (done bool, err error)
 		}
 	}
 	return true, out.data("[DONE]")
+}
+
+// runningUsage is the usage of all answers so far. Choices of one prompt share its tokens.
+func (g *textGeneration) runningUsage() *usage {
+	var sum engine.Usage
+	for i, a := range g.answers {
+		if i%max(1, g.req.Choices) == 0 {
+			sum.PromptTokens += a.usage.PromptTokens
+		}
+		sum.CompletionTokens += a.usage.CompletionTokens
+	}
+	return newUsage(sum)
 }
 
 func (g *textGeneration) chunk(choices ...textChoice) *textCompletion {

@@ -77,6 +77,8 @@ type decoder struct {
 	// the answer's form by response_format and by structured_outputs
 	format, structured *engine.Form
 	streamOptions      bool
+	// vLLM's words for going on from the last message
+	continued, generationPrompt *bool
 }
 
 func (d *decoder) fail(path, code, format string, args ...any) {
@@ -268,6 +270,29 @@ func (d *decoder) finish() {
 	}
 	d.finishTools()
 	d.finishForm()
+	d.finishPrefill()
+}
+
+// finishPrefill settles whether the answer goes on from the last message.
+func (d *decoder) finishPrefill() {
+	r := d.req
+	if d.continued != nil && d.generationPrompt != nil && *d.continued == *d.generationPrompt {
+		d.fail("add_generation_prompt", codeInvalidValue, "must be the opposite of continue_final_message")
+	}
+	goOn := d.continued != nil && *d.continued || d.generationPrompt != nil && !*d.generationPrompt
+	r.NewTurn = d.continued != nil && !*d.continued || d.generationPrompt != nil && *d.generationPrompt
+	p := r.prefill()
+	switch {
+	case goOn && p == nil:
+		name := "continue_final_message"
+		if d.continued == nil {
+			name = "add_generation_prompt"
+		}
+		d.fail(name, codeInvalidValue, "needs an assistant message with text at the end to go on from")
+	case p != nil && r.Form != nil:
+		d.fail(p.path, codeUnsupported, "an answer that must have a form cannot be begun for the model; "+
+			"send continue_final_message: false to have this message stand as a turn of its own")
+	}
 }
 
 // rawCopy detaches v from the body, so that a kept tool does not keep a body full of images alive.

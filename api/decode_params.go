@@ -44,9 +44,14 @@ func coreParams() map[string]param {
 				d.req.IncludeUsage = d.flag(m, path+".include_usage")
 			}
 			d.mustBeFalse(v, path, "include_obfuscation", "padding of stream chunks is not supported")
-			d.mustBeFalse(v, path, "continuous_usage_stats", "usage is sent once, at the end")
+			if m := present(v, "continuous_usage_stats"); m != nil && d.flag(m, path+".continuous_usage_stats") {
+				d.req.IncludeUsage, d.req.RunningUsage = true, true
+			}
 		},
-		"logprobs": func(d *decoder, v *value, path string) { d.req.Logprobs = d.flag(v, path) },
+		"separate_reasoning":     func(d *decoder, v *value, path string) { d.req.MergeReasoning = !d.flag(v, path) },
+		"continue_final_message": func(d *decoder, v *value, path string) { d.continued = ptr(d.flag(v, path)) },
+		"add_generation_prompt":  func(d *decoder, v *value, path string) { d.generationPrompt = ptr(d.flag(v, path)) },
+		"logprobs":               func(d *decoder, v *value, path string) { d.req.Logprobs = d.flag(v, path) },
 		"top_logprobs": func(d *decoder, v *value, path string) {
 			d.topLogprobs = ptr(int(d.integer(v, path, 0, maxTopLogprobs)))
 		},

@@ -77,7 +77,7 @@ func (f *fakeEngine) Generate(ctx context.Context, req *engine.Request) (engine.
 		return nil, f.refuse
 	}
 	f.open.Add(1)
-	return &fakeStream{engine: f, ctx: ctx, events: f.events}, nil
+	return &fakeStream{engine: f, ctx: ctx, events: f.events, running: req.RunningUsage}, nil
 }
 
 // Tokenize takes each byte for a token.
@@ -116,6 +116,9 @@ type fakeStream struct {
 	engine *fakeEngine
 	ctx    context.Context
 	events []engine.Event
+	// running adds the usage so far to events.
+	running bool
+	sent    int
 }
 
 func (s *fakeStream) Next() (engine.Event, error) {
@@ -134,6 +137,12 @@ func (s *fakeStream) Next() (engine.Event, error) {
 	}
 	ev := s.events[0]
 	s.events = s.events[1:]
+	if ev.Text != "" {
+		s.sent++
+	}
+	if s.running {
+		ev.Usage = &engine.Usage{PromptTokens: 7, CompletionTokens: s.sent}
+	}
 	return ev, nil
 }
 

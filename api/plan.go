@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	thinkEnd = "</think>"
+	thinkStart = "<think>\n"
+	thinkEnd   = "</think>"
 	// thinkClose is Qwen's own early-stopping text.
 	thinkClose = "\n\nConsidering the limited time by the user, I have to give the solution based on the thinking directly now.\n" +
 		thinkEnd + "\n\n"
@@ -117,6 +118,7 @@ func (s *Server) prepare(ctx context.Context, r *routed, requestID string) (*pla
 	request := &engine.Request{
 		ID: requestID, Prompt: rendered.Pieces, Sampling: sampling(r.info.Sampling, d.Variant, len(req.Images) > 0, &req.Sampling),
 		Stop: req.Stop, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs, Form: req.Form,
+		RunningUsage: req.RunningUsage,
 	}
 	if req.MaxTokens != nil {
 		request.MaxTokens = *req.MaxTokens
@@ -171,7 +173,11 @@ func (s *Server) render(req *chatRequest, info *engine.Info) (prompt.Rendered, e
 	if err != nil {
 		return prompt.Rendered{}, err
 	}
+	begun := req.prefill()
 	c := conversation(req)
+	if begun != nil {
+		c.Messages = c.Messages[:len(c.Messages)-1]
+	}
 	err = renderer.Unsupported(c)
 	var rendered prompt.Rendered
 	if err == nil {
@@ -189,6 +195,9 @@ func (s *Server) render(req *chatRequest, info *engine.Info) (prompt.Rendered, e
 			Status: http.StatusBadRequest, Type: typeInvalidRequest, Code: codeUnsupported, Param: "messages",
 			Message: fmt.Sprintf("The chat template shows %d of %d images.", n, len(req.Images)),
 		}
+	}
+	if begun != nil {
+		return begun.begin(rendered)
 	}
 	return rendered, nil
 }

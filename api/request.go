@@ -33,6 +33,12 @@ type chatRequest struct {
 
 	Stream       bool
 	IncludeUsage bool
+	// RunningUsage puts the usage so far into each chunk.
+	RunningUsage bool
+	// MergeReasoning puts reasoning into the content, in think tags.
+	MergeReasoning bool
+	// NewTurn lets an assistant message at the end stand, instead of going on from it.
+	NewTurn bool
 
 	Controls router.Controls
 	// MinPixels and MaxPixels narrow every image's area, in pixels.

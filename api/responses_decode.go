@@ -101,6 +101,7 @@ func (r *requestDecoder) decodeResponse(root *value, past []json.RawMessage, new
 	if d.err == nil && out.echo.Instructions != nil {
 		d.instruct(*out.echo.Instructions)
 	}
+	d.continued = ptr(false) // items are turns that have ended
 	d.finish()
 	out.echo.TopLogprobs = d.req.TopLogprobs
 	if d.err != nil {

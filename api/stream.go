@@ -210,10 +210,30 @@ func (g *generation) chunk(a *answering, d wireDelta) *chunk {
 		ID: g.id, Object: objectChunk, Created: g.created, Model: g.model,
 		Choices: []chunkChoice{{Index: a.index, Delta: d}},
 	}
-	if g.req.IncludeUsage {
+	switch {
+	case g.req.RunningUsage:
+		c.Usage = g.runningUsage()
+	case g.req.IncludeUsage:
 		c.Usage = json.RawMessage("null")
 	}
 	return c
+}
+
+// runningUsage is the usage of all answers so far. The prompt counts once.
+func (g *generation) runningUsage() json.RawMessage {
+	var sum engine.Usage
+	for _, a := range g.answers {
+		completion, reasoning := sum.CompletionTokens+a.usage.CompletionTokens, sum.ReasoningTokens+a.usage.ReasoningTokens
+		if a.usage.PromptTokens > 0 {
+			sum = a.usage
+		}
+		sum.CompletionTokens, sum.ReasoningTokens = completion, reasoning
+	}
+	out, err := json.Marshal(newUsage(sum))
+	if err != nil {
+		return json.RawMessage("null") // numbers always encode
+	}
+	return out
 }
 
 func (g *generation) deltaChunk(a *answering, d *prompt.Delta) *chunk {

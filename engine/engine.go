@@ -111,9 +111,11 @@ type Request struct {
 	// Stop strings end the answer; they are never emitted and do not apply inside the think block.
 	Stop []string `json:"stop,omitempty"`
 	// Logprobs asks for Event.Tokens; TopLogprobs (0..20) for that many alternatives each.
-	Logprobs    bool     `json:"logprobs,omitempty"`
-	TopLogprobs int      `json:"top_logprobs,omitempty"`
-	Thinking    Thinking `json:"thinking"`
+	Logprobs    bool `json:"logprobs,omitempty"`
+	TopLogprobs int  `json:"top_logprobs,omitempty"`
+	// RunningUsage asks for Event.Usage.
+	RunningUsage bool     `json:"running_usage,omitempty"`
+	Thinking     Thinking `json:"thinking"`
 	// Form constrains the answer, nil for free text.
 	Form *Form `json:"form,omitempty"`
 }
@@ -151,6 +153,8 @@ type Event struct {
 	Text string `json:"text,omitempty"`
 	// Tokens are the tokens whose text this event completes, when log-probabilities were asked for.
 	Tokens []Token `json:"tokens,omitempty"`
+	// Usage is what was used so far, when Request.RunningUsage asks for it.
+	Usage *Usage `json:"usage,omitempty"`
 	// Result is set on the last event only.
 	Result *Result `json:"result,omitempty"`
 }

@@ -96,7 +96,9 @@ type Spec struct {
 	Answer      *answer.Text
 	Logprobs    bool
 	TopLogprobs int
-	Thinking    Thinking
+	// RunningUsage adds what was used so far to each event.
+	RunningUsage bool
+	Thinking     Thinking
 	// Form follows the answer after the think block, nil for free text.
 	Form *constraint.Matcher
 }

@@ -256,7 +256,12 @@ func (s *sequence) post(text string, shown int, result *engine.Result) {
 	if text == "" && n == 0 && result == nil {
 		return
 	}
-	s.job.out.put(engine.Event{Text: text, Tokens: s.withheld[:n:n], Result: result})
+	ev := engine.Event{Text: text, Tokens: s.withheld[:n:n], Result: result}
+	if s.job.spec.RunningUsage {
+		u := s.usage
+		ev.Usage = &u
+	}
+	s.job.out.put(ev)
 	s.withheld, s.ends = s.withheld[n:], s.ends[n:]
 }
 
