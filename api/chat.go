@@ -131,6 +131,8 @@ type answering struct {
 	calls int
 	// usage so far, where it is asked for.
 	usage engine.Usage
+	// checked is the content of an answer that must have a form.
+	checked []byte
 	// merging is set while thoughts go into the content.
 	merging bool
 	// What follows is for replies in one piece.
@@ -166,6 +168,12 @@ func (g *generation) deltas(a *answering, ev *engine.Event) []prompt.Delta {
 		if out[i].Content != "" {
 			a.tokens.answering()
 		}
+		if g.req.Form != nil {
+			a.checked = append(a.checked, out[i].Content...)
+		}
+	}
+	if ev.Result != nil {
+		g.verify(a, ev.Result)
 	}
 	if ev.Usage != nil {
 		a.usage = *ev.Usage

@@ -158,3 +158,25 @@ func TestFormsAreDescribed(t *testing.T) {
 		c.validate(t, "ChatCompletionRequest", string(text))
 	}
 }
+
+func TestAnswersThatBreakTheirSchemaAreReported(t *testing.T) {
+	body := map[string]any{
+		"model": "qwen3-vl-instruct", "messages": []map[string]any{{"role": "user", "content": "hi"}},
+		"response_format": map[string]any{"type": "json_schema", "json_schema": map[string]any{
+			"name": "n", "strict": true, "schema": map[string]any{
+				"type": "object", "properties": map[string]any{"a": map[string]any{"$ref": "#/$defs/n"}}, "required": []string{"a"},
+				"additionalProperties": false, "$defs": map[string]any{"n": map[string]any{"type": "integer"}},
+			},
+		}},
+	}
+	for answer, want := range map[string]bool{`{"a": 1}`: false, `{"a": "secret"}`: true, `{"a": `: true} {
+		s := newSite(t, nil)
+		s.instruct.events = text(answer)
+		if got := s.post("/v1/chat/completions", body); got.status != http.StatusOK {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+		if log := s.log.String(); strings.Contains(log, "does not follow its schema") != want || strings.Contains(log, "secret") {
+			t.Errorf("%s: %s", answer, log)
+		}
+	}
+}

@@ -189,6 +189,42 @@ func TestGoldenRequestsAreAcceptedAndDescribed(t *testing.T) {
 	}
 }
 
+func FuzzDecodeResponse(f *testing.F) {
+	f.Add([]byte(`{"model":"m","input":"hi","instructions":"x","text":{"format":{"type":"json_schema","name":"n","schema":{"type":"object"}}}}`), []byte(`[]`))
+	f.Add([]byte(`{"model":"m","input":[{"type":"function_call_output","call_id":"c","output":"2"}],"tools":[{"type":"function","name":"f"}]}`),
+		[]byte(`[{"role":"user","content":[{"type":"input_image","image_url":"data:,x"}]},{"type":"reasoning","content":[{"type":"reasoning_text","text":"h"}]},{"type":"function_call","call_id":"c","name":"f","arguments":"{}"}]`))
+	d := newRequestDecoder(Limits{})
+	f.Fuzz(func(t *testing.T, body, past []byte) {
+		root, err := d.parse(body)
+		if err != nil {
+			return
+		}
+		req, err := d.decodeResponse(root, []json.RawMessage{past}, randomID)
+		if err != nil {
+			return
+		}
+		for _, it := range req.Items {
+			if !json.Valid(it) || len(it) == 0 {
+				t.Fatalf("kept %q", it)
+			}
+		}
+		if len(req.Messages) == 0 {
+			t.Fatalf("accepted %q", body)
+		}
+	})
+}
+
+func FuzzDecodeAnthropic(f *testing.F) {
+	f.Add([]byte(`{"model":"m","max_tokens":9,"system":[{"type":"text","text":"x"}],"messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"AA"}}]},{"role":"assistant","content":[{"type":"thinking","thinking":"hm"},{"type":"tool_use","id":"t","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"2"}]}],"tools":[{"name":"f","input_schema":{"type":"object"}}]}`))
+	d := newRequestDecoder(Limits{})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		req, err := d.decodeAnthropic(body, false)
+		if err == nil && (req.Model == "" || req.MaxTokens == nil) {
+			t.Fatalf("accepted %q", body)
+		}
+	})
+}
+
 func FuzzDecodeRequest(f *testing.F) {
 	for _, body := range goldenRequests() {
 		f.Add([]byte(body))

@@ -1,0 +1,67 @@
+package api
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/qwenvld/qwenvld/engine"
+)
+
+// verifier checks a finished answer against the schema that it was held to, by a library of its own: what decoding enforces is checked
+// once more by other code.
+type verifier struct{ schema *jsonschema.Schema }
+
+// newVerifier returns nil where the whole answer has no schema.
+func newVerifier(f *engine.Form) (*verifier, error) {
+	if f == nil || f.Schema == nil {
+		return nil, nil
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(f.Schema))
+	if err != nil {
+		return nil, fmt.Errorf("read the answer's schema: %w", err)
+	}
+	c := jsonschema.NewCompiler()
+	c.UseLoader(noLoader{})
+	const name = "answer.json"
+	if err := c.AddResource(name, doc); err != nil {
+		return nil, fmt.Errorf("read the answer's schema: %w", err)
+	}
+	s, err := c.Compile(name)
+	if err != nil {
+		return nil, fmt.Errorf("compile the answer's schema: %w", err)
+	}
+	return &verifier{s}, nil
+}
+
+// noLoader keeps schemas from reading files and URLs.
+type noLoader struct{}
+
+func (noLoader) Load(url string) (any, error) {
+	return nil, fmt.Errorf("%s: only references inside the schema are followed", url)
+}
+
+// verify reports an answer that ended by itself and does not follow its schema. That is a fault of this server: the client is told
+// nothing, since the answer is all there is, but the operator is. Answers cut by length say so in their finish reason.
+func (g *generation) verify(a *answering, r *engine.Result) {
+	if g.req.Form == nil || r.FinishReason != engine.FinishStop || r.StopString != "" || a.calls > 0 {
+		return
+	}
+	v, err := newVerifier(g.req.Form)
+	if v == nil && err == nil {
+		return
+	}
+	if err == nil {
+		var answer any
+		if answer, err = jsonschema.UnmarshalJSON(bytes.NewReader(a.checked)); err == nil {
+			err = v.schema.Validate(answer)
+		}
+	}
+	if err != nil {
+		// The error quotes the answer, which is not logged.
+		g.server.cfg.Logger.LogAttrs(g.ctx, slog.LevelError, "an answer does not follow its schema",
+			slog.String("request_id", g.record.id), slog.Int("bytes", len(a.checked)))
+	}
+}
