@@ -98,7 +98,7 @@ func (s *Server) checkStore(req *responseRequest) error {
 	case s.cfg.Store == nil && req.Store != nil && *req.Store:
 		return badField("store", codeUnsupported, "this server keeps no responses; send false")
 	case req.Background && !kept:
-		return badField("background", codeUnsupported, "background responses must be kept, which store or this server's configuration excludes")
+		return badField("background", codeUnsupported, "background responses must be kept, which this request or this server excludes")
 	}
 	req.Store = &kept
 	return nil
@@ -256,7 +256,7 @@ func (s *Server) getResponse(w http.ResponseWriter, r *http.Request) error {
 	case streamed:
 		return s.replay(w, r, kept.Events, after+1)
 	}
-	body := kept.Body
+	var body []byte
 	if run != nil {
 		body = run.snapshot()
 	} else if body, err = s.interrupted(r.Context(), kept); err != nil {
@@ -471,5 +471,5 @@ func (s *Server) countResponseInput(w http.ResponseWriter, r *http.Request) erro
 
 // embeddings serves POST /v1/embeddings, for which no model can be configured.
 func (s *Server) embeddings(_ http.ResponseWriter, _ *http.Request) error {
-	return badField("model", codeUnsupported, "no embedding model is configured; %s answers questions and has no embeddings to give", s.cfg.ModelName)
+	return badField("model", codeUnsupported, "no embedding model is configured; %s answers questions only", s.cfg.ModelName)
 }

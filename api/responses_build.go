@@ -156,7 +156,8 @@ func (b *responseBuilder) openItem(a *answering, kind string, d *prompt.Delta) e
 		it.ID, it.Role, it.Content = "msg_"+id, string(roleAssistant), &[]outputPart{}
 	}
 	b.response.Output = append(b.response.Output, it)
-	if err := b.send(responseEvent{Type: "response.output_item.added", OutputIndex: b.index(), Item: &it}); err != nil || kind == "function_call" {
+	err := b.send(responseEvent{Type: "response.output_item.added", OutputIndex: b.index(), Item: &it})
+	if err != nil || kind == "function_call" {
 		return err
 	}
 	part := b.part("")

@@ -294,7 +294,7 @@ func (d *decoder) responseTools(v *value, path string, e *responseEcho) {
 			return
 		}
 		if kind := d.text(orEmpty(present(t, "type")), at+".type"); kind != "function" {
-			d.fail(at+".type", codeUnsupported, "only tools of type function are supported, which the client runs, not %q", abbreviate(kind))
+			d.fail(at+".type", codeUnsupported, "only function tools are supported, which the client runs, not %q", abbreviate(kind))
 			return
 		}
 		d.keys(t, at, "type", "name", "description", "parameters", "strict")

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 
 	"github.com/qwenvld/qwenvld/api/history"
@@ -126,7 +128,7 @@ func (s *Server) startRun(
 }
 
 func (s *Server) background(g *generation, b *responseBuilder, r *run, kept *history.Response) {
-	err := each(g.ctx, g.items, b.take)
+	err := b.read()
 	if err != nil {
 		failure := g.failure(g.ctx, err)
 		g.record.fail(failure)
@@ -138,13 +140,24 @@ func (s *Server) background(g *generation, b *responseBuilder, r *run, kept *his
 	// The request is over, and a shutdown must not lose what was computed.
 	ctx := context.WithoutCancel(g.ctx)
 	if err := s.cfg.Store.Update(ctx, kept); err != nil && !errors.Is(err, history.ErrNotFound) {
-		s.cfg.Logger.LogAttrs(ctx, slog.LevelError, "a background response is lost", slog.String("response", kept.ID), slog.Any("error", err))
+		s.cfg.Logger.LogAttrs(ctx, slog.LevelError, "a background response is lost",
+			slog.String("response", kept.ID), slog.Any("error", err))
 	}
 	attrs := append([]slog.Attr{
 		slog.String("response", kept.ID), slog.String("request_id", g.record.id), slog.String("status", b.response.Status),
 		slog.Duration("duration", s.cfg.Now().Sub(g.start)),
 	}, g.record.attrs()...)
 	s.cfg.Logger.LogAttrs(ctx, g.record.level(), "background response", attrs...)
+}
+
+// read takes all that the generation gives. A panic ends the response, not the daemon, as in requests.
+func (b *responseBuilder) read() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("a background response panicked: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return each(b.ctx, b.items, b.take)
 }
 
 // Wait returns when no background response is in the making any more, or when ctx is done with its error.

@@ -115,14 +115,12 @@ func TestResponseEventsAddUp(t *testing.T) {
 		t.Fatalf("%+v", last)
 	}
 	for _, it := range last.Response.Output {
-		whole := ""
-		if it.Arguments != nil {
-			whole = *it.Arguments
-		} else {
-			whole = (*it.Content)[0].Text
+		whole := it.Arguments
+		if whole == nil {
+			whole = &(*it.Content)[0].Text
 		}
-		if whole == "" || texts[it.ID] != whole {
-			t.Errorf("%s: %q told, %q in the end", it.Type, texts[it.ID], whole)
+		if *whole == "" || texts[it.ID] != *whole {
+			t.Errorf("%s: %q told, %q in the end", it.Type, texts[it.ID], *whole)
 		}
 	}
 	if !strings.Contains(string(got.body), "event: response.output_text.delta\n") {

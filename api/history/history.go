@@ -124,7 +124,8 @@ func (s *Store) Put(ctx context.Context, r *Response) error {
 	if err != nil {
 		return fmt.Errorf("keep a response: %w", err)
 	}
-	_, err = s.db.ExecContext(ctx, `INSERT OR REPLACE INTO response (id, previous, owner, created, input, body, events) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+	_, err = s.db.ExecContext(ctx, `INSERT OR REPLACE INTO response (id, previous, owner, created, input, body, events)
+		VALUES (?, ?, ?, ?, ?, ?, ?)`,
 		r.ID, r.Previous, r.Owner, r.Created.Unix(), r.Input, r.Body, events)
 	if err == nil {
 		err = s.makeRoom(ctx)
