@@ -517,3 +517,27 @@ func TestSeveralAnswersToOneRequest(t *testing.T) {
 		t.Errorf("%d streams are open", n)
 	}
 }
+
+func TestRefusalsOutsideTheBodyHaveTheirCode(t *testing.T) {
+	s := newSite(t, func(c *Config) { c.Limits.BodyBytes = 1 << 10 })
+	const path = "/v1/chat/completions"
+	for name, c := range map[string]struct {
+		got    reply
+		status int
+		code   string
+	}{
+		"body too large":    {s.post(path, `{"model":"`+strings.Repeat("x", 2000)+`"}`), http.StatusRequestEntityTooLarge, codeTooLarge},
+		"method":            {s.call(http.MethodDelete, path), http.StatusMethodNotAllowed, codeMethod},
+		"unknown URL":       {s.call(http.MethodGet, "/v2/models"), http.StatusNotFound, codeNotFound},
+		"media type":        {s.post(path, `{}`, "Content-Type", "text/plain"), http.StatusUnsupportedMediaType, codeUnsupportedType},
+		"unknown parameter": {s.ask(map[string]any{"temprature": 1}), http.StatusBadRequest, codeUnknown},
+	} {
+		if code, _, _ := c.got.failure(t); c.got.status != c.status || code != c.code {
+			t.Errorf("%s: %d %s", name, c.got.status, c.got.body)
+		}
+	}
+	s.server.Drain()
+	if code, _, _ := s.ask(nil).failure(t); code != codeShuttingDown {
+		t.Errorf("%s while draining", code)
+	}
+}
