@@ -106,6 +106,8 @@ var importRules = []struct {
 }{
 	{packages: "config", deny: []string{module}, why: "config is read by everything, so it depends on nothing of the project"},
 	{packages: "router", deny: []string{module, "net/http", "log/slog"}, why: "the router is a pure decision"},
+	{packages: "router/difficulty", deny: []string{module, "net/http", "log/slog"}, allow: []string{module + "/router"}, why: "the model scores, it decides nothing"},
+	{packages: "router/train", deny: []string{module, "net/http", "log/slog"}, allow: []string{module + "/router"}, why: "training knows nothing of the daemon"},
 	{packages: "multimodal", deny: []string{module}, why: "media and token arithmetic know nothing of models or HTTP handlers"},
 	{packages: "engine", deny: []string{module + "/api", module + "/router", module + "/config", module + "/multimodal"}, why: "the engine answers requests, whoever asks"},
 	{packages: "engine/prompt", deny: []string{module}, allow: []string{module + "/engine"}, why: "prompts are text in, pieces out"},

@@ -123,7 +123,7 @@ func (s *Server) messages(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer end()
 	m := &anthropicMessage{
-		ID: "msg_" + s.cfg.NewID(), Type: "message", Role: string(roleAssistant), Model: g.model, Routing: newRouting(&g.decision),
+		ID: "msg_" + s.cfg.NewID(), Type: "message", Role: string(roleAssistant), Model: g.model, Routing: s.newRouting(&g.decision, ""),
 	}
 	if req.Stream {
 		return g.streamAnthropic(g.ctx, m, w, r)
@@ -227,7 +227,7 @@ func (s *Server) countTokens(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	decided, err := s.decide(r.Context(), req, r.Header.Get(headerRoute))
+	decided, err := s.decide(r.Context(), req, r.Header)
 	if err != nil {
 		return err
 	}

@@ -69,12 +69,13 @@ func (s *Server) generate(
 }
 
 func (s *Server) plan(ctx context.Context, r *http.Request, req *chatRequest) (*plan, error) {
-	decided, err := s.decide(ctx, req, r.Header.Get(headerRoute))
+	decided, err := s.decide(ctx, req, r.Header)
 	if err != nil {
 		return nil, err
 	}
 	rec := recordOf(ctx)
 	rec.decision = &decided.decision
+	s.conversations.keep(decided.conversation, decided.decision.Mode)
 	return s.prepare(ctx, decided, rec.id)
 }
 
@@ -93,14 +94,14 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	decided, err := s.decide(r.Context(), req, r.Header.Get(headerRoute))
+	decided, err := s.decide(r.Context(), req, r.Header)
 	if err != nil {
 		return err
 	}
 	recordOf(r.Context()).decision = &decided.decision
 	setRouteHeaders(w, decided)
 	s.setWriteDeadline(w)
-	writeJSON(w, http.StatusOK, routeReply{Routing: newRouting(&decided.decision)})
+	writeJSON(w, http.StatusOK, routeReply{Routing: s.newRouting(&decided.decision, "")})
 	return nil
 }
 
@@ -321,7 +322,7 @@ func (g *generation) completion() *completion {
 	}
 	return &completion{
 		ID: g.id, Object: objectCompletion, Created: g.created, Model: g.model, Choices: choices,
-		Usage: newUsage(g.usage), Routing: newRouting(&g.decision),
+		Usage: newUsage(g.usage), Routing: g.server.newRouting(&g.decision, g.answers[0].result.ThinkingClosedBy),
 	}
 }
 

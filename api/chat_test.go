@@ -323,7 +323,7 @@ func TestOneVariantAnswersForBoth(t *testing.T) {
 func TestRouteDecidesWithoutGenerating(t *testing.T) {
 	s := newSite(t, nil)
 	var r routeReply
-	s.post("/v1/route", `{"model":"auto","messages":[{"role":"user","content":"Prove step by step that sqrt(2) is irrational."}]}`).json(t, &r)
+	s.post("/v1/route", `{"model":"auto","messages":[{"role":"user","content":"Prove that sqrt(2) is irrational."}]}`).json(t, &r)
 	if r.Routing.Variant != "thinking" || r.Routing.Source != "router" || len(r.Routing.Reasons) == 0 {
 		t.Errorf("%+v", r.Routing)
 	}
@@ -331,8 +331,31 @@ func TestRouteDecidesWithoutGenerating(t *testing.T) {
 	if r.Routing.Variant != "thinking" || r.Routing.Source != "header" {
 		t.Errorf("%+v", r.Routing)
 	}
+	s.post("/v1/route", `{"model":"auto:quality=0","messages":[{"role":"user","content":"Prove that sqrt(2) is irrational."}]}`).json(t, &r)
+	if r.Routing.Variant != "instruct" || r.Routing.Threshold != 1 {
+		t.Errorf("quality 0 thinks: %+v", r.Routing)
+	}
+	for _, model := range []string{"auto:quality=11", "auto:quality=", "qwen3-vl:quality=x"} {
+		bad := s.post("/v1/route", `{"model":"`+model+`","messages":[{"role":"user","content":"hi"}]}`)
+		if _, param, _ := bad.failure(t); bad.status != http.StatusBadRequest || param != "model" {
+			t.Errorf("%s: %d %s", model, bad.status, bad.body)
+		}
+	}
 	if s.instruct.last != nil || s.thinking.last != nil {
 		t.Error("an engine was asked")
+	}
+}
+
+func TestSessionsKeepThinking(t *testing.T) {
+	s := newSite(t, nil)
+	variant := func(text, session string) string {
+		r := s.post("/v1/chat/completions", `{"model":"auto","messages":[{"role":"user","content":"`+text+`"}]}`, "X-Session-Id", session)
+		return r.header.Get("X-Qwenvld-Variant")
+	}
+	const hard, easy = "Prove that sqrt(2) is irrational.", "Tell me a short story about a friendly dog and a cat."
+	got := []string{variant(hard, "a"), variant(easy, "b"), variant(easy, "a"), variant(easy, "a"), variant(easy, "a")}
+	if diff := cmp.Diff([]string{"thinking", "instruct", "thinking", "instruct", "instruct"}, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

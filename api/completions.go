@@ -262,7 +262,7 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 
 // textEngine is the engine that the model id names; the routed id means instruct where there is one.
 func (s *Server) textEngine(ctx context.Context, model string) (engine.Info, engine.Engine, router.Variant, error) {
-	forced, err := s.forcedVariant(model)
+	forced, _, err := s.namedVariant(model)
 	if err != nil {
 		return engine.Info{}, nil, "", err
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/prompt"
 	"github.com/qwenvld/qwenvld/router"
+	"github.com/qwenvld/qwenvld/router/difficulty"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -172,7 +173,11 @@ func newSite(t *testing.T, edit func(*Config)) *site {
 		thinking: &fakeEngine{info: fakeInfo(prompt.ThinkingTemplate()), events: text("hm", "\n</think>\n\n", "42")},
 		log:      &bytes.Buffer{}, check: apiContract(t),
 	}
-	r, err := router.New(router.NewHeuristic())
+	scorer, err := difficulty.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := router.New(scorer, router.DefaultQuality)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -79,17 +81,28 @@ func modelNotFound(id string) *Error {
 	}
 }
 
-// forcedVariant is the variant that a model id names, "" for a routed id.
-func (s *Server) forcedVariant(id string) (router.Variant, error) {
-	if id == s.cfg.ModelName || id == modelAuto {
-		return "", nil
+// qualityMark stands between a routed model id and a quality: "auto:quality=7".
+const qualityMark = ":quality="
+
+// namedVariant is the variant that a model id names, "" for a routed id, and the quality that a routed id may end with.
+func (s *Server) namedVariant(id string) (v router.Variant, quality *float64, err error) {
+	name, wanted, ok := strings.Cut(id, qualityMark)
+	if name == s.cfg.ModelName || name == modelAuto {
+		if !ok {
+			return "", nil, nil
+		}
+		q, err := strconv.ParseFloat(wanted, 64)
+		if err != nil || !(q >= 0 && q <= 10) {
+			return "", nil, badField("model", codeInvalidValue, "quality must be a number from 0 to 10")
+		}
+		return "", &q, nil
 	}
 	for _, v := range s.variants() {
 		if id == s.modelID(v) {
-			return v, nil
+			return v, nil, nil
 		}
 	}
-	return "", modelNotFound(id)
+	return "", nil, modelNotFound(id)
 }
 
 // loaded asks every engine what it holds; those that cannot answer are left out.

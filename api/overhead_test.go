@@ -21,6 +21,7 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/prompt"
 	"github.com/qwenvld/qwenvld/router"
+	"github.com/qwenvld/qwenvld/router/difficulty"
 )
 
 // The benchmarks here measure the HTTP layer alone: the engine costs nothing. Client and server share the process and its cores, so
@@ -75,7 +76,11 @@ func (s *pacedStream) Close() error {
 func overheadServer(b *testing.B, e *pacedEngine) string {
 	b.Helper()
 	e.info = fakeInfo(prompt.InstructTemplate())
-	r, err := router.New(router.NewHeuristic())
+	scorer, err := difficulty.Default()
+	if err != nil {
+		b.Fatal(err)
+	}
+	r, err := router.New(scorer, router.DefaultQuality)
 	if err != nil {
 		b.Fatal(err)
 	}

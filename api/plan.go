@@ -52,15 +52,17 @@ type routed struct {
 	req      *chatRequest
 	decision router.Decision
 	info     engine.Info
+	// conversation is what the decision is remembered under once the request is generated.
+	conversation conversationKey
 }
 
 // decide asks the policy who answers req.
-func (s *Server) decide(ctx context.Context, req *chatRequest, header string) (*routed, error) {
-	route, err := router.ParseRoute(header)
+func (s *Server) decide(ctx context.Context, req *chatRequest, h http.Header) (*routed, error) {
+	route, err := router.ParseRoute(h.Get(headerRoute))
 	if err != nil {
 		return nil, badField(headerRoute, codeInvalidValue, "%s", err)
 	}
-	forced, err := s.forcedVariant(req.Model)
+	forced, quality, err := s.namedVariant(req.Model)
 	if err != nil {
 		return nil, err
 	}
@@ -69,20 +71,28 @@ func (s *Server) decide(ctx context.Context, req *chatRequest, header string) (*
 		return nil, unavailable(codeModelNotLoaded, fmt.Sprintf("The model %q is not loaded at the moment.", req.Model), nil)
 	}
 	in := router.Input{Controls: req.Controls}
-	in.Controls.Model, in.Controls.Route = forced, route
+	in.Controls.Model, in.Controls.Route, in.Controls.Quality = forced, route, quality
 	_, in.Facts.Instruct = infos[router.Instruct]
 	_, in.Facts.Thinking = infos[router.Thinking]
 	in.Facts.ContextSize = infos[router.Thinking].ContextSize
 	if req.MaxTokens != nil {
 		in.Facts.MaxTokens = *req.MaxTokens
 	}
-	in.Features.Text, in.Features.Images, in.Features.Turn = req.lastUser()
-	in.Features.Tools = len(req.Tools) > 0 && !req.ToolsOff
+	in.Facts.Tools = len(req.Tools) > 0 && !req.ToolsOff
+	in.Facts.Schema = req.Form != nil
+	turns := req.userTurns()
+	if len(turns) > 0 {
+		in.Features, in.History = turns[len(turns)-1], turns[:len(turns)-1]
+	}
+	in.Mode = s.conversations.mode(keyOf(ctx, h, in.History))
+	if in.Mode != nil && in.Mode.Variant != "" {
+		in.Facts.Warm, in.Facts.WarmTokens = in.Mode.Variant, req.aboutTokens()
+	}
 	d, err := s.cfg.Router.Decide(&in)
 	if err != nil {
 		return nil, err
 	}
-	return &routed{req: req, decision: d, info: infos[d.Variant]}, nil
+	return &routed{req: req, decision: d, info: infos[d.Variant], conversation: keyOf(ctx, h, turns)}, nil
 }
 
 // plan is a request that is ready for its engine.

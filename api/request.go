@@ -96,26 +96,3 @@ type imageRef struct {
 	// Low is detail low.
 	Low bool
 }
-
-// lastUser returns the texts of the last user turn, its number of images and its place among user turns.
-func (r *chatRequest) lastUser() (text string, images, turn int) {
-	for i := range r.Messages {
-		m := &r.Messages[i]
-		if m.Role != roleUser {
-			continue
-		}
-		turn++
-		text, images = m.Text, 0
-		for _, p := range m.Parts {
-			switch {
-			case p.IsImage:
-				images++
-			case text == "":
-				text = p.Text
-			default:
-				text += "\n" + p.Text
-			}
-		}
-	}
-	return text, images, turn
-}

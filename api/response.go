@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"math"
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/router"
@@ -136,15 +137,27 @@ type routing struct {
 	Threshold      float64  `json:"threshold"`
 	Reasons        []string `json:"reasons"`
 	ThinkingBudget int      `json:"thinking_budget"` // tokens, 0 without thinking
+	// Kind is what the request is about, Version names the router's weights.
+	Kind    string `json:"kind"`
+	Version string `json:"version"`
+	// ClosedBy says what ended the think block; it is known at the end only.
+	ClosedBy string `json:"closed_by,omitempty"`
 }
 
-func newRouting(d *router.Decision) *routing {
+// newRouting describes a decision; closedBy is what ended the think block, empty while that is unknown.
+func (s *Server) newRouting(d *router.Decision, closedBy string) *routing {
 	reasons := d.Reasons
 	if reasons == nil {
 		reasons = []string{}
 	}
-	return &routing{string(d.Variant), string(d.Source), d.Score, d.Threshold, reasons, d.ThinkingBudget}
+	return &routing{
+		Variant: string(d.Variant), Source: string(d.Source), Score: rounded(d.Score), Threshold: rounded(d.Threshold), Reasons: reasons,
+		ThinkingBudget: d.ThinkingBudget, Kind: d.Kind, Version: s.cfg.RouterVersion, ClosedBy: closedBy,
+	}
 }
+
+// rounded cuts a score to what is worth reading.
+func rounded(x float64) float64 { return math.Round(x*1e4) / 1e4 }
 
 // routeReply answers POST /v1/route.
 type routeReply struct {

@@ -37,7 +37,7 @@ func (s *Server) createResponse(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	b := &responseBuilder{generation: g, response: newResponse(g.plan, req, id), emit: func(*responseEvent) error { return nil }}
+	b := &responseBuilder{generation: g, response: g.server.newResponse(g.plan, req, id), emit: func(*responseEvent) error { return nil }}
 	kept := &history.Response{
 		ID: id, Previous: req.Previous, Owner: ownerOf(r.Context()), Created: s.cfg.Now(), Input: joinItems(req.Items),
 	}

@@ -131,7 +131,7 @@ type responseEvent struct {
 }
 
 // newResponse is a response to p that has not begun.
-func newResponse(p *plan, req *responseRequest, id string) *responseObject {
+func (s *Server) newResponse(p *plan, req *responseRequest, id string) *responseObject {
 	e := &req.echo
 	sampling := &p.requests[0].Sampling
 	r := &responseObject{
@@ -142,7 +142,7 @@ func newResponse(p *plan, req *responseRequest, id string) *responseObject {
 		PresencePenalty: sampling.PresencePenalty, FrequencyPenalty: sampling.FrequencyPenalty,
 		Text: responseFormat{json.RawMessage(`{"type":"text"}`)}, ToolChoice: json.RawMessage(`"auto"`), Tools: []json.RawMessage{},
 		Truncation: "disabled", ServiceTier: "default", Metadata: json.RawMessage("{}"), User: e.User, PromptCacheKey: e.CacheKey,
-		SafetyIdentifier: e.SafetyID, Routing: newRouting(&p.decision),
+		SafetyIdentifier: e.SafetyID, Routing: s.newRouting(&p.decision, ""),
 	}
 	if req.Previous != "" {
 		r.PreviousID = &req.Previous

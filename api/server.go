@@ -50,6 +50,8 @@ type Config struct {
 	Engines map[router.Variant]engine.Engine
 	// Router decides where no client control does.
 	Router Decider
+	// RouterVersion names the router's weights in replies.
+	RouterVersion string
 	// Fetcher is nil where http(s) URLs of images are not allowed.
 	Fetcher Fetcher
 	Limits  Limits
@@ -122,15 +124,16 @@ func setDefault[T comparable](v *T, def T) {
 // Server is the HTTP handler. It starts goroutines within a request and waits for them before the request ends, except for those of
 // background responses: to drain it, call Drain, http.Server.Shutdown and Wait.
 type Server struct {
-	cfg       Config
-	decoder   *requestDecoder
-	templates templates
-	routes    *chi.Mux
-	keys      *access.Keyring
-	slots     *semaphore.Weighted
-	pixels    *semaphore.Weighted
-	draining  atomic.Bool
-	started   time.Time
+	cfg           Config
+	decoder       *requestDecoder
+	templates     templates
+	conversations conversations
+	routes        *chi.Mux
+	keys          *access.Keyring
+	slots         *semaphore.Weighted
+	pixels        *semaphore.Weighted
+	draining      atomic.Bool
+	started       time.Time
 
 	mu       sync.Mutex
 	inflight map[*request]struct{}

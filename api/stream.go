@@ -158,7 +158,7 @@ func (g *generation) sendItem(out *eventWriter, it *item) (done bool, err error)
 	if it.accepted {
 		first := g.chunk(a, wireDelta{Role: string(roleAssistant), Content: ptr("")})
 		if !g.begun {
-			g.begun, first.Routing = true, newRouting(&g.decision)
+			g.begun, first.Routing = true, g.server.newRouting(&g.decision, "")
 		}
 		return false, out.json(first)
 	}

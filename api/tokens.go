@@ -55,7 +55,7 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		decided, err := s.decide(r.Context(), req, r.Header.Get(headerRoute))
+		decided, err := s.decide(r.Context(), req, r.Header)
 		if err != nil {
 			return err
 		}
@@ -173,7 +173,7 @@ func (s *Server) countInput(w http.ResponseWriter, r *http.Request) error {
 
 // tellInputTokens answers with what the prompt of req would take.
 func (s *Server) tellInputTokens(w http.ResponseWriter, r *http.Request, req *chatRequest) error {
-	decided, err := s.decide(r.Context(), req, r.Header.Get(headerRoute))
+	decided, err := s.decide(r.Context(), req, r.Header)
 	if err != nil {
 		return publicError(r.Context(), err)
 	}

@@ -35,6 +35,8 @@ type Config struct {
 	TLS  TLS   `mapstructure:"tls"`
 	// Responses says where those of /v1/responses are kept.
 	Responses Responses `mapstructure:"responses"`
+	// Router decides between a model's two sets of weights.
+	Router Router `mapstructure:"router"`
 	// Models to serve; without any the built-in demo pair is served. More than one is not supported yet.
 	Models []Model `mapstructure:"models"`
 }
@@ -66,6 +68,14 @@ type Responses struct {
 	Bytes int64  `mapstructure:"bytes"` // of all of them; the oldest go first
 	// Keep is how long they are kept; 0 is forever.
 	Keep time.Duration `mapstructure:"keep"`
+}
+
+// Router decides between a model's two sets of weights.
+type Router struct {
+	// Quality from 0, never think unasked, to 10, think wherever it does no harm.
+	Quality float64 `mapstructure:"quality"`
+	// Weights is a file of `qwenvld router train`; empty takes the shipped ones.
+	Weights string `mapstructure:"weights"`
 }
 
 // Values of Responses.Path that are no file.
@@ -139,6 +149,7 @@ func Default() Config {
 		Log:             Log{Level: "info", Format: "text"},
 		Limits:          Limits{MaxConcurrent: 64, BodyBytes: 64 << 20, Images: 32},
 		Responses:       Responses{Path: ResponsesInMemory, Bytes: 256 << 20, Keep: 30 * 24 * time.Hour},
+		Router:          Router{Quality: 5},
 		Media:           Media{Fetch: true, FetchTimeout: 15 * time.Second, ImageBytes: 32 << 20, ImagePixels: 100_000_000},
 	}
 }
@@ -169,6 +180,9 @@ func (c *Config) Validate() error {
 	v.atLeast("media.max_pixels", int64(c.Media.MaxPixels), 0)
 	if c.Media.MaxPixels > 0 && c.Media.MinPixels > c.Media.MaxPixels {
 		v.fault("media.min_pixels", "must not be larger than media.max_pixels")
+	}
+	if !(c.Router.Quality >= 0 && c.Router.Quality <= 10) {
+		v.fault("router.quality", "must be 0 to 10, not %g", c.Router.Quality)
 	}
 	c.validateAccess(&v)
 	if len(c.Models) > 1 {

@@ -125,6 +125,8 @@ type Controls struct {
 	ThinkingBudget *int
 	// Route is the X-Qwenvld-Route header.
 	Route Route
+	// Quality from 0 to 10 sets the price of thinking for this request; it asks for no variant.
+	Quality *float64
 }
 
 // Source names the control that decided.
@@ -138,6 +140,7 @@ const (
 	SourceThinking       Source = "thinking"
 	SourceThinkingBudget Source = "thinking_budget"
 	SourceHeader         Source = "header"
+	SourcePhrase         Source = "phrase"
 	SourceRouter         Source = "router"
 )
 

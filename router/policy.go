@@ -3,14 +3,7 @@ package router
 import (
 	"errors"
 	"fmt"
-)
-
-const (
-	// minAutomaticAnswer is the smallest max_tokens, in tokens, at which the router still picks thinking by
-	// itself: below it the reasoning would be cut before it helps.
-	minAutomaticAnswer = 256
-	// answerReserve is the divisor of the share kept for the answer: 1/4 of max_tokens.
-	answerReserve = 4
+	"math"
 )
 
 // Facts are what the policy has to live with.
@@ -21,6 +14,12 @@ type Facts struct {
 	MaxTokens int
 	// ContextSize is the number of tokens of prompt and completion together, 0 if unknown.
 	ContextSize int
+	// Tools says that the client offered tools, Schema that the answer must have a JSON form.
+	Tools, Schema bool
+	// Warm is the variant whose cache holds this conversation's past, empty if none does, and WarmTokens about how many tokens
+	// the other one would have to read again.
+	Warm       Variant
+	WarmTokens int
 }
 
 func (f *Facts) has(v Variant) bool {
@@ -32,32 +31,33 @@ func (f *Facts) has(v Variant) bool {
 
 // Features are what a Scorer may look at.
 type Features struct {
-	// Text is the last user turn, its text parts joined by newlines. The system prompt is not part of it.
+	// Text is a user turn, its text parts joined by newlines. The system prompt is not part of it: its words drown the user's.
 	Text string
-	// Images counts the images of the last user turn.
+	// Images counts the images of the turn.
 	Images int
-	// Turn is the number of user turns up to and with the last one.
-	Turn int
-	// Tools says that the client offered tools.
-	Tools bool
+	// Picture is what the turn's first image looks like (photo, document, chart, diagram, screenshot), empty if unknown.
+	Picture string
 }
 
 // Assessment is a Scorer's opinion.
 type Assessment struct {
-	// Score in 0..1 is the estimated gain from thinking.
+	// Instruct and Thinking are the probabilities that the variant's answer is right. Their difference is the gain from thinking.
+	Instruct, Thinking float64
+	// Score in 0..1 is the calibrated probability that thinking pays. It grows with the gain.
 	Score float64
-	// Reasons name what moved the score, the strongest first.
-	Reasons []string
-	// Budget is the estimated number of thinking tokens that the request needs.
-	Budget int
+	// Tokens is the estimated number of thinking tokens that the request needs.
+	Tokens float64
 }
 
-// Scorer estimates how much a request gains from thinking.
+// Scorer estimates how much a request gains from thinking. Its methods are pure functions, safe for concurrent use.
 type Scorer interface {
-	// Assess is a pure function of f, safe for concurrent use, and does not block.
 	Assess(f *Features) Assessment
-	// Threshold is the score at and above which a request thinks.
-	Threshold() float64
+	// Explain says what the prompt is about and what spoke loudest for thinking, or against it, the strongest first.
+	Explain(f *Features, think bool) (kind string, reasons []string)
+	// Price is what thinking so many tokens costs at a quality of 0..10, in the unit of the gain.
+	Price(tokens, quality float64) float64
+	// Threshold is the score of a gain that just pays the price.
+	Threshold(price float64) float64
 }
 
 // Input is everything a decision depends on.
@@ -65,6 +65,10 @@ type Input struct {
 	Controls Controls
 	Facts    Facts
 	Features Features
+	// History are the user turns before the last one, the oldest first.
+	History []Features
+	// Mode is how the conversation stood after History; nil has it worked out from History.
+	Mode *Mode
 }
 
 // Decision says who answers and why.
@@ -75,12 +79,20 @@ type Decision struct {
 	// Score and Threshold are the scorer's, also when a control decided.
 	Score     float64
 	Threshold float64
+	// Gain is P(thinking right) - P(instruct right), Price what it has to exceed.
+	Gain, Price float64
+	// Kind is what the request is about, in the scorer's words.
+	Kind string
 	// Reasons are short words for people and logs. "unavailable: ..." means that the wanted weights are
 	// not loaded and the others answer, "overridden: ..." that a stronger control won.
 	Reasons []string
 	// ThinkingBudget bounds the think block in tokens; 0 means no thinking, with Thinking weights an
-	// empty think block.
-	ThinkingBudget int
+	// empty think block. WouldThink is the budget that thinking would have where instruct was chosen.
+	ThinkingBudget, WouldThink int
+	// Uncertain says that the router chose and that a little more or less gain would have turned the choice.
+	Uncertain bool
+	// Mode is how the conversation stands after this turn.
+	Mode Mode
 }
 
 // ErrNothingLoaded means that no weights can answer.
@@ -96,17 +108,28 @@ func (e *BudgetError) Error() string {
 	return fmt.Sprintf("a thinking budget of %d tokens leaves no room for an answer in %d tokens", e.Budget, e.MaxTokens)
 }
 
+const (
+	// DefaultQuality is the middle of the scale from 0, never think unasked, to 10, think wherever it does no harm.
+	DefaultQuality = 5
+	// uncertainBand is how near to its price a gain is uncertain.
+	uncertainBand = 0.1
+)
+
 // Router applies the policy. It is immutable and safe for concurrent use.
 type Router struct {
-	scorer Scorer
+	scorer  Scorer
+	quality float64
 }
 
-// New returns a Router over s.
-func New(s Scorer) (*Router, error) {
+// New returns a Router over s. quality, 0 to 10, is used for requests that name none.
+func New(s Scorer, quality float64) (*Router, error) {
 	if s == nil {
 		return nil, errors.New("router needs a scorer")
 	}
-	return &Router{scorer: s}, nil
+	if !(quality >= 0 && quality <= 10) {
+		return nil, fmt.Errorf("quality must be 0 to 10, not %g", quality)
+	}
+	return &Router{scorer: s, quality: quality}, nil
 }
 
 // Decide picks the variant and the budget. It fails with ErrNothingLoaded or a *BudgetError only.
@@ -114,41 +137,107 @@ func (r *Router) Decide(in *Input) (Decision, error) {
 	if !in.Facts.Instruct && !in.Facts.Thinking {
 		return Decision{}, ErrNothingLoaded
 	}
-	a := r.scorer.Assess(&in.Features)
-	d := Decision{Score: a.Score, Threshold: r.scorer.Threshold()}
-	wanted := d.choose(in, &a)
-	budget, err := budgetFor(in, wanted, &a)
+	t := r.weigh(in)
+	d := Decision{
+		Score: t.Score, Gain: t.Thinking - t.Instruct, Price: t.price, Threshold: r.scorer.Threshold(t.price),
+	}
+	wanted := d.choose(in, &t)
+	var spoken []string
+	d.Kind, spoken = r.scorer.Explain(&in.Features, d.Gain > d.Price)
+	if d.Source == SourceRouter {
+		d.Reasons = append(d.Reasons, spoken...)
+	}
+	budget, err := budgetFor(in, wanted, t.Tokens)
 	if err != nil {
 		return Decision{}, err
 	}
 	d.ThinkingBudget = budget
+	if wanted == Instruct {
+		d.WouldThink = automaticBudget(t.Tokens, completionLimit(&in.Facts))
+	}
 	if !in.Facts.has(wanted) {
 		d.Reasons = append([]string{"unavailable: " + string(wanted)}, d.Reasons...)
 		d.Variant = wanted.other()
 		// Instruct weights cannot think; thinking weights answer for instruct with an empty think block.
-		d.ThinkingBudget = 0
+		d.ThinkingBudget, d.Uncertain = 0, false
 	}
 	return d, nil
 }
 
-// choose fills Variant, Source and Reasons, and returns the variant that was wanted.
-func (d *Decision) choose(in *Input, a *Assessment) Variant {
+// turn is the last user turn as it was weighed.
+type turn struct {
+	Assessment
+	price    float64
+	notes    []string // what changed the price
+	think    bool
+	followUp bool
+	before   Mode
+}
+
+// weigh scores the last turn and puts a price on thinking about it.
+func (r *Router) weigh(in *Input) turn {
+	quality := r.quality
+	if q := in.Controls.Quality; q != nil {
+		quality = *q
+	}
+	t := turn{Assessment: r.scorer.Assess(&in.Features), before: r.modeBefore(in, quality)}
+	t.price = r.scorer.Price(t.Tokens, quality)
+	if in.Facts.Tools {
+		t.price *= toolsPrice
+		t.notes = append(t.notes, "tools: thinking gains less")
+	}
+	if in.Facts.Schema {
+		t.price *= schemaPrice
+		t.notes = append(t.notes, "a JSON form: thinking gains less")
+	}
+	t.addColdCache(r.scorer, in, quality)
+	gain := t.Thinking - t.Instruct
+	t.think = gain > t.price
+	t.followUp = len(in.History) > 0 && isFollowUp(&in.Features)
+	return t
+}
+
+const (
+	// toolsPrice and schemaPrice make thinking dearer where it is known to gain less or to do harm: BFCL v3 falls from 66.3 to 63.0
+	// with thinking at 8B, and fields are copied more often than derived.
+	toolsPrice  = 2
+	schemaPrice = 1.5
+	// prefillShare is what reading a token costs beside writing one.
+	prefillShare = 0.05
+)
+
+// addColdCache lets the variant that would have to read the conversation again pay for it.
+func (t *turn) addColdCache(s Scorer, in *Input, quality float64) {
+	f := &in.Facts
+	if f.Warm == "" || f.WarmTokens <= 0 || math.IsInf(t.price, 0) {
+		return
+	}
+	cold := s.Price(t.Tokens+prefillShare*float64(f.WarmTokens), quality) - s.Price(t.Tokens, quality)
+	if f.Warm == Thinking {
+		cold = -cold
+	}
+	t.price += cold
+}
+
+// choose fills Variant, Source, Reasons, Uncertain and Mode, and returns the variant that was wanted.
+func (d *Decision) choose(in *Input, t *turn) Variant {
 	wishes := in.Controls.wishes()
+	if v, phrase, ok := Wish(in.Features.Text); ok {
+		wishes = append(wishes, wish{SourcePhrase, v})
+		if len(wishes) == 1 {
+			d.Reasons = append(d.Reasons, fmt.Sprintf("asked for: %q", phrase))
+		}
+	}
 	if len(wishes) == 0 {
 		d.Source = SourceRouter
-		d.Reasons = append(d.Reasons, a.Reasons...)
-		d.Variant = Instruct
-		if a.Score >= d.Threshold {
-			d.Variant = Thinking
-		}
-		if d.Variant == Thinking && in.Facts.MaxTokens > 0 && in.Facts.MaxTokens < minAutomaticAnswer {
-			d.Variant = Instruct
-			d.Reasons = append([]string{"max_tokens too small to think"}, d.Reasons...)
-		}
+		d.judge(in, t)
 		return d.Variant
 	}
 	d.Source, d.Variant = wishes[0].source, wishes[0].variant
-	d.Reasons = append(d.Reasons, string(d.Source))
+	d.Mode = Mode{Variant: d.Variant}
+	if d.Source != SourcePhrase {
+		d.Reasons = append(d.Reasons, string(d.Source))
+	}
 	for _, w := range wishes[1:] {
 		if w.variant != d.Variant {
 			d.Reasons = append(d.Reasons, "overridden: "+string(w.source))
@@ -157,58 +246,18 @@ func (d *Decision) choose(in *Input, a *Assessment) Variant {
 	return d.Variant
 }
 
-// budgetFor finds the think budget: the client's number, else its effort, else the scorer's estimate
-// when the router chose, else the largest effort. All but the client's number leave the answer reserve.
-func budgetFor(in *Input, v Variant, a *Assessment) (int, error) {
-	if v != Thinking {
-		return 0, nil
+// judge decides where nobody asked for anything.
+func (d *Decision) judge(in *Input, t *turn) {
+	var why string
+	d.Mode, why = t.before.after(t.think, t.followUp)
+	d.Variant = d.Mode.Variant
+	d.Uncertain = why == "" && math.Abs(d.Gain-d.Price) < uncertainBand
+	if why != "" {
+		d.Reasons = append(d.Reasons, why)
 	}
-	c := &in.Controls
-	limit := completionLimit(&in.Facts)
-	if refusesThinking(c) {
-		return 0, nil
-	}
-	if n, ok := c.explicitBudget(); ok {
-		if in.Facts.MaxTokens > 0 && n >= in.Facts.MaxTokens {
-			src := SourceThinkingBudget
-			if c.BudgetTokens != nil && c.Thinking != ThinkingDisabled {
-				src = SourceThinking
-			}
-			return 0, &BudgetError{Source: src, Budget: n, MaxTokens: in.Facts.MaxTokens}
-		}
-		return n, nil
-	}
-	budget := EffortXHigh.Budget()
-	switch {
-	case c.Effort != "" && c.Effort != EffortNone:
-		budget = c.Effort.Budget()
-	case len(c.wishes()) == 0:
-		budget = a.Budget
-	}
-	if limit > 0 {
-		reserve := (limit + answerReserve - 1) / answerReserve
-		budget = min(budget, limit-reserve)
-	}
-	return max(budget, 0), nil
-}
-
-// refusesThinking reports that the strongest control below the model id asks for no thinking. With a
-// thinking model id that means an empty think block.
-func refusesThinking(c *Controls) bool {
-	below := *c
-	below.Model = ""
-	w := below.wishes()
-	return len(w) > 0 && w[0].variant == Instruct && w[0].source != SourceHeader
-}
-
-// completionLimit is the most tokens a completion may have, 0 if nothing is known.
-func completionLimit(f *Facts) int {
-	switch {
-	case f.MaxTokens > 0 && f.ContextSize > 0:
-		return min(f.MaxTokens, f.ContextSize)
-	case f.MaxTokens > 0:
-		return f.MaxTokens
-	default:
-		return f.ContextSize
+	d.Reasons = append(d.Reasons, t.notes...)
+	if limit := in.Facts.MaxTokens; d.Variant == Thinking && limit > 0 && limit < minAutomaticAnswer {
+		d.Variant, d.Uncertain = Instruct, false
+		d.Reasons = append([]string{"max_tokens too small to think"}, d.Reasons...)
 	}
 }

@@ -2,10 +2,11 @@ package router_test
 
 import (
 	"errors"
-	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/qwenvld/qwenvld/router"
 )
@@ -17,16 +18,20 @@ type fixed struct {
 }
 
 func (f fixed) Assess(*router.Features) router.Assessment {
-	return router.Assessment{Score: f.score, Reasons: []string{"because"}, Budget: f.budget}
+	return router.Assessment{Score: f.score, Thinking: f.score, Instruct: 1 - f.score, Tokens: float64(f.budget) / 1.5}
 }
 
-func (f fixed) Threshold() float64 { return 0.5 }
+func (f fixed) Explain(*router.Features, bool) (string, []string) { return "kind", []string{"because"} }
+
+func (f fixed) Price(_, quality float64) float64 { return 0.4 * (10 - quality) / 10 }
+
+func (f fixed) Threshold(price float64) float64 { return (1 + price) / 2 }
 
 func ptr[T any](v T) *T { return &v }
 
 func decide(t *testing.T, s router.Scorer, in router.Input) (router.Decision, error) {
 	t.Helper()
-	r, err := router.New(s)
+	r, err := router.New(s, router.DefaultQuality)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,10 +152,10 @@ func TestControlsWinInOrder(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := router.Decision{
-				Variant: tt.variant, Source: tt.source, Score: tt.scorer.score, Threshold: 0.5,
-				Reasons: tt.reasons, ThinkingBudget: tt.budget,
+				Variant: tt.variant, Source: tt.source, Score: tt.scorer.score, Threshold: 0.6, Kind: "kind", Price: 0.2,
+				Reasons: tt.reasons, ThinkingBudget: tt.budget, Mode: router.Mode{Variant: tt.variant},
 			}
-			if diff := cmp.Diff(want, got); diff != "" {
+			if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(router.Decision{}, "Gain", "WouldThink")); diff != "" {
 				t.Errorf("decision (-want +got):\n%s", diff)
 			}
 		})
@@ -279,76 +284,131 @@ func TestParsersNameTheChoices(t *testing.T) {
 	}
 }
 
-func TestHeuristicSeparatesHardFromEasy(t *testing.T) {
-	tests := []struct {
-		name   string
-		text   string
-		images int
-		think  bool
-		reason string
+func TestConversationsEscalateAtOnceAndComeDownAfterTwoEasyTurns(t *testing.T) {
+	turns := []struct {
+		text    string
+		variant router.Variant
+		reason  string
 	}{
-		{"greeting", "Hello!", 0, false, "greets"},
-		{"describe an image", "Describe this image.", 1, false, "describes"},
-		{"read text", "Transcribe the text on the sign.", 1, false, "reads text"},
-		{"proof", "Prove that the square root of 2 is irrational.", 0, true, "proof"},
-		{"step by step", "How many apples are left? Think step by step.", 1, true, "asks for step by step"},
-		{"equation", "Solve 3x^2 + 5x - 2 = 0", 0, true, "maths"},
-		{"latex", `Find \frac{d}{dx} of this`, 0, true, "formula"},
-		{"multiple choice with a question of geometry", "What is the angle? A) 30 B) 45 C) 60 D) 90", 1, true, "multiple choice"},
-		{"compare two images", "Compare the two charts.", 2, true, "compares"},
-		{"quick answer wins", "Quick answer: what is the average speed?", 0, false, "asks for a quick answer"},
-		{"code", "Write a function that merges intervals and give its time complexity.\n```go\n```", 0, true, "code"},
-		{"Chinese proof", "求证：三角形内角和等于180度。", 0, true, "proof"},
-		{"Chinese description", "请描述这张图片。", 1, false, "describes"},
-		{"Korean step by step", "이 문제를 단계별로 풀어줘.", 1, true, "asks for step by step"},
-		{"Korean maths", "다음 방정식의 확률을 계산하시오.", 0, true, "maths"},
-		{"Korean greeting", "안녕하세요", 0, false, "greets"},
-		{"Japanese maths", "この三角形の面積を求めよ。", 1, true, "maths"},
-		{"Japanese reading", "看板の文字を読んでください", 1, false, "reads text"},
-		{"full-width letters", "Ｐｒｏｖｅ　ｉｔ by contradiction", 0, true, "proof"},
-		{"words are not found inside others", "A waterproof jacket", 0, false, "nothing suggests hard reasoning"},
-		{"empty", "", 0, false, "very short prompt"},
+		{"easy", router.Instruct, "because"},
+		{"hard", router.Thinking, "because"},
+		{"why?", router.Thinking, "a follow-up in a thinking conversation"},
+		{"an easy one of so many words that it stands alone", router.Thinking, "the conversation is a thinking one"},
+		{"another easy one of so many words that it stands alone", router.Instruct, "because"},
+		{"why?", router.Instruct, "because"},
+		{"hard", router.Thinking, "because"},
 	}
-	h := router.NewHeuristic()
+	var history []router.Features
+	mode := router.Mode{}
+	for i, turn := range turns {
+		f := router.Features{Text: turn.text}
+		kept, err := decide(t, byWord{}, router.Input{Facts: both, Features: f, History: history, Mode: &mode})
+		if err != nil {
+			t.Fatal(err)
+		}
+		replayed, err := decide(t, byWord{}, router.Input{Facts: both, Features: f, History: history})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(kept, replayed); diff != "" {
+			t.Errorf("turn %d: what the turns alone lead to differs from what was remembered:\n%s", i, diff)
+		}
+		if kept.Variant != turn.variant || kept.Reasons[0] != turn.reason {
+			t.Errorf("turn %d %q: %s because %q", i, turn.text, kept.Variant, kept.Reasons)
+		}
+		mode, history = kept.Mode, append(history, f)
+	}
+}
+
+// byWord finds prompts hard that begin with "hard".
+type byWord struct{ fixed }
+
+func (byWord) Assess(f *router.Features) router.Assessment {
+	score := 0.1
+	if strings.HasPrefix(f.Text, "hard") {
+		score = 0.9
+	}
+	return fixed{score: score, budget: 4096}.Assess(f)
+}
+
+func TestWishesAreFoundAndDenialsAreNot(t *testing.T) {
+	tests := []struct {
+		text string
+		want router.Variant
+	}{
+		{"Solve it. Think step by step.", router.Thinking},
+		{"Explain STEP BY STEP how a bill becomes law", router.Thinking},
+		{"이 문제를 단계별로 풀어 줘", router.Thinking},
+		{"차근차근 설명해줘", router.Thinking},
+		{"请一步一步地推理", router.Thinking},
+		{"順を追って説明して", router.Thinking},
+		{"简单说一下黑洞", router.Instruct},
+		{"블랙홀을 간단히 설명해줘", router.Instruct},
+		{"一言で答えて", router.Instruct},
+		{"Quick answer: capital of France?", router.Instruct},
+		{"What is 2+2? /no_think", router.Instruct},
+		{"What is in the picture? /think", router.Thinking},
+		{"Answer briefly. /think", router.Thinking},
+		{"Think step by step, then give just the answer", router.Instruct},
+		{"No need to go step by step", ""},
+		{"Write a step-by-step guide to knitting", ""},
+		{`Translate "step by step" into German`, ""},
+		{"A misstep by stepmother", ""},
+		{"What is this?", ""},
+		{"", ""},
+	}
+	for _, tt := range tests {
+		if v, words, ok := router.Wish(tt.text); v != tt.want || ok != (tt.want != "") {
+			t.Errorf("%q: %q by %q, want %q", tt.text, v, words, tt.want)
+		}
+	}
+}
+
+func TestAPhraseDecidesOnlyWhereNoControlDoes(t *testing.T) {
+	in := router.Input{Facts: both, Features: router.Features{Text: "What is this? Think step by step."}}
+	got, err := decide(t, fixed{0.1, 4096}, in)
+	if err != nil || got.Variant != router.Thinking || got.Source != router.SourcePhrase || got.ThinkingBudget != 8192 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	in.Controls.Route = router.RouteInstruct
+	if got, err = decide(t, fixed{0.1, 4096}, in); err != nil || got.Source != router.SourceHeader || got.Reasons[1] != "overridden: phrase" {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestQualityAndFactsMoveThePrice(t *testing.T) {
+	tests := []struct {
+		name     string
+		facts    router.Facts
+		quality  *float64
+		thinking bool
+	}{
+		{"a gain above the price", both, nil, true},
+		{"low quality", both, ptr(0.0), false},
+		{"high quality", both, ptr(10.0), true},
+		{"tools", router.Facts{Instruct: true, Thinking: true, Tools: true}, nil, false},
+		{"a JSON form", router.Facts{Instruct: true, Thinking: true, Schema: true}, nil, false},
+	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := router.Features{Text: tt.text, Images: tt.images, Turn: 1}
-			got := h.Assess(&f)
-			if think := got.Score >= h.Threshold(); think != tt.think {
-				t.Errorf("score %.3f, reasons %q, want thinking %v", got.Score, got.Reasons, tt.think)
+			in := router.Input{Facts: tt.facts, Controls: router.Controls{Quality: tt.quality}}
+			got, err := decide(t, fixed{0.62, 4096}, in) // a gain of 0.24
+			if err != nil {
+				t.Fatal(err)
 			}
-			if !slices.Contains(got.Reasons, tt.reason) {
-				t.Errorf("reasons %q lack %q", got.Reasons, tt.reason)
-			}
-			if (got.Budget > 0) != tt.think {
-				t.Errorf("budget %d", got.Budget)
-			}
-			if diff := cmp.Diff(got, h.Assess(&f)); diff != "" {
-				t.Errorf("not repeatable:\n%s", diff)
+			if (got.Variant == router.Thinking) != tt.thinking {
+				t.Errorf("gain %g, price %g: %s", got.Gain, got.Price, got.Variant)
 			}
 		})
 	}
 }
 
-func FuzzHeuristicIsTotal(f *testing.F) {
-	f.Add("prove 1+1=2", 1)
-	f.Add("\xff\xfe한국어", 0)
-	h := router.NewHeuristic()
-	f.Fuzz(func(t *testing.T, text string, images int) {
-		a := h.Assess(&router.Features{Text: text, Images: images})
-		if !(a.Score > 0 && a.Score < 1) || len(a.Reasons) == 0 {
-			t.Errorf("assessment %+v", a)
+func FuzzWishIsTotal(f *testing.F) {
+	f.Add("Think step by step")
+	f.Add("\xff\xfe단계별로「」")
+	f.Fuzz(func(t *testing.T, text string) {
+		if v, words, ok := router.Wish(text); ok != (v != "") || ok != (words != "") {
+			t.Errorf("%q: %q %q %v", text, v, words, ok)
 		}
 	})
-}
-
-func BenchmarkHeuristic1KB(b *testing.B) {
-	h := router.NewHeuristic()
-	text := ""
-	for len(text) < 1024 {
-		text += "What is the average height of the buildings in this picture? "
-	}
-	for b.Loop() {
-		h.Assess(&router.Features{Text: text, Images: 1})
-	}
 }

@@ -32,6 +32,6 @@ func root() *cobra.Command {
 		SilenceErrors: true, // main prints them
 		SilenceUsage:  true,
 	}
-	cmd.AddCommand(serveCommand(), workerCommand(), routeCommand(), healthCommand(), keyCommand(), versionCommand())
+	cmd.AddCommand(serveCommand(), workerCommand(), routeCommand(), routerCommand(), healthCommand(), keyCommand(), versionCommand())
 	return cmd
 }

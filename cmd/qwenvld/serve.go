@@ -26,6 +26,7 @@ import (
 	"github.com/qwenvld/qwenvld/internal/demopair"
 	"github.com/qwenvld/qwenvld/multimodal"
 	"github.com/qwenvld/qwenvld/router"
+	"github.com/qwenvld/qwenvld/router/difficulty"
 )
 
 func serveCommand() *cobra.Command {
@@ -292,7 +293,7 @@ func newServer(
 	c *config.Config, name string, supervisors map[router.Variant]*process.Supervisor, fetcher *multimodal.Fetcher, store *history.Store,
 	logger *slog.Logger,
 ) (*api.Server, error) {
-	r, err := router.New(router.NewHeuristic())
+	r, weights, err := newRouter(&c.Router)
 	if err != nil {
 		return nil, err
 	}
@@ -301,7 +302,7 @@ func newServer(
 		engines[variant] = s
 	}
 	a := api.Config{
-		ModelName: name, Engines: engines, Router: r, Logger: logger, Store: store,
+		ModelName: name, Engines: engines, Router: r, RouterVersion: weights.Version, Logger: logger, Store: store,
 		Limits: api.Limits{BodyBytes: c.Limits.BodyBytes, Images: c.Limits.Images},
 		Media: api.MediaLimits{
 			Pixels:       multimodal.PixelLimits{Min: c.Media.MinPixels, Max: c.Media.MaxPixels},
@@ -323,4 +324,20 @@ func newServer(
 		a.Fetcher = fetcher
 	}
 	return api.New(a)
+}
+
+// newRouter loads the shipped weights, or those that the configuration names.
+func newRouter(c *config.Router) (*router.Router, *difficulty.Model, error) {
+	m, err := difficulty.Default()
+	if c.Weights != "" {
+		var file []byte
+		if file, err = os.ReadFile(c.Weights); err == nil {
+			m, err = difficulty.Load(file)
+		}
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("router: %w", err)
+	}
+	r, err := router.New(m, c.Quality)
+	return r, m, err
 }

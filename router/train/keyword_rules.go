@@ -1,4 +1,4 @@
-package router
+package train
 
 // rule is one reason to think or not to. Phrases in Latin script match whole words, others anywhere.
 type rule struct {

@@ -1,38 +1,21 @@
-package router
+package train
 
 import (
-	"cmp"
-	"math"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/qwenvld/qwenvld/router"
 )
 
-const (
-	// scanRunes bounds how much of the head and of the tail of a turn is looked at.
-	scanRunes = 1200
-	// maxReasons bounds Assessment.Reasons.
-	maxReasons = 4
-	// bias is the log-odds of a turn that no rule knows: most requests are easy.
-	bias = -1.2
-	// threshold is the middle of the logistic scale; the bias carries the preference.
-	threshold = 0.5
-)
+// scanRunes bounds how much of the head and of the tail of a turn is looked at.
+const scanRunes = 1200
 
-// Heuristic is a Scorer of hand-written rules in English, Chinese, Korean and Japanese. It knows nothing
-// of a particular model and stands in where no trained scorer is configured.
-type Heuristic struct {
-	rules []rule
-}
-
-// NewHeuristic returns the rules as they ship.
-func NewHeuristic() *Heuristic { return &Heuristic{rules: phraseRules()} }
-
-// Threshold implements Scorer.
-func (h *Heuristic) Threshold() float64 { return threshold }
+// keywordBias is the log-odds of a turn that no rule knows: most requests are easy.
+const keywordBias = -1.2
 
 // signal is a rule that matched.
 type signal struct {
@@ -40,27 +23,25 @@ type signal struct {
 	weight float64
 }
 
-// Assess implements Scorer.
-func (h *Heuristic) Assess(f *Features) Assessment {
+// keywordScore is the baseline of hand-written rules in English, Chinese, Korean and Japanese that trained weights have to beat:
+// the probability that the rules give to thinking.
+func keywordScore(f *router.Features, rules []rule) float64 {
 	text := normalise(f.Text)
-	signals := make([]signal, 0, 8)
-	for i := range h.rules {
-		r := &h.rules[i]
+	sum := keywordBias
+	for i := range rules {
+		r := &rules[i]
 		if slices.ContainsFunc(r.phrases, func(p string) bool { return containsPhrase(text, p) }) {
-			signals = append(signals, signal{r.name, r.weight})
+			sum += r.weight
 		}
 	}
-	signals = append(signals, shapeSignals(text, f)...)
-	sum := bias
-	for _, s := range signals {
+	for _, s := range shapeSignals(text, f) {
 		sum += s.weight
 	}
-	score := 1 / (1 + math.Exp(-sum))
-	return Assessment{Score: score, Reasons: reasons(signals, score >= threshold), Budget: budgetClass(score)}
+	return sigmoid(sum)
 }
 
 // shapeSignals looks at what a text is made of instead of its words.
-func shapeSignals(text string, f *Features) []signal {
+func shapeSignals(text string, f *router.Features) []signal {
 	var out []signal
 	add := func(ok bool, name string, weight float64) {
 		if ok {
@@ -75,34 +56,6 @@ func shapeSignals(text string, f *Features) []signal {
 	add(optionCount(text) >= 3, "multiple choice", 1.8)
 	add(f.Images >= 2, "several images", 1.2)
 	return out
-}
-
-// reasons names the signals that point the way of the decision, the heaviest first; ties keep rule order.
-func reasons(signals []signal, think bool) []string {
-	kept := slices.DeleteFunc(slices.Clone(signals), func(s signal) bool { return (s.weight > 0) != think })
-	slices.SortStableFunc(kept, func(a, b signal) int { return cmp.Compare(math.Abs(b.weight), math.Abs(a.weight)) })
-	out := make([]string, 0, maxReasons)
-	for _, s := range kept[:min(len(kept), maxReasons)] {
-		out = append(out, s.name)
-	}
-	if len(out) == 0 {
-		out = append(out, "nothing suggests hard reasoning")
-	}
-	return out
-}
-
-// budgetClass turns a score into one of the efforts' budgets: the surer, the more room.
-func budgetClass(score float64) int {
-	switch {
-	case score < threshold:
-		return 0
-	case score < 0.7:
-		return EffortMedium.Budget()
-	case score < 0.95:
-		return EffortHigh.Budget()
-	default:
-		return EffortXHigh.Budget()
-	}
 }
 
 // normalise folds width and case and keeps only the head and tail of a long text.

@@ -1,0 +1,125 @@
+package api
+
+import (
+	"container/list"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"hash"
+	"net/http"
+	"sync"
+
+	"github.com/qwenvld/qwenvld/router"
+)
+
+// headerSession names a conversation whose requests do not carry all of its turns.
+const headerSession = "X-Session-Id"
+
+// maxConversations bounds the conversations whose mode is remembered; the longest unused goes first.
+const maxConversations = 10_000
+
+// conversations remember how conversations stand, so that one that thinks goes on thinking. What is forgotten is worked out again
+// from the turns themselves. The zero value is ready; it is safe for concurrent use.
+type conversations struct {
+	mu    sync.Mutex
+	byKey map[conversationKey]*list.Element
+	order list.List // of remembered, the latest used first
+}
+
+// conversationKey is a session id or the user turns so far, hashed together with the API key's name.
+type conversationKey [sha256.Size]byte
+
+type remembered struct {
+	key  conversationKey
+	mode router.Mode
+}
+
+// mode is nil for conversations that are not known.
+func (c *conversations) mode(key conversationKey) *router.Mode {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e, ok := c.byKey[key]
+	if !ok {
+		return nil
+	}
+	c.order.MoveToFront(e)
+	m := e.Value.(*remembered).mode //nolint:errcheck,forcetypeassert // the list holds nothing else
+	return &m
+}
+
+func (c *conversations) keep(key conversationKey, m router.Mode) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.byKey[key]; ok {
+		e.Value = &remembered{key, m}
+		c.order.MoveToFront(e)
+		return
+	}
+	if c.byKey == nil {
+		c.byKey = map[conversationKey]*list.Element{}
+	}
+	c.byKey[key] = c.order.PushFront(&remembered{key, m})
+	if c.order.Len() > maxConversations {
+		last := c.order.Back()
+		c.order.Remove(last)
+		delete(c.byKey, last.Value.(*remembered).key) //nolint:errcheck,forcetypeassert // the list holds nothing else
+	}
+}
+
+// keyOf names the conversation after turns. A session id stands for all its turns.
+func keyOf(ctx context.Context, h http.Header, turns []router.Features) conversationKey {
+	sum := sha256.New()
+	writePart(sum, recordOf(ctx).key)
+	if id := h.Get(headerSession); id != "" {
+		writePart(sum, "session")
+		writePart(sum, id)
+	} else {
+		for i := range turns {
+			writePart(sum, turns[i].Text)
+			_ = binary.Write(sum, binary.LittleEndian, int64(turns[i].Images)) // a hash does not fail
+		}
+	}
+	return conversationKey(sum.Sum(nil))
+}
+
+func writePart(sum hash.Hash, s string) {
+	_ = binary.Write(sum, binary.LittleEndian, int64(len(s))) // a hash does not fail
+	_, _ = sum.Write([]byte(s))
+}
+
+// userTurns are the user's messages as the router sees them, the oldest first.
+func (r *chatRequest) userTurns() []router.Features {
+	var out []router.Features
+	for i := range r.Messages {
+		m := &r.Messages[i]
+		if m.Role != roleUser {
+			continue
+		}
+		f := router.Features{Text: m.Text}
+		for _, p := range m.Parts {
+			switch {
+			case p.IsImage:
+				f.Images++
+			case f.Text == "":
+				f.Text = p.Text
+			default:
+				f.Text += "\n" + p.Text
+			}
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// aboutTokens guesses the tokens of the text of all messages but the last: four bytes a token.
+func (r *chatRequest) aboutTokens() int {
+	const bytesPerToken = 4
+	n := 0
+	for i := range r.Messages[:max(0, len(r.Messages)-1)] {
+		n += len(r.Messages[i].Text)
+		for _, p := range r.Messages[i].Parts {
+			n += len(p.Text)
+		}
+	}
+	return n / bytesPerToken
+}

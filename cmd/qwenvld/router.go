@@ -1,0 +1,95 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qwenvld/qwenvld/router/train"
+)
+
+func routerCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "router",
+		Short: "Train and measure the weights that decide between instruct and thinking",
+	}
+	cmd.AddCommand(routerTrainCommand(), routerEvalCommand())
+	return cmd
+}
+
+func routerTrainCommand() *cobra.Command {
+	var out, note string
+	cmd := &cobra.Command{
+		Use:   "train DATA...",
+		Short: "Fit weights to JSONL files or folders of them; the same data give the same weights",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			set, err := train.Load(args...)
+			if err != nil {
+				return err
+			}
+			examples := train.Without(set.Examples, train.HeldBack())
+			o := train.DefaultOptions()
+			m, err := train.Fit(set, examples, train.LeaveSourceOut(examples, &o), &o, note)
+			if err != nil {
+				return err
+			}
+			file, err := m.MarshalBinary()
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(out, file, 0o644); err != nil { //nolint:gosec // weights are no secret
+				return fmt.Errorf("write the weights: %w", err)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: version %s, %d examples\n", out, m.Version, len(examples))
+			return err
+		},
+	}
+	cmd.Flags().StringVarP(&out, "out", "o", "router.weights", "file to write")
+	cmd.Flags().StringVar(&note, "note", "", "words about the data, kept in the file")
+	return cmd
+}
+
+func routerEvalCommand() *cobra.Command {
+	var outcomes bool
+	cmd := &cobra.Command{
+		Use:   "eval DATA...",
+		Short: "Measure: train on all sources but some, judge those, as Markdown",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			set, err := train.Load(args...)
+			if err != nil {
+				return err
+			}
+			o := train.DefaultOptions()
+			v := train.LeaveSourceOut(set.Examples, &o)
+			w := cmd.OutOrStdout()
+			if err := train.Report(w, v); err != nil {
+				return err
+			}
+			m, err := train.Fit(set, train.Without(set.Examples, train.HeldBack()), v, &o, "")
+			if err != nil {
+				return err
+			}
+			flips := train.Flips(m, set.Examples)
+			names := make([]string, 0, len(flips))
+			for n := range flips {
+				names = append(names, n)
+			}
+			slices.Sort(names)
+			_, _ = fmt.Fprint(w, "\n| harmless change | decisions turned |\n|---|---|\n")
+			for _, n := range names {
+				_, _ = fmt.Fprintf(w, "| %s | %.1f%% |\n", n, 100*flips[n])
+			}
+			if !outcomes {
+				return nil
+			}
+			_, _ = fmt.Fprintln(w)
+			return train.ReportOutcomes(w, set.Examples, &o)
+		},
+	}
+	cmd.Flags().BoolVar(&outcomes, "outcomes", false, "also cross-validate on the measured outcomes among the data")
+	return cmd
+}

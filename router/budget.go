@@ -1,0 +1,81 @@
+package router
+
+const (
+	// minAutomaticAnswer is the smallest max_tokens, in tokens, at which the router still picks thinking by
+	// itself: below it the reasoning would be cut before it helps.
+	minAutomaticAnswer = 256
+	// answerReserve is the divisor of the share kept for the answer: 1/4 of max_tokens.
+	answerReserve = 4
+	// budgetSlack is the room that the estimate of a request's thinking tokens gets.
+	budgetSlack = 1.5
+)
+
+// budgetFor finds the think budget: the client's number, else its effort, else the class of the estimate when nobody but the
+// router or a phrase asked, else the largest effort. All but the client's number leave the answer reserve.
+func budgetFor(in *Input, v Variant, tokens float64) (int, error) {
+	if v != Thinking {
+		return 0, nil
+	}
+	c := &in.Controls
+	if refusesThinking(c) {
+		return 0, nil
+	}
+	if n, ok := c.explicitBudget(); ok {
+		if in.Facts.MaxTokens > 0 && n >= in.Facts.MaxTokens {
+			src := SourceThinkingBudget
+			if c.BudgetTokens != nil && c.Thinking != ThinkingDisabled {
+				src = SourceThinking
+			}
+			return 0, &BudgetError{Source: src, Budget: n, MaxTokens: in.Facts.MaxTokens}
+		}
+		return n, nil
+	}
+	limit := completionLimit(&in.Facts)
+	switch {
+	case c.Effort != "" && c.Effort != EffortNone:
+		return reserve(c.Effort.Budget(), limit), nil
+	case len(c.wishes()) == 0:
+		return automaticBudget(tokens, limit), nil
+	default:
+		return reserve(EffortXHigh.Budget(), limit), nil
+	}
+}
+
+// automaticBudget is the smallest effort's budget that holds the estimate with some room.
+func automaticBudget(tokens float64, limit int) int {
+	for _, e := range Efforts()[1:] {
+		if float64(e.Budget()) >= tokens*budgetSlack {
+			return reserve(e.Budget(), limit)
+		}
+	}
+	return reserve(EffortXHigh.Budget(), limit)
+}
+
+// reserve keeps a quarter of the limit for the answer.
+func reserve(budget, limit int) int {
+	if limit > 0 {
+		budget = min(budget, limit-(limit+answerReserve-1)/answerReserve)
+	}
+	return max(budget, 0)
+}
+
+// refusesThinking reports that the strongest control below the model id asks for no thinking. With a
+// thinking model id that means an empty think block.
+func refusesThinking(c *Controls) bool {
+	below := *c
+	below.Model = ""
+	w := below.wishes()
+	return len(w) > 0 && w[0].variant == Instruct && w[0].source != SourceHeader
+}
+
+// completionLimit is the most tokens a completion may have, 0 if nothing is known.
+func completionLimit(f *Facts) int {
+	switch {
+	case f.MaxTokens > 0 && f.ContextSize > 0:
+		return min(f.MaxTokens, f.ContextSize)
+	case f.MaxTokens > 0:
+		return f.MaxTokens
+	default:
+		return f.ContextSize
+	}
+}

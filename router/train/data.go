@@ -1,0 +1,142 @@
+package train
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/qwenvld/qwenvld/router"
+	"github.com/qwenvld/qwenvld/router/difficulty"
+)
+
+// Label says what is known of a kind of prompt.
+type Label string
+
+// Labels.
+const (
+	LabelInstruct Label = "instruct" // thinking gains nothing
+	LabelThinking Label = "thinking" // thinking gains
+	LabelUnsure   Label = "unsure"
+)
+
+// Example is a prompt with what is known of it: a Label for its kind or, with Strong set, the scores of both answers.
+type Example struct {
+	Text    string `json:"text"`
+	Image   bool   `json:"image"`
+	Picture string `json:"picture,omitempty"` // what the picture looks like
+	Lang    string `json:"lang"`
+	Source  string `json:"source"`
+	Kind    string `json:"kind"`
+	Label   Label  `json:"label"`
+	// Weak and Strong are the scores, 0 to 1, of the direct and of the thinking answer.
+	Weak   *float64 `json:"weak,omitempty"`
+	Strong *float64 `json:"strong,omitempty"`
+	// Tokens that the thinking answer took, 0 if unknown.
+	Tokens int `json:"tokens,omitempty"`
+
+	vector difficulty.Vector
+}
+
+func (e *Example) measured() bool { return e.Weak != nil && e.Strong != nil }
+
+func (e *Example) features() *router.Features {
+	f := &router.Features{Text: e.Text, Picture: e.Picture}
+	if e.Image {
+		f.Images = 1
+	}
+	return f
+}
+
+// group is what examples are balanced and held out by: outcomes are apart from labels of the same source.
+func (e *Example) group() string {
+	if e.measured() {
+		return "outcomes:" + e.Source
+	}
+	return e.Source
+}
+
+// Set is training data.
+type Set struct {
+	Examples []*Example
+	// Digest is the sha256 of the files in the order of their names.
+	Digest string
+}
+
+// maxLine bounds a line of JSON.
+const maxLine = 16 << 20
+
+// Load reads JSONL files; a folder stands for the *.jsonl in it.
+func Load(paths ...string) (*Set, error) {
+	var files []string
+	for _, p := range paths {
+		info, err := os.Stat(p)
+		if err != nil {
+			return nil, fmt.Errorf("training data: %w", err)
+		}
+		if !info.IsDir() {
+			files = append(files, p)
+			continue
+		}
+		found, err := filepath.Glob(filepath.Join(p, "*.jsonl"))
+		if err != nil {
+			return nil, fmt.Errorf("training data: %w", err)
+		}
+		files = append(files, found...)
+	}
+	slices.SortFunc(files, func(a, b string) int { return bytes.Compare([]byte(filepath.Base(a)), []byte(filepath.Base(b))) })
+	s := &Set{}
+	sum := sha256.New()
+	for _, file := range files {
+		data, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+		if err != nil {
+			return nil, fmt.Errorf("training data: %w", err)
+		}
+		sum.Write(data)
+		if err := s.read(data); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	if len(s.Examples) == 0 {
+		return nil, fmt.Errorf("training data: no examples in %q", paths)
+	}
+	s.Digest = hex.EncodeToString(sum.Sum(nil))
+	return s, nil
+}
+
+func (s *Set) read(data []byte) error {
+	lines := bufio.NewScanner(bytes.NewReader(data))
+	lines.Buffer(nil, maxLine)
+	for n := 1; lines.Scan(); n++ {
+		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
+			continue
+		}
+		e := &Example{}
+		if err := json.Unmarshal(lines.Bytes(), e); err != nil {
+			return fmt.Errorf("line %d: %w", n, err)
+		}
+		switch {
+		case e.Text == "" || e.Source == "":
+			return fmt.Errorf("line %d: text and source are needed", n)
+		case e.measured():
+		case e.Label != LabelInstruct && e.Label != LabelThinking && e.Label != LabelUnsure:
+			return fmt.Errorf("line %d: label must be instruct, thinking or unsure, or weak and strong be given", n)
+		}
+		e.vector = difficulty.Features(e.features())
+		s.Examples = append(s.Examples, e)
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	return nil
+}
+
+// Without drops the examples of some sources.
+func Without(examples []*Example, sources []string) []*Example {
+	return slices.DeleteFunc(slices.Clone(examples), func(e *Example) bool { return slices.Contains(sources, e.Source) })
+}

@@ -1,0 +1,117 @@
+package train
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/qwenvld/qwenvld/router/difficulty"
+)
+
+// small is a part of our own prompts, enough to train on in a moment.
+func small(t *testing.T) *Set {
+	t.Helper()
+	set, err := Load("prompts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var part []*Example
+	for i, e := range set.Examples {
+		if i%4 == 0 {
+			part = append(part, e)
+		}
+	}
+	set.Examples = part
+	return set
+}
+
+func TestTrainingLearnsAndRepeatsItself(t *testing.T) {
+	set := small(t)
+	o := DefaultOptions()
+	o.Epochs = 3
+	var seen, unseen []*Example
+	for i, e := range set.Examples {
+		if i%5 == 0 {
+			unseen = append(unseen, e)
+		} else {
+			seen = append(seen, e)
+		}
+	}
+	heads := fitHeads(balance(seen, &o), &o)
+	again := fitHeads(balance(seen, &o), &o)
+	var scores []float64
+	var hard []bool
+	for _, e := range unseen {
+		s := heads[difficulty.HeadInstruct].score(&e.vector)
+		if s != again[difficulty.HeadInstruct].score(&e.vector) {
+			t.Fatalf("%q: training twice gives two scores", e.Text)
+		}
+		scores, hard = append(scores, -s), append(hard, e.Label == LabelThinking)
+	}
+	if a := auc(scores, hard); a < 0.9 {
+		t.Errorf("AUC %.3f on prompts not trained on", a)
+	}
+}
+
+func TestMeasuresOfKnownAnswers(t *testing.T) {
+	if a := auc([]float64{1, 2, 2, 3}, []bool{false, false, true, true}); a != 0.875 {
+		t.Errorf("AUC %g, want 0.875", a)
+	}
+	if e := calibrationError([]float64{0.95, 0.95, 0.05, 0.05}, []bool{true, true, false, true}); math.Abs(e-0.25) > 1e-9 {
+		t.Errorf("calibration error %g, want (|1.9-2| + |0.1-1|)/4", e)
+	}
+	z, goal := []float64{-3, -2, -1, 0, 1, 2, 3}, make([]float64, 7)
+	want := difficulty.Platt{A: 1.5, B: -0.5}
+	for i := range z {
+		goal[i] = want.Apply(z[i])
+	}
+	got := fitPlatt(z, goal)
+	if math.Abs(got.A-want.A) > 1e-3 || math.Abs(got.B-want.B) > 1e-3 {
+		t.Errorf("Platt %+v, want %+v", got, want)
+	}
+	zero, one := 0.0, 1.0
+	outcomes := []*Example{{Weak: &zero, Strong: &one}, {Weak: &one, Strong: &one}, {Weak: &one, Strong: &zero}, {Weak: &zero, Strong: &one}}
+	g := gapWon(outcomes, []float64{3, 1, 0, 2})
+	if diff := cmp.Diff(Gap{Area: (0 + 1 + 2 + 2 + 1) / 5.0, Peak: 2, At: [3]float64{0, 2, 2}, Needed: 0.25}, g); diff != "" {
+		t.Errorf("gap won (-want +got):\n%s", diff)
+	}
+}
+
+func TestLoadNamesTheLineAtFault(t *testing.T) {
+	for name, text := range map[string]string{
+		"no JSON":       "{\"text\":\"a\",\"source\":\"s\",\"label\":\"instruct\"}\n{oops",
+		"no label":      `{"text":"a","source":"s"}`,
+		"another label": `{"text":"a","source":"s","label":"maybe"}`,
+		"no text":       `{"source":"s","label":"instruct"}`,
+		"nothing":       "",
+	} {
+		file := filepath.Join(t.TempDir(), "x.jsonl")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(file); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+func TestHarmlessChangesKeepTheWords(t *testing.T) {
+	const options = "Which?\nA) one\nB) two\nC) three"
+	for name, want := range map[string]string{
+		"order of options": "Which?\nC) three\nA) one\nB) two",
+		"a typing slip":    "Wihch?\nA) one\nB) two\nC) three",
+	} {
+		if got := changes()[name](options, 0); got != want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	for name, change := range changes() {
+		for n, text := range []string{"", "ab", "구하시오 단어들", "字", "a-b c_d 日本語です"} {
+			_ = change(text, n) // total
+			_ = name
+		}
+	}
+}
