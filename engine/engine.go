@@ -189,7 +189,7 @@ type Result struct {
 	// StopString is the stop string that matched, if one did.
 	StopString string `json:"stop_string,omitempty"`
 	Usage      Usage  `json:"usage"`
-	// ThinkingClosedBy is "model", "budget", "end_token" when the model ended its answer inside the block and was made to
+	// ThinkingClosedBy is "model", "budget", "loop" when the block only repeated itself, "end_token" when the model ended its answer inside the block and was made to
 	// go on, or "" without a block.
 	ThinkingClosedBy string `json:"thinking_closed_by,omitempty"`
 }

@@ -181,6 +181,9 @@ func (s *sequence) step(logits []float32, v Vocabulary) (done bool, err error) {
 	if s.thinking && len(s.forced) == 0 && s.usage.ReasoningTokens >= spec.Thinking.Limit {
 		s.closeThinking(closedByBudget)
 	}
+	if s.thinking && len(s.forced) == 0 && s.usage.ReasoningTokens%loopEvery == 0 && loops(s.output) {
+		s.closeThinking(closedByLoop)
+	}
 	return false, nil
 }
 
@@ -209,6 +212,7 @@ func (s *sequence) choose(logits []float32, v Vocabulary) (token int32, drawn bo
 const (
 	closedByModel  = "model"
 	closedByBudget = "budget"
+	closedByLoop   = "loop"
 	closedByEnd    = "end_token"
 )
 
