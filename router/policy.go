@@ -112,7 +112,7 @@ const (
 	// DefaultQuality is the middle of the scale from 0, never think unasked, to 10, think wherever it does no harm.
 	DefaultQuality = 5
 	// uncertainBand is how near to its price a gain is uncertain.
-	uncertainBand = 0.1
+	uncertainBand = 0.04
 )
 
 // Router applies the policy. It is immutable and safe for concurrent use.
