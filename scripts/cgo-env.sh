@@ -12,7 +12,13 @@ march=${QWENVLD_MARCH:-native}
 case "$(uname -s)" in
 Linux)
 	cpu=$(gcc "-march=$march" -Q --help=target 2>/dev/null | sha256sum | cut -c1-8)
-	flags="-O3 -march=$march -DGGML_USE_CPU_REPACK -DGGML_USE_OPENMP -fopenmp -DQWENVLD_CPU_ID=0x$cpu"
+	# ggml's kernels for AMX lie in a folder that is no Go package, so nothing compiles them: without this, processors that have
+	# AMX (Sapphire Rapids and later) do not link.
+	amx=""
+	if gcc "-march=$march" -dM -E -x c /dev/null 2>/dev/null | grep __AMX_TILE__ >/dev/null; then
+		amx=" -mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
+	fi
+	flags="-O3 -march=$march$amx -DGGML_USE_CPU_REPACK -DGGML_USE_OPENMP -fopenmp -DQWENVLD_CPU_ID=0x$cpu"
 	ldflags="-fopenmp"
 	;;
 *) # Apple's clang knows no -fopenmp, and its default target already has NEON.
