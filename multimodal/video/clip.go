@@ -21,6 +21,7 @@ type clip struct {
 	alpha    bool
 	upright  bool // ffmpeg turns the frames as the file says
 	seekable bool
+	untimed  bool // frames are told apart by counting
 }
 
 // Info implements Source.
@@ -51,7 +52,7 @@ func (t *Tool) newClip(f *File, format string, p *probed) (*clip, error) {
 	}
 	c := &clip{
 		tool: t, file: f, format: format, packets: p.packets, timeBase: ratio(s.TimeBase),
-		alpha: hasAlpha(s.Pixels), upright: true, seekable: format != "gif" && !p.untimed,
+		alpha: hasAlpha(s.Pixels), upright: true, seekable: format != "gif" && !p.untimed, untimed: p.untimed,
 		info: Info{Width: s.Width, Height: s.Height, Frames: len(p.packets)},
 	}
 	if c.timeBase == 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 
@@ -45,7 +46,7 @@ var (
 
 // readSegment runs one child.
 func (c *clip) readSegment(ctx context.Context, s segment, wanted []int, frame func(n int, img *multimodal.Image) error) error {
-	r := &frameReader{clip: c, segment: s, wanted: wanted, frame: frame, times: make(chan int64, s.to-s.from+16)}
+	r := &frameReader{clip: c, segment: s, wanted: wanted, frame: frame, times: make(chan int64, s.to-s.from+16), gone: ctx.Done()}
 	err := c.tool.run(ctx, job{
 		program: c.tool.o.FFmpeg, args: c.arguments(s, wanted), input: c.file.f, stdout: r.read, stderr: r.note,
 	})
@@ -78,19 +79,28 @@ func (c *clip) arguments(s segment, wanted []int) []string {
 		c.tool.sync, "passthrough", "-pix_fmt", pixels, "-f", "rawvideo", "-")
 }
 
+// pick is an expression of ffmpeg's that is 1 for the frames wanted, as a binary search: one of a hundred terms would not be parsed.
+// Where packets have no times, decoded frames have none to be relied on either; such videos are never sought in, so frames count.
 func (c *clip) pick(wanted []int) string {
-	var b strings.Builder
-	for i, w := range wanted {
-		if i > 0 && w == wanted[i-1] {
-			continue
-		}
-		if i > 0 {
-			b.WriteByte('+')
-		}
-		t := c.packets[w].time
-		fmt.Fprintf(&b, "gte(pts,%d)*(isnan(prev_pts)+lt(prev_pts,%d))", t, t)
+	if len(wanted) == 0 {
+		return "0"
 	}
-	return b.String()
+	middle := len(wanted) / 2
+	w := wanted[middle]
+	from, to := middle, middle+1
+	for from > 0 && wanted[from-1] == w {
+		from--
+	}
+	for to < len(wanted) && wanted[to] == w {
+		to++
+	}
+	before, after := c.pick(wanted[:from]), c.pick(wanted[to:])
+	if c.untimed {
+		return fmt.Sprintf("if(lt(n,%d),%s,if(gt(n,%d),%s,1))", w, before, w, after)
+	}
+	t := c.packets[w].time
+	// Of the first frame there is no earlier time, and a comparison with none is false.
+	return fmt.Sprintf("if(lt(pts,%d),%s,if(gte(prev_pts,%d),%s,1))", t, before, t, after)
 }
 
 // seekTime is where to seek for frame w. ffmpeg goes a little further back than it is told, for reordered frames; told a time well
@@ -117,7 +127,8 @@ type frameReader struct {
 	frame   func(n int, img *multimodal.Image) error
 	// times of the frames in the output, in the stream's time base; a line comes before its frame.
 	times chan int64
-	next  int // of wanted
+	gone  <-chan struct{} // closed when the reading is given up
+	next  int             // of wanted
 }
 
 // note takes a frame's time from what showinfo says.
@@ -144,7 +155,10 @@ func parseShowinfo(line string) (int64, bool) {
 		return 0, false
 	}
 	t, err := strconv.ParseInt(fields[0], 10, 64)
-	return t, err == nil
+	if err != nil {
+		t = math.MinInt64 // NOPTS: nobody wants it, but it is a frame in the output
+	}
+	return t, true
 }
 
 func (r *frameReader) read(out io.Reader) error {
@@ -160,11 +174,19 @@ func (r *frameReader) read(out io.Reader) error {
 		if _, err := io.ReadFull(out, raw); err != nil {
 			return r.end(img, shown)
 		}
-		time := <-r.times
+		var time int64
+		select {
+		case time = <-r.times:
+		case <-r.gone:
+			return errMissing
+		}
 		if c.alpha {
-			overWhite(img.RGB, raw)
+			multimodal.FlattenRGBA(img.RGB, raw)
 		}
 		first := c.packets[r.wanted[r.next]].time
+		if c.untimed {
+			time = first
+		}
 		if !shown && r.segment.seek && time > first {
 			return errOvershot
 		}
@@ -195,15 +217,4 @@ func (r *frameReader) end(img *multimodal.Image, shown bool) error {
 		return errMissing
 	}
 	return nil
-}
-
-// overWhite lays RGBA over white, as images are.
-func overWhite(rgb, rgba []byte) {
-	for i := range len(rgb) / 3 {
-		p := rgba[4*i : 4*i+4]
-		a := int(p[3])
-		for ch := range 3 {
-			rgb[3*i+ch] = byte((int(p[ch])*a + 255*(255-a) + 127) / 255)
-		}
-	}
 }

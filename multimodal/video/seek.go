@@ -104,8 +104,11 @@ func (c *clip) Reach(wanted []int) []int {
 	half := (wanted[len(wanted)-1]-wanted[0])/(len(wanted)-1)/2 + 1
 	out := make([]int, len(wanted))
 	for i, w := range wanted {
-		k := c.nearestKey(w)
-		if k < w-half || k > w+half {
+		k, far := c.nearestKey(w), half
+		if i == len(wanted)-1 {
+			far *= 2 // no key frame follows the end
+		}
+		if k < w-far || k > w+far {
 			return wanted
 		}
 		out[i] = k
