@@ -13,6 +13,9 @@ type chatRequest struct {
 	Messages []chatMessage
 	// Images are the image parts of all messages in order of appearance.
 	Images []imageRef
+	// Videos are the video parts of all messages in order of appearance, VideoDefaults what is said of all of them.
+	Videos        []videoRef
+	VideoDefaults videoOptions
 
 	// Tools hold each tool object as the client wrote it, since key order reaches the prompt.
 	Tools []json.RawMessage
@@ -41,7 +44,7 @@ type chatRequest struct {
 	NewTurn bool
 
 	Controls router.Controls
-	// MinPixels and MaxPixels narrow every image's area, in pixels.
+	// MinPixels and MaxPixels narrow every image's area, in pixels, and by way of VideoDefaults that of every frame.
 	MinPixels, MaxPixels *int
 }
 
@@ -76,10 +79,10 @@ type chatMessage struct {
 	ToolCallID string
 }
 
-// chatPart is text or, with IsImage, the next image of chatRequest.Images.
+// chatPart is text or the next image of chatRequest.Images or the next video of chatRequest.Videos.
 type chatPart struct {
-	IsImage bool
-	Text    string
+	IsImage, IsVideo bool
+	Text             string
 }
 
 type toolCall struct {
@@ -97,7 +100,7 @@ type imageRef struct {
 	Low bool
 }
 
-// lastUser returns the texts of the last user turn, its number of images and its place among user turns.
+// lastUser returns the texts of the last user turn, its number of images and videos and its place among user turns.
 func (r *chatRequest) lastUser() (text string, images, turn int) {
 	for i := range r.Messages {
 		m := &r.Messages[i]
@@ -108,7 +111,7 @@ func (r *chatRequest) lastUser() (text string, images, turn int) {
 		text, images = m.Text, 0
 		for _, p := range m.Parts {
 			switch {
-			case p.IsImage:
+			case p.IsImage, p.IsVideo:
 				images++
 			case text == "":
 				text = p.Text

@@ -16,6 +16,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func newTool(t testing.TB, o Options) *Tool {
 	t.Helper()
 	tool, err := NewTool(context.Background(), o)
+	if err == nil {
+		err = tool.Missing()
+	}
 	if err != nil {
 		t.Fatalf("these tests need ffmpeg, which `make setup` installs: %v", err)
 	}

@@ -172,9 +172,15 @@ func (t *Tool) Open(ctx context.Context, f *File) (_ Source, err error) {
 		return nil, err
 	}
 	format := demuxer(head)
+	if isAnimation(head) {
+		return openAnimation(f, t.o)
+	}
 	if format == "" {
 		return nil, multimodal.NewError(multimodal.KindFormat, nil,
 			"This is not a video in a known format (MP4, MOV, Matroska, WebM, AVI, GIF or animated WebP).")
+	}
+	if t.missing != nil {
+		return nil, t.missing
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, t.o.ProbeTimeout, multimodal.NewError(multimodal.KindDecodeTime, nil,
 		"The video takes too long to read."))

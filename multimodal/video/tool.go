@@ -73,20 +73,22 @@ type Tool struct {
 	slots   *semaphore.Weighted
 	sandbox sandbox
 	version string
+	missing error  // why there is no ffmpeg, nil where it is there
 	sync    string // the name of the option that passes frames on as they come
 }
 
-// NewTool finds the programs and what they can be confined with. Without them it fails with KindNoDecoder.
+// NewTool finds the programs and what they can be confined with. Without them the Tool only opens what needs no ffmpeg: see Missing.
 func NewTool(ctx context.Context, o Options) (*Tool, error) {
 	o = o.withDefaults()
-	for _, program := range []*string{&o.FFmpeg, &o.FFprobe} {
+	t := &Tool{o: o, slots: semaphore.NewWeighted(int64(o.Children)), sync: "-fps_mode"}
+	for _, program := range []*string{&t.o.FFmpeg, &t.o.FFprobe} {
 		path, err := exec.LookPath(*program)
 		if err != nil {
-			return nil, MissingError(err)
+			t.missing = missingError(err)
+			return t, nil
 		}
 		*program = path
 	}
-	t := &Tool{o: o, slots: semaphore.NewWeighted(int64(o.Children)), sync: "-fps_mode"}
 	for _, s := range sandboxes(o) {
 		t.sandbox = s
 		// The programs are dynamically linked to a hundred libraries: a confinement that hides one of them shows here.
@@ -99,7 +101,7 @@ func NewTool(ctx context.Context, o Options) (*Tool, error) {
 			return nil, context.Cause(ctx)
 		}
 		if s.name == sandboxNone {
-			return nil, MissingError(err)
+			t.missing = missingError(err)
 		}
 	}
 	// The option has been called so since 5.1.
@@ -110,8 +112,10 @@ func NewTool(ctx context.Context, o Options) (*Tool, error) {
 	return t, nil
 }
 
-// MissingError says that ffmpeg is needed and how to get it.
-func MissingError(cause error) error {
+// Missing is why video files cannot be decoded here, of KindNoDecoder; nil where they can.
+func (t *Tool) Missing() error { return t.missing }
+
+func missingError(cause error) error {
 	return multimodal.NewError(multimodal.KindNoDecoder, cause, "This server cannot decode video files because ffmpeg is not installed; "+
 		"its operator can install it (Debian, Ubuntu: apt-get install ffmpeg) and restart. Videos sent as a list of frames need no ffmpeg.")
 }
