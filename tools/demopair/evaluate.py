@@ -75,6 +75,7 @@ def videos(skill, n, lang="en"):
         rate, fps = int(questions.pick(rng, [8, 10, 12, 15, 24, 25, 30])), float(questions.pick(rng, [1, 2, 2, 2, 3, 4]))
         count = max(4, int(rate * rng.uniform(4, 12) / fps))
         sample = questions.make(rng, skill, lang, paired=True, times=[i / rate for i in range(count)])
+        sample.rate = rate
         frames = [f for g in sample.visuals for f in g][:count]
         url = "data:video/mp4;base64," + base64.b64encode(mp4(frames, rate)).decode()
         out.append((sample, {"messages": [{"role": "user", "content": [
