@@ -2,8 +2,9 @@ package video
 
 // Costs of reading, in pixels that are decoded in the same time; measured with H.264 on 2 cores, where 400 million pixels take a second.
 const (
-	// startCost is that of another child.
+	// startCost is that of another child, frameCost what a frame of any size takes.
 	startCost = 25_000_000
+	frameCost = 30_000
 	// exactCost is how much may be decoded for the sake of exactly the frames that were chosen, about 20 s. Beyond it, where key
 	// frames are as dense as the chosen frames, those are taken instead.
 	exactCost = 8_000_000_000
@@ -17,6 +18,9 @@ type segment struct {
 	seek     bool // start at the key frame before the first of them, not at the video's beginning
 	keysOnly bool // decode key frames only
 }
+
+// frameCost is that of decoding a frame.
+func (c *clip) frameCost() int { return frameCost + c.info.Width*c.info.Height }
 
 // keyBefore is the index of the last key frame at or before frame i, 0 if none is marked.
 func (c *clip) keyBefore(i int) int {
@@ -41,7 +45,7 @@ func (c *clip) segments(wanted []int) []segment {
 }
 
 func (c *clip) exactSegments(wanted []int) []segment {
-	worth := startCost/(c.info.Width*c.info.Height) + 1 // frames
+	worth := startCost/c.frameCost() + 1 // frames
 	var out []segment
 	reached := -1 // the last frame that is decoded anyway
 	for i, w := range wanted {
@@ -71,7 +75,7 @@ func (c *clip) cost(segments []segment, wanted []int) int {
 		if s.seek {
 			first = c.keyBefore(wanted[s.from])
 		}
-		total += startCost + (wanted[s.to-1]-first+1)*c.info.Width*c.info.Height
+		total += startCost + (wanted[s.to-1]-first+1)*c.frameCost()
 	}
 	return total
 }
@@ -84,7 +88,7 @@ func (c *clip) keyPassCost() int {
 			keys++
 		}
 	}
-	return startCost + keys*c.info.Width*c.info.Height + len(c.packets)*1000
+	return startCost + keys*c.frameCost() + len(c.packets)*1000
 }
 
 func (c *clip) onlyKeys(wanted []int) bool {

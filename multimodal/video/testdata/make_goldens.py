@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes selection.jsonl and resized.json: what transformers' Qwen3VL video processor makes of videos.
+"""Writes selection.jsonl and resized.json: what transformers' Qwen3VL video processor makes of videos; and animated WebP files with
+the frames that Pillow sees in them over white.
 
     python multimodal/video/testdata/make_goldens.py     # with tools/reference/requirements.txt, pillow and torchvision 0.29.2
 
@@ -15,6 +16,7 @@ import random
 
 import numpy as np
 import torch
+from PIL import Image, ImageDraw
 from transformers import Qwen3VLVideoProcessor
 from transformers.models.qwen3_vl.processing_qwen3_vl import Qwen3VLProcessor
 from transformers.models.qwen3_vl.video_processing_qwen3_vl import smart_resize
@@ -106,7 +108,27 @@ def short(c):
     return {k: v for k, v in c.items() if v is not None}
 
 
+def animations():
+    """Animated WebPs: opaque and partly transparent, each frame moving a shape, so that only a part of the canvas is stored."""
+    for name, ground, durations in (("opaque", (40, 90, 160, 255), [100] * 5), ("transparent", (0, 0, 0, 0), [40, 120, 80, 200, 40])):
+        frames = []
+        for i in range(5):
+            img = Image.new("RGBA", (48, 32), ground)
+            ImageDraw.Draw(img).ellipse((4 + 6 * i, 8, 16 + 6 * i, 20), (255, 200 - 30 * i, 10, 255 if i % 2 else 130))
+            frames.append(img)
+        path = HERE / f"{name}.webp"
+        frames[0].save(path, save_all=True, append_images=frames[1:], duration=durations, lossless=True, minimize_size=True)
+        seen, out = Image.open(path), []
+        for i in range(seen.n_frames):
+            seen.seek(i)
+            white = Image.new("RGBA", seen.size, "white")
+            white.alpha_composite(seen.convert("RGBA"))
+            out.append(base64.b64encode(white.convert("RGB").tobytes()).decode())
+        (HERE / f"{name}.webp.json").write_text(json.dumps({"durations": durations, "frames": out}) + "\n")
+
+
 def main():
+    animations()
     with (HERE / "selection.jsonl").open("w") as f:
         for c in cases():
             f.write(json.dumps(short(c)) + "\n")
