@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/qwenvld/qwenvld/engine"
@@ -44,7 +45,7 @@ func (s *Server) generate(
 		}
 	}()
 	rec := recordOf(ctx)
-	rec.stream, rec.images = req.Stream, len(req.Images)
+	rec.stream, rec.images, rec.videos = req.Stream, len(req.Images), len(req.Videos)
 	p, err := s.plan(ctx, r, req)
 	if err != nil {
 		return nil, nil, publicError(ctx, err)
@@ -52,6 +53,11 @@ func (s *Server) generate(
 	setRouteHeaders(w, p.routed)
 	items := make(chan item, eventBuffer)
 	go pumpAll(ctx, p.engine, p.requests, items)
+	var decoding sync.WaitGroup
+	decoding.Go(func() {
+		p.videos.decode(ctx)
+		p.videos.close()
+	})
 	g = &generation{server: s, plan: p, ctx: ctx, record: rec, items: items, start: start, cancel: cancel}
 	for i := range p.requests {
 		g.answers = append(g.answers, &answering{
@@ -64,6 +70,7 @@ func (s *Server) generate(
 		// The pumps hold the engine's sequences: no reply ends before they have let go.
 		cancel(nil)
 		drain(items)
+		decoding.Wait()
 		done()
 	}, nil
 }
@@ -144,10 +151,25 @@ type answering struct {
 // failure explains err, naming the image at fault by its path in the request.
 func (g *generation) failure(ctx context.Context, err error) *Error {
 	var memory *engine.ImageMemoryError
-	if errors.As(err, &memory) && memory.Image >= 0 && memory.Image < len(g.req.Images) {
-		err = imageError(g.req.Images[memory.Image].Path, err)
+	if errors.As(err, &memory) && memory.Image >= 0 {
+		err = imageError(g.picturePath(memory.Image), err)
 	}
 	return publicError(ctx, err)
+}
+
+// picturePath is where picture i of the engine's request came from: images first, then the pairs of videos.
+func (p *plan) picturePath(i int) string {
+	if i < len(p.req.Images) {
+		return p.req.Images[i].Path
+	}
+	i -= len(p.req.Images)
+	for _, in := range p.videos {
+		if i < len(in.pairs) {
+			return in.ref.Path
+		}
+		i -= len(in.pairs)
+	}
+	return ""
 }
 
 // errNoResult is an engine that broke its contract.

@@ -98,7 +98,7 @@ func (r *chatRequest) userTurns() []router.Features {
 		f := router.Features{Text: m.Text}
 		for _, p := range m.Parts {
 			switch {
-			case p.IsImage:
+			case p.IsImage, p.IsVideo:
 				f.Images++
 			case f.Text == "":
 				f.Text = p.Text

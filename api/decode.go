@@ -16,6 +16,7 @@ type Limits struct {
 	BodyBytes int64 // bytes of a request body
 	Messages  int   // messages in a request
 	Images    int   // images in a request
+	Videos    int   // videos in a request
 	Tools     int   // tools in a request
 	Stops     int   // stop strings in a request
 	StopBytes int   // bytes of one stop string
@@ -30,7 +31,7 @@ type Limits struct {
 // DefaultLimits are generous enough for OpenAI's clients and bound the memory of one request.
 func DefaultLimits() Limits {
 	return Limits{
-		BodyBytes: 64 << 20, Messages: 2048, Images: 32, Tools: 128, Stops: 4, StopBytes: 512, LogitBias: 1024,
+		BodyBytes: 64 << 20, Messages: 2048, Images: 32, Videos: 8, Tools: 128, Stops: 4, StopBytes: 512, LogitBias: 1024,
 		Choices: 8, Depth: 64, Values: 200_000, SchemaBytes: 256 << 10,
 	}
 }
@@ -47,6 +48,7 @@ func (l Limits) withDefaults() Limits {
 	}
 	set(&l.Messages, d.Messages)
 	set(&l.Images, d.Images)
+	set(&l.Videos, d.Videos)
 	set(&l.Tools, d.Tools)
 	set(&l.Stops, d.Stops)
 	set(&l.StopBytes, d.StopBytes)

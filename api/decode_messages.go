@@ -199,7 +199,7 @@ func (d *decoder) part(v *value, path string, m *chatMessage) {
 	case "image_url", "input_image":
 		d.imagePart(v, path, m)
 	case "video_url", "input_video", "video":
-		d.fail(path+".type", codeUnsupported, "video is not supported yet")
+		d.videoPart(v, path, name, m)
 	case "input_audio", "audio_url":
 		d.fail(path+".type", codeUnsupported, "this model does not take audio")
 	case "file", "input_file":
@@ -207,7 +207,7 @@ func (d *decoder) part(v *value, path string, m *chatMessage) {
 	case "refusal":
 		d.fail(path+".type", codeUnsupported, "refusal parts are not supported")
 	default:
-		d.fail(path+".type", codeInvalidValue, "must be text or image_url, not %q", abbreviate(name))
+		d.fail(path+".type", codeInvalidValue, "must be text, image_url or video_url, not %q", abbreviate(name))
 	}
 }
 

@@ -59,12 +59,29 @@ func coreParams() map[string]param {
 			if !d.want(v, path, kindObject) {
 				return
 			}
-			d.keys(v, path, "min_pixels", "max_pixels")
+			d.keys(v, path, videoOptionNames()...)
+			d.videoDefaults(v, path, append(sizeOptions(), optNumFrames, optMinFrames, optMaxFrames)...)
+			for _, name := range []string{optStart, optEnd} {
+				if present(v, name) != nil {
+					d.fail(path+"."+name, codeUnsupported, "belongs to one video; put it beside its url")
+				}
+			}
 			if m := present(v, "min_pixels"); m != nil {
 				d.req.MinPixels = ptr(int(d.integer(m, path+".min_pixels", 1, maxPixelArea)))
 			}
 			if m := present(v, "max_pixels"); m != nil {
 				d.req.MaxPixels = ptr(int(d.integer(m, path+".max_pixels", 1, maxPixelArea)))
+			}
+		},
+		// vLLM's place for the first three.
+		"media_io_kwargs": func(d *decoder, v *value, path string) {
+			if !d.want(v, path, kindObject) {
+				return
+			}
+			d.keys(v, path, "video")
+			if m := present(v, "video"); m != nil && d.want(m, path+".video", kindObject) {
+				d.keys(m, path+".video", optFPS, optNumFrames, optMaxFrames)
+				d.videoDefaults(m, path+".video", optFPS, optNumFrames, optMaxFrames)
 			}
 		},
 	}

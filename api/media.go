@@ -26,12 +26,15 @@ type MediaLimits struct {
 	DataBytes int
 	// PixelsAtOnce bounds the source pixels that all requests together decode at a time (4 times SourcePixels).
 	PixelsAtOnce int64
+	// Video bounds videos.
+	Video VideoLimits
 }
 
 func (l MediaLimits) withDefaults() MediaLimits {
 	setDefault(&l.SourcePixels, 100_000_000)
 	setDefault(&l.DataBytes, 32<<20)
 	setDefault(&l.PixelsAtOnce, 4*int64(l.SourcePixels))
+	l.Video = l.Video.withDefaults()
 	l.PixelsAtOnce = max(l.PixelsAtOnce, int64(l.SourcePixels))
 	return l
 }

@@ -45,6 +45,7 @@ type record struct {
 	usage    *engine.Usage
 	finish   string
 	images   int
+	videos   int
 	stream   bool
 	ttft     time.Duration
 	err      *Error
@@ -164,7 +165,7 @@ func (r *record) attrs() []slog.Attr {
 	}
 	if r.decision != nil {
 		a = append(a, slog.String("variant", string(r.decision.Variant)), slog.String("route_source", string(r.decision.Source)),
-			slog.Bool("stream", r.stream), slog.Int("images", r.images))
+			slog.Bool("stream", r.stream), slog.Int("images", r.images), slog.Int("videos", r.videos))
 	}
 	if r.ttft > 0 {
 		a = append(a, slog.Duration("ttft", r.ttft))

@@ -104,6 +104,8 @@ type plan struct {
 	engine  engine.Engine
 	// requests hold one for each answer that was asked for.
 	requests []*engine.Request
+	// videos are being decoded while the engine works.
+	videos videoInputs
 	// thinkOpen tells the parser that the answer starts inside the think block.
 	thinkOpen bool
 }
@@ -111,8 +113,8 @@ type plan struct {
 // prepare renders the prompt first, which is cheap and finds most faults, then brings the images in.
 func (s *Server) prepare(ctx context.Context, r *routed, requestID string) (*plan, error) {
 	req, d := r.req, &r.decision
-	if r.info.Vision == nil && len(req.Images) > 0 {
-		return nil, badField(req.Images[0].Path, codeUnsupported, "this model has no vision projector")
+	if err := checkSight(r); err != nil {
+		return nil, err
 	}
 	if err := checkLogitBias(req, r.info.VocabSize); err != nil {
 		return nil, err
@@ -126,7 +128,7 @@ func (s *Server) prepare(ctx context.Context, r *routed, requestID string) (*pla
 		engine: s.cfg.Engines[d.Variant], thinkOpen: rendered.ThinkOpen,
 	}
 	request := &engine.Request{
-		ID: requestID, Prompt: rendered.Pieces, Sampling: sampling(r.info.Sampling, d.Variant, len(req.Images) > 0, &req.Sampling),
+		ID: requestID, Prompt: rendered.Pieces, Sampling: sampling(r.info.Sampling, d.Variant, len(req.Images)+len(req.Videos) > 0, &req.Sampling),
 		Stop: req.Stop, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs, Form: req.Form,
 		RunningUsage: req.RunningUsage,
 	}
@@ -145,8 +147,45 @@ func (s *Server) prepare(ctx context.Context, r *routed, requestID string) (*pla
 			return nil, err
 		}
 	}
+	if len(req.Videos) > 0 {
+		if err := s.prepareVideos(ctx, p, request, rendered); err != nil {
+			return nil, err
+		}
+	}
 	p.requests = several(request, max(1, req.Choices))
 	return p, nil
+}
+
+// checkSight refuses pictures for a model that sees none.
+func checkSight(r *routed) error {
+	const why = "this model has no vision projector"
+	switch {
+	case r.info.Vision != nil:
+	case len(r.req.Images) > 0:
+		return badField(r.req.Images[0].Path, codeUnsupported, why)
+	case len(r.req.Videos) > 0:
+		return badField(r.req.Videos[0].Path, codeUnsupported, why)
+	}
+	return nil
+}
+
+// prepareVideos opens the videos and puts them into the prompt. They are decoded once the plan is carried out; until then the caller
+// closes p.videos.
+func (s *Server) prepareVideos(ctx context.Context, p *plan, request *engine.Request, rendered prompt.Rendered) error {
+	videos, err := s.openVideos(ctx, p.routed)
+	if err != nil {
+		return err
+	}
+	rendered.Pieces = request.Prompt
+	full, err := s.fitVideos(ctx, p.routed, rendered, videos, request.Images)
+	if err != nil {
+		videos.close()
+		return err
+	}
+	p.videos = videos
+	request.Prompt = full.Pieces
+	request.Images = append(request.Images, videos.images()...)
+	return nil
 }
 
 // several gives n requests that differ in their ids and seeds. Prompt and images are shared.
@@ -201,10 +240,10 @@ func (s *Server) render(req *chatRequest, info *engine.Info) (prompt.Rendered, e
 		return rendered, fmt.Errorf("render the prompt: %w", err)
 	}
 	if n := rendered.Images(); n != len(req.Images) {
-		return rendered, &Error{
-			Status: http.StatusBadRequest, Type: typeInvalidRequest, Code: codeUnsupported, Param: "messages",
-			Message: fmt.Sprintf("The chat template shows %d of %d images.", n, len(req.Images)),
-		}
+		return rendered, badField("messages", codeUnsupported, "The chat template shows %d of %d images.", n, len(req.Images))
+	}
+	if n := rendered.Videos(); n != len(req.Videos) {
+		return rendered, badField("messages", codeUnsupported, "The chat template shows %d of %d videos.", n, len(req.Videos))
 	}
 	if begun != nil {
 		return begun.begin(rendered)
@@ -226,8 +265,11 @@ func conversation(req *chatRequest) *prompt.Conversation {
 			parts := make([]prompt.Part, len(m.Parts))
 			for j, p := range m.Parts {
 				parts[j] = prompt.Part{Kind: prompt.PartText, Text: p.Text}
-				if p.IsImage {
+				switch {
+				case p.IsImage:
 					parts[j] = prompt.Part{Kind: prompt.PartImage}
+				case p.IsVideo:
+					parts[j] = prompt.Part{Kind: prompt.PartVideo}
 				}
 			}
 			out.Content = prompt.ListContent(parts...)

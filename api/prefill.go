@@ -26,7 +26,7 @@ func (r *chatRequest) prefill() *prefill {
 	var text strings.Builder
 	text.WriteString(last.Text)
 	for _, p := range last.Parts {
-		if p.IsImage {
+		if p.IsImage || p.IsVideo {
 			return nil
 		}
 		text.WriteString(p.Text)

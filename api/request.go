@@ -13,6 +13,9 @@ type chatRequest struct {
 	Messages []chatMessage
 	// Images are the image parts of all messages in order of appearance.
 	Images []imageRef
+	// Videos are the video parts of all messages in order of appearance, VideoDefaults what is said of all of them.
+	Videos        []videoRef
+	VideoDefaults videoOptions
 
 	// Tools hold each tool object as the client wrote it, since key order reaches the prompt.
 	Tools []json.RawMessage
@@ -41,7 +44,7 @@ type chatRequest struct {
 	NewTurn bool
 
 	Controls router.Controls
-	// MinPixels and MaxPixels narrow every image's area, in pixels.
+	// MinPixels and MaxPixels narrow every image's area, in pixels, and by way of VideoDefaults that of every frame.
 	MinPixels, MaxPixels *int
 }
 
@@ -76,10 +79,10 @@ type chatMessage struct {
 	ToolCallID string
 }
 
-// chatPart is text or, with IsImage, the next image of chatRequest.Images.
+// chatPart is text or the next image of chatRequest.Images or the next video of chatRequest.Videos.
 type chatPart struct {
-	IsImage bool
-	Text    string
+	IsImage, IsVideo bool
+	Text             string
 }
 
 type toolCall struct {

@@ -114,14 +114,14 @@ func (d *decoder) responseParts(v *value, path string, m *chatMessage) {
 				return
 			}
 			d.imagePart(p.without("file_id"), at, m)
-		case "input_video", "video_url":
-			d.fail(at+".type", codeUnsupported, "video is not supported yet")
+		case "input_video", "video_url", "video":
+			d.videoPart(p, at, kind, m)
 		case "input_file":
 			d.fail(at+".type", codeUnsupported, "files are not supported")
 		case "input_audio":
 			d.fail(at+".type", codeUnsupported, "this model does not take audio")
 		default:
-			d.fail(at+".type", codeInvalidValue, "must be input_text, input_image or output_text, not %q", abbreviate(kind))
+			d.fail(at+".type", codeInvalidValue, "must be input_text, input_image, input_video or output_text, not %q", abbreviate(kind))
 		}
 	}
 	m.IsText = len(m.Parts) == 0

@@ -18,6 +18,7 @@ import (
 	"github.com/qwenvld/qwenvld/api/docs"
 	"github.com/qwenvld/qwenvld/api/history"
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/multimodal/video"
 	"github.com/qwenvld/qwenvld/router"
 )
 
@@ -54,8 +55,11 @@ type Config struct {
 	RouterVersion string
 	// Fetcher is nil where http(s) URLs of images are not allowed.
 	Fetcher Fetcher
-	Limits  Limits
-	Media   MediaLimits
+	// Video decodes videos; nil where only lists of frames are taken. VideoFetcher is nil where their URLs are not allowed.
+	Video        *video.Tool
+	VideoFetcher VideoFetcher
+	Limits       Limits
+	Media        MediaLimits
 	// Reasoning is the name of the reasoning member, by default reasoning_content.
 	Reasoning ReasoningField
 	// Store keeps responses; nil where none are kept. The caller closes it after Wait.

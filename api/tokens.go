@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/prompt"
 	"github.com/qwenvld/qwenvld/multimodal"
 )
 
@@ -63,11 +64,10 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		for _, p := range rendered.Pieces {
-			if p.Kind != engine.PieceImage {
-				pieces = append(pieces, p)
-			}
+		if rendered, err = s.withStamps(r.Context(), decided, rendered); err != nil {
+			return err
 		}
+		pieces = textPieces(rendered.Pieces)
 		info, eng = decided.info, s.cfg.Engines[decided.decision.Variant]
 	} else {
 		d.keys(root, "", "model", "content", "prompt", "add_special", "parse_special", "with_pieces", "add_special_tokens")
@@ -107,6 +107,22 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) error {
 	s.setWriteDeadline(w)
 	writeJSON(w, http.StatusOK, reply)
 	return nil
+}
+
+// withStamps puts the timestamps of videos into a prompt, for which they are probed.
+func (s *Server) withStamps(ctx context.Context, r *routed, rendered prompt.Rendered) (prompt.Rendered, error) {
+	if len(r.req.Videos) == 0 {
+		return rendered, nil
+	}
+	if err := checkSight(r); err != nil {
+		return rendered, err
+	}
+	videos, err := s.openVideos(ctx, r)
+	if err != nil {
+		return rendered, err
+	}
+	defer videos.close()
+	return rendered.WithFrames(videos.stamps(), len(r.req.Images)), nil
 }
 
 func textOrBytes(b []byte) any {
@@ -189,14 +205,24 @@ func (s *Server) tellInputTokens(w http.ResponseWriter, r *http.Request, req *ch
 }
 
 func (s *Server) inputTokens(ctx context.Context, r *routed) (*inputTokens, error) {
-	if r.info.Vision == nil && len(r.req.Images) > 0 {
-		return nil, badField(r.req.Images[0].Path, codeUnsupported, "this model has no vision projector")
+	if err := checkSight(r); err != nil {
+		return nil, err
 	}
 	rendered, err := s.render(r.req, &r.info)
 	if err != nil {
 		return nil, err
 	}
 	out := &inputTokens{Object: "response.input_tokens"}
+	if len(r.req.Videos) > 0 {
+		videos, err := s.openVideos(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		defer videos.close()
+		rendered = rendered.WithFrames(videos.stamps(), len(r.req.Images))
+		out.Details.VideoTokens = videos.tokens()
+		out.InputTokens = videos.tokens()
+	}
 	var run []engine.Piece
 	flush := func() error {
 		tokens, err := s.cfg.Engines[r.decision.Variant].Tokenize(ctx, run)
@@ -208,6 +234,9 @@ func (s *Server) inputTokens(ctx context.Context, r *routed) (*inputTokens, erro
 		if p.Kind != engine.PieceImage {
 			run = append(run, p)
 			continue
+		}
+		if p.Image >= len(r.req.Images) {
+			continue // a frame pair, between marks of its own
 		}
 		if err := flush(); err != nil {
 			return nil, err

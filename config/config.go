@@ -95,6 +95,7 @@ type Limits struct {
 	MaxConcurrent int   `mapstructure:"max_concurrent"` // requests worked on at a time
 	BodyBytes     int64 `mapstructure:"body_bytes"`
 	Images        int   `mapstructure:"images"` // in one request
+	Videos        int   `mapstructure:"videos"` // in one request
 }
 
 // Media says what images may cost and where they may come from.
@@ -108,8 +109,36 @@ type Media struct {
 	// ImagePixels bounds an image as sent.
 	ImagePixels int `mapstructure:"image_pixels"`
 	// MinPixels and MaxPixels narrow the area that images are resized to; 0 leaves the model's limit.
-	MinPixels int `mapstructure:"min_pixels"`
-	MaxPixels int `mapstructure:"max_pixels"`
+	MinPixels int   `mapstructure:"min_pixels"`
+	MaxPixels int   `mapstructure:"max_pixels"`
+	Video     Video `mapstructure:"video"`
+}
+
+// Video says what videos may cost. Requests can only ask for less.
+type Video struct {
+	FetchTimeout time.Duration `mapstructure:"fetch_timeout"`
+	Bytes        int64         `mapstructure:"bytes"`
+	// SourcePixels bounds a frame as sent, SourceFrames and Duration the whole video.
+	SourcePixels int           `mapstructure:"source_pixels"`
+	SourceFrames int           `mapstructure:"source_frames"`
+	Duration     time.Duration `mapstructure:"duration"`
+	// FPS and Frames bound what is shown, TotalPixels the resized area of all frames, MinPixels and MaxPixels that of one; 0 is no
+	// bound of its own.
+	FPS         float64 `mapstructure:"fps"`
+	Frames      int     `mapstructure:"frames"`
+	TotalPixels int     `mapstructure:"total_pixels"`
+	MinPixels   int     `mapstructure:"min_pixels"`
+	MaxPixels   int     `mapstructure:"max_pixels"`
+	// FFmpeg and FFprobe are programs, by path or name.
+	FFmpeg  string `mapstructure:"ffmpeg"`
+	FFprobe string `mapstructure:"ffprobe"`
+	// Decoders run at a time, each with at most Memory bytes for at most DecodeTimeout.
+	Decoders      int           `mapstructure:"decoders"`
+	Memory        int64         `mapstructure:"memory"`
+	ProbeTimeout  time.Duration `mapstructure:"probe_timeout"`
+	DecodeTimeout time.Duration `mapstructure:"decode_timeout"`
+	// Sandbox puts decoders into namespaces of their own where the system allows it.
+	Sandbox bool `mapstructure:"sandbox"`
 }
 
 // Model is a pair of weights behind one name; either may be missing.
@@ -138,6 +167,7 @@ type Engine struct {
 	Threads      int    `mapstructure:"threads"`
 	GPULayers    int    `mapstructure:"gpu_layers"`   // negative: all
 	ImageMemory  int64  `mapstructure:"image_memory"` // bytes of working memory of encoding one image
+	VisionCache  int64  `mapstructure:"vision_cache"` // bytes of rows kept of pictures encoded before; negative: none
 }
 
 // Default is the configuration without file, environment and flags.
@@ -147,10 +177,17 @@ func Default() Config {
 		ShutdownTimeout: 30 * time.Second,
 		ReasoningField:  "reasoning_content",
 		Log:             Log{Level: "info", Format: "text"},
-		Limits:          Limits{MaxConcurrent: 64, BodyBytes: 64 << 20, Images: 32},
+		Limits:          Limits{MaxConcurrent: 64, BodyBytes: 64 << 20, Images: 32, Videos: 8},
 		Responses:       Responses{Path: ResponsesInMemory, Bytes: 256 << 20, Keep: 30 * 24 * time.Hour},
 		Router:          Router{Quality: 5},
-		Media:           Media{Fetch: true, FetchTimeout: 15 * time.Second, ImageBytes: 32 << 20, ImagePixels: 100_000_000},
+		Media: Media{
+			Fetch: true, FetchTimeout: 15 * time.Second, ImageBytes: 32 << 20, ImagePixels: 100_000_000,
+			Video: Video{
+				FetchTimeout: time.Minute, Bytes: 256 << 20, SourcePixels: 40_000_000, SourceFrames: 2_000_000, Duration: 6 * time.Hour,
+				FPS: 30, Frames: 768, TotalPixels: 25165824, FFmpeg: "ffmpeg", FFprobe: "ffprobe", Decoders: 2, Memory: 3 << 30,
+				ProbeTimeout: 30 * time.Second, DecodeTimeout: 2 * time.Minute, Sandbox: true,
+			},
+		},
 	}
 }
 
@@ -168,6 +205,7 @@ func (c *Config) Validate() error {
 	v.atLeast("limits.max_concurrent", int64(c.Limits.MaxConcurrent), 1)
 	v.atLeast("limits.body_bytes", c.Limits.BodyBytes, 1024)
 	v.atLeast("limits.images", int64(c.Limits.Images), 1)
+	v.atLeast("limits.videos", int64(c.Limits.Videos), 1)
 	v.atLeast("responses.bytes", c.Responses.Bytes, 1<<20)
 	v.atLeast("responses.keep", int64(c.Responses.Keep), 0)
 	if c.Responses.Path == "" {
@@ -184,6 +222,7 @@ func (c *Config) Validate() error {
 	if !(c.Router.Quality >= 0 && c.Router.Quality <= 10) {
 		v.fault("router.quality", "must be 0 to 10, not %g", c.Router.Quality)
 	}
+	c.Media.Video.validate(&v)
 	c.validateAccess(&v)
 	if len(c.Models) > 1 {
 		v.fault("models", "one model can be served, %d are given", len(c.Models))
@@ -192,6 +231,26 @@ func (c *Config) Validate() error {
 		c.Models[i].validate(&v, fmt.Sprintf("models[%d]", i))
 	}
 	return errors.Join(v.faults...)
+}
+
+func (c *Video) validate(v *validation) {
+	const key = "media.video."
+	const second = int64(time.Second)
+	for name, n := range map[string][2]int64{
+		"fetch_timeout": {int64(c.FetchTimeout), 1}, "bytes": {c.Bytes, 1}, "source_pixels": {int64(c.SourcePixels), 1},
+		"source_frames": {int64(c.SourceFrames), 2}, "duration": {int64(c.Duration), second}, "frames": {int64(c.Frames), 2},
+		"total_pixels": {int64(c.TotalPixels), 4096}, "min_pixels": {int64(c.MinPixels), 0}, "max_pixels": {int64(c.MaxPixels), 0},
+		"decoders": {int64(c.Decoders), 1}, "memory": {c.Memory, 256 << 20}, "probe_timeout": {int64(c.ProbeTimeout), second},
+		"decode_timeout": {int64(c.DecodeTimeout), second},
+	} {
+		v.atLeast(key+name, n[0], n[1])
+	}
+	if !(c.FPS > 0) {
+		v.fault(key+"fps", "must be greater than 0, not %v", c.FPS)
+	}
+	if c.MaxPixels > 0 && c.MinPixels > c.MaxPixels {
+		v.fault(key+"min_pixels", "must not be larger than media.video.max_pixels")
+	}
 }
 
 func (c *Config) validateAccess(v *validation) {

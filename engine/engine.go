@@ -16,7 +16,7 @@ type Engine interface {
 	// Info describes the loaded weights. It fails with ErrUnavailable while none are loaded.
 	Info(ctx context.Context) (Info, error)
 	// Generate admits req and returns its stream once the first event is ready or the request is known
-	// to be good. Refusals (ContextLengthError, ErrUnavailable, ErrOverloaded, ImageMemoryError,
+	// to be good and all its pixels have come; an error of Image.Later is returned as it is. Refusals (ContextLengthError, ErrUnavailable, ErrOverloaded, ImageMemoryError,
 	// RequestError) come here, before any event. Cancelling ctx or closing the stream frees the sequence.
 	// The caller must Close the stream.
 	Generate(ctx context.Context, req *Request) (Stream, error)
@@ -80,6 +80,9 @@ const (
 	// PieceImage stands for the rows of Request.Images[Image]. The vision_start and vision_end tokens
 	// around it are control pieces.
 	PieceImage PieceKind = "image"
+	// PieceVideo stands for a whole video in a prompt that is being made. It becomes control pieces with timestamps and image pieces
+	// before the prompt goes to an engine, which refuses it.
+	PieceVideo PieceKind = "video"
 )
 
 // Piece is a run of a prompt. Adjacent pieces tokenise as if their texts were joined, so piece
@@ -89,14 +92,37 @@ type Piece struct {
 	Text   string    `json:"text,omitempty"`
 	Tokens []int32   `json:"tokens,omitempty"`
 	Image  int       `json:"image,omitempty"`
+	Video  int       `json:"video,omitempty"`
 }
 
-// Image is 8-bit RGB, already resized: Width and Height are multiples of PatchSize*MergeSize.
+// Image is a still image, or a pair of frames of a video, in 8-bit RGB and already resized: Width and Height are multiples of
+// PatchSize*MergeSize. Either becomes as many rows.
 type Image struct {
 	Width  int `json:"width"`
 	Height int `json:"height"`
-	// RGB holds 3*Width*Height bytes in row-major order.
+	// Pair says that there are two frames, which are counted as video.
+	Pair bool `json:"pair,omitempty"`
+	// RGB holds Size bytes in row-major order, the earlier frame first.
 	RGB []byte `json:"-"`
+	// Later stands for RGB while the bytes are still to come.
+	Later *Pixels `json:"-"`
+}
+
+// Size is the number of bytes of the pixels.
+func (i *Image) Size() int64 {
+	n := 3 * int64(i.Width) * int64(i.Height)
+	if i.Pair {
+		n *= 2
+	}
+	return n
+}
+
+// Bytes returns the pixels, waiting for them if need be.
+func (i *Image) Bytes(ctx context.Context) ([]byte, error) {
+	if i.Later == nil {
+		return i.RGB, nil
+	}
+	return i.Later.Wait(ctx)
 }
 
 // Request is one generation.

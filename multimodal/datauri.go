@@ -81,5 +81,5 @@ func notEmpty(data []byte, mediaType string) ([]byte, string, error) {
 }
 
 func tooManyBytes(limit int) *Error {
-	return fault(KindTooManyBytes, nil, "The image has more than the %d bytes that are allowed.", limit)
+	return fault(KindTooManyBytes, nil, "The file has more than the %d bytes that are allowed.", limit)
 }

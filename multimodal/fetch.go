@@ -1,6 +1,7 @@
 package multimodal
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -26,8 +27,8 @@ type FetcherOptions struct {
 	Timeout, ConnectTimeout time.Duration
 	// MaxRedirects that are followed (3; negative for none), each checked like the first URL.
 	MaxRedirects int
-	// UserAgent that is sent (qwenvld).
-	UserAgent string
+	// UserAgent that is sent (qwenvld), and the media types that are Accepted (image/*).
+	UserAgent, Accept string
 }
 
 func (o FetcherOptions) withDefaults() FetcherOptions {
@@ -45,6 +46,9 @@ func (o FetcherOptions) withDefaults() FetcherOptions {
 	}
 	if o.UserAgent == "" {
 		o.UserAgent = "qwenvld"
+	}
+	if o.Accept == "" {
+		o.Accept = "image/*"
 	}
 	return o
 }
@@ -106,29 +110,39 @@ func (f *Fetcher) Close() error {
 
 // Fetch returns the body behind rawURL. Errors are *Error and name no addresses.
 func (f *Fetcher) Fetch(ctx context.Context, rawURL string) ([]byte, error) {
+	var body bytes.Buffer
+	if err := f.FetchInto(ctx, rawURL, &body); err != nil {
+		return nil, err
+	}
+	return body.Bytes(), nil
+}
+
+// FetchInto writes the body behind rawURL to w as it comes. After an error w may hold a part of it. Errors are *Error and name no
+// addresses; those of w are returned as they are.
+func (f *Fetcher) FetchInto(ctx context.Context, rawURL string, w io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, f.o.Timeout)
 	defer cancel()
 	u, err := f.check(rawURL)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for redirects := 0; ; redirects++ {
-		data, location, err := f.get(ctx, u)
+		location, err := f.get(ctx, u, w)
 		if err != nil || location == "" {
-			return data, err
+			return err
 		}
 		if redirects >= f.o.MaxRedirects {
-			return nil, fault(KindFetch, nil, "The URL redirects more than %d times.", max(f.o.MaxRedirects, 0))
+			return fault(KindFetch, nil, "The URL redirects more than %d times.", max(f.o.MaxRedirects, 0))
 		}
 		next, err := u.Parse(location)
 		if err != nil {
-			return nil, fault(KindFetch, err, "The URL redirects to something that is not a URL.")
+			return fault(KindFetch, err, "The URL redirects to something that is not a URL.")
 		}
 		if u.Scheme == "https" && next.Scheme == "http" {
-			return nil, fault(KindForbidden, nil, "The URL redirects from https to http.")
+			return fault(KindForbidden, nil, "The URL redirects from https to http.")
 		}
 		if u, err = f.check(next.String()); err != nil {
-			return nil, fault(KindForbidden, err, "The URL redirects to an address that may not be fetched.")
+			return fault(KindForbidden, err, "The URL redirects to an address that may not be fetched.")
 		}
 	}
 }
@@ -163,46 +177,68 @@ func (f *Fetcher) isAllowed(u *url.URL) bool {
 	})
 }
 
-// get fetches u, or returns the location that it redirects to.
-func (f *Fetcher) get(ctx context.Context, u *url.URL) (data []byte, location string, err error) {
+// get fetches u into w, or returns the location that it redirects to.
+func (f *Fetcher) get(ctx context.Context, u *url.URL, w io.Writer) (location string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), http.NoBody)
 	if err != nil {
-		return nil, "", fault(KindURL, err, "This is not a valid http or https URL.")
+		return "", fault(KindURL, err, "This is not a valid http or https URL.")
 	}
 	req.Header.Set("User-Agent", f.o.UserAgent)
-	req.Header.Set("Accept", "image/*")
+	req.Header.Set("Accept", f.o.Accept)
 	client := f.public
 	if f.isAllowed(u) {
 		client = f.allowed
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, "", fetchFault(ctx, err)
+		return "", fetchFault(ctx, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	switch resp.StatusCode {
 	case http.StatusOK:
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 		if location = resp.Header.Get("Location"); location == "" {
-			return nil, "", fault(KindFetch, nil, "The URL redirects nowhere.")
+			return "", fault(KindFetch, nil, "The URL redirects nowhere.")
 		}
-		return nil, location, nil
+		return location, nil
 	default:
-		return nil, "", fault(KindFetch, nil, "The server of the URL answered with status %d.", resp.StatusCode)
+		return "", fault(KindFetch, nil, "The server of the URL answered with status %d.", resp.StatusCode)
 	}
 	if resp.ContentLength > f.o.MaxBytes {
-		return nil, "", tooManyBytes(int(f.o.MaxBytes))
+		return "", tooManyBytes(int(f.o.MaxBytes))
 	}
-	data, err = io.ReadAll(io.LimitReader(resp.Body, f.o.MaxBytes+1))
+	return "", f.save(ctx, resp.Body, w)
+}
+
+// save copies a body as far as it may go.
+func (f *Fetcher) save(ctx context.Context, body io.Reader, w io.Writer) error {
+	in := &remote{r: body}
+	n, err := io.Copy(w, io.LimitReader(in, f.o.MaxBytes+1))
 	switch {
+	case in.err != nil:
+		return fetchFault(ctx, in.err)
 	case err != nil:
-		return nil, "", fetchFault(ctx, err)
-	case int64(len(data)) > f.o.MaxBytes:
-		return nil, "", tooManyBytes(int(f.o.MaxBytes))
-	case len(data) == 0:
-		return nil, "", fault(KindFetch, nil, "The server of the URL answered with nothing.")
+		return err
+	case n > f.o.MaxBytes:
+		return tooManyBytes(int(f.o.MaxBytes))
+	case n == 0:
+		return fault(KindFetch, nil, "The server of the URL answered with nothing.")
 	}
-	return data, "", nil
+	return nil
+}
+
+// remote keeps a reader's error apart from the writer's.
+type remote struct {
+	r   io.Reader
+	err error
+}
+
+func (r *remote) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		r.err = err
+	}
+	return n, err
 }
 
 // fetchFault explains err without what it says about addresses. A caller that gave up gets its own cause.

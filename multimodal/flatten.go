@@ -88,6 +88,9 @@ func cmykRow(dst, src []byte) {
 	}
 }
 
+// FlattenRGBA lays 8-bit RGBA over white, as Decode does with images. rgb has room for as many pixels as rgba holds.
+func FlattenRGBA(rgb, rgba []byte) { alphaRow(rgb[:channels*(len(rgba)/4)], rgba, 1) }
+
 func palettedRow(dst, src []byte, palette *[256][channels]byte) {
 	for i := range len(dst) / channels {
 		copy(dst[channels*i:channels*(i+1)], palette[src[i]][:])

@@ -63,11 +63,22 @@ func serve(ctx context.Context, c *config.Config, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if v := &c.Media.Video; len(c.Models) == 0 && v.MinPixels == 0 && v.MaxPixels == 0 {
+		// The size of the clips that the demo pair was trained with (tools/demopair/batches.py).
+		own := *c
+		own.Media.Video.MinPixels, own.Media.Video.MaxPixels = 96*96, 96*128
+		c = &own
+	}
 	supervisors, err := newSupervisors(model, logger)
 	if err != nil {
 		return err
 	}
-	fetcher := newFetcher(&c.Media)
+	fetchers := newFetchers(&c.Media)
+	defer fetchers.close()
+	tool, err := newVideoTool(ctx, &c.Media.Video, logger)
+	if err != nil {
+		return err
+	}
 	store, err := openStore(ctx, &c.Responses)
 	if err != nil {
 		return err
@@ -75,7 +86,7 @@ func serve(ctx context.Context, c *config.Config, logger *slog.Logger) error {
 	if store != nil {
 		defer func() { _ = store.Close() }() // all is written
 	}
-	server, err := newServer(c, model.ID, supervisors, fetcher, store, logger)
+	server, err := newServer(c, model.ID, supervisors, mediaWays{fetchers, tool}, store, logger)
 	if err != nil {
 		return err
 	}
@@ -114,9 +125,6 @@ func serve(ctx context.Context, c *config.Config, logger *slog.Logger) error {
 	err = g.Wait()
 	stopWorkers()
 	_ = pool.Wait() // its error has been seen
-	if fetcher != nil {
-		_ = fetcher.Close()
-	}
 	logger.Info("stopped")
 	return err
 }
@@ -256,7 +264,7 @@ func newSupervisors(m *config.Model, logger *slog.Logger) (map[router.Variant]*p
 		wc, err := json.Marshal(worker.Config{
 			Model: w.Model, Projector: w.Projector, ContextSize: e.ContextSize, CacheTokens: e.CacheTokens, CacheType: e.CacheType,
 			MaxSequences: e.MaxSequences, MaxQueue: e.MaxQueue, BatchSize: e.BatchSize, PrefillChunk: e.PrefillChunk,
-			Threads: e.Threads, GPULayers: e.GPULayers, ImageMemory: e.ImageMemory,
+			Threads: e.Threads, GPULayers: e.GPULayers, ImageMemory: e.ImageMemory, VisionCache: e.VisionCache,
 		})
 		if err != nil {
 			return nil, fmt.Errorf("configure worker: %w", err)
@@ -280,17 +288,8 @@ func workerEnvironment(env []string, two bool) []string {
 	return append(defaults, env...)
 }
 
-func newFetcher(m *config.Media) *multimodal.Fetcher {
-	if !m.Fetch {
-		return nil
-	}
-	return multimodal.NewFetcher(multimodal.FetcherOptions{
-		AllowedHosts: m.AllowedHosts, MaxBytes: m.ImageBytes, Timeout: m.FetchTimeout, UserAgent: "qwenvld/" + version,
-	})
-}
-
 func newServer(
-	c *config.Config, name string, supervisors map[router.Variant]*process.Supervisor, fetcher *multimodal.Fetcher, store *history.Store,
+	c *config.Config, name string, supervisors map[router.Variant]*process.Supervisor, media mediaWays, store *history.Store,
 	logger *slog.Logger,
 ) (*api.Server, error) {
 	r, weights, err := newRouter(&c.Router)
@@ -303,11 +302,16 @@ func newServer(
 	}
 	a := api.Config{
 		ModelName: name, Engines: engines, Router: r, RouterVersion: weights.Version, Logger: logger, Store: store,
-		Limits: api.Limits{BodyBytes: c.Limits.BodyBytes, Images: c.Limits.Images},
+		Limits: api.Limits{BodyBytes: c.Limits.BodyBytes, Images: c.Limits.Images, Videos: c.Limits.Videos},
 		Media: api.MediaLimits{
 			Pixels:       multimodal.PixelLimits{Min: c.Media.MinPixels, Max: c.Media.MaxPixels},
 			SourcePixels: c.Media.ImagePixels, DataBytes: int(c.Media.ImageBytes),
+			Video: api.VideoLimits{
+				FPS: c.Media.Video.FPS, Frames: c.Media.Video.Frames, TotalPixels: c.Media.Video.TotalPixels,
+				MinPixels: c.Media.Video.MinPixels, MaxPixels: c.Media.Video.MaxPixels, DataBytes: int(c.Media.Video.Bytes),
+			},
 		},
+		Video:     media.tool,
 		Reasoning: api.ReasoningField(c.ReasoningField), MaxConcurrent: c.Limits.MaxConcurrent,
 		Origins: c.CORS.AllowedOrigins,
 	}
@@ -320,8 +324,8 @@ func newServer(
 			Name: k.Name, Hash: hash, RequestsPerMinute: k.RequestsPerMinute, TokensPerMinute: k.TokensPerMinute, Concurrent: k.Concurrent,
 		})
 	}
-	if fetcher != nil { // a nil *Fetcher in an interface is not nil
-		a.Fetcher = fetcher
+	if f := media.fetchers; f.images != nil { // a nil *Fetcher in an interface is not nil
+		a.Fetcher, a.VideoFetcher = f.images, f.videos
 	}
 	return api.New(a)
 }

@@ -91,27 +91,38 @@ func (c *client) post(ctx context.Context, path string, in, out any) error {
 // errLost is a connection to a worker that broke.
 var errLost = errors.New("connection to the worker lost")
 
-// generate sends req. A refusal is the engine's own error, a broken connection errLost.
+// generate sends req and returns when all its pixels are on their way. A refusal is the engine's own error, a broken connection errLost.
 func (c *client) generate(ctx context.Context, req *engine.Request) (*clientStream, error) {
-	body, size, err := wire.EncodeRequest(req)
+	ctx, cancel := context.WithCancel(ctx)
+	body, err := wire.EncodeRequest(ctx, req)
 	if err != nil {
+		cancel()
 		return nil, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url(wire.PathGenerate), body)
 	if err != nil {
 		cancel()
 		return nil, err
 	}
-	r.ContentLength = size
+	r.ContentLength = body.Size()
 	resp, err := c.http.Do(r) //nolint:bodyclose // the stream closes it
 	if err != nil {
-		err = lost(ctx, err)
+		if failed := body.Failed(); failed != nil && ctx.Err() == nil {
+			err = failed
+		} else {
+			err = lost(ctx, err)
+		}
 		cancel()
 		return nil, err
 	}
 	s := &clientStream{ctx: ctx, cancel: cancel, body: resp.Body, dec: json.NewDecoder(resp.Body)}
 	if resp.StatusCode == http.StatusOK {
+		// The worker has taken the request, and encodes what is there while the rest of the pixels come. The transport closes the
+		// body in any case.
+		if err := body.Sent(); err != nil {
+			s.close()
+			return nil, err
+		}
 		return s, nil
 	}
 	defer s.close()

@@ -117,7 +117,10 @@ func (s *script) handler() http.Handler {
 		_ = json.NewEncoder(w).Encode(engine.Info{Name: "fake", ContextSize: os.Getpid()})
 	})
 	mux.HandleFunc("POST "+wire.PathGenerate, func(w http.ResponseWriter, r *http.Request) {
-		req, err := wire.DecodeRequest(r.Body)
+		req, pixels, err := wire.DecodeRequest(r.Body)
+		if err == nil {
+			err = pixels.Read()
+		}
 		if err == nil && s.Events == 0 {
 			err = engine.ErrOverloaded
 		}

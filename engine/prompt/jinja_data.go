@@ -36,13 +36,13 @@ func (r *jinjaRenderer) defuse(text string) string {
 	return b.String()
 }
 
-// placeOutside splits rendered text at the fences and image markers: characters before a fence are text, the rest is the
+// placeOutside splits rendered text at the fences and media marks: characters before a fence are text, the rest is the
 // template's.
 func placeOutside(b *builder, text string) {
 	for text != "" {
 		at := strings.IndexRune(text, fence)
 		if at < 0 {
-			placeImages(b, text)
+			placeMedia(b, text)
 			return
 		}
 		before, rest := text[:at], text[at+len(string(fence)):]
@@ -51,21 +51,29 @@ func placeOutside(b *builder, text string) {
 		if len(runes) > 0 {
 			last = string(runes[len(runes)-1])
 		}
-		placeImages(b, before[:len(before)-len(last)])
+		placeMedia(b, before[:len(before)-len(last)])
 		b.text(last)
 		text = rest
 	}
 }
 
-func placeImages(b *builder, text string) {
-	for {
-		before, after, found := strings.Cut(text, imagePad)
-		b.control(before)
-		if !found {
+// placeMedia finds the marks that a template wrote.
+func placeMedia(b *builder, text string) {
+	for text != "" {
+		image, video := strings.Index(text, imagePad), strings.Index(text, videoMark)
+		switch {
+		case image < 0 && video < 0:
+			b.control(text)
 			return
+		case video < 0 || image >= 0 && image < video:
+			b.control(text[:image])
+			b.image()
+			text = text[image+len(imagePad):]
+		default:
+			b.control(text[:video])
+			b.video()
+			text = text[video+len(videoMark):]
 		}
-		b.image()
-		text = after
 	}
 }
 

@@ -22,6 +22,9 @@ type passageMark struct {
 func (p *passage) outside(text string) { p.text += text }
 
 func (p *passage) mark(kind engine.PieceKind, text string) {
+	if text == "" {
+		return
+	}
 	p.marks = append(p.marks, passageMark{len(p.text), len(p.text) + len(text), kind})
 	p.text += text
 }
@@ -68,9 +71,12 @@ func (p passage) place(b *builder) {
 	at := 0
 	for _, m := range p.marks {
 		b.text(p.text[at:m.start])
-		if m.kind == engine.PieceImage {
+		switch m.kind {
+		case engine.PieceImage:
 			b.image()
-		} else {
+		case engine.PieceVideo:
+			b.video()
+		default:
 			b.add(m.kind, p.text[m.start:m.end])
 		}
 		at = m.end

@@ -45,7 +45,8 @@ func qwenContent(c Content, visionID bool, n *mediaCount, count bool) passage {
 			if count {
 				n.videos++
 			}
-			p.mark(engine.PieceControl, mediaLabel(visionID, "Video ", n.videos)+visionStart+videoPad+visionEnd)
+			p.mark(engine.PieceControl, mediaLabel(visionID, "Video ", n.videos))
+			p.mark(engine.PieceVideo, videoMark)
 		case PartText:
 			p.outside(validUTF8(part.Text))
 		}

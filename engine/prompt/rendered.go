@@ -13,6 +13,8 @@ const (
 	visionEnd    = "<|vision_end|>"
 	messageStart = "<|im_start|>"
 	messageEnd   = "<|im_end|>"
+	// videoMark is what a template writes for a video; timestamps and frames take the place of all of it.
+	videoMark = visionStart + videoPad + visionEnd
 )
 
 // Renderer renders conversations with one chat template. It is safe for concurrent use.
@@ -29,40 +31,72 @@ type Renderer interface {
 
 // Rendered is a prompt.
 type Rendered struct {
-	// Pieces never holds two adjacent pieces of the same kind, except images.
+	// Pieces never holds two adjacent pieces of the same kind, except images and videos.
 	Pieces []engine.Piece
 	// ThinkOpen means that the prompt ends inside a think block, so the answer starts with reasoning.
 	ThinkOpen bool
 }
 
-// String is the prompt as one text, with images as <|image_pad|>: what Jinja renders.
+// String is the prompt as one text, with images as <|image_pad|> and videos as <|video_pad|> between their marks: what Jinja renders.
 func (r Rendered) String() string {
 	var b strings.Builder
 	for _, p := range r.Pieces {
-		if p.Kind == engine.PieceImage {
+		switch p.Kind {
+		case engine.PieceImage:
 			b.WriteString(imagePad)
-			continue
+		case engine.PieceVideo:
+			b.WriteString(videoMark)
+		default:
+			b.WriteString(p.Text)
 		}
-		b.WriteString(p.Text)
 	}
 	return b.String()
 }
 
 // Images counts the image pieces.
-func (r Rendered) Images() int {
+func (r Rendered) Images() int { return r.count(engine.PieceImage) }
+
+// Videos counts the video pieces.
+func (r Rendered) Videos() int { return r.count(engine.PieceVideo) }
+
+func (r Rendered) count(kind engine.PieceKind) int {
 	n := 0
 	for _, p := range r.Pieces {
-		if p.Kind == engine.PieceImage {
+		if p.Kind == kind {
 			n++
 		}
 	}
 	return n
 }
 
+// WithFrames puts timestamps and frame pairs in the place of videos, as Qwen3VLProcessor does: for each pair its stamp, and the
+// picture between its own marks. stamps holds those of each video; pairs are numbered as images from first on. Stamps are control
+// pieces, so that they join with the text around them when it is tokenised, as in transformers, which tokenises the prompt as one text.
+func (r Rendered) WithFrames(stamps [][]string, first int) Rendered {
+	b := builder{images: first}
+	for _, p := range r.Pieces {
+		switch p.Kind {
+		case engine.PieceVideo:
+			for _, stamp := range stamps[p.Video] {
+				b.control(stamp + visionStart)
+				b.image()
+				b.control(visionEnd)
+			}
+		case engine.PieceControl, engine.PieceText:
+			b.add(p.Kind, p.Text)
+		default:
+			b.pieces = append(b.pieces, p)
+		}
+	}
+	r.Pieces = b.pieces
+	return r
+}
+
 // builder collects pieces and joins neighbours of one kind.
 type builder struct {
 	pieces []engine.Piece
 	images int
+	videos int
 }
 
 func (b *builder) add(kind engine.PieceKind, text string) {
@@ -83,4 +117,9 @@ func (b *builder) text(text string) { b.add(engine.PieceText, text) }
 func (b *builder) image() {
 	b.pieces = append(b.pieces, engine.Piece{Kind: engine.PieceImage, Image: b.images})
 	b.images++
+}
+
+func (b *builder) video() {
+	b.pieces = append(b.pieces, engine.Piece{Kind: engine.PieceVideo, Video: b.videos})
+	b.videos++
 }

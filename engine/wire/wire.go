@@ -6,16 +6,18 @@
 package wire
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/qwenvld/qwenvld/engine"
 )
 
 // Version of the protocol.
-const Version = 1
+const Version = 2
 
 // Paths of the worker's HTTP server.
 const (
@@ -141,74 +143,147 @@ const (
 	maxImageBytes = 4 << 30
 )
 
-// EncodeRequest returns req as a reader and its length in bytes: a line of JSON, then the pixels of all images. Pixels are
-// not copied.
-func EncodeRequest(req *engine.Request) (body io.Reader, size int64, err error) {
+// EncodeRequest returns req as a Body: a line of JSON, then the pixels of all images. Pixels are not copied; those that are still to
+// come are waited for until ctx is done.
+func EncodeRequest(ctx context.Context, req *engine.Request) (*Body, error) {
 	head, err := json.Marshal(req)
 	if err != nil {
-		return nil, 0, fmt.Errorf("encode request: %w", err)
+		return nil, fmt.Errorf("encode request: %w", err)
 	}
-	head = append(head, '\n')
-	parts := make([][]byte, 0, 1+len(req.Images))
-	parts = append(parts, head)
-	size = int64(len(head))
+	b := &Body{ctx: ctx, part: append(head, '\n'), images: req.Images, closed: make(chan struct{})}
+	b.size = int64(len(b.part))
 	for i := range req.Images {
 		img := &req.Images[i]
-		if len(img.RGB) != 3*img.Width*img.Height {
-			return nil, 0, fmt.Errorf("encode request: image %d has %d bytes, %dx%d needs %d",
-				i, len(img.RGB), img.Width, img.Height, 3*img.Width*img.Height)
+		if img.Later == nil && int64(len(img.RGB)) != img.Size() {
+			return nil, wrongLength(i, img, img.RGB)
 		}
-		parts = append(parts, img.RGB)
-		size += int64(len(img.RGB))
+		b.size += img.Size()
 	}
-	return &chain{parts: parts}, size, nil
+	return b, nil
 }
 
-// chain reads byte slices one after the other.
-type chain struct{ parts [][]byte }
-
-func (c *chain) Read(p []byte) (int, error) {
-	for len(c.parts) > 0 {
-		if len(c.parts[0]) > 0 {
-			n := copy(p, c.parts[0])
-			c.parts[0] = c.parts[0][n:]
-			return n, nil
-		}
-		c.parts = c.parts[1:]
-	}
-	return 0, io.EOF
+func wrongLength(i int, img *engine.Image, rgb []byte) error {
+	return fmt.Errorf("encode request: image %d has %d bytes, %dx%d needs %d", i, len(rgb), img.Width, img.Height, img.Size())
 }
 
-// DecodeRequest reads what EncodeRequest wrote.
-func DecodeRequest(r io.Reader) (*engine.Request, error) {
+// Body reads a request. One goroutine reads it; Sent may be called on another.
+type Body struct {
+	ctx    context.Context //nolint:containedctx // the request's: a reader has no other way to be told
+	part   []byte
+	images []engine.Image
+	next   int // of images
+	size   int64
+
+	once   sync.Once
+	closed chan struct{}
+	err    error // why it could not be read to its end; set before closed is
+}
+
+// Size in bytes.
+func (b *Body) Size() int64 { return b.size }
+
+// Read implements io.Reader.
+func (b *Body) Read(p []byte) (int, error) {
+	for len(b.part) == 0 {
+		if b.next == len(b.images) {
+			return 0, io.EOF
+		}
+		img := &b.images[b.next]
+		rgb, err := img.Bytes(b.ctx)
+		if err == nil && int64(len(rgb)) != img.Size() {
+			err = wrongLength(b.next, img, rgb)
+		}
+		if err != nil {
+			b.end(err)
+			return 0, err
+		}
+		b.part = rgb
+		b.next++
+	}
+	n := copy(p, b.part)
+	b.part = b.part[n:]
+	return n, nil
+}
+
+// Close implements io.Closer. An HTTP client calls it when it has sent the body, or will not.
+func (b *Body) Close() error {
+	b.end(nil)
+	return nil
+}
+
+func (b *Body) end(err error) {
+	b.once.Do(func() {
+		b.err = err
+		close(b.closed)
+	})
+}
+
+// Sent waits until the body is closed, and returns why it could not be read to its end, nil otherwise.
+func (b *Body) Sent() error {
+	<-b.closed
+	return b.err
+}
+
+// Failed is Sent without waiting, nil where the body is still being sent.
+func (b *Body) Failed() error {
+	select {
+	case <-b.closed:
+		return b.err
+	default:
+		return nil
+	}
+}
+
+// DecodeRequest reads what EncodeRequest wrote, up to the pixels, which are set as Later; the caller must have pixels read, or
+// read none of them.
+func DecodeRequest(r io.Reader) (req *engine.Request, pixels *PixelReader, err error) {
 	dec := json.NewDecoder(io.LimitReader(r, maxHeader))
-	var req engine.Request
-	if err := dec.Decode(&req); err != nil {
-		return nil, fmt.Errorf("decode request: %w", err)
+	req = &engine.Request{}
+	if err := dec.Decode(req); err != nil {
+		return nil, nil, fmt.Errorf("decode request: %w", err)
 	}
 	if len(req.Images) > maxImages {
-		return nil, fmt.Errorf("decode request: %d images", len(req.Images))
+		return nil, nil, fmt.Errorf("decode request: %d images", len(req.Images))
 	}
 	rest := io.MultiReader(dec.Buffered(), r)
 	var line [1]byte
 	if _, err := io.ReadFull(rest, line[:]); err != nil || line[0] != '\n' {
-		return nil, errors.New("decode request: no line end after the header")
+		return nil, nil, errors.New("decode request: no line end after the header")
 	}
 	total := int64(0)
 	for i := range req.Images {
 		img := &req.Images[i]
 		const edge = 1 << 20
 		if img.Width <= 0 || img.Height <= 0 || img.Width > edge || img.Height > edge {
-			return nil, fmt.Errorf("decode request: image %d is %dx%d", i, img.Width, img.Height)
+			return nil, nil, fmt.Errorf("decode request: image %d is %dx%d", i, img.Width, img.Height)
 		}
-		size := 3 * int64(img.Width) * int64(img.Height)
-		if total += size; total > maxImageBytes {
-			return nil, errors.New("decode request: too many pixels")
+		if total += img.Size(); total > maxImageBytes {
+			return nil, nil, errors.New("decode request: too many pixels")
 		}
-		img.RGB = make([]byte, size)
-		if _, err := io.ReadFull(rest, img.RGB); err != nil {
-			return nil, fmt.Errorf("decode request: image %d: %w", i, err)
-		}
+		img.Later = engine.NewPixels()
 	}
-	return &req, nil
+	return req, &PixelReader{from: rest, images: req.Images}, nil
+}
+
+// PixelReader reads the pixels of a decoded request.
+type PixelReader struct {
+	from   io.Reader
+	images []engine.Image
+}
+
+// Read sets the pixels of each image as they come. After an error those that are missing have it.
+func (p *PixelReader) Read() error {
+	for i := range p.images {
+		img := &p.images[i]
+		rgb := make([]byte, img.Size())
+		if _, err := io.ReadFull(p.from, rgb); err != nil {
+			err = fmt.Errorf("decode request: image %d: %w", i, err)
+			for j := i; j < len(p.images); j++ {
+				p.images[j].Later.Set(nil, err)
+			}
+			return err
+		}
+		img.Later.Set(rgb, nil)
+	}
+	return nil
 }

@@ -29,6 +29,8 @@ type Config struct {
 	GPULayers int `json:"gpu_layers,omitempty"`
 	// ImageMemory bounds the working memory of encoding one image, in bytes; 0 means 4 GiB.
 	ImageMemory int64 `json:"image_memory,omitempty"`
+	// VisionCache bounds the rows kept of pictures encoded before, in bytes; 0 means 512 MiB, less keeps none.
+	VisionCache int64 `json:"vision_cache,omitempty"`
 }
 
 const defaultContext = 16384
@@ -55,6 +57,9 @@ func (c Config) withDefaults(trained int) (Config, error) {
 	fill(&c.Threads, runtime.NumCPU())
 	if c.ImageMemory == 0 {
 		c.ImageMemory = 4 << 30
+	}
+	if c.VisionCache == 0 {
+		c.VisionCache = 512 << 20
 	}
 	for _, n := range []int{c.ContextSize, c.MaxSequences, c.MaxQueue, c.BatchSize, c.PrefillChunk, c.Threads} {
 		if n < 0 {

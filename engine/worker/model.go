@@ -9,6 +9,7 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/constraint"
 	"github.com/qwenvld/qwenvld/engine/llama"
+	"github.com/qwenvld/qwenvld/engine/worker/rowcache"
 	"github.com/qwenvld/qwenvld/engine/worker/schedule"
 )
 
@@ -24,6 +25,7 @@ type weights struct {
 	encodes    *thread
 	endTokens  []int32
 	forms      forms
+	rows       *rowcache.Cache // of pictures encoded before
 }
 
 func load(ctx context.Context, c Config, logger *slog.Logger, progress func(float32)) (w *weights, err error) {
@@ -60,6 +62,7 @@ func load(ctx context.Context, c Config, logger *slog.Logger, progress func(floa
 		}
 	}
 	w.forms.tokens = w.answerTokens
+	w.rows = rowcache.New(c.VisionCache)
 	return w, nil
 }
 
@@ -158,9 +161,24 @@ func (w *weights) Logits(i int) ([]float32, error) { return w.context.Logits(i) 
 // Remove implements schedule.Decoder.
 func (w *weights) Remove(sequence int32) { w.context.RemoveSequence(sequence, -1, -1) }
 
-// Encode implements schedule.Encoder. A still image is shown to the tower as two equal frames.
+// Encode implements schedule.Encoder. A still image is shown to the tower as two equal frames. Rows of pictures seen before are kept.
 func (w *weights) Encode(ctx context.Context, img *engine.Image) (rows []float32, width int, err error) {
-	w.encodes.do(func() { rows, err = w.vision.Encode(ctx, [2][]byte{img.RGB, img.RGB}, img.Width, img.Height) })
+	rgb, err := img.Bytes(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	key := rowcache.KeyOf(img.Width, img.Height, img.Pair, rgb)
+	if rows := w.rows.Get(key); rows != nil {
+		return rows, w.vision.RowWidth(), nil
+	}
+	frames := [2][]byte{rgb, rgb}
+	if img.Pair {
+		frames = [2][]byte{rgb[:len(rgb)/2], rgb[len(rgb)/2:]}
+	}
+	w.encodes.do(func() { rows, err = w.vision.Encode(ctx, frames, img.Width, img.Height) })
+	if err == nil {
+		w.rows.Put(key, rows)
+	}
 	return rows, w.vision.RowWidth(), err
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/wire"
@@ -43,9 +44,16 @@ func (h *handler) reply(w http.ResponseWriter, status int, v any) {
 	}
 }
 
-// generate streams frames. Refusals are a status and one error object; a failure later is the last frame.
+// generate streams frames. Refusals are a status and one error object; a failure later is the last frame. The reply begins before
+// all pixels have come: the first frames of a video are encoded while the daemon decodes the others.
 func (h *handler) generate(w http.ResponseWriter, r *http.Request) {
-	req, err := wire.DecodeRequest(r.Body)
+	rc := http.NewResponseController(w)
+	err := rc.EnableFullDuplex()
+	var req *engine.Request
+	var pixels *wire.PixelReader
+	if err == nil {
+		req, pixels, err = wire.DecodeRequest(r.Body)
+	}
 	var job *schedule.Job
 	if err == nil {
 		job, err = h.submit(r.Context(), req)
@@ -55,8 +63,21 @@ func (h *handler) generate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer job.Cancel()
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		_ = pixels.Read() // who waits for them is told
+	}()
+	defer func() {
+		select {
+		case <-read:
+		default: // the reply is over before its request: the connection cannot be used again
+			_ = rc.SetReadDeadline(time.Now())
+			<-read
+		}
+	}()
 	w.Header().Set("Content-Type", wire.ContentType)
-	out := frameWriter{enc: json.NewEncoder(w), rc: http.NewResponseController(w)}
+	out := frameWriter{enc: json.NewEncoder(w), rc: rc}
 	// The daemon learns that the request is good before the first token.
 	out.flush()
 	for done := false; !done && out.err == nil; {

@@ -82,7 +82,7 @@ func start(t *testing.T, c Config) *service {
 
 // generate sends a request and gathers its answer.
 func (s *service) generate(req *engine.Request) (text string, result *engine.Result, err error) {
-	body, size, err := wire.EncodeRequest(req)
+	body, err := wire.EncodeRequest(context.Background(), req)
 	if err != nil {
 		return "", nil, err
 	}
@@ -90,7 +90,7 @@ func (s *service) generate(req *engine.Request) (text string, result *engine.Res
 	if err != nil {
 		return "", nil, err
 	}
-	r.ContentLength = size
+	r.ContentLength = body.Size()
 	resp, err := s.client.Do(r)
 	if err != nil {
 		return "", nil, err

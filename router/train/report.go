@@ -160,11 +160,11 @@ func ReportOutcomes(w io.Writer, examples []*Example, o *Options) error {
 	rules := phraseRules()
 	sum, n := map[string]float64{}, map[string]float64{}
 	for _, e := range measured {
-		sum[e.Kind] += *e.Strong - *e.Weak
-		n[e.Kind]++
+		sum[taskOf(e)] += *e.Strong - *e.Weak
+		n[taskOf(e)]++
 	}
 	for i, e := range measured {
-		length[i], keywords[i], tasks[i] = float64(len(e.Text)), keywordScore(e.features(), rules), sum[e.Kind]/n[e.Kind]
+		length[i], keywords[i], tasks[i] = float64(len(e.Text)), keywordScore(e.features(), rules), sum[taskOf(e)]/n[taskOf(e)]
 	}
 	row("length", gapWon(measured, length))
 	row("keywords", gapWon(measured, keywords))

@@ -3,6 +3,7 @@ package train
 import (
 	"math"
 	"math/rand/v2"
+	"path"
 	"slices"
 	"strings"
 
@@ -196,9 +197,9 @@ func Outcomes(examples []*Example, unseenTasks bool, o *Options, seed uint64) Ga
 		tasks := map[string]int{}
 		var names []string
 		for _, e := range measured {
-			if _, ok := tasks[e.Kind]; !ok {
-				tasks[e.Kind] = 0
-				names = append(names, e.Kind)
+			if _, ok := tasks[taskOf(e)]; !ok {
+				tasks[taskOf(e)] = 0
+				names = append(names, taskOf(e))
 			}
 		}
 		slices.Sort(names)
@@ -206,7 +207,7 @@ func Outcomes(examples []*Example, unseenTasks bool, o *Options, seed uint64) Ga
 			tasks[names[p]] = i % parts
 		}
 		for i, e := range measured {
-			fold[i] = tasks[e.Kind]
+			fold[i] = tasks[taskOf(e)]
 		}
 	} else {
 		for i, p := range rng.Perm(len(measured)) {
@@ -230,6 +231,9 @@ func Outcomes(examples []*Example, unseenTasks bool, o *Options, seed uint64) Ga
 	}
 	return gapWon(measured, scores)
 }
+
+// taskOf is the task an outcome was measured on, whatever its difficulty: the last part of the kind.
+func taskOf(e *Example) string { return path.Base(e.Kind) }
 
 // mix weighs outcomes ten times as much as labels.
 func mix(measured, others []*Example, o *Options) []sample {

@@ -4,7 +4,8 @@
   make run &   # in another terminal
   python tools/demopair/evaluate.py [--n 500] [--skills colour,number] [--out work/eval.json]
 
-Seeds are apart from those of training. Clips are sent as their frames, each with its time as text, unless --pairs sends real videos.
+Seeds are apart from those of training. Clips are sent as their frames, each with its time as text; --videos sends real ones, MP4 files that
+ffmpeg makes, of which the daemon chooses, pairs and stamps the frames.
 """
 import argparse
 import base64
@@ -14,6 +15,8 @@ import http.client
 import io
 import json
 import pathlib
+import subprocess
+import tempfile
 import urllib.parse
 
 import numpy as np
@@ -52,6 +55,33 @@ def request_of(sample, model, timestamps=True):
     if sample.stamps:
         body["mm_processor_kwargs"] = {"max_pixels": batches.CLIP_MAX_PIXELS}
     return body
+
+
+def mp4(frames, rate):
+    """An H.264 file of PIL images."""
+    w, h = frames[0].size
+    with tempfile.TemporaryDirectory() as d:
+        subprocess.run(["ffmpeg", "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{w}x{h}", "-r", str(rate), "-i", "-",
+                        "-c:v", "libx264", "-preset", "veryfast", "-crf", "10", "-threads", "1", "-pix_fmt", "yuv420p", f"{d}/clip.mp4"],
+                       input=b"".join(f.tobytes() for f in frames), check=True)
+        return pathlib.Path(f"{d}/clip.mp4").read_bytes()
+
+
+def videos(skill, n, lang="en"):
+    """n held-out clips as (sample, request): smooth motion at a camera's rate, of which the daemon is asked to show 1 to 4 frames a second."""
+    rng = np.random.default_rng([SEED + 1, batches.seed_of(skill, lang)])
+    out = []
+    for _ in range(n):
+        rate, fps = int(questions.pick(rng, [8, 10, 12, 15, 24, 25, 30])), float(questions.pick(rng, [1, 2, 2, 2, 3, 4]))
+        count = max(4, int(rate * rng.uniform(4, 12) / fps))
+        sample = questions.make(rng, skill, lang, paired=True, times=[i / rate for i in range(count)])
+        sample.rate = rate
+        frames = [f for g in sample.visuals for f in g][:count]
+        url = "data:video/mp4;base64," + base64.b64encode(mp4(frames, rate)).decode()
+        out.append((sample, {"messages": [{"role": "user", "content": [
+            {"type": "video_url", "video_url": {"url": url}, "fps": fps}, {"type": "text", "text": sample.turns[0].ask}]}],
+            "temperature": 0, "max_tokens": 400, "presence_penalty": 0, "repetition_penalty": 1}))
+    return out
 
 
 def samples(skill, n, lang="en"):
@@ -93,19 +123,24 @@ def main():
     parser.add_argument("--models", default="qwen3-vl-instruct,qwen3-vl-thinking")
     parser.add_argument("--languages", default="en")
     parser.add_argument("--without-timestamps", action="store_true")
+    parser.add_argument("--videos", action="store_true", help="send the skills that have clips as MP4 files")
     parser.add_argument("--out", type=pathlib.Path)
     parser.add_argument("--wrong", action="store_true", help="print the wrong answers")
     a = parser.parse_args()
     client, table = Client(a.url), collections.defaultdict(dict)
     models = a.models.split(",")
     print(f"| skill | {' | '.join(models)} | completion tokens |\n| --- |{' --- |' * (len(models) + 1)}")
-    for skill in a.skills.split(","):
+    for skill in a.skills.split(",") if not a.videos else questions.VIDEO:
         for lang in a.languages.split(","):
-            todo = samples(skill, a.n, lang)
+            if a.videos:
+                todo, bodies = map(list, zip(*videos(skill, a.n, lang)))
+            else:
+                todo, bodies = samples(skill, a.n, lang), None
             row, used = [], []
             for model in models:
                 with concurrent.futures.ThreadPoolExecutor(8) as pool:
-                    answers = list(pool.map(lambda s: client.ask(request_of(s, model, not a.without_timestamps)), todo))
+                    answers = list(pool.map(client.ask, ({**b, "model": model} for b in bodies) if bodies else
+                                            (request_of(s, model, not a.without_timestamps) for s in todo)))
                 good = 0
                 for s, r in zip(todo, answers):
                     m = r["choices"][0]["message"]

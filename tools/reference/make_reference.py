@@ -230,8 +230,9 @@ class Blob:
         return ref
 
 
-def build(name, spec, tok, out, templates):
-    os.makedirs(out, exist_ok=True)
+def reference_model(name):
+    """The checkpoint of a variant, and its tokenizer."""
+    spec, tok = VARIANTS[name], build_tokenizer()
     special = dict(image_token_id=tok.token_to_id("<|image_pad|>"), video_token_id=tok.token_to_id("<|video_pad|>"),
                    vision_start_token_id=tok.token_to_id("<|vision_start|>"), vision_end_token_id=tok.token_to_id("<|vision_end|>"))
     text = dict(spec["text"], vocab_size=tok.get_vocab_size())
@@ -244,6 +245,12 @@ def build(name, spec, tok, out, templates):
     randomise(model, spec["seed"])
     if tied:
         model.tie_weights()
+    return model, tok
+
+
+def build(name, spec, out, templates):
+    os.makedirs(out, exist_ok=True)
+    model, tok = reference_model(name)
     write_model(f"{out}/model.gguf", model, tok, CONTROL, USER_DEFINED, name=f"reference {name} (random weights)",
                 template=templates["instruct"])
     write_projector(f"{out}/mmproj.gguf", model, name=f"reference {name}", dtype="f32")
@@ -290,9 +297,8 @@ def main():
     ap.add_argument("--templates", default=os.path.join(root, "engine", "prompt", "templates"))
     a = ap.parse_args()
     templates = {k: open(os.path.join(a.templates, f"{k}.jinja")).read() for k in ("instruct", "thinking")}
-    tok = build_tokenizer()
     for name, spec in VARIANTS.items():
-        build(name, spec, tok, os.path.join(a.out, name), templates)
+        build(name, spec, os.path.join(a.out, name), templates)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,11 @@ func (l *Loop) Submit(ctx context.Context, spec Spec) (*Job, error) {
 		n := spec.Segments[i].Len()
 		j.prompt += n
 		if spec.Segments[i].Image != nil {
-			j.images += n
+			if spec.Segments[i].Image.Pair {
+				j.videos += n
+			} else {
+				j.images += n
+			}
 		}
 	}
 	if j.prompt == 0 || j.prompt+spec.MaxTokens > l.o.Cells || spec.MaxTokens <= 0 {
@@ -314,6 +318,10 @@ func (l *Loop) startEncoding(ctx context.Context, s *sequence) {
 }
 
 func (l *Loop) encode(ctx context.Context, img *engine.Image) (r encodeResult) {
+	// Frames still being decoded must not hold up the pictures of others.
+	if _, r.err = img.Bytes(ctx); r.err != nil {
+		return r
+	}
 	select {
 	case l.encoding <- struct{}{}:
 	case <-ctx.Done():

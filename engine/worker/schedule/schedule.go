@@ -70,7 +70,7 @@ type Options struct {
 	Logger   *slog.Logger
 }
 
-// Segment is a run of a prompt: tokens or, with Rows set, an image.
+// Segment is a run of a prompt: tokens or, with Rows set, an image or a frame pair.
 type Segment struct {
 	Tokens []int32
 	// Image with Rows x Cols embedding rows.
@@ -117,6 +117,7 @@ type Job struct {
 	spec   Spec
 	prompt int // cells
 	images int // cells of images
+	videos int // cells of videos
 
 	ctx    context.Context //nolint:containedctx // lives as long as the job
 	cancel context.CancelFunc

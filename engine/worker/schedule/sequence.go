@@ -46,7 +46,7 @@ type encoded struct {
 
 func newSequence(j *Job, id int32) *sequence {
 	s := &sequence{job: j, id: id, segments: j.spec.Segments, thinking: j.spec.Thinking.Open}
-	s.usage.PromptTokens, s.usage.ImageTokens = j.prompt, j.images
+	s.usage.PromptTokens, s.usage.ImageTokens, s.usage.VideoTokens = j.prompt, j.images, j.videos
 	s.layout()
 	if s.thinking && j.spec.Thinking.Limit <= 0 {
 		s.closeThinking(closedByBudget)

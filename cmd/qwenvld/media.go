@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/qwenvld/qwenvld/config"
+	"github.com/qwenvld/qwenvld/multimodal"
+	"github.com/qwenvld/qwenvld/multimodal/video"
+)
+
+// mediaWays are how media come in.
+type mediaWays struct {
+	fetchers fetchers
+	tool     *video.Tool
+}
+
+// fetchers follow URLs; nil where that is off.
+type fetchers struct{ images, videos *multimodal.Fetcher }
+
+func newFetchers(m *config.Media) fetchers {
+	if !m.Fetch {
+		return fetchers{}
+	}
+	o := multimodal.FetcherOptions{
+		AllowedHosts: m.AllowedHosts, MaxBytes: m.ImageBytes, Timeout: m.FetchTimeout, UserAgent: "qwenvld/" + version,
+	}
+	images := multimodal.NewFetcher(o)
+	o.MaxBytes, o.Timeout, o.Accept = m.Video.Bytes, m.Video.FetchTimeout, "video/*, image/*;q=0.5"
+	return fetchers{images: images, videos: multimodal.NewFetcher(o)}
+}
+
+func (f fetchers) close() {
+	for _, f := range []*multimodal.Fetcher{f.images, f.videos} {
+		if f != nil {
+			_ = f.Close()
+		}
+	}
+}
+
+// newVideoTool finds ffmpeg. Without it everything else works.
+func newVideoTool(ctx context.Context, c *config.Video, logger *slog.Logger) (*video.Tool, error) {
+	tool, err := video.NewTool(ctx, video.Options{
+		FFmpeg: c.FFmpeg, FFprobe: c.FFprobe, SourcePixels: c.SourcePixels, SourceFrames: c.SourceFrames, Seconds: c.Duration.Seconds(),
+		Memory: c.Memory, ProbeTimeout: c.ProbeTimeout, DecodeTimeout: c.DecodeTimeout, Children: c.Decoders, NoSandbox: !c.Sandbox,
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case tool.Missing() != nil:
+		logger.Warn("video files cannot be decoded: ffmpeg is not installed", "error", tool.Missing())
+	default:
+		logger.Info("video files are decoded by ffmpeg", "ffmpeg_version", tool.Version(), "sandbox", tool.Sandbox())
+	}
+	return tool, nil
+}

@@ -1,0 +1,15 @@
+//go:build !linux
+
+package video
+
+import "syscall"
+
+// inputPath is where a child finds the video: its standard input, but as a file that can be sought in.
+const inputPath = "file:/dev/fd/0"
+
+func sandboxes(Options) []sandbox { return []sandbox{{name: sandboxNone}} }
+
+func (sandbox) attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+
+// confine does nothing: other systems cannot limit a process from outside. Time and the size of the output still are.
+func confine(int, Options) error { return nil }

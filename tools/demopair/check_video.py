@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+"""Asks a running daemon about MP4 files, and transformers about the same ones with the same weights, and compares the greedy answers.
+
+  make run &
+  python tools/demopair/check_video.py [--n 60] [--url http://127.0.0.1:8080]
+
+Everything on transformers' side is its own: Qwen3VLProcessor chooses, resizes and stamps the frames, Qwen3VLForConditionalGeneration
+answers in float32. Its weights are read from internal/demopair/weights, its frames are all those that ffmpeg decodes.
+"""
+import argparse
+import base64
+import concurrent.futures
+import pathlib
+import subprocess
+import tempfile
+
+import gguf
+import numpy as np
+import torch
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from transformers import (PreTrainedTokenizerFast, Qwen2VLImageProcessor, Qwen3VLConfig, Qwen3VLForConditionalGeneration,
+                          Qwen3VLProcessor, Qwen3VLVideoProcessor)
+
+import batches
+import evaluate
+import questions
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+QWEN2_SPLIT = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+               r"|\s+(?!\S)|\s+")
+TEXT = {"token_embd": "embed_tokens", "output_norm": "norm", "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
+        "attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
+        "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
+VISION = {"ln1": "norm1", "ln2": "norm2", "attn_qkv": "attn.qkv", "attn_out": "attn.proj", "ffn_up": "mlp.linear_fc1", "ffn_down": "mlp.linear_fc2",
+          "norm": "norm", "fc1": "linear_fc1", "fc2": "linear_fc2"}
+WHOLE = {"v.patch_embd.bias": "patch_embed.proj.bias", "v.position_embd.weight": "pos_embed.weight"}
+MERGER = {"v.post_ln": "merger.norm", "mm.0": "merger.linear_fc1", "mm.2": "merger.linear_fc2"}
+
+
+def tensors(path):
+    r = gguf.GGUFReader(path)
+    return r, {t.name: torch.from_numpy(np.array(t.data, dtype=np.float32)) for t in r.tensors}
+
+
+def field(r, key):
+    return r.fields[key].contents()
+
+
+def tokenizer_of(r):
+    """transformers' tokenizer with the vocabulary of a model file."""
+    tokens, types = field(r, "tokenizer.ggml.tokens"), field(r, "tokenizer.ggml.token_type")
+    plain = {t: i for i, (t, k) in enumerate(zip(tokens, types)) if k == gguf.TokenType.NORMAL}
+    tok = Tokenizer(models.BPE(plain, [tuple(m.split(" ")) for m in field(r, "tokenizer.ggml.merges")]))
+    tok.normalizer = normalizers.NFC()
+    tok.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(QWEN2_SPLIT), "isolated"),
+                                                 pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tok.decoder = decoders.ByteLevel()
+    for t, k in zip(tokens, types):
+        if k != gguf.TokenType.NORMAL:
+            tok.add_special_tokens([AddedToken(t, special=True, normalized=False)]) if k == gguf.TokenType.CONTROL else \
+                tok.add_tokens([AddedToken(t, special=False, normalized=False)])
+    if any(tok.token_to_id(t) != i for i, t in enumerate(tokens)):
+        raise SystemExit("the tokenizer numbers tokens otherwise than the model file")
+    return tok
+
+
+def load(variant):
+    """Model and processor of transformers with the built-in weights."""
+    r, text = tensors(ROOT / f"internal/demopair/weights/{variant}.gguf")
+    p, vision = tensors(ROOT / "internal/demopair/weights/projector.gguf")
+    tok = tokenizer_of(r)
+    a, v = field(r, "general.architecture"), "clip.vision."
+    taps = [i for i, on in enumerate(field(p, v + "is_deepstack_layers")) if on]
+    hidden, table = field(r, a + ".embedding_length"), vision["v.position_embd.weight"].shape[0]
+    ids = {k: tok.token_to_id(t) for k, t in (("image_token_id", "<|image_pad|>"), ("video_token_id", "<|video_pad|>"),
+                                              ("vision_start_token_id", "<|vision_start|>"), ("vision_end_token_id", "<|vision_end|>"))}
+    config = Qwen3VLConfig(
+        text_config=dict(vocab_size=tok.get_vocab_size(), hidden_size=hidden, intermediate_size=field(r, a + ".feed_forward_length"),
+                         num_hidden_layers=field(r, a + ".block_count"), num_attention_heads=field(r, a + ".attention.head_count"),
+                         num_key_value_heads=field(r, a + ".attention.head_count_kv"), head_dim=field(r, a + ".attention.key_length"),
+                         rms_norm_eps=field(r, a + ".attention.layer_norm_rms_epsilon"), max_position_embeddings=4096, tie_word_embeddings=True,
+                         rope_parameters=dict(rope_type="default", rope_theta=field(r, a + ".rope.freq_base"),
+                                              mrope_section=list(field(r, a + ".rope.dimension_sections"))[:3], mrope_interleaved=True)),
+        vision_config=dict(depth=field(p, v + "block_count"), hidden_size=field(p, v + "embedding_length"), intermediate_size=field(p, v + "feed_forward_length"),
+                           num_heads=field(p, v + "attention.head_count"), patch_size=16, spatial_merge_size=2, temporal_patch_size=2, out_hidden_size=hidden,
+                           num_position_embeddings=table, deepstack_visual_indexes=taps), tie_word_embeddings=True, **ids)
+    state = {}
+    for name, value in text.items():
+        *place, key, kind = name.split(".")
+        at = f"layers.{place[1]}." if place else ""
+        state[f"model.language_model.{at}{TEXT[key]}.{kind}"] = value
+    conv = torch.stack([vision.pop("v.patch_embd.weight"), vision.pop("v.patch_embd.weight.1")], 2)
+    state["model.visual.patch_embed.proj.weight"] = conv
+    for name, value in vision.items():
+        key, kind = name.rsplit(".", 1)
+        if name in WHOLE:
+            to = WHOLE[name]
+        elif key in MERGER:
+            to = f"{MERGER[key]}.{kind}"
+        else:
+            _, group, i, part = key.split(".")
+            to = f"blocks.{i}.{VISION[part]}.{kind}" if group == "blk" else f"deepstack_merger_list.{taps.index(int(i))}.{VISION[part]}.{kind}"
+        state["model.visual." + to] = value
+    model = Qwen3VLForConditionalGeneration(config).float().eval()
+    missing, unexpected = model.load_state_dict(state, strict=False)
+    if unexpected or set(missing) - {"lm_head.weight"}:
+        raise SystemExit(f"weights that do not fit: {missing} {unexpected}")
+    model.tie_weights()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tok, eos_token="<|im_end|>", pad_token="<|endoftext|>")
+    template = (ROOT / f"engine/prompt/templates/{variant}.jinja").read_text()
+    normal = dict(image_mean=[0.5] * 3, image_std=[0.5] * 3, patch_size=16, temporal_patch_size=2, merge_size=2)
+    return model, Qwen3VLProcessor(image_processor=Qwen2VLImageProcessor(**normal), tokenizer=fast, chat_template=template,
+                                   video_processor=Qwen3VLVideoProcessor(cap_pixels_per_frame=False, **normal))
+
+
+def decoded(url, size):
+    with tempfile.NamedTemporaryFile(suffix=".mp4") as f:
+        f.write(base64.b64decode(url.partition(",")[2]))
+        f.flush()
+        raw = subprocess.run(["ffmpeg", "-v", "error", "-i", f.name, "-pix_fmt", "rgb24", "-f", "rawvideo", "-"], stdout=subprocess.PIPE, check=True).stdout
+    return np.frombuffer(raw, np.uint8).reshape(-1, size[1], size[0], 3)
+
+
+def answer(model, processor, body, rate, size):
+    """transformers' greedy answer to a request of evaluate.videos, and the number of tokens of its prompt."""
+    part, ask = body["messages"][0]["content"]
+    frames = decoded(part["video_url"]["url"], size)
+    text = processor.apply_chat_template([{"role": "user", "content": [{"type": "video"}, ask]}], add_generation_prompt=True, tokenize=False)
+    # transformers 4.57, with which the models came, puts the stamped pairs in the place of all three tokens; 5.23 leaves the outer marks.
+    text = text.replace("<|vision_start|><|video_pad|><|vision_end|>", "<|video_pad|>")
+    metadata = dict(fps=rate, total_num_frames=len(frames), duration=len(frames) / rate, frames_indices=None)
+    n = min(max(int(len(frames) / rate * part["fps"]), 4), 768, len(frames))
+    inputs = processor(text=[text], videos=[torch.from_numpy(frames.copy()).permute(0, 3, 1, 2)], video_metadata=[metadata], do_sample_frames=True, fps=part["fps"],
+                       size={"shortest_edge": batches.MIN_PIXELS * n, "longest_edge": batches.CLIP_MAX_PIXELS * n}, return_tensors="pt")
+    end = processor.tokenizer.eos_token_id
+    out = model.generate(**inputs, max_new_tokens=220, do_sample=False, eos_token_id=end, pad_token_id=end)[0, inputs["input_ids"].shape[1]:].tolist()
+    said = processor.tokenizer.decode([t for t in out if t != end], skip_special_tokens=False)
+    thoughts, mark, rest = said.partition("\n</think>\n\n")
+    return ((thoughts, rest) if mark else ("", said)), inputs["input_ids"].shape[1]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--url", default="http://127.0.0.1:8080")
+    parser.add_argument("--n", type=int, default=60)
+    a = parser.parse_args()
+    client = evaluate.Client(a.url)
+    for variant in ("instruct", "thinking"):
+        model, processor = load(variant)
+        for skill in questions.VIDEO:
+            todo, same, counts = evaluate.videos(skill, a.n), 0, 0
+            with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                replies = list(pool.map(lambda t: client.ask({**t[1], "model": "qwen3-vl-" + variant}), todo))
+            for (sample, body), reply in zip(todo, replies):
+                m = reply["choices"][0]["message"]
+                said = (m.get("reasoning_content") or "").strip("\n"), m["content"]
+                truth, tokens = answer(model, processor, body, sample.rate, sample.visuals[0][0].size)
+                same += said == truth
+                counts += tokens == reply["usage"]["prompt_tokens"]
+                if said != truth:
+                    print(f"  differs: {sample.turns[0].ask!r}\n    transformers: {truth}\n    daemon:       {said}")
+            print(f"{variant}, {skill}: {same} of {a.n} answers and {counts} prompt lengths are transformers'", flush=True)
+
+
+if __name__ == "__main__":
+    torch.set_grad_enabled(False)
+    main()
