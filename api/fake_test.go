@@ -77,6 +77,12 @@ func (f *fakeEngine) Generate(ctx context.Context, req *engine.Request) (engine.
 	if f.refuse != nil {
 		return nil, f.refuse
 	}
+	// As the contract says, all pixels are there when Generate returns.
+	for i := range req.Images {
+		if _, err := req.Images[i].Bytes(ctx); err != nil {
+			return nil, err
+		}
+	}
 	f.open.Add(1)
 	return &fakeStream{engine: f, ctx: ctx, events: f.events, running: req.RunningUsage}, nil
 }

@@ -156,6 +156,7 @@ func (d *decoder) responseTable(out *responseRequest) map[string]param {
 	e := &out.echo
 	table := map[string]param{
 		"model": core["model"], "stream": core["stream"], "stop": core["stop"], "mm_processor_kwargs": core["mm_processor_kwargs"],
+		"media_io_kwargs":      core["media_io_kwargs"],
 		"input":                done,
 		"previous_response_id": func(d *decoder, v *value, path string) { out.Previous = d.text(v, path) },
 		"instructions":         keep(&e.Instructions),
