@@ -19,7 +19,7 @@ func routeCommand() *cobra.Command {
 		Short: "Say which weights would answer a question, and why",
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			r, weights, err := newRouter(&c)
+			r, weights, err := newRouter(&c, nil)
 			if err != nil {
 				return err
 			}

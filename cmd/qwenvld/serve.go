@@ -292,7 +292,11 @@ func newServer(
 	c *config.Config, name string, supervisors map[router.Variant]*process.Supervisor, media mediaWays, store *history.Store,
 	logger *slog.Logger,
 ) (*api.Server, error) {
-	r, weights, err := newRouter(&c.Router)
+	var calibrated []byte
+	if len(c.Models) == 0 {
+		calibrated = demopair.RouterWeights()
+	}
+	r, weights, err := newRouter(&c.Router, calibrated)
 	if err != nil {
 		return nil, err
 	}
@@ -330,14 +334,14 @@ func newServer(
 	return api.New(a)
 }
 
-// newRouter loads the shipped weights, or those that the configuration names.
-func newRouter(c *config.Router) (*router.Router, *difficulty.Model, error) {
+// newRouter loads the weights that the configuration names, else those calibrated to the model, else the shipped ones.
+func newRouter(c *config.Router, calibrated []byte) (*router.Router, *difficulty.Model, error) {
 	m, err := difficulty.Default()
 	if c.Weights != "" {
-		var file []byte
-		if file, err = os.ReadFile(c.Weights); err == nil {
-			m, err = difficulty.Load(file)
-		}
+		calibrated, err = os.ReadFile(c.Weights)
+	}
+	if err == nil && calibrated != nil {
+		m, err = difficulty.Load(calibrated)
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("router: %w", err)

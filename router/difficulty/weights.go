@@ -81,6 +81,24 @@ func New(h Header, c *Columns) (*Model, error) {
 	return m, nil
 }
 
+// Columns are the weights as numbers, to go on training from.
+func (m *Model) Columns() *Columns {
+	c := &Columns{}
+	for h := range c.Weights {
+		c.Weights[h] = make([]float32, Buckets)
+		for i := range c.Weights[h] {
+			c.Weights[h][i] = float32(m.Scale[h]) * float32(m.weights[i*row+h])
+		}
+	}
+	for k := range c.Kinds {
+		c.Kinds[k] = make([]float32, KindBuckets)
+		for i := range c.Kinds[k] {
+			c.Kinds[k][i] = float32(m.KindScale) * float32(m.kinds[i*kinds+k])
+		}
+	}
+	return c
+}
+
 // step is the worth of one of 127 steps up to the largest weight.
 func step(column []float32) float64 {
 	var largest float64

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/qwenvld/qwenvld/router"
 	"github.com/qwenvld/qwenvld/router/difficulty"
 )
 
@@ -113,5 +114,38 @@ func TestHarmlessChangesKeepTheWords(t *testing.T) {
 			_ = change(text, n) // total
 			_ = name
 		}
+	}
+}
+
+func TestCalibrationLearnsWhatOnePairCannotDo(t *testing.T) {
+	m, err := difficulty.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A pair whose direct answers fail at colours, which the shipped weights think easy, and do everything else.
+	set := small(t)
+	zero, one := 0.0, 1.0
+	var outcomes []*Example
+	for i, e := range set.Examples[:200] {
+		e.Weak, e.Strong = &one, &one
+		if i%4 == 0 {
+			e.Text, e.Weak = "What colour is the "+e.Text, &zero
+			e.vector = difficulty.Features(e.features())
+		}
+		outcomes = append(outcomes, e)
+	}
+	a, err := Adapt(m, outcomes, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Chosen.Score < 0.97 || a.Chosen.Share > 0.5 {
+		t.Errorf("chosen %+v of direct %.2f, always %.2f", a.Chosen, a.Direct, a.Always)
+	}
+	f := router.Features{Text: "What colour is the sky?"}
+	if before, after := m.Assess(&f), a.Model.Assess(&f); after.Instruct >= before.Instruct {
+		t.Errorf("before %+v, after %+v", before, after)
+	}
+	if _, err := Adapt(m, outcomes[:10], 1); err == nil {
+		t.Error("ten outcomes are enough")
 	}
 }

@@ -28,9 +28,14 @@ def main():
     parser.add_argument("--hard", default=",".join(HARD))
     parser.add_argument("--quality", default="1,3,5,7,9")
     parser.add_argument("--out", type=pathlib.Path)
+    parser.add_argument("--outcomes", type=pathlib.Path, help="write what `qwenvld router calibrate` reads, about other questions, and end")
     a = parser.parse_args()
     models = ["qwen3-vl-instruct", "qwen3-vl-thinking"] + [f"auto:quality={q}" for q in a.quality.split(",")]
     client, rows, skills = evaluate.Client(a.url), collections.defaultdict(list), collections.defaultdict(lambda: collections.defaultdict(list))
+    if a.outcomes:
+        evaluate.SEED += 1  # apart from the questions that judge
+        models = models[:2]
+    lines = []
     for skill in a.easy.split(",") + a.hard.split(","):
         for s in evaluate.samples(skill, a.n):
             for model in models:
@@ -42,6 +47,13 @@ def main():
                 thought = r["routing"]["variant"] == "thinking"
                 rows[model].append((right, r["usage"]["completion_tokens"], took, thought))
                 skills[skill][model].append(thought)
+            if a.outcomes:
+                (weak, _, _, _), (strong, used, _, _) = rows[models[0]][-1], rows[models[1]][-1]
+                lines.append(json.dumps(dict(text=s.turns[0].ask, image=bool(s.visuals), lang="en", source="demo_pair", kind=skill,
+                                             weak=float(weak), strong=float(strong), tokens=used)))
+    if a.outcomes:
+        a.outcomes.write_text("\n".join(lines) + "\n")
+        return
     always = rows["qwen3-vl-thinking"]
     accuracy = sum(r[0] for r in always) / len(always)
     tokens = sum(r[1] for r in always)
