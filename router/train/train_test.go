@@ -126,7 +126,7 @@ func TestCalibrationLearnsWhatOnePairCannotDo(t *testing.T) {
 	set := small(t)
 	zero, one := 0.0, 1.0
 	var outcomes []*Example
-	for i, e := range set.Examples[:200] {
+	for i, e := range set.Examples[:800] {
 		e.Weak, e.Strong = &one, &one
 		if i%4 == 0 {
 			e.Text, e.Weak = "What colour is the "+e.Text, &zero
@@ -138,8 +138,16 @@ func TestCalibrationLearnsWhatOnePairCannotDo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.Chosen.Score < 0.97 || a.Chosen.Share > 0.5 {
+	if a.Chosen.Score < 0.97 {
 		t.Errorf("chosen %+v of direct %.2f, always %.2f", a.Chosen, a.Direct, a.Always)
+	}
+	for _, p := range a.Curve { // a random order has a score of 0.87 here
+		if p.Share >= 0.5 {
+			if p.Score < 0.93 {
+				t.Errorf("at half the thinking the score is %.3f", p.Score)
+			}
+			break
+		}
 	}
 	f := router.Features{Text: "What colour is the sky?"}
 	if before, after := m.Assess(&f), a.Model.Assess(&f); after.Instruct >= before.Instruct {
