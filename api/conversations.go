@@ -43,7 +43,7 @@ func (c *conversations) mode(key conversationKey) *router.Mode {
 		return nil
 	}
 	c.order.MoveToFront(e)
-	m := e.Value.(*remembered).mode //nolint:errcheck,forcetypeassert // the list holds nothing else
+	m := e.Value.(*remembered).mode
 	return &m
 }
 
@@ -62,7 +62,7 @@ func (c *conversations) keep(key conversationKey, m router.Mode) {
 	if c.order.Len() > maxConversations {
 		last := c.order.Back()
 		c.order.Remove(last)
-		delete(c.byKey, last.Value.(*remembered).key) //nolint:errcheck,forcetypeassert // the list holds nothing else
+		delete(c.byKey, last.Value.(*remembered).key)
 	}
 }
 

@@ -100,8 +100,9 @@ func routerCalibrateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "calibrate OUTCOMES...",
 		Short: "Fit the weights and the price to measured answers of one's own pair",
-		Long: `Fit the weights and the price to measured answers of one's own pair: JSONL with text, image, lang, source, kind, and weak and strong, the
-scores from 0 to 1 of the direct and of the thinking answer (tokens, of thinking, if known). tools/demopair/routed.py --outcomes writes such a file.`,
+		Long: `Fit the weights and the price to measured answers of one's own pair: JSONL with text, image, lang, source, kind, and weak
+and strong, the scores from 0 to 1 of the direct and of the thinking answer (tokens, of thinking, if known).
+tools/demopair/routed.py --outcomes writes such a file.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c := config.Default().Router

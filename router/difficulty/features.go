@@ -1,6 +1,7 @@
 package difficulty
 
 import (
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -22,8 +23,6 @@ const (
 	capTail = 1200
 	// maxFeatures bounds the lexical features of one text: three n-grams a rune, and a word and its pair.
 	maxFeatures = 4 * (capHead + capTail + 64)
-	// maxShapes bounds the features of form.
-	maxShapes = 48
 )
 
 // group says what kind of thing a lexical feature is, for explanations.
@@ -183,16 +182,37 @@ var asciiClasses = func() (t [utf8.RuneSelf]class) {
 	return t
 }()
 
+// gramRanges are the scripts that are looked at in n-grams, the commonest first.
+var gramRanges = [...][2]rune{
+	{0x4e00, 0x9fff},
+	{0xac00, 0xd7a3},
+	{0x3041, 0x30ff},
+	{0x3400, 0x4dbf},
+	{0x1100, 0x11ff},
+	{0xf900, 0xfaff},
+	{0x0e00, 0x0eff},
+	{0x1780, 0x17ff},
+	{0x20000, 0x3ffff},
+}
+
+func inGrams(r rune) bool {
+	for _, g := range gramRanges {
+		if r >= g[0] && r <= g[1] {
+			return true
+		}
+	}
+	return false
+}
+
 func classOf(r rune) class {
 	switch {
 	case r < utf8.RuneSelf:
 		return asciiClasses[r]
-	case r >= 0x4e00 && r <= 0x9fff, r >= 0xac00 && r <= 0xd7a3, r >= 0x3041 && r <= 0x30ff, r >= 0x3400 && r <= 0x4dbf,
-		r >= 0x1100 && r <= 0x11ff, r >= 0xf900 && r <= 0xfaff, r >= 0x0e00 && r <= 0x0eff, r >= 0x1780 && r <= 0x17ff, r >= 0x20000 && r <= 0x3ffff:
+	case inGrams(r):
 		return classGram
-	case r == '。' || r == '؟' || r == '।' || r == '…':
+	case strings.ContainsRune("。؟।…", r):
 		return classStop
-	case r == '、' || r == '，' || r == '“' || r == '”' || r == '‘' || r == '’' || r == '「' || r == '」' || r == utf8.RuneError:
+	case r == utf8.RuneError || strings.ContainsRune("、，“”‘’「」", r):
 		return classBreak
 	case unicode.IsLetter(r) || unicode.IsMark(r):
 		return classLetter

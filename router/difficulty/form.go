@@ -45,8 +45,10 @@ var formNames = [...]string{
 	formLength: "length of the prompt", formNumbers: "count of numbers", formDigits: "count of digits", formDecimals: "decimal numbers",
 	formOperators: "arithmetic signs", formRelations: "equations", formCommands: "LaTeX", formOptions: "answer options",
 	formLines: "count of lines", formSentences: "count of sentences", formQuestions: "count of questions", formUnits: "numbers with units",
-	formCode: "code", formFence: "code block", formTrace: "stack trace", formMoney: "money", formScript: "script", formUpper: "capital letters",
-	formDensity: "share of numbers", formEnding: "how the prompt ends", formImages: "pictures", formImageLength: "pictures and the prompt's length",
+	formCode: "code", formFence: "code block", formTrace: "stack trace", formMoney: "money", formScript: "script",
+	formUpper:   "capital letters",
+	formDensity: "share of numbers", formEnding: "how the prompt ends", formImages: "pictures",
+	formImageLength:  "pictures and the prompt's length",
 	formImageNumbers: "pictures and numbers", formImageOptions: "pictures and answer options", formImageQuestion: "pictures and a question",
 	formPicture: "what the picture looks like", formPictureLength: "what the picture looks like",
 }

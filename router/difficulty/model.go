@@ -22,7 +22,8 @@ const (
 	// Buckets is the number of rows of weights.
 	Buckets = buckets
 	// KindShift folds the rows of the kinds' weights: kinds are told apart by less.
-	KindShift   = 2
+	KindShift = 2
+	// KindBuckets is the number of rows of the kinds' weights.
 	KindBuckets = buckets >> KindShift
 	// shapeValue is a shape's value beside lexical features, whose values' squares sum to one.
 	shapeValue = 0.2

@@ -179,21 +179,21 @@ func (e *extraction) unit(i int) bool {
 		return true
 	}
 	end := i
-	for end < len(t) && end-i < 4 && asciiClassIs(t[end], classLetter) {
+	for end < len(t) && end-i < 4 && asciiLetter(t[end]) {
 		end++
 	}
-	if end < len(t) && asciiClassIs(t[end], classLetter) {
+	if end < len(t) && asciiLetter(t[end]) {
 		return false
 	}
 	switch string(t[i:end]) { // no allocation: a comparison only
-	case "m", "cm", "mm", "km", "g", "kg", "mg", "s", "ms", "h", "hr", "hrs", "min", "l", "L", "ml", "mL", "N", "J", "W", "kW", "V", "A", "Hz",
-		"K", "Pa", "kPa", "mol", "ft", "mph", "lb", "lbs", "oz", "eV", "kJ", "mA":
+	case "m", "cm", "mm", "km", "g", "kg", "mg", "s", "ms", "h", "hr", "hrs", "min", "l", "L", "ml", "mL", "N", "J", "W", "kW", "V", "A",
+		"Hz", "K", "Pa", "kPa", "mol", "ft", "mph", "lb", "lbs", "oz", "eV", "kJ", "mA":
 		return true
 	}
 	return false
 }
 
-func asciiClassIs(b byte, c class) bool { return b < utf8.RuneSelf && asciiClasses[b] == c }
+func asciiLetter(b byte) bool { return b < utf8.RuneSelf && asciiClasses[b] == classLetter }
 
 // grams takes a run of a script in n-grams in: one, two and three characters.
 func (e *extraction) grams(from int) int {
@@ -232,9 +232,9 @@ func (e *extraction) symbol(from int, r rune, size int) int {
 	t, c := e.text, &e.counts
 	i := from + size
 	c.runes++
-	if r == '\\' && i < len(t) && asciiClassIs(t[i], classLetter) {
+	if r == '\\' && i < len(t) && asciiLetter(t[i]) {
 		h := seedCommand
-		for i < len(t) && asciiClassIs(t[i], classLetter) {
+		for i < len(t) && asciiLetter(t[i]) {
 			h = h*0x01000193 ^ uint32(t[i])
 			i++
 		}

@@ -85,7 +85,7 @@ func Adapt(m *difficulty.Model, examples []*Example, seed uint64) (*Adapted, err
 	}
 	h.Pays = fitPlatt(gains, pays)
 	if h.Pays.A <= 0 {
-		return nil, errors.New("calibration: on these outcomes the weights do not tell what thinking gains; more or other prompts are needed")
+		return nil, errors.New("calibration: the weights do not tell what thinking gains on these outcomes; use more or other prompts")
 	}
 	out.curve(outcomes, gains)
 	h.Lambda, h.Examples = out.Chosen.Lambda, h.Examples+len(outcomes)

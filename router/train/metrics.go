@@ -124,11 +124,11 @@ func macro(examples []*Example, think []bool) (Balanced, []Recall) {
 			r = &Recall{Source: e.Source}
 			bySource[e.Source] = r
 		}
-		switch {
-		case e.Label == LabelInstruct:
+		switch e.Label {
+		case LabelInstruct:
 			r.Instruct++
 			r.Kept += count(!think[i])
-		case e.Label == LabelThinking:
+		case LabelThinking:
 			r.Thinking++
 			r.Caught += count(think[i])
 		default:

@@ -24,7 +24,8 @@ func Report(w io.Writer, v *Validation) error {
 	}
 	row := func(name string, scores []float64, r Balanced, ece string) {
 		fmt.Fprintf(&b, "| %s | %.3f | %.3f | %.3f | %.3f | %.3f | %.3f | %s |\n", name,
-			v.auc(scores, nil), v.auc(scores, func(e *Example) bool { return !e.Image }), v.auc(scores, func(e *Example) bool { return e.Image }),
+			v.auc(scores, nil), v.auc(scores, func(e *Example) bool { return !e.Image }),
+			v.auc(scores, func(e *Example) bool { return e.Image }),
 			r.Kept, r.Caught, r.Mean(), ece)
 	}
 	row("trained", gains, recalls, fmt.Sprintf("%.3f", v.ECE()))
@@ -143,7 +144,8 @@ func ReportOutcomes(w io.Writer, examples []*Example, o *Options) error {
 	var b strings.Builder
 	b.WriteString("| outcomes | APGR | peak | at 20% / 50% / 80% thinking | thinking for 95% of the gap |\n|---|---|---|---|---|\n")
 	row := func(name string, g Gap) {
-		fmt.Fprintf(&b, "| %s | %.3f | %.2f | %.2f / %.2f / %.2f | %.0f%% |\n", name, g.Area, g.Peak, g.At[0], g.At[1], g.At[2], 100*g.Needed)
+		fmt.Fprintf(&b, "| %s | %.3f | %.2f | %.2f / %.2f / %.2f | %.0f%% |\n",
+			name, g.Area, g.Peak, g.At[0], g.At[1], g.At[2], 100*g.Needed)
 	}
 	row("trained on outcomes, random folds", Outcomes(examples, false, o, 1))
 	const splits = 3

@@ -22,10 +22,16 @@ func HeldBack() []string {
 // twins are sources that tell of each other and are left out together.
 func twins() [][]string {
 	return [][]string{
-		{"gsm8k_train", "gsm8k_test", "mgsm"}, {"math_hendrycks", "math_hendrycks_train", "olympiadbench"},
-		{"agieval_gaokao", "gaokao_bench"}, {"followbench_en", "followbench_zh"}, {"jsquad", "docqa_ml", "xquad"},
-		{"klue_nli_ko", "kornlu_ko"}, {"screenqa", "screenqa_complex"}, {"self_instruct_seed", "self_instruct_user", "belle_seed_zh"},
-		{"mathvision", "mathverse_text"}, {"folio", "logic_llm"},
+		{"gsm8k_train", "gsm8k_test", "mgsm"},
+		{"math_hendrycks", "math_hendrycks_train", "olympiadbench"},
+		{"agieval_gaokao", "gaokao_bench"},
+		{"followbench_en", "followbench_zh"},
+		{"jsquad", "docqa_ml", "xquad"},
+		{"klue_nli_ko", "kornlu_ko"},
+		{"screenqa", "screenqa_complex"},
+		{"self_instruct_seed", "self_instruct_user", "belle_seed_zh"},
+		{"mathvision", "mathverse_text"},
+		{"folio", "logic_llm"},
 	}
 }
 
@@ -225,7 +231,8 @@ func Outcomes(examples []*Example, unseenTasks bool, o *Options, seed uint64) Ga
 		heads := fitHeads(mix(seen, others, o), o)
 		for i, e := range measured {
 			if fold[i] == f {
-				scores[i] = sigmoid(heads[difficulty.HeadThinking].score(&e.vector)) - sigmoid(heads[difficulty.HeadInstruct].score(&e.vector))
+				scores[i] = sigmoid(heads[difficulty.HeadThinking].score(&e.vector)) -
+					sigmoid(heads[difficulty.HeadInstruct].score(&e.vector))
 			}
 		}
 	}
