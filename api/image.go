@@ -68,7 +68,7 @@ func mediaError(path string, err error) error {
 		e.Code = codeImageFetch
 	case multimodal.KindForbidden:
 		e.Code = codeImageForbidden
-	case multimodal.KindURL, multimodal.KindFormat, multimodal.KindCorrupt, multimodal.KindAspectRatio:
+	default: // the message says it
 	}
 	return e
 }

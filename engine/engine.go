@@ -16,8 +16,8 @@ type Engine interface {
 	// Info describes the loaded weights. It fails with ErrUnavailable while none are loaded.
 	Info(ctx context.Context) (Info, error)
 	// Generate admits req and returns its stream once the first event is ready or the request is known
-	// to be good and all its pixels have come; an error of Image.Later is returned as it is. Refusals (ContextLengthError, ErrUnavailable, ErrOverloaded, ImageMemoryError,
-	// RequestError) come here, before any event. Cancelling ctx or closing the stream frees the sequence.
+	// to be good and all its pixels have come; an error of Image.Later is returned as it is. Refusals (ContextLengthError,
+	// ErrUnavailable, ErrOverloaded, ImageMemoryError, RequestError) come here, before any event. Cancelling ctx or closing the stream frees the sequence.
 	// The caller must Close the stream.
 	Generate(ctx context.Context, req *Request) (Stream, error)
 	// Tokenize gives the tokens of pieces of text, as Generate would make them.
@@ -215,8 +215,8 @@ type Result struct {
 	// StopString is the stop string that matched, if one did.
 	StopString string `json:"stop_string,omitempty"`
 	Usage      Usage  `json:"usage"`
-	// ThinkingClosedBy is "model", "budget", "loop" when the block only repeated itself, "end_token" when the model ended its answer inside the block and was made to
-	// go on, or "" without a block.
+	// ThinkingClosedBy is "model", "budget", "loop" when the block only repeated itself, "end_token" when the model ended its
+	// answer inside the block and was made to go on, or "" without a block.
 	ThinkingClosedBy string `json:"thinking_closed_by,omitempty"`
 }
 

@@ -75,7 +75,8 @@ func (c *clip) arguments(s segment, wanted []int) []string {
 		pixels = "rgba"
 	}
 	return append(args, "-i", inputPath, "-map", "0:V:0", "-an", "-sn", "-dn",
-		"-vf", fmt.Sprintf("select='%s',showinfo=checksum=0,scale=%d:%d:flags=bicubic", c.pick(wanted[s.from:s.to]), c.info.Width, c.info.Height),
+		"-vf", fmt.Sprintf("select='%s',showinfo=checksum=0,scale=%d:%d:flags=bicubic",
+			c.pick(wanted[s.from:s.to]), c.info.Width, c.info.Height),
 		c.tool.sync, "passthrough", "-pix_fmt", pixels, "-f", "rawvideo", "-")
 }
 

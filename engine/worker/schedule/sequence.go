@@ -178,13 +178,21 @@ func (s *sequence) step(logits []float32, v Vocabulary) (done bool, err error) {
 		return true, nil
 	}
 	s.pending, s.decoding = token, true
-	if s.thinking && len(s.forced) == 0 && s.usage.ReasoningTokens >= spec.Thinking.Limit {
-		s.closeThinking(closedByBudget)
+	s.boundThinking()
+	return false, nil
+}
+
+// boundThinking closes a think block that has used up its budget or only repeats itself.
+func (s *sequence) boundThinking() {
+	if !s.thinking || len(s.forced) > 0 {
+		return
 	}
-	if s.thinking && len(s.forced) == 0 && s.usage.ReasoningTokens%loopEvery == 0 && loops(s.output) {
+	switch n := s.usage.ReasoningTokens; {
+	case n >= s.job.spec.Thinking.Limit:
+		s.closeThinking(closedByBudget)
+	case n%loopEvery == 0 && loops(s.output):
 		s.closeThinking(closedByLoop)
 	}
-	return false, nil
 }
 
 // choose returns the next token and whether the model drew it.
