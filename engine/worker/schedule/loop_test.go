@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -142,6 +143,15 @@ func TestThinkBlocksAreClosedInTime(t *testing.T) {
 				t.Errorf("%+v %+v", got, got.result)
 			}
 		})
+	}
+}
+
+func TestAThinkBlockThatOnlyRepeatsItselfIsClosed(t *testing.T) {
+	m := newFakeModel(t, 1000)
+	m.script = func(_ int32, rows int) (int32, bool) { return int32(rows % 3), true } // abcabc... for ever
+	got := do(t, start(t, m, nil, Options{}), thinkingSpec(600, 500))
+	if got.err != nil || got.result.ThinkingClosedBy != "loop" || got.result.Usage.ReasoningTokens > 150 || !strings.Contains(got.text, "</t>") {
+		t.Errorf("%+v %+v", got, got.result)
 	}
 }
 
