@@ -120,8 +120,11 @@ func (o videoOptions) over(def videoOptions) videoOptions {
 		o.FPS, o.AutoFPS, o.NumFrames = def.FPS, def.AutoFPS, def.NumFrames
 	}
 	for _, p := range []struct{ own, def **int }{
-		{&o.MinFrames, &def.MinFrames}, {&o.MaxFrames, &def.MaxFrames}, {&o.MinPixels, &def.MinPixels},
-		{&o.MaxPixels, &def.MaxPixels}, {&o.TotalPixels, &def.TotalPixels},
+		{&o.MinFrames, &def.MinFrames},
+		{&o.MaxFrames, &def.MaxFrames},
+		{&o.MinPixels, &def.MinPixels},
+		{&o.MaxPixels, &def.MaxPixels},
+		{&o.TotalPixels, &def.TotalPixels},
 	} {
 		if *p.own == nil {
 			*p.own = *p.def

@@ -117,8 +117,9 @@ func (s *Server) prepare(ctx context.Context, r *routed, requestID string) (*pla
 		engine: s.cfg.Engines[d.Variant], thinkOpen: rendered.ThinkOpen,
 	}
 	request := &engine.Request{
-		ID: requestID, Prompt: rendered.Pieces, Sampling: sampling(r.info.Sampling, d.Variant, len(req.Images)+len(req.Videos) > 0, &req.Sampling),
-		Stop: req.Stop, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs, Form: req.Form,
+		ID: requestID, Prompt: rendered.Pieces,
+		Sampling: sampling(r.info.Sampling, d.Variant, len(req.Images)+len(req.Videos) > 0, &req.Sampling),
+		Stop:     req.Stop, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs, Form: req.Form,
 		RunningUsage: req.RunningUsage,
 	}
 	if req.MaxTokens != nil {

@@ -180,7 +180,8 @@ func (s *Server) overBudget(r *routed, videos videoInputs, cost *promptCost, fps
 	for _, in := range videos {
 		frames += len(in.plan.Indices)
 	}
-	text := fmt.Sprintf("This model's context holds %d tokens. The prompt has %d: %d of text and timestamps, %d of images and %d of %d video frames",
+	text := fmt.Sprintf("This model's context holds %d tokens. "+
+		"The prompt has %d: %d of text and timestamps, %d of images and %d of %d video frames",
 		r.info.ContextSize, cost.total(), cost.text, cost.images, cost.videos, frames)
 	if n := maxTokens(r.req); n > 0 {
 		text += fmt.Sprintf("; max_tokens asks for %d more", n)
@@ -188,7 +189,8 @@ func (s *Server) overBudget(r *routed, videos videoInputs, cost *promptCost, fps
 	if ok {
 		text += fmt.Sprintf(". The largest fps that fits is %s (\"auto\" chooses it)", formatRate(fps))
 	} else {
-		text += ". No fps is low enough; send fewer min_frames, max_pixels or total_pixels, or a part of the video with video_start and video_end"
+		text += ". No fps is low enough; ask for fewer min_frames, max_pixels or total_pixels, " +
+			"or for a part of the video with video_start and video_end"
 	}
 	return badField(videos[0].ref.Path, codeContextLength, "%s.", text)
 }

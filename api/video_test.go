@@ -414,7 +414,7 @@ func TestVideosAreFetched(t *testing.T) {
 	req, _ := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/v1/chat/completions", strings.NewReader(
 		`{"model":"qwen3-vl","messages":[{"role":"user","content":[{"type":"video_url","video_url":"https://example.com/endless"}]}]}`))
 	req.Header.Set("Content-Type", "application/json")
-	if _, err := http.DefaultTransport.RoundTrip(req); !errors.Is(err, context.DeadlineExceeded) { //nolint:bodyclose // there is none
+	if _, err := http.DefaultTransport.RoundTrip(req); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
 }

@@ -84,8 +84,12 @@ func TestFramesAreThoseOfTheWholeFile(t *testing.T) {
 			}
 			all := allFrames(t, data, 3*info.Width*info.Height)
 			for _, wanted := range [][]int{
-				every(info.Frames, 1), every(info.Frames, 13), {0, info.Frames - 1}, {info.Frames / 2}, {info.Frames - 1},
-				{5, 5, 6, 6, 17}, {11, 12, 13},
+				every(info.Frames, 1), every(info.Frames, 13),
+				{0, info.Frames - 1},
+				{info.Frames / 2},
+				{info.Frames - 1},
+				{5, 5, 6, 6, 17},
+				{11, 12, 13},
 			} {
 				readAndCompare(t, src, wanted, all)
 			}

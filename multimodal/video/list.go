@@ -28,7 +28,8 @@ func NewList(pictures [][]byte, fps float64, maxPixels int) (src Source, index i
 		}
 		if w != l.info.Width || h != l.info.Height {
 			return nil, i, multimodal.NewError(multimodal.KindSelection, nil, fmt.Sprintf(
-				"The frames of a video have one size; this one is %d x %d pixels, the first one %d x %d.", w, h, l.info.Width, l.info.Height))
+				"The frames of a video have one size; this one is %d x %d pixels, the first one %d x %d.",
+				w, h, l.info.Width, l.info.Height))
 		}
 	}
 	return l, 0, nil

@@ -30,7 +30,8 @@ func (s sandbox) command(program string, args []string) (path string, wrapped []
 	}
 	// A program outside /usr brings its folder, and its lib folder if it has one.
 	if dir := filepath.Dir(program); !strings.HasPrefix(dir, "/usr/") && dir != "/bin" {
-		own = append(own, "--ro-bind", dir, dir, "--ro-bind-try", filepath.Join(filepath.Dir(dir), "lib"), filepath.Join(filepath.Dir(dir), "lib"))
+		lib := filepath.Join(filepath.Dir(dir), "lib")
+		own = append(own, "--ro-bind", dir, dir, "--ro-bind-try", lib, lib)
 	}
 	own = append(own, "--", program)
 	return s.bubblewrap, append(own, args...)
