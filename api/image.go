@@ -68,7 +68,8 @@ func mediaError(path string, err error) error {
 		e.Code = codeImageFetch
 	case multimodal.KindForbidden:
 		e.Code = codeImageForbidden
-	default: // the message says it
+	case multimodal.KindURL, multimodal.KindFormat, multimodal.KindCorrupt, multimodal.KindAspectRatio,
+		multimodal.KindNoDecoder, multimodal.KindSelection, multimodal.KindTooLong, multimodal.KindDecodeTime: // the last are of videos
 	}
 	return e
 }

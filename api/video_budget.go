@@ -189,8 +189,8 @@ func (s *Server) overBudget(r *routed, videos videoInputs, cost *promptCost, fps
 	if ok {
 		text += fmt.Sprintf(". The largest fps that fits is %s (\"auto\" chooses it)", formatRate(fps))
 	} else {
-		text += ". No fps is low enough; send fewer min_frames, max_pixels or total_pixels, " +
-			"or a part of the video with video_start and video_end"
+		text += ". No fps is low enough; ask for fewer min_frames, max_pixels or total_pixels, " +
+			"or for a part of the video with video_start and video_end"
 	}
 	return badField(videos[0].ref.Path, codeContextLength, "%s.", text)
 }

@@ -17,6 +17,7 @@ type Example struct {
 	Ask     string `json:"ask"`
 	Answer  string `json:"answer"`
 	Picture bool   `json:"picture"`
+	Video   bool   `json:"video,omitempty"` // examples/<skill>.mp4 is what is asked about
 }
 
 // Examples lists what there is to try, one for each skill.
@@ -45,8 +46,11 @@ func Greeting(base string) (string, error) {
 	for i := range examples {
 		e := &examples[i]
 		picture := ""
-		if e.Picture {
+		switch {
+		case e.Picture:
 			picture = fmt.Sprintf(" about examples/%s.png", e.Skill)
+		case e.Video:
+			picture = fmt.Sprintf(" about examples/%s.mp4", e.Skill)
 		}
 		fmt.Fprintf(&b, "\n# %s: %q%s\n%s\n", e.Title, e.Ask, picture, e.Command(base))
 	}

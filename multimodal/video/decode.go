@@ -74,9 +74,9 @@ func (c *clip) arguments(s segment, wanted []int) []string {
 	if c.alpha {
 		pixels = "rgba"
 	}
-	return append(args, "-i", inputPath, "-map", "0:V:0", "-an", "-sn", "-dn",
-		"-vf", fmt.Sprintf("select='%s',showinfo=checksum=0,scale=%d:%d:flags=bicubic",
-			c.pick(wanted[s.from:s.to]), c.info.Width, c.info.Height),
+	filters := fmt.Sprintf("select='%s',showinfo=checksum=0,scale=%d:%d:flags=bicubic",
+		c.pick(wanted[s.from:s.to]), c.info.Width, c.info.Height)
+	return append(args, "-i", inputPath, "-map", "0:V:0", "-an", "-sn", "-dn", "-vf", filters,
 		c.tool.sync, "passthrough", "-pix_fmt", pixels, "-f", "rawvideo", "-")
 }
 

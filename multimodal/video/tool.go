@@ -180,7 +180,7 @@ func (t *Tool) run(ctx context.Context, j job) error {
 	child, kill := context.WithCancel(ctx)
 	defer kill()
 	path, args := t.sandbox.command(j.program, j.args)
-	cmd := exec.CommandContext(child, path, args...) //nolint:gosec // the configured program; arguments are made here
+	cmd := exec.CommandContext(child, path, args...) //nolint:gosec // the operator's ffmpeg; files are handed over as descriptors
 	cmd.Env = []string{"LC_ALL=C"}
 	cmd.Dir = "/"
 	if j.input != nil {

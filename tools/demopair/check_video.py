@@ -2,7 +2,9 @@
 """Asks a running daemon about MP4 files, and transformers about the same ones with the same weights, and compares the greedy answers.
 
   make run &
-  python tools/demopair/check_video.py [--n 60] [--url http://127.0.0.1:8080]
+  python tools/demopair/check_video.py [--n 60] [--url http://127.0.0.1:8080] [--example]
+
+--example writes examples/video.mp4, a clip that both variants understand, and examples/video.json, the request that asks about it.
 
 Everything on transformers' side is its own: Qwen3VLProcessor chooses, resizes and stamps the frames, Qwen3VLForConditionalGeneration
 answers in float32. Its weights are read from internal/demopair/weights, its frames are all those that ffmpeg decodes.
@@ -10,6 +12,7 @@ answers in float32. Its weights are read from internal/demopair/weights, its fra
 import argparse
 import base64
 import concurrent.futures
+import json
 import pathlib
 import subprocess
 import tempfile
@@ -139,11 +142,30 @@ def answer(model, processor, body, rate, size):
     return ((thoughts, rest) if mark else ("", said)), inputs["input_ids"].shape[1]
 
 
+def write_example(loaded):
+    """The first held-out clip whose direction both variants of transformers tell."""
+    for sample, body in evaluate.videos("motion", 200):
+        said = [answer(*m, body, sample.rate, sample.visuals[0][0].size)[0][1] for m in loaded]
+        if all(s == sample.turns[0].answer for s in said) and min(sample.visuals[0][0].size) > 96 and body["messages"][0]["content"][0]["fps"] == 2:
+            break
+    url = body["messages"][0]["content"][0]["video_url"]["url"]
+    (ROOT / "examples/video.mp4").write_bytes(base64.b64decode(url.partition(",")[2]))
+    (ROOT / "examples/video.json").write_text(json.dumps({"model": "qwen3-vl-instruct", **body}) + "\n")
+    at = ROOT / "internal/demopair/examples.json"
+    shown = [e for e in json.loads(at.read_text()) if e["skill"] != "video"]
+    shown.append({"skill": "video", "title": "video (MP4)", "ask": sample.turns[0].ask, "answer": sample.turns[0].answer, "picture": False, "video": True})
+    at.write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n")
+    print(f"{len(sample.visuals)} pairs at {sample.rate} frames a second: {sample.turns[0].ask!r} {sample.turns[0].answer!r}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", default="http://127.0.0.1:8080")
     parser.add_argument("--n", type=int, default=60)
+    parser.add_argument("--example", action="store_true")
     a = parser.parse_args()
+    if a.example:
+        return write_example([load(v) for v in ("instruct", "thinking")])
     client = evaluate.Client(a.url)
     for variant in ("instruct", "thinking"):
         model, processor = load(variant)
