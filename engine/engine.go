@@ -17,7 +17,8 @@ type Engine interface {
 	Info(ctx context.Context) (Info, error)
 	// Generate admits req and returns its stream once the first event is ready or the request is known
 	// to be good and all its pixels have come; an error of Image.Later is returned as it is. Refusals (ContextLengthError,
-	// ErrUnavailable, ErrOverloaded, ImageMemoryError, RequestError) come here, before any event. Cancelling ctx or closing the stream frees the sequence.
+	// ErrUnavailable, ErrOverloaded, ImageMemoryError, RequestError) come here, before any event. Cancelling ctx or closing
+	// the stream frees the sequence.
 	// The caller must Close the stream.
 	Generate(ctx context.Context, req *Request) (Stream, error)
 	// Tokenize gives the tokens of pieces of text, as Generate would make them.
