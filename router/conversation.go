@@ -29,9 +29,9 @@ func (m Mode) after(hard, followUp bool) (next Mode, why string) {
 	case m.Variant != Thinking:
 		return Mode{Variant: Instruct}, ""
 	case followUp:
-		return m, "a follow-up in a thinking conversation"
+		return m, reasonFollowUp
 	case m.Easy+1 < easyTurns:
-		return Mode{Variant: Thinking, Easy: m.Easy + 1}, "the conversation is a thinking one"
+		return Mode{Variant: Thinking, Easy: m.Easy + 1}, reasonConversation
 	default:
 		return Mode{Variant: Instruct}, ""
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 )
 
 // Facts are what the policy has to live with.
@@ -91,8 +92,8 @@ type Decision struct {
 	ThinkingBudget, WouldThink int
 	// Uncertain says that the router chose and that a little more or less gain would have turned the choice.
 	Uncertain bool
-	// Mode is how the conversation stands after this turn.
-	Mode Mode
+	// Before is how the conversation stood before this turn, Mode how it stands after it.
+	Before, Mode Mode
 }
 
 // ErrNothingLoaded means that no weights can answer.
@@ -140,6 +141,7 @@ func (r *Router) Decide(in *Input) (Decision, error) {
 	t := r.weigh(in)
 	d := Decision{
 		Score: t.Score, Gain: t.Thinking - t.Instruct, Price: t.price, Threshold: r.scorer.Threshold(t.price),
+		Before: t.before,
 	}
 	wanted := d.choose(in, &t)
 	var spoken []string
@@ -156,7 +158,7 @@ func (r *Router) Decide(in *Input) (Decision, error) {
 		d.WouldThink = automaticBudget(t.Tokens, completionLimit(&in.Facts))
 	}
 	if !in.Facts.has(wanted) {
-		d.Reasons = append([]string{"unavailable: " + string(wanted)}, d.Reasons...)
+		d.Reasons = append([]string{reasonUnavailable + string(wanted)}, d.Reasons...)
 		d.Variant = wanted.other()
 		// Instruct weights cannot think; thinking weights answer for instruct with an empty think block.
 		d.ThinkingBudget, d.Uncertain = 0, false
@@ -184,11 +186,11 @@ func (r *Router) weigh(in *Input) turn {
 	t.price = r.scorer.Price(t.Tokens, quality)
 	if in.Facts.Tools {
 		t.price *= toolsPrice
-		t.notes = append(t.notes, "tools: thinking gains less")
+		t.notes = append(t.notes, reasonTools)
 	}
 	if in.Facts.Schema {
 		t.price *= schemaPrice
-		t.notes = append(t.notes, "a JSON form: thinking gains less")
+		t.notes = append(t.notes, reasonSchema)
 	}
 	t.addColdCache(r.scorer, in, quality)
 	gain := t.Thinking - t.Instruct
@@ -225,7 +227,7 @@ func (d *Decision) choose(in *Input, t *turn) Variant {
 	if v, phrase, ok := Wish(in.Features.Text); ok {
 		wishes = append(wishes, wish{SourcePhrase, v})
 		if len(wishes) == 1 {
-			d.Reasons = append(d.Reasons, fmt.Sprintf("asked for: %q", phrase))
+			d.Reasons = append(d.Reasons, reasonAskedFor+strconv.Quote(phrase))
 		}
 	}
 	if len(wishes) == 0 {
@@ -240,7 +242,7 @@ func (d *Decision) choose(in *Input, t *turn) Variant {
 	}
 	for _, w := range wishes[1:] {
 		if w.variant != d.Variant {
-			d.Reasons = append(d.Reasons, "overridden: "+string(w.source))
+			d.Reasons = append(d.Reasons, reasonOverridden+string(w.source))
 		}
 	}
 	return d.Variant
@@ -258,6 +260,6 @@ func (d *Decision) judge(in *Input, t *turn) {
 	d.Reasons = append(d.Reasons, t.notes...)
 	if limit := in.Facts.MaxTokens; d.Variant == Thinking && limit > 0 && limit < minAutomaticAnswer {
 		d.Variant, d.Uncertain = Instruct, false
-		d.Reasons = append([]string{"max_tokens too small to think"}, d.Reasons...)
+		d.Reasons = append([]string{reasonMaxTokens}, d.Reasons...)
 	}
 }
