@@ -49,9 +49,10 @@ func (o Options) withDefaults() Options {
 type Supervisor struct {
 	o Options
 
-	mu      sync.Mutex
-	current *connection
-	changed chan struct{} // closed and replaced when current changes
+	mu       sync.Mutex
+	current  *connection
+	changed  chan struct{} // closed and replaced when current changes
+	restarts int64
 }
 
 // connection is a worker that is ready.
@@ -81,6 +82,9 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		if served >= s.o.StableAfter {
 			backoff = s.o.MinBackoff
 		}
+		s.mu.Lock()
+		s.restarts++
+		s.mu.Unlock()
 		s.o.Logger.Error("worker is restarted", "error", err, "served", served, "backoff", backoff)
 		select {
 		case <-ctx.Done():
@@ -156,6 +160,13 @@ func (s *Supervisor) get() (*connection, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.current, s.changed
+}
+
+// Health says whether a worker is ready, and how often one has ended and was started again.
+func (s *Supervisor) Health() (ready bool, restarts int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current != nil, s.restarts
 }
 
 // Info implements engine.Engine.

@@ -98,6 +98,9 @@ func TestKilledWorkerEndsItsStreamsAtOnceAndComesBack(t *testing.T) {
 	if _, err := st.Next(); err != nil {
 		t.Fatal(err)
 	}
+	if ready, restarts := s.Health(); !ready || restarts != 0 {
+		t.Errorf("health %v, %d restarts", ready, restarts)
+	}
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -109,6 +112,9 @@ func TestKilledWorkerEndsItsStreamsAtOnceAndComesBack(t *testing.T) {
 		t.Errorf("%v after %v", err, took)
 	}
 	eventually(t, func() bool { info, err := s.Info(t.Context()); return err == nil && info.ContextSize != pid })
+	if ready, restarts := s.Health(); !ready || restarts != 1 {
+		t.Errorf("health %v, %d restarts afterwards", ready, restarts)
+	}
 	again, err := s.Generate(t.Context(), &engine.Request{ID: "b"})
 	if err != nil {
 		t.Fatal(err)
