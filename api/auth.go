@@ -15,6 +15,7 @@ import (
 const (
 	headerAPIKey = "X-Api-Key" //nolint:gosec // the name of a header
 	pathLive     = "/health/live"
+	pathMetrics  = "/metrics"
 	pathMessages = "/v1/messages"
 )
 
@@ -26,10 +27,11 @@ func accountOf(ctx context.Context) *access.Account {
 	return a
 }
 
-// authenticate lets requests with a known key pass, and all of them where no keys are set. Only liveness needs none.
+// authenticate lets requests with a known key pass, and all of them where no keys are set. Only liveness needs none, and the metrics
+// where they are public.
 func (s *Server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.keys.Open() || r.URL.Path == pathLive {
+		if s.keys.Open() || r.URL.Path == pathLive || s.cfg.PublicMetrics && r.URL.Path == pathMetrics {
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/qwenvld/qwenvld/api/metrics"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/prompt"
 )
@@ -51,14 +52,17 @@ func (s *Server) generate(
 		return nil, nil, publicError(ctx, err)
 	}
 	setRouteHeaders(w, p.routed)
+	measured := s.cfg.Metrics.Begin(metrics.Start{
+		Endpoint: endpointOf(r), Variant: p.decision.Variant, At: start, Answers: len(p.requests), PerPrompt: len(p.requests),
+	})
 	items := make(chan item, eventBuffer)
 	go pumpAll(ctx, p.engine, p.requests, items)
 	var decoding sync.WaitGroup
 	decoding.Go(func() {
-		p.videos.decode(ctx)
+		p.videos.decode(ctx, s.cfg.Metrics)
 		p.videos.close()
 	})
-	g = &generation{server: s, plan: p, ctx: ctx, record: rec, items: items, start: start, cancel: cancel}
+	g = &generation{server: s, plan: p, ctx: ctx, record: rec, measured: measured, items: items, start: start, cancel: cancel}
 	for i := range p.requests {
 		g.answers = append(g.answers, &answering{
 			index:  i,
@@ -67,6 +71,7 @@ func (s *Server) generate(
 		})
 	}
 	return g, func() {
+		measured.End(unwanted(ctx))
 		// The pumps hold the engine's sequences: no reply ends before they have let go.
 		cancel(nil)
 		drain(items)
@@ -83,6 +88,8 @@ func (s *Server) plan(ctx context.Context, r *http.Request, req *chatRequest) (*
 	rec := recordOf(ctx)
 	rec.decision = &decided.decision
 	s.conversations.keep(decided.conversation, decided.decision.Mode)
+	s.cfg.Metrics.Decided(&decided.decision)
+	s.cfg.Metrics.Carried(rec.images, rec.videos)
 	return s.prepare(ctx, decided, rec.id)
 }
 
@@ -118,9 +125,11 @@ type generation struct {
 	*plan
 	ctx    context.Context //nolint:containedctx // lives as long as the generation
 	record *record
-	items  <-chan item
-	start  time.Time
-	cancel context.CancelCauseFunc
+	// measured counts what the generation does.
+	measured *metrics.Generation
+	items    <-chan item
+	start    time.Time
+	cancel   context.CancelCauseFunc
 	// answers are the choices, in order.
 	answers []*answering
 	// usage is that of the answers that have ended.
@@ -177,9 +186,6 @@ var errNoResult = errors.New("the engine's stream ended without a result")
 
 // deltas parses the text of ev; after the last event also what the parser held back.
 func (g *generation) deltas(a *answering, ev *engine.Event) []prompt.Delta {
-	if g.record.ttft == 0 && (ev.Text != "" || ev.Result != nil) {
-		g.record.ttft = g.server.cfg.Now().Sub(g.start)
-	}
 	g.record.produced++
 	a.tokens.add(ev.Tokens)
 	out := a.parser.Add(ev.Text)
@@ -187,7 +193,9 @@ func (g *generation) deltas(a *answering, ev *engine.Event) []prompt.Delta {
 		out = append(out, a.parser.Close()...)
 		g.end(ev.Result)
 	}
+	content := false
 	for i := range out {
+		content = content || out[i].Content != "" || out[i].ToolCall != nil
 		if out[i].Content != "" {
 			a.tokens.answering()
 		}
@@ -195,6 +203,8 @@ func (g *generation) deltas(a *answering, ev *engine.Event) []prompt.Delta {
 			a.checked = append(a.checked, out[i].Content...)
 		}
 	}
+	g.measured.Event(a.index, ev, content)
+	g.record.ttft = g.measured.FirstToken()
 	if ev.Result != nil {
 		g.verify(a, ev.Result)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/qwenvld/qwenvld/api/metrics"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/router"
 )
@@ -185,18 +186,20 @@ type textAnswer struct {
 
 // textGeneration turns the events of a completions request into a reply.
 type textGeneration struct {
-	server  *Server
-	req     *textRequest
-	record  *record
-	base    textCompletion
-	answers []*textAnswer
-	usage   engine.Usage
-	ended   int
+	server   *Server
+	req      *textRequest
+	record   *record
+	measured *metrics.Generation
+	base     textCompletion
+	answers  []*textAnswer
+	usage    engine.Usage
+	ended    int
 }
 
 // completions serves POST /v1/completions. Without a chat template there is nothing to think in: unless the client names thinking weights,
 // instruct continues the text.
 func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
+	start := s.cfg.Now()
 	body, err := s.readBody(w, r)
 	if err != nil {
 		return err
@@ -237,9 +240,13 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	for range requests {
 		g.answers = append(g.answers, &textAnswer{logprobs: noLogprobs()})
 	}
+	g.measured = s.cfg.Metrics.Begin(metrics.Start{
+		Endpoint: endpointOf(r), Variant: variant, At: start, Answers: len(requests), PerPrompt: max(1, req.Choices),
+	})
 	items := make(chan item, eventBuffer)
 	go pumpAll(ctx, eng, requests, items)
 	defer func() {
+		g.measured.End(unwanted(ctx))
 		cancel(nil)
 		drain(items)
 	}()
@@ -287,6 +294,8 @@ func (g *textGeneration) take(it *item) (text string, logprobs *textLogprobs) {
 	g.record.produced++
 	a := g.answers[it.choice]
 	text = it.event.Text
+	g.measured.Event(it.choice, &it.event, text != "")
+	g.record.ttft = g.measured.FirstToken()
 	if g.req.Logprobs {
 		logprobs = a.list(it.event.Tokens)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/qwenvld/qwenvld/api/metrics"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/multimodal"
 )
@@ -32,6 +33,7 @@ func (s *Server) decodeAndResize(ctx context.Context, data []byte, in *imageInpu
 		}
 		defer s.pixels.Release(area)
 	}
+	defer s.cfg.Metrics.Prepared(metrics.Image, metrics.Decode)()
 	img, err := multimodal.Decode(ctx, data, s.cfg.Media.SourcePixels)
 	if err != nil {
 		return engine.Image{}, err

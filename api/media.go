@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/qwenvld/qwenvld/api/metrics"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/multimodal"
 )
@@ -116,6 +117,7 @@ func (s *Server) imageBytes(ctx context.Context, url string) ([]byte, error) {
 				Message: "This server does not fetch URLs; send the image as a data: URI.",
 			}
 		}
+		defer s.cfg.Metrics.Prepared(metrics.Image, metrics.Fetch)()
 		return s.cfg.Fetcher.Fetch(ctx, url)
 	default:
 		return nil, &Error{

@@ -142,6 +142,7 @@ func (s *Server) logAccess(next http.Handler) http.Handler {
 				slog.Int("status", rw.status), slog.Int64("bytes", rw.bytes), slog.Duration("duration", s.cfg.Now().Sub(start)),
 			}
 			s.cfg.Logger.LogAttrs(r.Context(), rec.level(), "request", append(attrs, rec.attrs()...)...)
+			s.countRequest(pattern, rw, rec, s.cfg.Now().Sub(start))
 		}()
 		next.ServeHTTP(rw, r)
 	})

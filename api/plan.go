@@ -88,10 +88,12 @@ func (s *Server) decide(ctx context.Context, req *chatRequest, h http.Header) (*
 	if in.Mode != nil && in.Mode.Variant != "" {
 		in.Facts.Warm, in.Facts.WarmTokens = in.Mode.Variant, req.aboutTokens()
 	}
+	asked := s.cfg.Now()
 	d, err := s.cfg.Router.Decide(&in)
 	if err != nil {
 		return nil, err
 	}
+	s.cfg.Metrics.Routed(s.cfg.Now().Sub(asked))
 	return &routed{req: req, decision: d, info: infos[d.Variant], conversation: keyOf(ctx, h, turns)}, nil
 }
 

@@ -51,7 +51,7 @@ func (s *Server) createResponse(w http.ResponseWriter, r *http.Request) error {
 	account := accountOf(r.Context())
 	release := func() {
 		end()
-		s.slots.Release(1)
+		s.dismiss()
 		if account != nil {
 			account.Leave(g.record.tokens())
 		}

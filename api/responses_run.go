@@ -132,6 +132,7 @@ func (s *Server) background(g *generation, b *responseBuilder, r *run, kept *his
 	if err != nil {
 		failure := g.failure(g.ctx, err)
 		g.record.fail(failure)
+		s.countError(g.record)
 		_ = b.fail(failure, context.Cause(g.ctx))
 	} else {
 		_ = b.end()

@@ -17,6 +17,7 @@ import (
 	"github.com/qwenvld/qwenvld/api/access"
 	"github.com/qwenvld/qwenvld/api/docs"
 	"github.com/qwenvld/qwenvld/api/history"
+	"github.com/qwenvld/qwenvld/api/metrics"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/multimodal/video"
 	"github.com/qwenvld/qwenvld/router"
@@ -66,6 +67,9 @@ type Config struct {
 	Store *history.Store
 	// Keys are the API keys that are accepted; without any, none is needed.
 	Keys []access.Key
+	// Metrics are served at /metrics; nil makes some that know no workers. PublicMetrics serves them to those without a key too.
+	Metrics       *metrics.Metrics
+	PublicMetrics bool
 	// Origins are those from which browsers may ask ("https://chat.example.com", "*" for all); none by default.
 	Origins []string
 	// MaxConcurrent bounds the requests being worked on (64); more are refused with 503.
@@ -114,6 +118,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.NewID == nil {
 		c.NewID = randomID
+	}
+	if c.Metrics == nil {
+		c.Metrics = metrics.New(metrics.Options{RouterVersion: c.RouterVersion, Now: c.Now})
 	}
 	return c, nil
 }
@@ -195,6 +202,7 @@ func (s *Server) newRoutes() *chi.Mux {
 	}))
 	m.Get(pathLive, s.handle(s.live))
 	m.Get("/health/ready", s.handle(s.ready))
+	m.Get(pathMetrics, s.handle(s.metrics))
 	m.Get(docs.PathDescription, docs.Description)
 	m.Get(docs.PathPage, docs.Page)
 	m.Get(docs.PathScript, docs.Script)
@@ -279,13 +287,20 @@ func (s *Server) admitted(h handlerFunc) handlerFunc {
 		if !s.slots.TryAcquire(1) {
 			return unavailable(codeOverloaded, "The server is working on as many requests as it accepts.", nil)
 		}
+		s.cfg.Metrics.Admitted()
 		defer func() {
 			if !recordOf(r.Context()).detached {
-				s.slots.Release(1)
+				s.dismiss()
 			}
 		}()
 		return h(w, r)
 	}
+}
+
+// dismiss gives back the place of an admitted request.
+func (s *Server) dismiss() {
+	s.slots.Release(1)
+	s.cfg.Metrics.Released()
 }
 
 // setWriteDeadline gives the next writes WriteTimeout. Writers without deadlines, as in tests, go without.

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/qwenvld/qwenvld/api/metrics"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/multimodal"
 	"github.com/qwenvld/qwenvld/multimodal/video"
@@ -161,6 +162,7 @@ func (s *Server) fillVideo(ctx context.Context, ref *videoRef, f io.Writer) erro
 		if s.cfg.VideoFetcher == nil {
 			return badField(ref.Path, codeUnsupported, "This server does not fetch URLs; send the video as a data: URI.")
 		}
+		defer s.cfg.Metrics.Prepared(metrics.Video, metrics.Fetch)()
 		return s.cfg.VideoFetcher.FetchInto(ctx, ref.URL, f)
 	default:
 		return badField(ref.Path, codeVideo, "A video must be a data: URI or an http or https URL.")
@@ -247,12 +249,14 @@ func (c *rangeCheck) count(name string, v *int, low, high int, into *int) {
 
 // decodeVideos decodes the frames and hands each pair on as soon as it is whole. Whoever waits for a pair that does not come is told
 // why. It ends soon after ctx is done.
-func (v videoInputs) decode(ctx context.Context) {
+func (v videoInputs) decode(ctx context.Context, m *metrics.Metrics) {
 	var failed error
 	for _, in := range v {
 		err := failed
 		if err == nil {
+			decoded := m.Prepared(metrics.Video, metrics.Decode)
 			err = in.decode(ctx)
+			decoded()
 		}
 		if err != nil {
 			for _, p := range in.pairs {

@@ -33,6 +33,8 @@ type Config struct {
 	Keys []Key `mapstructure:"keys"`
 	CORS CORS  `mapstructure:"cors"`
 	TLS  TLS   `mapstructure:"tls"`
+	// Metrics says who may read /metrics.
+	Metrics Metrics `mapstructure:"metrics"`
 	// Responses says where those of /v1/responses are kept.
 	Responses Responses `mapstructure:"responses"`
 	// Router decides between a model's two sets of weights.
@@ -59,6 +61,12 @@ type CORS struct {
 type TLS struct {
 	Certificate string `mapstructure:"certificate"` // PEM file, with the chain
 	Key         string `mapstructure:"key"`         // PEM file
+}
+
+// Metrics says who may read /metrics.
+type Metrics struct {
+	// Public lets everybody; otherwise a key is needed as for all else, where keys are set.
+	Public bool `mapstructure:"public"`
 }
 
 // Responses says where the responses of /v1/responses are kept, for clients that go on from one.

@@ -125,11 +125,11 @@ func TestAllFaultsAreReportedAtOnce(t *testing.T) {
 
 func TestKeysAndCertificate(t *testing.T) {
 	hash := strings.Repeat("ab", 32)
-	c, err := load(t, "keys:\n  - {name: alice, sha256: "+hash+", tokens_per_minute: 100}\ntls: {certificate: c.pem, key: k.pem}\ncors: {allowed_origins: [https://a.example]}\n")
+	c, err := load(t, "keys:\n  - {name: alice, sha256: "+hash+", tokens_per_minute: 100}\ntls: {certificate: c.pem, key: k.pem}\ncors: {allowed_origins: [https://a.example]}\nmetrics: {public: true}\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Keys) != 1 || c.Keys[0].SHA256 != hash || c.Keys[0].TokensPerMinute != 100 || !filepath.IsAbs(c.TLS.Certificate) || len(c.CORS.AllowedOrigins) != 1 {
+	if len(c.Keys) != 1 || c.Keys[0].SHA256 != hash || c.Keys[0].TokensPerMinute != 100 || !filepath.IsAbs(c.TLS.Certificate) || len(c.CORS.AllowedOrigins) != 1 || !c.Metrics.Public {
 		t.Errorf("%+v", c)
 	}
 	for file, key := range map[string]string{

@@ -18,6 +18,7 @@ import (
 	"github.com/qwenvld/qwenvld/api"
 	"github.com/qwenvld/qwenvld/api/access"
 	"github.com/qwenvld/qwenvld/api/history"
+	"github.com/qwenvld/qwenvld/api/metrics"
 	"github.com/qwenvld/qwenvld/config"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/llama"
@@ -300,9 +301,9 @@ func newServer(
 	if err != nil {
 		return nil, err
 	}
-	engines := map[router.Variant]engine.Engine{}
+	engines, workers := map[router.Variant]engine.Engine{}, map[router.Variant]metrics.Worker{}
 	for variant, s := range supervisors {
-		engines[variant] = s
+		engines[variant], workers[variant] = s, s
 	}
 	a := api.Config{
 		ModelName: name, Engines: engines, Router: r, RouterVersion: weights.Version, Logger: logger, Store: store,
@@ -317,7 +318,8 @@ func newServer(
 		},
 		Video:     media.tool,
 		Reasoning: api.ReasoningField(c.ReasoningField), MaxConcurrent: c.Limits.MaxConcurrent,
-		Origins: c.CORS.AllowedOrigins,
+		Origins: c.CORS.AllowedOrigins, PublicMetrics: c.Metrics.Public,
+		Metrics: metrics.New(metrics.Options{Version: version, RouterVersion: weights.Version, Workers: workers}),
 	}
 	for _, k := range c.Keys {
 		hash, err := access.ParseHash(k.SHA256)
