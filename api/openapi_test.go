@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -26,25 +27,31 @@ type contract struct {
 	schema schema_validation.SchemaValidator
 }
 
-func apiContract(t *testing.T) *contract {
-	t.Helper()
+// readContract reads it once for all tests, since that takes longer than most of them.
+var readContract = sync.OnceValues(func() (*contract, error) {
 	data, err := os.ReadFile("../openapi.yaml")
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	doc, err := libopenapi.NewDocument(data)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	built, err := doc.BuildV3Model()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	v, errs := validator.NewValidator(doc)
-	if len(errs) > 0 {
-		t.Fatal(errs)
+	return &contract{model: &built.Model, http: v, schema: schema_validation.NewSchemaValidator()}, errors.Join(errs...)
+})
+
+func apiContract(t *testing.T) *contract {
+	t.Helper()
+	c, err := readContract()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return &contract{model: &built.Model, http: v, schema: schema_validation.NewSchemaValidator()}
+	return c
 }
 
 // chunkSchemas are those of the events of each path's streams.
