@@ -295,6 +295,23 @@ func TestRequestsThatCannotBeHonouredAreRefused(t *testing.T) {
 	}
 }
 
+func TestARefusalWithPixelsUnreadLeavesTheNextRequestAlone(t *testing.T) {
+	s := start(t, config("dense-tied"))
+	text := []engine.Piece{{Kind: engine.PieceText, Text: "hello"}}
+	odd := &engine.Request{
+		Prompt: []engine.Piece{{Kind: engine.PieceImage}}, Images: []engine.Image{{Width: 33, Height: 32, RGB: make([]byte, 33*32*3)}},
+	}
+	for range 20 {
+		var field *engine.RequestError
+		if _, _, err := s.generate(odd); !errors.As(err, &field) {
+			t.Fatalf("the refused one: %v", err)
+		}
+		if _, _, err := s.generate(&engine.Request{Prompt: text, MaxTokens: 1}); err != nil {
+			t.Fatalf("the next one: %v", err)
+		}
+	}
+}
+
 func TestTextModelsServeWithoutAProjector(t *testing.T) {
 	c := config("moe")
 	c.Projector = ""
