@@ -278,6 +278,7 @@ func TestRequestsThatCannotBeHonouredAreRefused(t *testing.T) {
 		"empty":         {engine.Request{}, &field},
 		"bias":          {engine.Request{Prompt: text, Sampling: engine.Sampling{LogitBias: map[int32]float64{99999: 1}}}, &field},
 		"logprobs":      {engine.Request{Prompt: text, Logprobs: true, TopLogprobs: 21}, &field},
+		"first token":   {engine.Request{Prompt: text, FirstTop: 21}, &field},
 		"thinking":      {engine.Request{Prompt: text, Thinking: engine.Thinking{Open: true}}, &field},
 	}
 	for name, tc := range cases {

@@ -122,7 +122,9 @@ func (m *Model) assess(e *extraction) router.Assessment {
 	for h := range z {
 		z[h] = m.Bias[h] + m.Scale[h]*(value*float64(lexical[h])+shapeValue*float64(shapes[h]))
 	}
-	return m.judge(z)
+	a := m.judge(z)
+	a.Options = e.counts.options
+	return a
 }
 
 // judge turns the heads' raw values into an assessment.

@@ -237,8 +237,12 @@ func (s *sequence) emit(token int32, logits []float32, v Vocabulary) {
 	spec := &s.job.spec
 	b := v.Bytes(token)
 	s.produced += len(b)
-	if spec.Logprobs {
-		s.withhold(token, b, logits, v)
+	top := spec.TopLogprobs
+	if len(s.output) == 1 {
+		top = max(top, spec.FirstTop)
+	}
+	if spec.Logprobs || len(s.output) == 1 && spec.FirstTop > 0 {
+		s.withhold(token, b, logits, top, v)
 	}
 	text := spec.Answer.Add(b)
 	if s.thinking && !spec.Answer.Thinking() {
@@ -250,12 +254,12 @@ func (s *sequence) emit(token int32, logits []float32, v Vocabulary) {
 	s.post(text, spec.Answer.Released(), nil)
 }
 
-func (s *sequence) withhold(token int32, b []byte, logits []float32, v Vocabulary) {
-	own, top := sampler.Logprobs(logits, token, s.job.spec.TopLogprobs)
-	for i := range top {
-		top[i].Bytes = v.Bytes(top[i].ID)
+func (s *sequence) withhold(token int32, b []byte, logits []float32, top int, v Vocabulary) {
+	own, others := sampler.Logprobs(logits, token, top)
+	for i := range others {
+		others[i].Bytes = v.Bytes(others[i].ID)
 	}
-	s.withheld = append(s.withheld, engine.Token{ID: token, Bytes: b, Logprob: own, Top: top})
+	s.withheld = append(s.withheld, engine.Token{ID: token, Bytes: b, Logprob: own, Top: others})
 	s.ends = append(s.ends, s.produced)
 }
 
