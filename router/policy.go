@@ -174,14 +174,11 @@ func (r *Router) Decide(in *Input) (Decision, error) {
 	return d, nil
 }
 
-// Handed is the decision after something that was seen of instruct's answer turned it: v answers, for a reason that comes first.
-func (d *Decision) Handed(v Variant, reason string) Decision {
+// Turned is the decision with the other variant answering.
+func (d *Decision) Turned() Decision {
 	out := *d
-	out.Reasons = append([]string{reason}, d.Reasons...)
-	if v == d.Variant {
-		return out
-	}
-	out.Variant, out.Mode = v, Mode{Variant: v}
+	out.Variant = d.Variant.other()
+	out.Mode = Mode{Variant: out.Variant}
 	out.ThinkingBudget, out.WouldThink = d.WouldThink, d.ThinkingBudget
 	return out
 }
