@@ -10,7 +10,7 @@ import (
 	"github.com/qwenvld/qwenvld/router/doubt"
 )
 
-// SecondLook has instruct begin where the router is uncertain, and thinking answer where the first token is doubtful. Nothing is sent
+// SecondLook has instruct begin where the router is uncertain, and thinking answer where its first tokens are doubtful. Nothing is sent
 // before that.
 type SecondLook struct {
 	// Share bounds how many of the routed requests are looked at, 0 to 1; 0 is none.
@@ -53,11 +53,12 @@ func (t *secondThoughts) count() {
 	}
 }
 
-// looksAt says whether p gets a second look. Videos would have to be decoded twice, an answer that has a form says nothing by its first
-// token, and background responses are acknowledged at once.
+// looksAt says whether p gets a second look. Where thinking was chosen only options can speak against it. Videos would have to be decoded
+// twice, an answer that has a form says nothing by how it begins, and background responses are acknowledged at once.
 func (t *secondThoughts) looksAt(p *plan, rec *record) bool {
-	return t.looks != nil && p.decision.Uncertain && len(p.req.Videos) == 0 && p.req.Form == nil && p.req.prefill() == nil &&
-		!rec.background && t.looks.Take()
+	d := &p.decision
+	return t.looks != nil && d.Uncertain && (d.Variant == router.Instruct || d.Options > 0) && len(p.req.Videos) == 0 &&
+		p.req.Form == nil && p.req.prefill() == nil && !rec.background && t.looks.Take()
 }
 
 // watches says whether p's answer is judged before it is sent.
@@ -109,7 +110,7 @@ func (p *plan) because(reason string) {
 	p.decision.Reasons = append([]string{reason}, p.decision.Reasons...)
 }
 
-// lookTwice has instruct begin, and thinking answer where the first token is doubtful. Where one of them cannot, all stays as it was.
+// lookTwice has instruct begin, and thinking answer where that is doubtful. Where one of them cannot, all stays as it was.
 func (s *Server) lookTwice(ctx context.Context, p *plan) *carried {
 	other, err := s.turned(ctx, p)
 	if err != nil {
@@ -119,15 +120,18 @@ func (s *Server) lookTwice(ctx context.Context, p *plan) *carried {
 	if p.decision.Variant == router.Thinking {
 		instruct, thinking = other, p
 	}
+	limits := &s.thoughts.limits
 	for _, r := range instruct.requests {
-		r.FirstTop = doubt.Candidates
+		r.FirstTop, r.FirstTokens = doubt.Candidates, limits.Tokens
 	}
 	c := instruct.carryOut(ctx)
-	signs, ok := c.firstToken(ctx)
-	why := s.thoughts.limits.Doubt(signs)
+	first, ok := c.firstTokens(ctx, limits.Tokens)
+	why := limits.Doubt(first)
 	switch {
+	case ok && instruct != p && !doubt.Certain(first):
+		thinking.because("second look: no option is certain")
 	case ok && why == "":
-		instruct.because("second look: the first word is clear")
+		instruct.because("second look: the beginning is clear")
 		return c
 	case ok:
 		thinking.because("second look: " + why)
@@ -138,30 +142,27 @@ func (s *Server) lookTwice(ctx context.Context, p *plan) *carried {
 	return thinking.carryOut(ctx)
 }
 
-// firstToken waits for the first token of the first answer and reads it. What has come stays to be read again. It reports false where
-// nothing came but an error.
-func (c *carried) firstToken(ctx context.Context) (signs doubt.Signs, ok bool) {
+// firstTokens waits for the first n tokens of the first answer, or its end, and reads them. What has come stays to be read again. It
+// reports false where an error came.
+func (c *carried) firstTokens(ctx context.Context, n int) (first []doubt.Signs, ok bool) {
 	var held []item
-	var first *engine.Event
 	for it := range c.items {
+		if it.choice == 0 {
+			for i := range it.event.Tokens {
+				if t := &it.event.Tokens[i]; len(first) < n {
+					first = append(first, doubt.Read(candidates(t), c.decision.Options > 0))
+					t.Top = t.Top[:min(len(t.Top), c.req.TopLogprobs)]
+				}
+			}
+			ok = len(first) == n || it.event.Result != nil
+		}
 		held = append(held, it)
-		if it.err != nil {
+		if ok || it.err != nil {
 			break
-		}
-		if it.choice == 0 && (len(it.event.Tokens) > 0 || it.event.Result != nil) {
-			first = &held[len(held)-1].event
-			break
-		}
-	}
-	if first != nil {
-		ok = true
-		if len(first.Tokens) > 0 {
-			signs = doubt.Read(candidates(&first.Tokens[0]), c.decision.Options > 0)
-			first.Tokens[0].Top = first.Tokens[0].Top[:min(len(first.Tokens[0].Top), c.req.TopLogprobs)]
 		}
 	}
 	c.putBack(ctx, held)
-	return signs, ok
+	return first, ok
 }
 
 func candidates(t *engine.Token) []doubt.Candidate {

@@ -20,7 +20,7 @@ func (d decided) Decide(*router.Input) (router.Decision, error) { return router.
 
 // uncertain leans to v.
 func uncertain(v router.Variant) decided {
-	d := decided{Variant: v, Source: router.SourceRouter, Uncertain: true, WouldThink: 512, Mode: router.Mode{Variant: v}}
+	d := decided{Variant: v, Source: router.SourceRouter, Uncertain: true, WouldThink: 512, Mode: router.Mode{Variant: v}, Options: 4}
 	if v == router.Thinking {
 		d.ThinkingBudget, d.WouldThink = 512, 0
 	}
@@ -38,7 +38,7 @@ func beginning(pairs ...any) []engine.Event {
 
 func lookAtAll(d Decider) func(*Config) {
 	return func(c *Config) {
-		c.Router, c.SecondLook = d, SecondLook{Share: 1, Limits: doubt.Limits{Margin: 0.3, Entropy: 0.5}}
+		c.Router, c.SecondLook = d, SecondLook{Share: 1, Limits: doubt.Limits{Tokens: 1, Margin: 0.3, Entropy: 0.5}}
 	}
 }
 
@@ -56,6 +56,8 @@ type routedReply struct {
 func TestADoubtfulFirstTokenGoesToThinking(t *testing.T) {
 	sure := func() []engine.Event { return beginning("Red", 0.9, "Blue", 0.1) }
 	wavering := func() []engine.Event { return beginning("Red", 0.5, "Blue", 0.45) }
+	option := func() []engine.Event { return beginning("B", 0.95, "C", 0.05) }
+	options := func() []engine.Event { return beginning("B", 0.6, "C", 0.4) }
 	for name, c := range map[string]struct {
 		decision router.Variant
 		events   func() []engine.Event
@@ -63,11 +65,12 @@ func TestADoubtfulFirstTokenGoesToThinking(t *testing.T) {
 		reason   string
 		thought  int // requests that thinking got
 	}{
-		"instruct is sure":                      {router.Instruct, sure, "Red it is", "second look: the first word is clear", 0},
-		"instruct wavers":                       {router.Instruct, wavering, "42", "second look: the first word is a close call", 1},
-		"thinking was chosen, instruct is sure": {router.Thinking, sure, "Red it is", "second look: the first word is clear", 0},
-		"thinking was chosen, instruct wavers":  {router.Thinking, wavering, "42", "second look: the first word is a close call", 1},
-		"instruct says nothing":                 {router.Instruct, func() []engine.Event { return text() }, "42", "second look: the first word is a close call", 1},
+		"instruct is sure": {router.Instruct, sure, "Red it is", "second look: the beginning is clear", 0},
+		"instruct wavers":  {router.Instruct, wavering, "42", "second look: token 1 is a close call", 1},
+		"thinking was chosen, one option is certain": {router.Thinking, option, "B it is", "second look: the beginning is clear", 0},
+		"thinking was chosen, options are likely":    {router.Thinking, options, "42", "second look: no option is certain", 1},
+		"thinking was chosen, no option comes first": {router.Thinking, sure, "42", "second look: no option is certain", 1},
+		"instruct says nothing":                      {router.Instruct, func() []engine.Event { return text() }, "42", "second look: there is no answer", 1},
 	} {
 		for _, stream := range []bool{false, true} {
 			s := newSite(t, lookAtAll(uncertain(c.decision)))
@@ -108,9 +111,28 @@ func TestADoubtfulFirstTokenGoesToThinking(t *testing.T) {
 	}
 }
 
+func TestSeveralTokensCanBeLookedAt(t *testing.T) {
+	later := beginning("Red", 0.9)
+	later = append(later[:1], beginning(" it", 0.5, " or", 0.45)...)
+	for tokens, want := range map[int]string{1: "Red it it is", 2: "42", 9: "42"} {
+		s := newSite(t, func(c *Config) {
+			lookAtAll(uncertain(router.Instruct))(c)
+			c.SecondLook.Limits.Tokens = tokens
+		})
+		s.instruct.events = later
+		var got routedReply
+		s.ask(nil).json(t, &got)
+		if got.Choices[0].Message.Content != want {
+			t.Errorf("%d tokens: %+v", tokens, got)
+		}
+	}
+}
+
 func TestSecondLooksAreLeftOut(t *testing.T) {
 	certain := uncertain(router.Instruct)
 	certain.Uncertain = false
+	plainThinking := uncertain(router.Thinking)
+	plainThinking.Options = 0
 	for name, c := range map[string]struct {
 		decision decided
 		more     map[string]any
@@ -123,6 +145,7 @@ func TestSecondLooksAreLeftOut(t *testing.T) {
 		"where the client began the answer": {uncertain(router.Instruct), map[string]any{"messages": []any{
 			map[string]any{"role": "user", "content": "hi"}, map[string]any{"role": "assistant", "content": "Well,"},
 		}}, nil},
+		"where thinking was chosen and no options are listed": {plainThinking, nil, nil},
 		"where they are off": {uncertain(router.Instruct), nil, func(c *Config) { c.SecondLook.Share = 0 }},
 	} {
 		s := newSite(t, func(cfg *Config) {
@@ -132,11 +155,13 @@ func TestSecondLooksAreLeftOut(t *testing.T) {
 			}
 		})
 		s.instruct.events = beginning("{}", 0.5, "[]", 0.5)
-		if r := s.ask(c.more); r.status != http.StatusOK || r.header.Get(headerVariant) != "instruct" {
+		if r := s.ask(c.more); r.status != http.StatusOK || r.header.Get(headerVariant) != string(c.decision.Variant) {
 			t.Errorf("%s: %d %s", name, r.status, r.body)
 		}
-		if s.instruct.request(t).FirstTop != 0 {
-			t.Errorf("%s: first tokens were asked for", name)
+		for _, asked := range append(s.instruct.asked, s.thinking.asked...) {
+			if asked.FirstTop != 0 {
+				t.Errorf("%s: first tokens were asked for", name)
+			}
 		}
 	}
 }

@@ -83,8 +83,9 @@ type Router struct {
 // SecondLook has instruct begin where the router is uncertain, and thinking answer where the first token is doubtful.
 type SecondLook struct {
 	Share   float64 `mapstructure:"share"`   // of routed requests at most; 0 is never
-	Margin  float64 `mapstructure:"margin"`  // doubtful below it: the likeliest first token's probability less the next one's
-	Entropy float64 `mapstructure:"entropy"` // doubtful above it: of the first token, as a share of the greatest possible
+	Tokens  int     `mapstructure:"tokens"`  // of instruct's answer, which are looked at
+	Margin  float64 `mapstructure:"margin"`  // doubtful below it: a token's likeliest probability less the next
+	Entropy float64 `mapstructure:"entropy"` // doubtful above it: of a token, as a share of the greatest possible
 }
 
 // Rerun has thinking answer again what instruct answered badly, in replies that are not streamed.
@@ -195,7 +196,7 @@ func Default() Config {
 		Limits:          Limits{MaxConcurrent: 64, BodyBytes: 64 << 20, Images: 32, Videos: 8},
 		Responses:       Responses{Path: ResponsesInMemory, Bytes: 256 << 20, Keep: 30 * 24 * time.Hour},
 		Router: Router{
-			Quality: 5, SecondLook: SecondLook{Margin: 0.3, Entropy: 0.5}, Rerun: Rerun{On: []string{"form", "loop", "length", "logprob"}},
+			Quality: 5, SecondLook: SecondLook{Tokens: 1, Margin: 0.3, Entropy: 0.5}, Rerun: Rerun{On: []string{"form", "loop", "length", "logprob"}},
 		},
 		Media: Media{
 			Fetch: true, FetchTimeout: 15 * time.Second, ImageBytes: 32 << 20, ImagePixels: 100_000_000,
@@ -252,6 +253,7 @@ func (c *Router) validate(v *validation) {
 	const key = "router."
 	v.within(key+"quality", c.Quality, 10)
 	v.within(key+"second_look.share", c.SecondLook.Share, 1)
+	v.atLeast(key+"second_look.tokens", int64(c.SecondLook.Tokens), 1)
 	v.within(key+"second_look.margin", c.SecondLook.Margin, 1)
 	v.within(key+"second_look.entropy", c.SecondLook.Entropy, 1)
 	v.within(key+"rerun.share", c.Rerun.Share, 1)

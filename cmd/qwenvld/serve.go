@@ -305,6 +305,7 @@ func newServer(
 	if err != nil {
 		return nil, fmt.Errorf("router.rerun.on: %w", err)
 	}
+	look := &c.Router.SecondLook
 	engines := map[router.Variant]engine.Engine{}
 	for variant, s := range supervisors {
 		engines[variant] = s
@@ -321,7 +322,7 @@ func newServer(
 			},
 		},
 		SecondLook: api.SecondLook{
-			Share: c.Router.SecondLook.Share, Limits: doubt.Limits{Margin: c.Router.SecondLook.Margin, Entropy: c.Router.SecondLook.Entropy},
+			Share: look.Share, Limits: doubt.Limits{Tokens: look.Tokens, Margin: look.Margin, Entropy: look.Entropy},
 		},
 		Video:     media.tool,
 		Reasoning: api.ReasoningField(c.ReasoningField), MaxConcurrent: c.Limits.MaxConcurrent,

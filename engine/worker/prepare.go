@@ -22,7 +22,8 @@ const (
 // prepare checks req against the model and turns it into tokens. Every refusal comes here, before anything is computed.
 func (w *weights) prepare(ctx context.Context, req *engine.Request) (schedule.Spec, error) {
 	spec := schedule.Spec{
-		ID: req.ID, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs, FirstTop: req.FirstTop, RunningUsage: req.RunningUsage,
+		ID: req.ID, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs, FirstTop: req.FirstTop, FirstTokens: req.FirstTokens,
+		RunningUsage: req.RunningUsage,
 	}
 	if err := w.checkFields(req); err != nil {
 		return spec, err

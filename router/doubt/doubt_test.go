@@ -45,18 +45,25 @@ func TestFirstTokensAreReadAsSigns(t *testing.T) {
 
 func TestLimitsNameTheDoubt(t *testing.T) {
 	l := Limits{Margin: 0.3, Entropy: 0.5}
+	sure := Signs{Margin: 0.9, Entropy: 0.1}
 	for _, c := range []struct {
-		signs Signs
-		want  string
+		first   []Signs
+		want    string
+		certain bool
 	}{
-		{Signs{Margin: 0.9, Entropy: 0.1}, ""},
-		{Signs{Margin: 0.2, Entropy: 0.1}, "the first word is a close call"},
-		{Signs{Margin: 0.4, Entropy: 0.6}, "the first word is open"},
-		{Signs{Options: 1, Margin: 0.1, Entropy: 0.9}, ""},
-		{Signs{Options: 2, Margin: 0.9}, "2 options are likely"},
+		{[]Signs{sure}, "", false},
+		{[]Signs{{Margin: 0.2, Entropy: 0.1}}, "token 1 is a close call", false},
+		{[]Signs{{Margin: 0.4, Entropy: 0.6}}, "token 1 is open", false},
+		{[]Signs{sure, sure, {Margin: 0.2}, {Entropy: 1}}, "token 3 is a close call", false},
+		{[]Signs{{Options: 1, Margin: 0.1, Entropy: 0.9}, {Margin: 0.1}}, "", true},
+		{[]Signs{{Options: 2, Margin: 0.9}, sure}, "2 options are likely", false},
+		{nil, "there is no answer", false},
 	} {
-		if got := l.Doubt(c.signs); got != c.want {
-			t.Errorf("%+v: %q, want %q", c.signs, got, c.want)
+		if got := l.Doubt(c.first); got != c.want {
+			t.Errorf("%+v: %q, want %q", c.first, got, c.want)
+		}
+		if got := Certain(c.first); got != c.certain {
+			t.Errorf("%+v: certain %v", c.first, got)
 		}
 	}
 }

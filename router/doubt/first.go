@@ -16,7 +16,7 @@ type Candidate struct {
 	Logprob float64 // natural logarithm, under the model as it is
 }
 
-// Signs are what the distribution of a first token shows.
+// Signs are what the distribution of one of the first tokens shows.
 type Signs struct {
 	// Entropy is that of the candidates and of everything else taken as one more, as a share of the greatest possible.
 	Entropy float64
@@ -110,25 +110,37 @@ func likelyOptions(words []string, shares []float64) int {
 	return n
 }
 
-// Limits say from where on a first token is doubtful.
+// Limits say from where on the beginning of an answer is doubtful.
 type Limits struct {
-	Margin  float64 // below it
-	Entropy float64 // above it
+	// Tokens is how many of the answer's first tokens are read.
+	Tokens  int
+	Margin  float64 // doubtful below it
+	Entropy float64 // doubtful above it
 }
 
-// Doubt says in words why an answer that begins like that is doubtful, "" if it is not. Where the answer begins with an option, only
-// the options count.
-func (l Limits) Doubt(s Signs) string {
-	switch {
-	case s.Options > 1:
-		return fmt.Sprintf("%d options are likely", s.Options)
-	case s.Options == 1:
-		return ""
-	case s.Margin < l.Margin:
-		return "the first word is a close call"
-	case s.Entropy > l.Entropy:
-		return "the first word is open"
-	default:
+// Doubt says in words why an answer whose first tokens show such signs is doubtful, "" if it is not. Where it begins with an option,
+// only the options count. An answer without tokens is doubtful.
+func (l Limits) Doubt(first []Signs) string {
+	if len(first) == 0 {
+		return "there is no answer"
+	}
+	switch n := first[0].Options; {
+	case n > 1:
+		return fmt.Sprintf("%d options are likely", n)
+	case n == 1:
 		return ""
 	}
+	for i := range first {
+		switch s := &first[i]; {
+		case s.Margin < l.Margin:
+			return fmt.Sprintf("token %d is a close call", i+1)
+		case s.Entropy > l.Entropy:
+			return fmt.Sprintf("token %d is open", i+1)
+		}
+	}
+	return ""
 }
+
+// Certain reports that the answer begins with an option beside which no other is likely. That alone speaks for instruct where thinking
+// was chosen: the beginning of a sentence is certain, right or wrong.
+func Certain(first []Signs) bool { return len(first) > 0 && first[0].Options == 1 }

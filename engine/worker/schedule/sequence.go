@@ -237,12 +237,11 @@ func (s *sequence) emit(token int32, logits []float32, v Vocabulary) {
 	spec := &s.job.spec
 	b := v.Bytes(token)
 	s.produced += len(b)
-	top := spec.TopLogprobs
-	if len(s.output) == 1 {
-		top = max(top, spec.FirstTop)
-	}
-	if spec.Logprobs || len(s.output) == 1 && spec.FirstTop > 0 {
-		s.withhold(token, b, logits, top, v)
+	switch first := len(s.output) <= spec.FirstTokens; {
+	case first:
+		s.withhold(token, b, logits, max(spec.TopLogprobs, spec.FirstTop), v)
+	case spec.Logprobs:
+		s.withhold(token, b, logits, spec.TopLogprobs, v)
 	}
 	text := spec.Answer.Add(b)
 	if s.thinking && !spec.Answer.Thinking() {
