@@ -38,8 +38,9 @@ func (s *Server) generate(
 	w http.ResponseWriter, r *http.Request, req *chatRequest, start time.Time,
 ) (g *generation, end func(), err error) {
 	ctx, cancel, done := s.begin(r.Context())
+	started := false
 	defer func() {
-		if err != nil {
+		if !started { // also after a panic
 			done()
 		}
 	}()
@@ -59,6 +60,7 @@ func (s *Server) generate(
 			tokens: newLogprobFilter(work.thinkOpen),
 		})
 	}
+	started = true
 	return g, func() {
 		// The work holds the engine's sequences: no reply ends before it has let go.
 		work.stop()
