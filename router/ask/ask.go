@@ -3,7 +3,6 @@ package ask
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -40,7 +39,7 @@ type Summary struct {
 	Total, Known, Asked int
 	// Scored are those, of both runs, whose answers were compared, and Open those whose answers cannot be.
 	Scored, Open int
-	// Refused are prompts that the daemon did not answer, and Last is the last such error. They are asked again by the next run.
+	// Refused are prompts that the daemon did not answer, or not in time, and Last is the last such error. The next run asks them again.
 	Refused int
 	Last    error
 }
@@ -71,25 +70,21 @@ func Run(ctx context.Context, prompts []*Prompt, o Options) (Summary, error) {
 	r.file = file
 	r.client = &client{http: &http.Client{Transport: transport(o.Concurrency)}, o: &o, sleep: r.o.sleep}
 	defer r.client.http.CloseIdleConnections()
-	group, ctx := errgroup.WithContext(ctx)
+	group, all := errgroup.WithContext(ctx)
 	group.SetLimit(max(o.Concurrency, 1))
 	for i, p := range prompts {
 		if scored, known := file.known[p.Key]; known {
 			r.count(func(s *Summary) { s.Known++; s.tally(scored) })
 			continue
 		}
-		if ctx.Err() != nil {
+		if all.Err() != nil {
 			break
 		}
-		group.Go(func() error { return r.one(ctx, p, i%2 == 1) })
+		group.Go(func() error { return r.one(all, p, i%2 == 1) })
 	}
 	err = group.Wait()
-	if err == nil {
+	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
-		// The group ends its own context without a fault.
-		if errors.Is(err, context.Canceled) && r.summary.Known+r.summary.Asked+r.summary.Refused == r.summary.Total {
-			err = nil
-		}
 	}
 	return r.summary, err
 }
@@ -148,11 +143,11 @@ func (r *run) one(ctx context.Context, p *Prompt, thinkingFirst bool) error {
 		switch {
 		case err == nil:
 			answers[which] = answer
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
 		case refused(err):
 			r.count(func(s *Summary) { s.Refused++; s.Last = fmt.Errorf("%q: %w", short(p.Text), err) })
 			return nil
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
 		default:
 			return fmt.Errorf("ask %s: %w", r.o.URL, err)
 		}

@@ -184,12 +184,31 @@ func TestOnePromptsFaultStopsNoOther(t *testing.T) {
 	}
 	o := d.options(t)
 	s, err := Run(t.Context(), sums(t, 4), o)
-	if err != nil || s.Asked != 3 || s.Refused != 1 || !strings.Contains(fmt.Sprint(s.Last), `"1+3": status 400: messages[0]: too many tokens`) {
+	const want = `"1+3": status 400: messages[0]: too many tokens`
+	if err != nil || s.Asked != 3 || s.Refused != 1 || !strings.Contains(fmt.Sprint(s.Last), want) {
 		t.Fatalf("%+v, %v", s, err)
 	}
 	d.before = nil
 	if s, err = Run(t.Context(), sums(t, 4), o); err != nil || s.Known != 3 || s.Asked != 1 {
 		t.Errorf("the refused prompt was not asked again: %+v, %v", s, err)
+	}
+}
+
+func TestEndlessAnswerIsGivenUpOnce(t *testing.T) {
+	d := newDaemon(t)
+	hang := make(chan struct{})
+	d.before = func(_ http.ResponseWriter, _, text string) bool {
+		if text == "1+3" {
+			<-hang
+		}
+		return false
+	}
+	o := d.options(t)
+	o.Timeout = 2 * time.Second
+	s, err := Run(t.Context(), sums(t, 3), o)
+	close(hang)
+	if err != nil || s.Asked != 2 || s.Refused != 1 || d.count() != 5 {
+		t.Errorf("%+v after %d requests, %v", s, d.count(), err)
 	}
 }
 
@@ -290,7 +309,8 @@ func TestAnotherPairsOutcomesAreLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.Model = "other"
-	if _, err := Run(t.Context(), sums(t, 2), o); err == nil || !strings.Contains(err.Error(), `line 1: this file holds answers of "m", not of "other"`) {
+	const want = `line 1: this file holds answers of "m", not of "other"`
+	if _, err := Run(t.Context(), sums(t, 2), o); err == nil || !strings.Contains(err.Error(), want) {
 		t.Error(err)
 	}
 	if err := os.WriteFile(o.Outcomes, []byte("{\"key\": \"a\", \"model\": \"other\"}\nno JSON\n"), 0o600); err != nil {
@@ -302,7 +322,9 @@ func TestAnotherPairsOutcomesAreLeftAlone(t *testing.T) {
 }
 
 func TestRetryAfterIsSecondsOrADate(t *testing.T) {
-	for text, want := range map[string]time.Duration{"3": 3 * time.Second, "0.5": 500 * time.Millisecond, "": 0, "soon": 0, "-4": 0, "1e300": longestWait} {
+	for text, want := range map[string]time.Duration{
+		"3": 3 * time.Second, "0.5": 500 * time.Millisecond, "": 0, "soon": 0, "-4": 0, "1e300": longestWait,
+	} {
 		if got := retryAfter(text); got != want {
 			t.Errorf("%q: %v", text, got)
 		}

@@ -42,7 +42,10 @@ func (e *statusError) Error() string { return fmt.Sprintf("status %d: %s", e.sta
 // refused reports that asking other prompts may succeed: the fault is this one's.
 func refused(err error) bool {
 	var s *statusError
-	return errors.As(err, &s) && !slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound}, s.status)
+	if !errors.As(err, &s) {
+		return errors.Is(err, context.DeadlineExceeded)
+	}
+	return !slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound}, s.status)
 }
 
 const (
@@ -80,7 +83,7 @@ func (c *client) ask(ctx context.Context, model string, p *Prompt) (*reply, erro
 func passing(err error) bool {
 	var s *statusError
 	if !errors.As(err, &s) {
-		return !errors.Is(err, errReply)
+		return !errors.Is(err, errReply) && !errors.Is(err, context.DeadlineExceeded)
 	}
 	return slices.Contains([]int{
 		http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout,

@@ -29,8 +29,8 @@ func TestPromptsBecomeRequests(t *testing.T) {
 		`{"text": "What is 2+2?", "answer": 4, "lang": "en", "kind": "math"}`, ``,
 		`{"text": "What is 2+2?", "answer": "4"}`, // once is enough
 		`{"text": "Which colour?", "images": ["a.png", "https://example.org/b.png", "data:image/png;base64,AA=="]}`,
-		`{"model": "qwen3-vl", "stream": true, "stream_options": {"include_usage": true}, "reasoning_effort": "low", "max_tokens": 300, "answer": "red",
-		  "tools": [{"type": "function"}], "response_format": {"type": "json_object"},
+		`{"model": "qwen3-vl", "stream": true, "stream_options": {"include_usage": true}, "reasoning_effort": "low", "max_tokens": 300,
+		  "answer": "red", "tools": [{"type": "function"}], "response_format": {"type": "json_object"},
 		  "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}, {"role": "assistant", "content": null},
 		  {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "https://example.org/c.png"}}, {"type": "text", "text": "And"},
 		  {"type": "text", "text": "this?"}]}, {"role": "tool", "content": "no"}]}`)
@@ -87,7 +87,8 @@ func TestPromptsBecomeRequests(t *testing.T) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	if diff := cmp.Diff([]string{"max_tokens", "messages", "model", "response_format", "tools"}, names); diff != "" || bodies[2]["max_tokens"] != 300.0 {
+	diff := cmp.Diff([]string{"max_tokens", "messages", "model", "response_format", "tools"}, names)
+	if diff != "" || bodies[2]["max_tokens"] != 300.0 {
 		t.Errorf("a logged request has %v (-want +got):\n%s", bodies[2], diff)
 	}
 }

@@ -20,7 +20,8 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // plot is a router that wins most of the gap at a third of the tokens.
 func plot() *Plot {
 	p := &Plot{
-		Title: "Quality and cost, 200 prompts", XLabel: "completion tokens an answer", YLabel: "score", LineName: "routed at quality 0 to 10, 5 circled", Chosen: 5,
+		Title: "Quality and cost, 200 prompts", XLabel: "completion tokens an answer", YLabel: "score",
+		LineName: "routed at quality 0 to 10, 5 circled", Chosen: 5,
 		From: Point{"always instruct", 7, 0.71}, To: Point{"always thinking", 38, 0.98}, Best: Point{"oracle", 18, 0.99},
 	}
 	for q, x := range []float64{7, 7, 11, 16, 20, 22, 22.5, 24, 27, 31, 37} {
