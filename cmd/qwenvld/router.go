@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/qwenvld/qwenvld/config"
 	"github.com/qwenvld/qwenvld/router/train"
 )
 
@@ -92,53 +91,5 @@ func routerEvalCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&outcomes, "outcomes", false, "also cross-validate on the measured outcomes among the data")
-	return cmd
-}
-
-func routerCalibrateCommand() *cobra.Command {
-	var out, from string
-	cmd := &cobra.Command{
-		Use:   "calibrate OUTCOMES...",
-		Short: "Fit the weights and the price to measured answers of one's own pair",
-		Long: `Fit the weights and the price to measured answers of one's own pair: JSONL with text, image, lang, source, kind, and weak
-and strong, the scores from 0 to 1 of the direct and of the thinking answer (tokens, of thinking, if known).
-tools/demopair/routed.py --outcomes writes such a file.`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c := config.Default().Router
-			c.Weights = from
-			_, m, err := newRouter(&c, nil)
-			if err != nil {
-				return err
-			}
-			set, err := train.Load(args...)
-			if err != nil {
-				return err
-			}
-			a, err := train.Adapt(m, set.Examples, 1)
-			if err != nil {
-				return err
-			}
-			file, err := a.Model.MarshalBinary()
-			if err != nil {
-				return err
-			}
-			if err := os.WriteFile(out, file, 0o644); err != nil { //nolint:gosec // weights are no secret
-				return fmt.Errorf("write the weights: %w", err)
-			}
-			w := cmd.OutOrStdout()
-			_, _ = fmt.Fprintf(w, "always direct %.3f, always thinking %.3f\n\n| thought about | score |\n|---|---|\n", a.Direct, a.Always)
-			for i, p := range a.Curve {
-				if i%max(len(a.Curve)/20, 1) == 0 {
-					_, _ = fmt.Fprintf(w, "| %.0f%% | %.3f |\n", 100*p.Share, p.Score)
-				}
-			}
-			_, err = fmt.Fprintf(w, "\n%s: version %s thinks about %.0f%% and scores %.3f (on outcomes not trained on)\n",
-				out, a.Model.Version, 100*a.Chosen.Share, a.Chosen.Score)
-			return err
-		},
-	}
-	cmd.Flags().StringVarP(&out, "out", "o", "router.weights", "file to write")
-	cmd.Flags().StringVar(&from, "weights", "", "weights to begin with instead of the shipped ones")
 	return cmd
 }

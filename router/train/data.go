@@ -29,16 +29,24 @@ const (
 type Example struct {
 	Text    string `json:"text"`
 	Image   bool   `json:"image"`
-	Picture string `json:"picture,omitempty"` // what the picture looks like
+	Images  int    `json:"image_count,omitempty"` // how many there are, if known
+	Picture string `json:"picture,omitempty"`     // what the picture looks like
 	Lang    string `json:"lang"`
 	Source  string `json:"source"`
 	Kind    string `json:"kind"`
 	Label   Label  `json:"label"`
+	// Tools says that the request offered tools, Schema that it asked for a JSON form.
+	Tools  bool `json:"tools,omitempty"`
+	Schema bool `json:"schema,omitempty"`
 	// Weak and Strong are the scores, 0 to 1, of the direct and of the thinking answer.
 	Weak   *float64 `json:"weak,omitempty"`
 	Strong *float64 `json:"strong,omitempty"`
-	// Tokens that the thinking answer took, 0 if unknown.
-	Tokens int `json:"tokens,omitempty"`
+	// Tokens that the thinking answer took with its thoughts, and the direct one, 0 if unknown.
+	Tokens     int `json:"tokens,omitempty"`
+	WeakTokens int `json:"weak_tokens,omitempty"`
+	// WeakSeconds and StrongSeconds are what the answers took, 0 if unknown.
+	WeakSeconds   float64 `json:"weak_seconds,omitempty"`
+	StrongSeconds float64 `json:"strong_seconds,omitempty"`
 
 	vector difficulty.Vector
 }
@@ -48,7 +56,7 @@ func (e *Example) measured() bool { return e.Weak != nil && e.Strong != nil }
 func (e *Example) features() *router.Features {
 	f := &router.Features{Text: e.Text, Picture: e.Picture}
 	if e.Image {
-		f.Images = 1
+		f.Images = max(e.Images, 1)
 	}
 	return f
 }
@@ -73,21 +81,9 @@ const maxLine = 16 << 20
 
 // Load reads JSONL files; a folder stands for the *.jsonl in it.
 func Load(paths ...string) (*Set, error) {
-	var files []string
-	for _, p := range paths {
-		info, err := os.Stat(p)
-		if err != nil {
-			return nil, fmt.Errorf("training data: %w", err)
-		}
-		if !info.IsDir() {
-			files = append(files, p)
-			continue
-		}
-		found, err := filepath.Glob(filepath.Join(p, "*.jsonl"))
-		if err != nil {
-			return nil, fmt.Errorf("training data: %w", err)
-		}
-		files = append(files, found...)
+	files, err := Files(paths...)
+	if err != nil {
+		return nil, err
 	}
 	slices.SortFunc(files, func(a, b string) int { return bytes.Compare([]byte(filepath.Base(a)), []byte(filepath.Base(b))) })
 	s := &Set{}
@@ -107,6 +103,27 @@ func Load(paths ...string) (*Set, error) {
 	}
 	s.Digest = hex.EncodeToString(sum.Sum(nil))
 	return s, nil
+}
+
+// Files replaces the folders among paths by the *.jsonl in them.
+func Files(paths ...string) ([]string, error) {
+	var files []string
+	for _, p := range paths {
+		info, err := os.Stat(p)
+		if err != nil {
+			return nil, fmt.Errorf("training data: %w", err)
+		}
+		if !info.IsDir() {
+			files = append(files, p)
+			continue
+		}
+		found, err := filepath.Glob(filepath.Join(p, "*.jsonl"))
+		if err != nil {
+			return nil, fmt.Errorf("training data: %w", err)
+		}
+		files = append(files, found...)
+	}
+	return files, nil
 }
 
 func (s *Set) read(data []byte) error {
