@@ -27,18 +27,19 @@ const (
 
 // Example is a prompt with what is known of it: a Label for its kind or, with Strong set, the scores of both answers.
 type Example struct {
-	Text    string `json:"text"`
-	Image   bool   `json:"image"`
-	Picture string `json:"picture,omitempty"` // what the picture looks like
-	Lang    string `json:"lang"`
-	Source  string `json:"source"`
-	Kind    string `json:"kind"`
-	Label   Label  `json:"label"`
+	Text   string `json:"text"`
+	Image  bool   `json:"image"`
+	Lang   string `json:"lang"`
+	Source string `json:"source"`
+	Kind   string `json:"kind"`
+	Label  Label  `json:"label"`
 	// Weak and Strong are the scores, 0 to 1, of the direct and of the thinking answer.
 	Weak   *float64 `json:"weak,omitempty"`
 	Strong *float64 `json:"strong,omitempty"`
 	// Tokens that the thinking answer took, 0 if unknown.
 	Tokens int `json:"tokens,omitempty"`
+	// Marks are words about the request that no request brings; only Set.Mark heeds them.
+	Marks []string `json:"marks,omitempty"`
 
 	vector difficulty.Vector
 }
@@ -46,7 +47,7 @@ type Example struct {
 func (e *Example) measured() bool { return e.Weak != nil && e.Strong != nil }
 
 func (e *Example) features() *router.Features {
-	f := &router.Features{Text: e.Text, Picture: e.Picture}
+	f := &router.Features{Text: e.Text}
 	if e.Image {
 		f.Images = 1
 	}
@@ -134,6 +135,16 @@ func (s *Set) read(data []byte) error {
 		return fmt.Errorf("read: %w", err)
 	}
 	return nil
+}
+
+// Mark makes features of the examples' marks, for validations that ask what knowing them would be worth. Weights fitted afterwards are
+// of no use: no request is marked.
+func (s *Set) Mark() {
+	for _, e := range s.Examples {
+		for _, m := range e.Marks {
+			e.vector.Mark(m)
+		}
+	}
 }
 
 // Without drops the examples of some sources.
