@@ -38,8 +38,6 @@ type Features struct {
 	Text string
 	// Images counts the images of the turn.
 	Images int
-	// Picture is what the turn's first image looks like (photo, document, chart, diagram, screenshot), empty if unknown.
-	Picture string
 }
 
 // Assessment is a Scorer's opinion.

@@ -53,7 +53,8 @@ func routerTrainCommand() *cobra.Command {
 }
 
 func routerEvalCommand() *cobra.Command {
-	var outcomes bool
+	var outcomes, marks bool
+	var seed uint64
 	cmd := &cobra.Command{
 		Use:   "eval DATA...",
 		Short: "Measure: train on all sources but some, judge those, as Markdown",
@@ -63,10 +64,16 @@ func routerEvalCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if marks {
+				set.Mark()
+			}
 			o := train.DefaultOptions()
+			if seed > 0 {
+				o.Seed = seed
+			}
 			v := train.LeaveSourceOut(set.Examples, &o)
 			w := cmd.OutOrStdout()
-			if err := train.Report(w, v); err != nil {
+			if err := train.Report(w, v); err != nil || marks {
 				return err
 			}
 			m, err := train.Fit(set, train.Without(set.Examples, train.HeldBack()), v, &o, "")
@@ -91,5 +98,7 @@ func routerEvalCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&outcomes, "outcomes", false, "also cross-validate on the measured outcomes among the data")
+	cmd.Flags().BoolVar(&marks, "marks", false, "let the weights also see the data's marks, which no request has; sources left out only")
+	cmd.Flags().Uint64Var(&seed, "seed", 0, "another order of training, to see how much of a difference is chance")
 	return cmd
 }

@@ -243,6 +243,7 @@ const (
 	seedCommand
 	seedSymbol
 	seedShape
+	seedMark
 )
 
 // add takes a lexical feature in, once.

@@ -22,18 +22,30 @@ func TestFirstTokensAreReadAsSigns(t *testing.T) {
 		want       Signs
 	}{
 		{"a sure one", candidates("7", 1.0), false, Signs{Margin: 1}},
-		{"spellings of one word count together", candidates("Yes", 0.5, " yes", 0.3, "No", 0.2), false,
-			Signs{Margin: 0.6, Entropy: (plogp(0.8) + plogp(0.2)) / math.Log(21)}},
-		{"merging may change the order", candidates("Red", 0.4, "blue", 0.3, "Blue", 0.3), false,
-			Signs{Margin: 0.2, Entropy: (plogp(0.4) + plogp(0.6)) / math.Log(21)}},
-		{"what is not listed counts as one more", candidates("a", 0.5), false,
-			Signs{Margin: 0.5, Entropy: 2 * plogp(0.5) / math.Log(21)}},
-		{"the options that hold nine tenths", candidates("A", 0.5, "(C", 0.35, "B", 0.1, "The", 0.05), true,
-			Signs{Margin: 0.15, Options: 3, Entropy: (plogp(0.5) + plogp(0.35) + plogp(0.1) + plogp(0.05)) / math.Log(21)}},
-		{"letters are words where nobody asked for options", candidates("A", 0.5, "I", 0.5), false,
-			Signs{Entropy: 2 * plogp(0.5) / math.Log(21)}},
-		{"an answer that begins with words", candidates("The", 0.75, "B", 0.25), true,
-			Signs{Margin: 0.5, Entropy: (plogp(0.75) + plogp(0.25)) / math.Log(21)}},
+		{
+			"spellings of one word count together", candidates("Yes", 0.5, " yes", 0.3, "No", 0.2), false,
+			Signs{Margin: 0.6, Entropy: (plogp(0.8) + plogp(0.2)) / math.Log(21)},
+		},
+		{
+			"merging may change the order", candidates("Red", 0.4, "blue", 0.3, "Blue", 0.3), false,
+			Signs{Margin: 0.2, Entropy: (plogp(0.4) + plogp(0.6)) / math.Log(21)},
+		},
+		{
+			"what is not listed counts as one more", candidates("a", 0.5), false,
+			Signs{Margin: 0.5, Entropy: 2 * plogp(0.5) / math.Log(21)},
+		},
+		{
+			"the options that hold nine tenths", candidates("A", 0.5, "(C", 0.35, "B", 0.1, "The", 0.05), true,
+			Signs{Margin: 0.15, Options: 3, Entropy: (plogp(0.5) + plogp(0.35) + plogp(0.1) + plogp(0.05)) / math.Log(21)},
+		},
+		{
+			"letters are words where nobody asked for options", candidates("A", 0.5, "I", 0.5), false,
+			Signs{Entropy: 2 * plogp(0.5) / math.Log(21)},
+		},
+		{
+			"an answer that begins with words", candidates("The", 0.75, "B", 0.25), true,
+			Signs{Margin: 0.5, Entropy: (plogp(0.75) + plogp(0.25)) / math.Log(21)},
+		},
 		{"nothing", nil, true, Signs{}},
 	} {
 		got := Read(c.candidates, c.asked)

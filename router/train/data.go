@@ -27,14 +27,13 @@ const (
 
 // Example is a prompt with what is known of it: a Label for its kind or, with Strong set, the scores of both answers.
 type Example struct {
-	Text    string `json:"text"`
-	Image   bool   `json:"image"`
-	Images  int    `json:"image_count,omitempty"` // how many there are, if known
-	Picture string `json:"picture,omitempty"`     // what the picture looks like
-	Lang    string `json:"lang"`
-	Source  string `json:"source"`
-	Kind    string `json:"kind"`
-	Label   Label  `json:"label"`
+	Text   string `json:"text"`
+	Image  bool   `json:"image"`
+	Images int    `json:"image_count,omitempty"` // how many there are, if known
+	Lang   string `json:"lang"`
+	Source string `json:"source"`
+	Kind   string `json:"kind"`
+	Label  Label  `json:"label"`
 	// Tools says that the request offered tools, Schema that it asked for a JSON form.
 	Tools  bool `json:"tools,omitempty"`
 	Schema bool `json:"schema,omitempty"`
@@ -47,6 +46,8 @@ type Example struct {
 	// WeakSeconds and StrongSeconds are what the answers took, 0 if unknown.
 	WeakSeconds   float64 `json:"weak_seconds,omitempty"`
 	StrongSeconds float64 `json:"strong_seconds,omitempty"`
+	// Marks are words about the request that no request brings; only Set.Mark heeds them.
+	Marks []string `json:"marks,omitempty"`
 
 	vector difficulty.Vector
 }
@@ -54,7 +55,7 @@ type Example struct {
 func (e *Example) measured() bool { return e.Weak != nil && e.Strong != nil }
 
 func (e *Example) features() *router.Features {
-	f := &router.Features{Text: e.Text, Picture: e.Picture}
+	f := &router.Features{Text: e.Text}
 	if e.Image {
 		f.Images = max(e.Images, 1)
 	}
@@ -151,6 +152,16 @@ func (s *Set) read(data []byte) error {
 		return fmt.Errorf("read: %w", err)
 	}
 	return nil
+}
+
+// Mark makes features of the examples' marks, for validations that ask what knowing them would be worth. Weights fitted afterwards are
+// of no use: no request is marked.
+func (s *Set) Mark() {
+	for _, e := range s.Examples {
+		for _, m := range e.Marks {
+			e.vector.Mark(m)
+		}
+	}
 }
 
 // Without drops the examples of some sources.

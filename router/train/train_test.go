@@ -195,3 +195,25 @@ func TestCostsOfOutcomes(t *testing.T) {
 		t.Errorf("what is not known was added up: %+v", got)
 	}
 }
+
+func TestMarksAreFeaturesOnlyWhenAskedFor(t *testing.T) {
+	set := &Set{}
+	if err := set.read([]byte(`{"text":"how many?","source":"a","label":"thinking","marks":["chart","two"]}
+{"text":"how many?","source":"a","label":"thinking","marks":["chart"]}
+{"text":"how many?","source":"a","label":"thinking"}
+`)); err != nil {
+		t.Fatal(err)
+	}
+	bare := difficulty.Features(&router.Features{Text: "how many?"})
+	for i, e := range set.Examples {
+		if diff := cmp.Diff(bare, e.vector); diff != "" {
+			t.Errorf("example %d has other features before its marks are asked for:\n%s", i, diff)
+		}
+	}
+	set.Mark()
+	n := len(bare.Shapes)
+	both, one, none := set.Examples[0].vector.Shapes, set.Examples[1].vector.Shapes, set.Examples[2].vector.Shapes
+	if len(both) != n+2 || len(one) != n+1 || len(none) != n || both[n] != one[n] || both[n] == both[n+1] {
+		t.Errorf("%d shapes of the text, with marks %v, %v and %v", n, both[n:], one[n:], none[n:])
+	}
+}
