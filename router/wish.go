@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/qwenvld/qwenvld/router/nfkc"
 )
 
 // wishRunes bounds the head and the tail of a turn in which wishes are looked for: what stands between is pasted more often than said.
@@ -98,7 +100,7 @@ func fold(b []byte, s string) []byte {
 
 // compatible is s in NFKC.
 func compatible(s string) string {
-	if norm.NFKC.QuickSpanString(s) == len(s) {
+	if nfkc.Is(s) {
 		return s
 	}
 	return norm.NFKC.String(s)
