@@ -243,13 +243,12 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	g.measured = s.cfg.Metrics.Begin(metrics.Start{
 		Endpoint: endpointOf(r), Variant: variant, At: start, Answers: len(requests), PerPrompt: max(1, req.Choices),
 	})
-	items := make(chan item, eventBuffer)
-	go pumpAll(ctx, eng, requests, items)
+	work := (&plan{engine: eng, requests: requests}).carryOut(ctx, s.cfg.Metrics)
 	defer func() {
+		work.stop()
 		g.measured.End(unwanted(ctx))
-		cancel(nil)
-		drain(items)
 	}()
+	items := work.items
 	failure := func(err error) *Error { return publicError(ctx, err) }
 	if !req.Stream {
 		if err := gather(ctx, items, func(it *item) bool { g.take(it); return g.over() }); err != nil {

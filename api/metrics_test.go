@@ -16,6 +16,7 @@ import (
 
 	"github.com/qwenvld/qwenvld/api/access"
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/router"
 )
 
 // samples scrapes the site: each sample's value by its name and labels.
@@ -413,5 +414,63 @@ qwenvld_answers_total{finish_reason="stop",variant="thinking"} 0
 `
 	if err := testutil.ScrapeAndCompare(s.url+"/metrics", strings.NewReader(want), "qwenvld_answers_total"); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestSecondThoughtsAreCounted(t *testing.T) {
+	const at = `{endpoint="/v1/chat/completions",`
+	instruct, thinking := uncertain(router.Instruct), uncertain(router.Thinking)
+	for name, tc := range map[string]struct {
+		edit   func(*Config)
+		begin  []engine.Event
+		stream bool
+		want   map[string]float64
+	}{
+		"a doubtful beginning": {lookAtAll(instruct), beginning("Red", 0.5, "Blue", 0.45), true, map[string]float64{
+			`escalations_total{cause="second_look",to="thinking"}`:               1,
+			`generations_total` + at + `outcome="completed",variant="thinking"}`: 1,
+			`decisions_total{kind="",source="router",variant="instruct"}`:        1,
+			`uncertain_decisions_total{variant="instruct"}`:                      1,
+			`abandoned_tokens_total{variant="instruct"}`:                         1,
+			`time_per_token_seconds_count` + at + `variant="thinking"}`:          1,
+			`completion_tokens_total{kind="answer",variant="instruct"}`:          0,
+			`generations_total` + at + `outcome="completed",variant="instruct"}`: 0,
+			`time_to_answer_seconds_count` + at + `variant="thinking"}`:          1,
+			`generations_in_flight{variant="instruct"}`:                          0,
+			`generations_in_flight{variant="thinking"}`:                          0,
+			`prompt_tokens_total{kind="text",variant="thinking"}`:                7,
+			`prompt_tokens_total{kind="text",variant="instruct"}`:                0,
+		}},
+		"a certain option": {lookAtAll(thinking), beginning("B", 0.95, "C", 0.05), true, map[string]float64{
+			`escalations_total{cause="second_look",to="instruct"}`:               1,
+			`generations_total` + at + `outcome="completed",variant="instruct"}`: 1,
+			`decisions_total{kind="",source="router",variant="thinking"}`:        1,
+		}},
+		"a clear beginning": {lookAtAll(instruct), beginning("Red", 0.9, "Blue", 0.1), true, map[string]float64{
+			`escalations_total{cause="second_look",to="thinking"}`:               0,
+			`generations_total` + at + `outcome="completed",variant="instruct"}`: 1,
+			`abandoned_tokens_total{variant="instruct"}`:                         0,
+		}},
+		"a cut answer": {rerunAll, cut("It is"), false, map[string]float64{
+			`escalations_total{cause="rerun",to="thinking"}`:                     1,
+			`generations_total` + at + `outcome="completed",variant="thinking"}`: 1,
+			`abandoned_tokens_total{variant="instruct"}`:                         99,
+			`generation_duration_seconds_count` + at + `variant="thinking"}`:     1,
+			`time_per_token_seconds_count` + at + `variant="thinking"}`:          0,
+		}},
+		"a good answer": {rerunAll, text("a good one"), false, map[string]float64{
+			`escalations_total{cause="rerun",to="thinking"}`:                     0,
+			`generations_total` + at + `outcome="completed",variant="instruct"}`: 1,
+			`abandoned_tokens_total{variant="instruct"}`:                         0,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, tc.edit)
+			s.instruct.events = tc.begin
+			if got := s.ask(map[string]any{"stream": tc.stream}); got.status != http.StatusOK {
+				t.Fatalf("%d %s", got.status, got.body)
+			}
+			s.counted(tc.want)
+		})
 	}
 }

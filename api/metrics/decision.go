@@ -25,6 +25,9 @@ type Cause string
 const (
 	CauseTurn   Cause = "turn"   // the router found the turn hard, or the second in a row easy
 	CauseClient Cause = "client" // the client named the other variant, or the user asked for it in words
+	// Those of a single request: what its answer of instruct looked like.
+	CauseSecondLook Cause = "second_look" // at its beginning
+	CauseRerun      Cause = "rerun"       // as a whole
 )
 
 func newDecisions(m *Metrics) decisions {
@@ -33,7 +36,7 @@ func newDecisions(m *Metrics) decisions {
 			labelVariant, "source", "kind"),
 		reasons:   counters(m, "decision_reasons_total", "Decisions by what was among their reasons.", labelVariant, "reason"),
 		uncertain: counters(m, "uncertain_decisions_total", "Decisions that a little more or less gain would have turned.", labelVariant),
-		moves:     counters(m, "escalations_total", "Conversations that changed sides, by where to and why.", "to", "cause"),
+		moves:     counters(m, "escalations_total", "Conversations, and by second thoughts requests, that changed sides, by where to and why.", "to", "cause"),
 		gain: counters(m, "expected_gain_total",
 			"Sum of the gains in P(right) that the router expected from thinking, by who was to answer; gains below 0 count as 0.",
 			labelVariant),
@@ -46,7 +49,7 @@ func newDecisions(m *Metrics) decisions {
 	for _, v := range variants() {
 		d.uncertain.WithLabelValues(v)
 		d.gain.WithLabelValues(v)
-		for _, c := range []Cause{CauseTurn, CauseClient} {
+		for _, c := range []Cause{CauseTurn, CauseClient, CauseSecondLook, CauseRerun} {
 			d.moves.WithLabelValues(v, string(c))
 		}
 	}

@@ -60,7 +60,8 @@ func newGenerations(m *Metrics) generations {
 		completion: counters(m, "completion_tokens_total", "Tokens of completed answers, reasoning apart from the rest.",
 			labelVariant, "kind"),
 		abandoned: counters(m, "abandoned_tokens_total",
-			"About how many tokens had been produced of answers that were cancelled or failed.", labelVariant),
+			"About how many tokens had been produced of answers that nobody got: cancelled, failed, or replaced by second thoughts.",
+			labelVariant),
 		thoughts: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: prefix + "thinking_block_tokens", Help: "Tokens of a think block.", Buckets: prometheus.ExponentialBuckets(16, 2, 12),
 		}),
@@ -114,6 +115,7 @@ type Generation struct {
 	first   time.Duration // after Start.At
 	begun   bool          // a token came
 	content bool          // one of no reasoning
+	whole   bool          // see Settled
 	ended   int
 	answers []answer
 }
@@ -124,11 +126,25 @@ type answer struct {
 	ended  bool
 }
 
+// Abandoned counts tokens that were produced for nothing.
+func (m *Metrics) Abandoned(v router.Variant, tokens int) {
+	m.generations.abandoned.WithLabelValues(string(v)).Add(float64(tokens))
+}
+
 // Begin counts a generation as in flight. End must be called.
 func (m *Metrics) Begin(s Start) *Generation {
 	g := &Generation{m: m, start: s, variant: string(s.Variant), answers: make([]answer, s.Answers)}
 	m.generations.inFlight.WithLabelValues(g.variant).Inc()
 	return g
+}
+
+// Settled says who answers after all, and whether the answers were waited for as a whole, so that their events tell nothing of the time
+// that they took. It comes before the first event.
+func (g *Generation) Settled(v router.Variant, whole bool) {
+	g.whole = whole
+	g.m.generations.inFlight.WithLabelValues(g.variant).Dec()
+	g.start.Variant, g.variant = v, string(v)
+	g.m.generations.inFlight.WithLabelValues(g.variant).Inc()
 }
 
 // Event notes an event of an answer; content says that some of it is no reasoning.
@@ -177,7 +193,7 @@ func (g *Generation) end(index int, r *engine.Result) {
 		i.blocks.WithLabelValues(oneOf(closers(), r.ThinkingClosedBy)).Inc()
 		i.thoughts.Observe(float64(u.ReasoningTokens))
 	}
-	if u.CompletionTokens > 1 {
+	if u.CompletionTokens > 1 && !g.whole {
 		g.observe(i.perToken, g.m.now().Sub(a.first)/time.Duration(u.CompletionTokens-1))
 	}
 	if g.ended == len(g.answers) {
@@ -200,7 +216,7 @@ func (g *Generation) End(cancelled bool) {
 	i.ended.WithLabelValues(g.start.Endpoint, g.variant, outcome).Inc()
 	for n := range g.answers {
 		if a := &g.answers[n]; !a.ended {
-			i.abandoned.WithLabelValues(g.variant).Add(float64(a.tokens))
+			g.m.Abandoned(g.start.Variant, a.tokens)
 		}
 	}
 }

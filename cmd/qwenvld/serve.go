@@ -28,6 +28,7 @@ import (
 	"github.com/qwenvld/qwenvld/multimodal"
 	"github.com/qwenvld/qwenvld/router"
 	"github.com/qwenvld/qwenvld/router/difficulty"
+	"github.com/qwenvld/qwenvld/router/doubt"
 )
 
 func serveCommand() *cobra.Command {
@@ -301,6 +302,11 @@ func newServer(
 	if err != nil {
 		return nil, err
 	}
+	causes, err := doubt.ParseCauses(c.Router.Rerun.On)
+	if err != nil {
+		return nil, fmt.Errorf("router.rerun.on: %w", err)
+	}
+	look := &c.Router.SecondLook
 	engines, workers := map[router.Variant]engine.Engine{}, map[router.Variant]metrics.Worker{}
 	for variant, s := range supervisors {
 		engines[variant], workers[variant] = s, s
@@ -316,9 +322,13 @@ func newServer(
 				MinPixels: c.Media.Video.MinPixels, MaxPixels: c.Media.Video.MaxPixels, DataBytes: int(c.Media.Video.Bytes),
 			},
 		},
+		SecondLook: api.SecondLook{
+			Share: look.Share, Limits: doubt.Limits{Tokens: look.Tokens, Margin: look.Margin, Entropy: look.Entropy},
+		},
 		Video:     media.tool,
 		Reasoning: api.ReasoningField(c.ReasoningField), MaxConcurrent: c.Limits.MaxConcurrent,
 		Origins: c.CORS.AllowedOrigins, PublicMetrics: c.Metrics.Public,
+		Rerun:   api.Rerun{Share: c.Router.Rerun.Share, Causes: causes},
 		Metrics: metrics.New(metrics.Options{Version: version, RouterVersion: weights.Version, Workers: workers}),
 	}
 	for _, k := range c.Keys {
