@@ -112,12 +112,12 @@ func TestADoubtfulFirstTokenGoesToThinking(t *testing.T) {
 }
 
 func TestSeveralTokensCanBeLookedAt(t *testing.T) {
-	for tokens, want := range map[int]string{1: "Red it it is", 2: "42", 9: "42"} {
+	for tokens, want := range map[int]string{1: "Red one it is", 2: "42", 9: "42"} {
 		s := newSite(t, func(c *Config) {
 			lookAtAll(uncertain(router.Instruct))(c)
 			c.SecondLook.Limits.Tokens = tokens
 		})
-		s.instruct.events = slices.Concat(beginning("Red", 0.9)[:1], beginning(" it", 0.5, " or", 0.45))
+		s.instruct.events = slices.Concat(beginning("Red", 0.9)[:1], beginning(" one", 0.5, " two", 0.45))
 		var got routedReply
 		s.ask(nil).json(t, &got)
 		if got.Choices[0].Message.Content != want {

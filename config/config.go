@@ -204,7 +204,8 @@ func Default() Config {
 		Limits:          Limits{MaxConcurrent: 64, BodyBytes: 64 << 20, Images: 32, Videos: 8},
 		Responses:       Responses{Path: ResponsesInMemory, Bytes: 256 << 20, Keep: 30 * 24 * time.Hour},
 		Router: Router{
-			Quality: 5, SecondLook: SecondLook{Tokens: 1, Margin: 0.3, Entropy: 0.5}, Rerun: Rerun{On: []string{"form", "loop", "length", "logprob"}},
+			Quality: 5, SecondLook: SecondLook{Tokens: 1, Margin: 0.3, Entropy: 0.5},
+			Rerun: Rerun{On: []string{"form", "loop", "length", "logprob"}},
 		},
 		Media: Media{
 			Fetch: true, FetchTimeout: 15 * time.Second, ImageBytes: 32 << 20, ImagePixels: 100_000_000,

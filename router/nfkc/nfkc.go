@@ -16,20 +16,26 @@ func Is(s string) bool {
 }
 
 // still reports whether s has only characters that neither change by themselves nor combine with each other: ASCII, Hangul syllables,
-// the unified ideographs, kana without the marks that join them, and the commonest punctuation between them.
+// the unified ideographs, kana without the marks that join them, their punctuation and quotation marks.
 func still(s string) bool {
 	for _, r := range s {
-		switch {
-		case r < utf8.RuneSelf:
-		case r >= 0xac00 && r <= 0xd7a3: // Hangul syllables; the jamo that could follow one are not in any range
-		case r >= 0x4e00 && r <= 0x9fff: // CJK unified ideographs
-		case r >= 0x3041 && r <= 0x3096, r >= 0x30a1 && r <= 0x30fc: // hiragana, katakana
-		case r >= 0x3001 && r <= 0x3003, r >= 0x3005 && r <= 0x3017: // 、。「」
-		case r >= 0x2018 && r <= 0x2019, r >= 0x201c && r <= 0x201d, r >= 0x2013 && r <= 0x2014: // quotes and dashes
-		case r >= 0x0410 && r <= 0x044f && r != 0x0419 && r != 0x0439: // Cyrillic
-		default:
+		if r >= utf8.RuneSelf && !wide(r) && !(r >= 0x2018 && r <= 0x201d && r != 0x201a && r != 0x201b) {
 			return false
 		}
 	}
 	return true
+}
+
+// wide reports whether r is a character of Chinese, Japanese or Korean that is still.
+func wide(r rune) bool {
+	switch {
+	case r >= 0xac00 && r <= 0xd7a3: // Hangul syllables; the jamo that could follow one are not still
+		return true
+	case r >= 0x4e00 && r <= 0x9fff: // unified ideographs
+		return true
+	case r >= 0x3041 && r <= 0x3096, r >= 0x30a1 && r <= 0x30fc: // hiragana, katakana
+		return true
+	default:
+		return r >= 0x3001 && r <= 0x3017 // punctuation
+	}
 }
