@@ -180,6 +180,7 @@ func (t *Tool) run(ctx context.Context, j job) error {
 	child, kill := context.WithCancel(ctx)
 	defer kill()
 	path, args := t.sandbox.command(j.program, j.args)
+	path, args = limited(path, args, t.o)
 	cmd := exec.CommandContext(child, path, args...) //nolint:gosec // the operator's ffmpeg; files are handed over as descriptors
 	cmd.Env = []string{"LC_ALL=C"}
 	cmd.Dir = "/"
@@ -200,16 +201,10 @@ func (t *Tool) run(ctx context.Context, j job) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", j.program, err)
 	}
-	// Within microseconds of exec: the child has not even loaded its libraries.
-	limitErr := confine(cmd.Process.Pid, t.o)
-
 	var said tail
 	var reading sync.WaitGroup
 	reading.Go(func() { readLines(messages, &said, j.stderr) })
-	err = limitErr
-	if err == nil {
-		err = j.stdout(out)
-	}
+	err = j.stdout(out)
 	// What the child still writes is not wanted.
 	finished := err == nil
 	if err != nil {
