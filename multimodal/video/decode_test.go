@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -242,6 +243,33 @@ func TestCancellingKillsTheChildAtOnce(t *testing.T) {
 	if left := children(t); left != "" {
 		t.Errorf("left behind: %s", left)
 	}
+}
+
+// A child that held its last frame back, in a thread or a buffer, would decode everything behind it first.
+func TestNothingBehindTheLastFrameIsDecoded(t *testing.T) {
+	tool := newTool(t, Options{})
+	data := makeVideo(t, "a.mp4", append(pattern("1280x720", "30", "20"), "-c:v", "libx264", "-preset", "ultrafast", "-g", "1000", "-pix_fmt", "yuv420p")...)
+	src := open(t, tool, data)
+	cost := func(wanted ...int) time.Duration {
+		before := childrenTime(t)
+		if err := src.Read(context.Background(), wanted, func(int, *multimodal.Image) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return childrenTime(t) - before
+	}
+	if few, all := cost(0, 5), cost(599); few > all/2 {
+		t.Errorf("the first frames took %v of the processor, all %v", few, all)
+	}
+}
+
+// childrenTime is what all children that have ended took of the processors.
+func childrenTime(t testing.TB) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func TestDecodingHasATimeLimit(t *testing.T) {
