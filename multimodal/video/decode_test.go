@@ -142,32 +142,57 @@ func TestSparseFramesAreSought(t *testing.T) {
 	readAndCompare(t, src, every(1800, 3), all)
 }
 
-// When exactly these frames would take too long, and key frames are as dense, those are shown.
+// When exactly these frames would take too long, the key frames beside them are shown.
 func TestLongSparseVideosTakeKeyFrames(t *testing.T) {
-	c := &clip{seekable: true, info: Info{Width: 1920, Height: 1080, Frames: 216_000}}
-	for i := range c.info.Frames {
-		c.packets = append(c.packets, packet{time: int64(i), key: i%250 == 0})
-	}
-	wanted := spread(0, c.info.Frames, 768)
-	got := c.Reach(wanted)
-	if !c.onlyKeys(got) || !slices.IsSorted(got) {
-		t.Fatal("not key frames")
-	}
-	for i := range got {
-		if d := got[i] - wanted[i]; d > 125 && i < 767 || d < -250 {
-			t.Fatalf("frame %d became %d", wanted[i], got[i])
+	tool := &Tool{o: Options{}.withDefaults()}
+	film := func(minutes, keys int) *clip {
+		c := &clip{tool: tool, seekable: true, info: Info{Width: 1920, Height: 1080, Frames: minutes * 60 * 25, FPS: 25}}
+		for i := range c.info.Frames {
+			c.packets = append(c.packets, packet{time: int64(i), key: i%keys == 0})
 		}
+		return c
 	}
-	if s := c.segments(got); !s[0].keysOnly {
-		t.Errorf("%+v", s)
+	cases := map[string]struct {
+		minutes, keys int // key frames come every so many frames
+		wanted        func(frames int) []int
+		moved         int // frames that none is moved further than, 0 for not at all
+	}{
+		"two hours":                         {120, 250, func(n int) []int { return spread(0, n, 768) }, 125},
+		"an hour":                           {60, 250, func(n int) []int { return spread(0, n, 768) }, 125},
+		"an hour with few key frames":       {60, 1000, func(n int) []int { return spread(0, n, 768) }, 0},
+		"ten minutes, in time":              {10, 250, func(n int) []int { return spread(0, n, 768) }, 0},
+		"ten minutes with many key frames":  {10, 25, func(n int) []int { return spread(0, n, 768) }, 13},
+		"a dense part":                      {120, 250, func(int) []int { return spread(0, 20_000, 768) }, 0},
+		"a few frames, which cost little":   {120, 250, func(int) []int { return []int{7, 100_007} }, 0},
+		"all frames between two key frames": {120, 250, func(int) []int { return every(250, 1) }, 0},
 	}
-	// Denser than the key frames, or cheap: as chosen.
-	dense := spread(0, 20_000, 768)
-	if !slices.Equal(c.Reach(dense), dense) {
-		t.Error("frames were moved further than half their distance")
-	}
-	if few := []int{7, 100_007}; !slices.Equal(c.Reach(few), few) {
-		t.Error("frames were moved that cost little")
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			c := film(tc.minutes, tc.keys)
+			wanted := tc.wanted(c.info.Frames)
+			got := c.Reach(wanted)
+			if tc.moved == 0 {
+				if !slices.Equal(got, wanted) {
+					t.Error("frames were moved")
+				}
+				return
+			}
+			if !c.onlyKeys(got) || !slices.IsSorted(got) {
+				t.Fatal("not key frames")
+			}
+			for i := range got {
+				most := tc.moved
+				if wanted[i] > c.info.Frames-tc.keys {
+					most = tc.keys // no key frame follows
+				}
+				if d := got[i] - wanted[i]; d > most || d < -most {
+					t.Fatalf("frame %d became %d", wanted[i], got[i])
+				}
+			}
+			if s := c.segments(got); !s[0].keysOnly {
+				t.Errorf("%+v", s)
+			}
+		})
 	}
 }
 

@@ -75,12 +75,15 @@ type Tool struct {
 	version string
 	missing error  // why there is no ffmpeg, nil where it is there
 	sync    string // the name of the option that passes frames on as they come
+	threads int    // of a decoder
 }
 
 // NewTool finds the programs and what they can be confined with. Without them the Tool only opens what needs no ffmpeg: see Missing.
 func NewTool(ctx context.Context, o Options) (*Tool, error) {
 	o = o.withDefaults()
 	t := &Tool{o: o, slots: semaphore.NewWeighted(int64(o.Children)), sync: "-fps_mode"}
+	// Each keeps a frame or two, for which the address space is bounded.
+	t.threads = min(max(2, runtime.NumCPU()/o.Children), 8)
 	for _, program := range []*string{&t.o.FFmpeg, &t.o.FFprobe} {
 		path, err := exec.LookPath(*program)
 		if err != nil {
