@@ -55,7 +55,7 @@ func (s *Server) generate(
 	go pumpAll(ctx, p.engine, p.requests, items)
 	var decoding sync.WaitGroup
 	decoding.Go(func() {
-		p.videos.decode(ctx)
+		s.decodeVideos(ctx, p.videos)
 		p.videos.close()
 	})
 	g = &generation{server: s, plan: p, ctx: ctx, record: rec, items: items, start: start, cancel: cancel}

@@ -245,14 +245,14 @@ func (c *rangeCheck) count(name string, v *int, low, high int, into *int) {
 	*into = *v
 }
 
-// decodeVideos decodes the frames and hands each pair on as soon as it is whole. Whoever waits for a pair that does not come is told
+// decodeVideos decodes the frames of v and hands each pair on as soon as it is whole. Whoever waits for a pair that does not come is told
 // why. It ends soon after ctx is done.
-func (v videoInputs) decode(ctx context.Context) {
+func (s *Server) decodeVideos(ctx context.Context, v videoInputs) {
 	var failed error
 	for _, in := range v {
 		err := failed
 		if err == nil {
-			err = in.decode(ctx)
+			err = s.decodeVideo(ctx, in)
 		}
 		if err != nil {
 			for _, p := range in.pairs {
@@ -263,12 +263,21 @@ func (v videoInputs) decode(ctx context.Context) {
 	}
 }
 
-func (in *videoInput) decode(ctx context.Context) (err error) {
+func (s *Server) decodeVideo(ctx context.Context, in *videoInput) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("decoding a video panicked: %v", p)
 		}
 	}()
+	if in.ref.Frames != nil {
+		// These are decoded here, as images are, and wait for memory as they do.
+		info := in.src.Info()
+		area := min(int64(info.Width)*int64(info.Height), s.cfg.Media.PixelsAtOnce)
+		if err := s.pixels.Acquire(ctx, area); err != nil {
+			return context.Cause(ctx)
+		}
+		defer s.pixels.Release(area)
+	}
 	err = video.ReadPairs(ctx, in.src, in.plan, func(g int, rgb []byte) error {
 		in.pairs[g].Set(rgb, nil)
 		return nil

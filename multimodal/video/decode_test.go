@@ -9,7 +9,9 @@ import (
 	"image/color"
 	"image/gif"
 	"math"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -191,6 +193,57 @@ func TestLongSparseVideosTakeKeyFrames(t *testing.T) {
 			}
 			if s := c.segments(got); !s[0].keysOnly {
 				t.Errorf("%+v", s)
+			}
+		})
+	}
+}
+
+// Frames have the colours that went in, by whichever matrix and range a file says that it was coded; without a word it is BT.601, also
+// in large pictures, as with the decoders that transformers uses.
+func TestColoursAreAsTheFileSays(t *testing.T) {
+	tool := newTool(t, Options{})
+	colours := [][3]byte{{255, 0, 0}, {0, 255, 0}, {0, 0, 255}, {255, 255, 0}, {128, 0, 128}, {255, 128, 0}, {0, 0, 0}, {255, 255, 255}}
+	const bar, height = 64, 64
+	width := bar * len(colours)
+	raw := make([]byte, 0, 3*width*height)
+	for range height {
+		for _, c := range colours {
+			raw = append(raw, bytes.Repeat(c[:], bar)...)
+		}
+	}
+	in := filepath.Join(t.TempDir(), "in.rgb")
+	if err := os.WriteFile(in, bytes.Repeat(raw, 4), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	x264 := []string{"-c:v", "libx264", "-crf", "4", "-pix_fmt", "yuv420p"}
+	tagged := func(matrix, name, ranges string) []string {
+		return append(x264, "-vf", "scale=out_color_matrix="+matrix+":out_range="+ranges, "-colorspace", name, "-color_range", ranges)
+	}
+	for name, args := range map[string][]string{
+		"without tags": x264, "bt601": tagged("bt601", "smpte170m", "tv"), "bt709": tagged("bt709", "bt709", "tv"),
+		"bt2020": tagged("bt2020", "bt2020nc", "tv"), "full range": tagged("bt709", "bt709", "pc"),
+		"without tags in HD": append(x264, "-vf", "scale=1280:720:flags=neighbor"), "4:4:4": {"-c:v", "libx264", "-crf", "4", "-pix_fmt", "yuv444p"},
+		"rgb": {"-c:v", "libx264rgb", "-crf", "0"}, "ten bits": {"-c:v", "libx264", "-crf", "4", "-pix_fmt", "yuv420p10le"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			size := fmt.Sprintf("%dx%d", width, height)
+			data := makeVideo(t, "a.mp4", append([]string{"-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", "4", "-i", in}, args...)...)
+			src := open(t, tool, data)
+			err := src.Read(context.Background(), []int{0}, func(_ int, img *multimodal.Image) error {
+				for i, c := range colours {
+					x := (2*i + 1) * img.Width / (2 * len(colours))
+					got := img.RGB[3*(img.Height/2*img.Width+x):][:3]
+					for k := range c {
+						if d := int(got[k]) - int(c[k]); d < -5 || d > 5 {
+							t.Errorf("%v became %v", c, got)
+							break
+						}
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
 			}
 		})
 	}

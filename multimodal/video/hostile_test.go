@@ -262,11 +262,13 @@ func FuzzParseAnimation(f *testing.F) {
 	if data, err := os.ReadFile("testdata/transparent.webp"); err == nil {
 		f.Add(data)
 	}
+	tool := newTool(f, Options{})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		a, err := parseAnimation(data)
 		if err != nil || len(a.frames) == 0 || a.info.Width*a.info.Height > 1<<16 {
 			return
 		}
+		a.tool = tool
 		_ = a.Read(context.Background(), every(min(len(a.frames), 4), 1), func(int, *multimodal.Image) error { return nil })
 	})
 }

@@ -173,7 +173,7 @@ func (t *Tool) Open(ctx context.Context, f *File) (_ Source, err error) {
 	}
 	format := demuxer(head)
 	if isAnimation(head) {
-		return openAnimation(f, t.o)
+		return t.openAnimation(f)
 	}
 	if format == "" {
 		return nil, multimodal.NewError(multimodal.KindFormat, nil,
