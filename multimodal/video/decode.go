@@ -59,7 +59,9 @@ func (c *clip) readSegment(ctx context.Context, s segment, wanted []int, frame f
 // arguments are ffmpeg's: pick the first frame at or behind the time of each one wanted, whatever a seek or a lost frame does to
 // counting, say its time (showinfo), and write it as raw pixels of a size that is known beforehand.
 func (c *clip) arguments(s segment, wanted []int) []string {
-	args := []string{"-nostdin", "-hide_banner", "-v", "info", "-nostats", "-threads", strconv.Itoa(c.tool.threads), "-copyts", "-noaccurate_seek"}
+	args := []string{
+		"-nostdin", "-hide_banner", "-v", "info", "-nostats", "-threads", strconv.Itoa(c.tool.threads), "-copyts", "-noaccurate_seek",
+	}
 	if !c.upright {
 		args = append(args, "-noautorotate")
 	}

@@ -56,12 +56,12 @@ func traced(t *testing.T) (*Tool, func() []string) {
 	})
 	paths := map[string]string{}
 	for _, program := range []string{"ffmpeg", "ffprobe"} {
-		real, err := exec.LookPath(program)
+		path, err := exec.LookPath(program)
 		if err != nil {
 			t.Fatal(err)
 		}
 		paths[program] = filepath.Join(dir, program)
-		script := fmt.Sprintf("#!/bin/sh\nexec %s -f -qq -s 300 -o %s -e trace=%%file,%%network %s \"$@\"\n", strace, fifo, real)
+		script := fmt.Sprintf("#!/bin/sh\nexec %s -f -qq -s 300 -o %s -e trace=%%file,%%network %s \"$@\"\n", strace, fifo, path)
 		if err := os.WriteFile(paths[program], []byte(script), 0o700); err != nil {
 			t.Fatal(err)
 		}
