@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/qwenvld/qwenvld/multimodal"
+	"github.com/qwenvld/qwenvld/multimodal/video"
 )
 
 // film runs ffmpeg and returns the file it made as a data URI that says nothing of its type; args end before the file's name.
@@ -107,6 +109,28 @@ func TestEndlessVideosAreRefused(t *testing.T) {
 		t.Errorf("took %v", took)
 	}
 	<-gone
+}
+
+// What the index of a file tells is refused before anything is decoded, with what is allowed.
+func TestVideosBeyondLimitsAreRefused(t *testing.T) {
+	s := newSite(t, func(c *Config) {
+		tool, err := video.NewTool(context.Background(), video.Options{SourcePixels: 20_000, SourceFrames: 90, Seconds: 4})
+		if err != nil {
+			panic(err)
+		}
+		c.Video = tool
+	})
+	for name, c := range map[string]struct{ size, rate, seconds, says string }{
+		"too large": {"176x128", "10", "2", "20000 in all"}, "too many frames": {"64x48", "30", "3.5", "90 frames"}, "too long": {"64x48", "2", "6", "4 are allowed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := s.ask(object{"messages": watch(videoPart(clip(t, c.size, c.rate, c.seconds), nil))})
+			code, _, message := got.failure(t)
+			if got.status != http.StatusRequestEntityTooLarge || code != codeVideoSize || !strings.Contains(message, c.says) {
+				t.Errorf("%d %s", got.status, got.body)
+			}
+		})
+	}
 }
 
 func TestMessagesSayWhereVideosGo(t *testing.T) {

@@ -85,6 +85,9 @@ func TestHostileFilesAreRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			begun := time.Now()
 			src, err := tryOpen(t, tool, c.data)
+			if err != nil && src != nil {
+				t.Errorf("an error and a source %T", src)
+			}
 			if err == nil {
 				_, err = NewPlan(src, &Request{Factor: 32, Budget: DefaultPixelBudget()})
 				_ = src.Close()

@@ -215,5 +215,9 @@ func (t *Tool) Open(ctx context.Context, f *File) (_ Source, err error) {
 	case cut:
 		return nil, multimodal.NewError(multimodal.KindCorrupt, nil, "The video's end is missing; was it sent as a whole?")
 	}
-	return t.newClip(f, format, report)
+	c, err := t.newClip(f, format, report)
+	if err != nil {
+		return nil, err // not a nil clip, which as a Source is not nil
+	}
+	return c, nil
 }
