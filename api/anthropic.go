@@ -123,7 +123,7 @@ func (s *Server) messages(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer end()
 	m := &anthropicMessage{
-		ID: "msg_" + s.cfg.NewID(), Type: "message", Role: string(roleAssistant), Model: g.model, Routing: s.newRouting(&g.decision, ""),
+		ID: "msg_" + s.cfg.NewID(), Type: "message", Role: string(roleAssistant), Model: g.model, Routing: s.newRouting(g.plan, nil),
 	}
 	if req.Stream {
 		return g.streamAnthropic(g.ctx, m, w, r)
@@ -143,6 +143,7 @@ func (s *Server) messages(w http.ResponseWriter, r *http.Request) error {
 	reason, sequence := anthropicStop(a.result, a.calls)
 	g.record.finish = reason
 	m.Content, m.StopReason, m.StopSequence, m.Usage = blocks.whole(), &reason, sequence, newAnthropicUsage(&g.usage)
+	m.Routing = s.newRouting(g.plan, a.result)
 	s.setWriteDeadline(w)
 	writeJSON(w, http.StatusOK, m)
 	return nil
@@ -288,6 +289,7 @@ type anthropicEvent struct {
 	ContentBlock *anthropicBlock   `json:"content_block,omitempty"`
 	Delta        any               `json:"delta,omitempty"`
 	Usage        *anthropicUsage   `json:"usage,omitempty"`
+	Routing      *routing          `json:"routing,omitempty"`
 }
 
 func (st *anthropicStream) send(it *item) (done bool, err error) {
@@ -316,6 +318,9 @@ func (st *anthropicStream) send(it *item) (done bool, err error) {
 		StopReason   string  `json:"stop_reason"`
 		StopSequence *string `json:"stop_sequence"`
 	}{reason, sequence}}
+	if r.ThinkingClosedBy != "" {
+		end.Routing = st.server.newRouting(st.plan, r)
+	}
 	if err := st.event(end.Type, end); err != nil {
 		return false, err
 	}

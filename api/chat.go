@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/qwenvld/qwenvld/engine"
@@ -39,8 +38,9 @@ func (s *Server) generate(
 	w http.ResponseWriter, r *http.Request, req *chatRequest, start time.Time,
 ) (g *generation, end func(), err error) {
 	ctx, cancel, done := s.begin(r.Context())
+	started := false
 	defer func() {
-		if err != nil {
+		if !started { // also after a panic
 			done()
 		}
 	}()
@@ -50,27 +50,20 @@ func (s *Server) generate(
 	if err != nil {
 		return nil, nil, publicError(ctx, err)
 	}
-	setRouteHeaders(w, p.routed)
-	items := make(chan item, eventBuffer)
-	go pumpAll(ctx, p.engine, p.requests, items)
-	var decoding sync.WaitGroup
-	decoding.Go(func() {
-		s.decodeVideos(ctx, p.videos)
-		p.videos.close()
-	})
-	g = &generation{server: s, plan: p, ctx: ctx, record: rec, items: items, start: start, cancel: cancel}
-	for i := range p.requests {
+	work := s.start(ctx, p)
+	setRouteHeaders(w, work.routed)
+	g = &generation{server: s, carried: work, ctx: ctx, record: rec, start: start, cancel: cancel}
+	for i := range work.requests {
 		g.answers = append(g.answers, &answering{
 			index:  i,
-			parser: prompt.NewParser(prompt.ParserOptions{ThinkOpen: p.thinkOpen, Tools: len(p.req.Tools) > 0 && !p.req.ToolsOff}),
-			tokens: newLogprobFilter(p.thinkOpen),
+			parser: prompt.NewParser(prompt.ParserOptions{ThinkOpen: work.thinkOpen, Tools: len(req.Tools) > 0 && !req.ToolsOff}),
+			tokens: newLogprobFilter(work.thinkOpen),
 		})
 	}
+	started = true
 	return g, func() {
-		// The pumps hold the engine's sequences: no reply ends before they have let go.
-		cancel(nil)
-		drain(items)
-		decoding.Wait()
+		// The work holds the engine's sequences: no reply ends before it has let go.
+		work.stop()
 		done()
 	}, nil
 }
@@ -108,17 +101,16 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) error {
 	recordOf(r.Context()).decision = &decided.decision
 	setRouteHeaders(w, decided)
 	s.setWriteDeadline(w)
-	writeJSON(w, http.StatusOK, routeReply{Routing: s.newRouting(&decided.decision, "")})
+	writeJSON(w, http.StatusOK, routeReply{Routing: s.newRouting(&plan{routed: decided}, nil)})
 	return nil
 }
 
 // generation turns the events of one request into a reply. One goroutine uses it.
 type generation struct {
 	server *Server
-	*plan
+	*carried
 	ctx    context.Context //nolint:containedctx // lives as long as the generation
 	record *record
-	items  <-chan item
 	start  time.Time
 	cancel context.CancelCauseFunc
 	// answers are the choices, in order.
@@ -344,7 +336,7 @@ func (g *generation) completion() *completion {
 	}
 	return &completion{
 		ID: g.id, Object: objectCompletion, Created: g.created, Model: g.model, Choices: choices,
-		Usage: newUsage(g.usage), Routing: g.server.newRouting(&g.decision, g.answers[0].result.ThinkingClosedBy),
+		Usage: newUsage(g.usage), Routing: g.server.newRouting(g.plan, g.answers[0].result),
 	}
 }
 

@@ -237,12 +237,9 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	for range requests {
 		g.answers = append(g.answers, &textAnswer{logprobs: noLogprobs()})
 	}
-	items := make(chan item, eventBuffer)
-	go pumpAll(ctx, eng, requests, items)
-	defer func() {
-		cancel(nil)
-		drain(items)
-	}()
+	work := (&plan{engine: eng, requests: requests}).carryOut(ctx)
+	defer work.stop()
+	items := work.items
 	failure := func(err error) *Error { return publicError(ctx, err) }
 	if !req.Stream {
 		if err := gather(ctx, items, func(it *item) bool { g.take(it); return g.over() }); err != nil {

@@ -53,6 +53,8 @@ type record struct {
 	produced int
 	// detached is set where a background response goes on when the request is over, and gives back what the request holds.
 	detached bool
+	// background is set for a background response.
+	background bool
 }
 
 // tokens are what the request took; of one that was broken off, about what it had produced.

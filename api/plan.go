@@ -11,6 +11,7 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/prompt"
 	"github.com/qwenvld/qwenvld/router"
+	"github.com/qwenvld/qwenvld/router/doubt"
 )
 
 const (
@@ -52,6 +53,8 @@ type routed struct {
 	req      *chatRequest
 	decision router.Decision
 	info     engine.Info
+	// pictures are the request's images once they are decoded, for info's projector.
+	pictures []engine.Image
 	// conversation is what the decision is remembered under once the request is generated.
 	conversation conversationKey
 }
@@ -108,6 +111,8 @@ type plan struct {
 	videos videoInputs
 	// thinkOpen tells the parser that the answer starts inside the think block.
 	thinkOpen bool
+	// discarded counts the tokens of an answer that this one replaces.
+	discarded int
 }
 
 // prepare renders the prompt first, which is cheap and finds most faults, then brings the images in.
@@ -143,15 +148,19 @@ func (s *Server) prepare(ctx context.Context, r *routed, requestID string) (*pla
 		p.thinkOpen = false
 		request.Prompt = appendControl(request.Prompt, thinkEmpty)
 	}
-	if len(req.Images) > 0 {
-		if request.Images, err = s.images(ctx, r); err != nil {
+	if len(req.Images) > 0 && r.pictures == nil {
+		if r.pictures, err = s.images(ctx, r); err != nil {
 			return nil, err
 		}
 	}
+	request.Images = r.pictures
 	if len(req.Videos) > 0 {
 		if err := s.prepareVideos(ctx, p, request, rendered); err != nil {
 			return nil, err
 		}
+	}
+	if t := &s.thoughts; t.watches(p, recordOf(ctx)) && t.watch.Needs(doubt.CauseLogprob) {
+		request.Logprobs = true
 	}
 	p.requests = several(request, max(1, req.Choices))
 	return p, nil
@@ -185,7 +194,7 @@ func (s *Server) prepareVideos(ctx context.Context, p *plan, request *engine.Req
 	}
 	p.videos = videos
 	request.Prompt = full.Pieces
-	request.Images = append(request.Images, videos.images()...)
+	request.Images = append(request.Images[:len(request.Images):len(request.Images)], videos.images()...)
 	return nil
 }
 

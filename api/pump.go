@@ -22,10 +22,9 @@ type item struct {
 	err      error
 }
 
-// pumpAll runs one generation for each request and closes items when the engine has let go of all of them. It ends soon after ctx is
-// done, whether or not items are read.
+// pumpAll runs one generation for each request and returns when the engine has let go of all of them, which is soon after ctx is done,
+// whether or not items are read.
 func pumpAll(ctx context.Context, eng engine.Engine, requests []*engine.Request, items chan<- item) {
-	defer close(items)
 	var running sync.WaitGroup
 	for i, req := range requests {
 		running.Go(func() { pump(ctx, eng, req, i, items) })
@@ -67,11 +66,5 @@ func pump(ctx context.Context, eng engine.Engine, req *engine.Request, choice in
 		if !send(item{event: ev, err: err}) || err != nil {
 			return
 		}
-	}
-}
-
-// drain waits until a cancelled pump is done.
-func drain(items <-chan item) {
-	for range items { // not wanted any more
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"github.com/qwenvld/qwenvld/engine"
-	"github.com/qwenvld/qwenvld/router"
 )
 
 const (
@@ -140,20 +139,28 @@ type routing struct {
 	// Kind is what the request is about, Version names the router's weights.
 	Kind    string `json:"kind"`
 	Version string `json:"version"`
+	// Uncertain says that the router could as well have chosen the other variant.
+	Uncertain bool `json:"uncertain"`
 	// ClosedBy says what ended the think block; it is known at the end only.
 	ClosedBy string `json:"closed_by,omitempty"`
+	// DiscardedTokens counts those of an answer that was given again; usage does not.
+	DiscardedTokens int `json:"discarded_tokens,omitempty"`
 }
 
-// newRouting describes a decision; closedBy is what ended the think block, empty while that is unknown.
-func (s *Server) newRouting(d *router.Decision, closedBy string) *routing {
-	reasons := d.Reasons
-	if reasons == nil {
-		reasons = []string{}
+// newRouting describes p's decision, and where it is known how the think block ended. The result is nil until then.
+func (s *Server) newRouting(p *plan, result *engine.Result) *routing {
+	d := &p.decision
+	out := &routing{
+		Variant: string(d.Variant), Source: string(d.Source), Score: rounded(d.Score), Threshold: rounded(d.Threshold), Reasons: d.Reasons,
+		ThinkingBudget: d.ThinkingBudget, Kind: d.Kind, Version: s.cfg.RouterVersion, Uncertain: d.Uncertain, DiscardedTokens: p.discarded,
 	}
-	return &routing{
-		Variant: string(d.Variant), Source: string(d.Source), Score: rounded(d.Score), Threshold: rounded(d.Threshold), Reasons: reasons,
-		ThinkingBudget: d.ThinkingBudget, Kind: d.Kind, Version: s.cfg.RouterVersion, ClosedBy: closedBy,
+	if out.Reasons == nil {
+		out.Reasons = []string{}
 	}
+	if result != nil {
+		out.ClosedBy = result.ThinkingClosedBy
+	}
+	return out
 }
 
 // rounded cuts a score to what is worth reading.

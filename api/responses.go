@@ -30,7 +30,7 @@ func (s *Server) createResponse(w http.ResponseWriter, r *http.Request) error {
 	asked := r
 	if req.Background {
 		// It goes on when the client has left, with a record of its own.
-		rec := &record{id: outer.id, key: outer.key}
+		rec := &record{id: outer.id, key: outer.key, background: true}
 		r = r.WithContext(context.WithValue(context.WithoutCancel(r.Context()), recordKey{}, rec))
 	}
 	g, end, err := s.generate(w, r, req.chatRequest, start)

@@ -61,7 +61,7 @@ func (b *responseBuilder) take(it *item) (last bool, err error) {
 	}
 	a.result = r
 	b.finish(a, r)
-	b.response.Usage = newResponseUsage(&b.usage)
+	b.response.Usage, b.response.Routing = newResponseUsage(&b.usage), b.server.newRouting(b.plan, r)
 	b.response.Status = statusCompleted
 	if r.FinishReason == engine.FinishLength {
 		b.response.Status, b.response.IncompleteDetails = statusIncomplete, &incompleteDetails{"max_output_tokens"}

@@ -142,7 +142,7 @@ func (s *Server) newResponse(p *plan, req *responseRequest, id string) *response
 		PresencePenalty: sampling.PresencePenalty, FrequencyPenalty: sampling.FrequencyPenalty,
 		Text: responseFormat{json.RawMessage(`{"type":"text"}`)}, ToolChoice: json.RawMessage(`"auto"`), Tools: []json.RawMessage{},
 		Truncation: "disabled", ServiceTier: "default", Metadata: json.RawMessage("{}"), User: e.User, PromptCacheKey: e.CacheKey,
-		SafetyIdentifier: e.SafetyID, Routing: s.newRouting(&p.decision, ""),
+		SafetyIdentifier: e.SafetyID, Routing: s.newRouting(p, nil),
 	}
 	if req.Previous != "" {
 		r.PreviousID = &req.Previous

@@ -60,6 +60,9 @@ type Config struct {
 	VideoFetcher VideoFetcher
 	Limits       Limits
 	Media        MediaLimits
+	// SecondLook and Rerun say what may come of answers of instruct that look wrong; by default nothing.
+	SecondLook SecondLook
+	Rerun      Rerun
 	// Reasoning is the name of the reasoning member, by default reasoning_content.
 	Reasoning ReasoningField
 	// Store keeps responses; nil where none are kept. The caller closes it after Wait.
@@ -132,6 +135,7 @@ type Server struct {
 	decoder       *requestDecoder
 	templates     templates
 	conversations conversations
+	thoughts      secondThoughts
 	routes        *chi.Mux
 	keys          *access.Keyring
 	slots         *semaphore.Weighted
@@ -161,6 +165,7 @@ func New(c Config) (*Server, error) {
 		keys:     access.New(c.Keys, c.Now),
 		slots:    semaphore.NewWeighted(int64(c.MaxConcurrent)),
 		pixels:   semaphore.NewWeighted(c.Media.PixelsAtOnce),
+		thoughts: newSecondThoughts(c.SecondLook, c.Rerun),
 		started:  c.Now(),
 		inflight: map[*request]struct{}{},
 		runs:     runs{byID: map[string]*run{}},

@@ -158,7 +158,7 @@ func (g *generation) sendItem(out *eventWriter, it *item) (done bool, err error)
 	if it.accepted {
 		first := g.chunk(a, wireDelta{Role: string(roleAssistant), Content: ptr("")})
 		if !g.begun {
-			g.begun, first.Routing = true, g.server.newRouting(&g.decision, "")
+			g.begun, first.Routing = true, g.server.newRouting(g.plan, nil)
 		}
 		return false, out.json(first)
 	}
@@ -182,6 +182,9 @@ func (g *generation) sendItem(out *eventWriter, it *item) (done bool, err error)
 func (g *generation) sendFinish(out *eventWriter, a *answering, r *engine.Result) error {
 	last := g.chunk(a, wireDelta{})
 	last.Choices[0].FinishReason = ptr(g.finish(a, r))
+	if a.index == 0 && r.ThinkingClosedBy != "" {
+		last.Routing = g.server.newRouting(g.plan, r)
+	}
 	if rest := a.tokens.take(); g.req.Logprobs && len(rest) > 0 {
 		last.Choices[0].Logprobs = newLogprobs(rest)
 	}

@@ -36,6 +36,19 @@ func newVerifier(f *engine.Form) (*verifier, error) {
 	return &verifier{s}, nil
 }
 
+// checkForm says how an answer fails its schema, nil where it has none.
+func checkForm(f *engine.Form, answer []byte) error {
+	v, err := newVerifier(f)
+	if v == nil || err != nil {
+		return err
+	}
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(answer))
+	if err != nil {
+		return err
+	}
+	return v.schema.Validate(value)
+}
+
 // noLoader keeps schemas from reading files and URLs.
 type noLoader struct{}
 
@@ -49,17 +62,7 @@ func (g *generation) verify(a *answering, r *engine.Result) {
 	if g.req.Form == nil || r.FinishReason != engine.FinishStop || r.StopString != "" || a.calls > 0 {
 		return
 	}
-	v, err := newVerifier(g.req.Form)
-	if v == nil && err == nil {
-		return
-	}
-	if err == nil {
-		var answer any
-		if answer, err = jsonschema.UnmarshalJSON(bytes.NewReader(a.checked)); err == nil {
-			err = v.schema.Validate(answer)
-		}
-	}
-	if err != nil {
+	if err := checkForm(g.req.Form, a.checked); err != nil {
 		// The error quotes the answer, which is not logged.
 		g.server.cfg.Logger.LogAttrs(g.ctx, slog.LevelError, "an answer does not follow its schema",
 			slog.String("request_id", g.record.id), slog.Int("bytes", len(a.checked)))

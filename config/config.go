@@ -75,7 +75,23 @@ type Router struct {
 	// Quality from 0, never think unasked, to 10, think wherever it does no harm.
 	Quality float64 `mapstructure:"quality"`
 	// Weights is a file of `qwenvld router train`; empty takes the shipped ones.
-	Weights string `mapstructure:"weights"`
+	Weights    string     `mapstructure:"weights"`
+	SecondLook SecondLook `mapstructure:"second_look"`
+	Rerun      Rerun      `mapstructure:"rerun"`
+}
+
+// SecondLook has instruct begin where the router is uncertain, and thinking answer where the first token is doubtful.
+type SecondLook struct {
+	Share   float64 `mapstructure:"share"`   // of routed requests at most; 0 is never
+	Tokens  int     `mapstructure:"tokens"`  // of instruct's answer, which are looked at
+	Margin  float64 `mapstructure:"margin"`  // doubtful below it: a token's likeliest probability less the next
+	Entropy float64 `mapstructure:"entropy"` // doubtful above it: of a token, as a share of the greatest possible
+}
+
+// Rerun has thinking answer again what instruct answered badly, in replies that are not streamed.
+type Rerun struct {
+	Share float64  `mapstructure:"share"` // of routed requests at most; 0 is never
+	On    []string `mapstructure:"on"`    // form, loop, length, logprob
 }
 
 // Values of Responses.Path that are no file.
@@ -179,7 +195,9 @@ func Default() Config {
 		Log:             Log{Level: "info", Format: "text"},
 		Limits:          Limits{MaxConcurrent: 64, BodyBytes: 64 << 20, Images: 32, Videos: 8},
 		Responses:       Responses{Path: ResponsesInMemory, Bytes: 256 << 20, Keep: 30 * 24 * time.Hour},
-		Router:          Router{Quality: 5},
+		Router: Router{
+			Quality: 5, SecondLook: SecondLook{Tokens: 1, Margin: 0.3, Entropy: 0.5}, Rerun: Rerun{On: []string{"form", "loop", "length", "logprob"}},
+		},
 		Media: Media{
 			Fetch: true, FetchTimeout: 15 * time.Second, ImageBytes: 32 << 20, ImagePixels: 100_000_000,
 			Video: Video{
@@ -219,9 +237,7 @@ func (c *Config) Validate() error {
 	if c.Media.MaxPixels > 0 && c.Media.MinPixels > c.Media.MaxPixels {
 		v.fault("media.min_pixels", "must not be larger than media.max_pixels")
 	}
-	if !(c.Router.Quality >= 0 && c.Router.Quality <= 10) {
-		v.fault("router.quality", "must be 0 to 10, not %g", c.Router.Quality)
-	}
+	c.Router.validate(&v)
 	c.Media.Video.validate(&v)
 	c.validateAccess(&v)
 	if len(c.Models) > 1 {
@@ -231,6 +247,19 @@ func (c *Config) Validate() error {
 		c.Models[i].validate(&v, fmt.Sprintf("models[%d]", i))
 	}
 	return errors.Join(v.faults...)
+}
+
+func (c *Router) validate(v *validation) {
+	const key = "router."
+	v.within(key+"quality", c.Quality, 10)
+	v.within(key+"second_look.share", c.SecondLook.Share, 1)
+	v.atLeast(key+"second_look.tokens", int64(c.SecondLook.Tokens), 1)
+	v.within(key+"second_look.margin", c.SecondLook.Margin, 1)
+	v.within(key+"second_look.entropy", c.SecondLook.Entropy, 1)
+	v.within(key+"rerun.share", c.Rerun.Share, 1)
+	for i, cause := range c.Rerun.On {
+		v.oneOf(fmt.Sprintf("%srerun.on[%d]", key, i), cause, "form", "loop", "length", "logprob")
+	}
 }
 
 func (c *Video) validate(v *validation) {
@@ -315,6 +344,13 @@ func (v *validation) fault(key, format string, args ...any) {
 func (v *validation) atLeast(key string, n, low int64) {
 	if n < low {
 		v.fault(key, "must be at least %d, not %d", low, n)
+	}
+}
+
+// within is for numbers from 0 on; NaN is outside.
+func (v *validation) within(key string, x, high float64) {
+	if !(x >= 0 && x <= high) {
+		v.fault(key, "must be 0 to %g, not %g", high, x)
 	}
 }
 

@@ -89,7 +89,7 @@ func setDefaults(v *viper.Viper, prefix string, s reflect.Value) {
 
 // resolve makes relative paths relative to dir.
 func (c *Config) resolve(dir string) {
-	files := []*string{&c.TLS.Certificate, &c.TLS.Key}
+	files := []*string{&c.TLS.Certificate, &c.TLS.Key, &c.Router.Weights}
 	if c.Responses.Path != ResponsesInMemory && c.Responses.Path != ResponsesOff {
 		files = append(files, &c.Responses.Path)
 	}

@@ -157,19 +157,34 @@ func TestCommandLine(t *testing.T) {
 	if err := os.WriteFile(missing, []byte("models: [{id: m, instruct: {model: nowhere.gguf}}]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	picture, err := os.ReadFile("../testdata/media/coffee.png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := filepath.Join(t.TempDir(), "damaged.png")
+	if err := os.WriteFile(damaged, picture[:len(picture)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, tc := range map[string]struct {
 		args []string
 		want string
 		ok   bool
 	}{
-		"version":       {[]string{"version"}, "ec98e2002", true},
-		"route easy":    {[]string{"route", "hello"}, `"instruct"`, true},
-		"route hard":    {[]string{"route", "Prove step by step that there are infinitely many primes."}, `"thinking"`, true},
-		"help":          {[]string{"--help"}, "serve", true},
-		"unknown key":   {[]string{"serve", "--config", bad}, "lissten", false},
-		"missing model": {[]string{"serve", "--listen", "127.0.0.1:0", "--config", missing}, "nowhere.gguf", false},
-		"unknown flag":  {[]string{"serve", "--no-such-flag"}, "no-such-flag", false},
-		"bad address":   {[]string{"serve", "--listen", "nonsense"}, "listen", false},
+		"version":    {[]string{"version"}, "ec98e2002", true},
+		"route easy": {[]string{"route", "hello"}, `"instruct"`, true},
+		"route hard": {[]string{"route", "Prove step by step that there are infinitely many primes."}, `"thinking"`, true},
+		"route image": {
+			[]string{"route", "--image", "../testdata/media/coffee.png", "--image", "../testdata/media/astronaut.png", "What is this?"}, `"instruct"`, true,
+		},
+		"route no file":        {[]string{"route", "--image", "nowhere.png", "What is this?"}, "nowhere.png", false},
+		"route no image":       {[]string{"route", "--image", missing, "What is this?"}, "missing.yaml: This is not an image in a known format", false},
+		"route damaged image":  {[]string{"route", "--image", damaged, "What is this?"}, "damaged.png: The png image cannot be decoded", false},
+		"route minus an image": {[]string{"route", "--images", "-1", "What is this?"}, "negative", false},
+		"help":                 {[]string{"--help"}, "serve", true},
+		"unknown key":          {[]string{"serve", "--config", bad}, "lissten", false},
+		"missing model":        {[]string{"serve", "--listen", "127.0.0.1:0", "--config", missing}, "nowhere.gguf", false},
+		"unknown flag":         {[]string{"serve", "--no-such-flag"}, "no-such-flag", false},
+		"bad address":          {[]string{"serve", "--listen", "nonsense"}, "listen", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			out, err := exec.CommandContext(timeout(t, 20*time.Second), binary(t), tc.args...).CombinedOutput()

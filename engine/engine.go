@@ -140,6 +140,9 @@ type Request struct {
 	// Logprobs asks for Event.Tokens; TopLogprobs (0..20) for that many alternatives each.
 	Logprobs    bool `json:"logprobs,omitempty"`
 	TopLogprobs int  `json:"top_logprobs,omitempty"`
+	// FirstTop (0..20) asks for Event.Tokens of the first FirstTokens tokens, with at least so many alternatives each.
+	FirstTop    int `json:"first_top,omitempty"`
+	FirstTokens int `json:"first_tokens,omitempty"`
 	// RunningUsage asks for Event.Usage.
 	RunningUsage bool     `json:"running_usage,omitempty"`
 	Thinking     Thinking `json:"thinking"`

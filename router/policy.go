@@ -29,14 +29,15 @@ func (f *Facts) has(v Variant) bool {
 	return f.Instruct
 }
 
+// tooShortToThink reports that max_tokens would cut the reasoning before it helps.
+func (f *Facts) tooShortToThink() bool { return f.MaxTokens > 0 && f.MaxTokens < minAutomaticAnswer }
+
 // Features are what a Scorer may look at.
 type Features struct {
 	// Text is a user turn, its text parts joined by newlines. The system prompt is not part of it: its words drown the user's.
 	Text string
 	// Images counts the images of the turn.
 	Images int
-	// Picture is what the turn's first image looks like (photo, document, chart, diagram, screenshot), empty if unknown.
-	Picture string
 }
 
 // Assessment is a Scorer's opinion.
@@ -47,6 +48,8 @@ type Assessment struct {
 	Score float64
 	// Tokens is the estimated number of thinking tokens that the request needs.
 	Tokens float64
+	// Options counts the answer options that the request lists.
+	Options int
 }
 
 // Scorer estimates how much a request gains from thinking. Its methods are pure functions, safe for concurrent use.
@@ -87,10 +90,14 @@ type Decision struct {
 	// not loaded and the others answer, "overridden: ..." that a stronger control won.
 	Reasons []string
 	// ThinkingBudget bounds the think block in tokens; 0 means no thinking, with Thinking weights an
-	// empty think block. WouldThink is the budget that thinking would have where instruct was chosen.
+	// empty think block. WouldThink is the budget that thinking would have where the router chose instruct; 0 means that thinking
+	// cannot answer.
 	ThinkingBudget, WouldThink int
-	// Uncertain says that the router chose and that a little more or less gain would have turned the choice.
+	// Uncertain says that the router chose between two variants that can answer and that a little more or less gain would have turned
+	// the choice.
 	Uncertain bool
+	// Options counts the answer options that the request lists.
+	Options int
 	// Mode is how the conversation stands after this turn.
 	Mode Mode
 }
@@ -139,7 +146,7 @@ func (r *Router) Decide(in *Input) (Decision, error) {
 	}
 	t := r.weigh(in)
 	d := Decision{
-		Score: t.Score, Gain: t.Thinking - t.Instruct, Price: t.price, Threshold: r.scorer.Threshold(t.price),
+		Score: t.Score, Gain: t.Thinking - t.Instruct, Price: t.price, Threshold: r.scorer.Threshold(t.price), Options: t.Options,
 	}
 	wanted := d.choose(in, &t)
 	var spoken []string
@@ -152,16 +159,26 @@ func (r *Router) Decide(in *Input) (Decision, error) {
 		return Decision{}, err
 	}
 	d.ThinkingBudget = budget
-	if wanted == Instruct {
+	if wanted == Instruct && d.Source == SourceRouter && in.Facts.Thinking && !in.Facts.tooShortToThink() {
 		d.WouldThink = automaticBudget(t.Tokens, completionLimit(&in.Facts))
 	}
+	d.Uncertain = d.Uncertain && in.Facts.Instruct && in.Facts.Thinking
 	if !in.Facts.has(wanted) {
 		d.Reasons = append([]string{"unavailable: " + string(wanted)}, d.Reasons...)
 		d.Variant = wanted.other()
 		// Instruct weights cannot think; thinking weights answer for instruct with an empty think block.
-		d.ThinkingBudget, d.Uncertain = 0, false
+		d.ThinkingBudget = 0
 	}
 	return d, nil
+}
+
+// Turned is the decision with the other variant answering.
+func (d *Decision) Turned() Decision {
+	out := *d
+	out.Variant = d.Variant.other()
+	out.Mode = Mode{Variant: out.Variant}
+	out.ThinkingBudget, out.WouldThink = d.WouldThink, d.ThinkingBudget
+	return out
 }
 
 // turn is the last user turn as it was weighed.
@@ -251,13 +268,13 @@ func (d *Decision) judge(in *Input, t *turn) {
 	var why string
 	d.Mode, why = t.before.after(t.think, t.followUp)
 	d.Variant = d.Mode.Variant
-	d.Uncertain = why == "" && math.Abs(d.Gain-d.Price) < uncertainBand
+	d.Uncertain = why == "" && math.Abs(d.Gain-d.Price) < uncertainBand && !in.Facts.tooShortToThink()
 	if why != "" {
 		d.Reasons = append(d.Reasons, why)
 	}
 	d.Reasons = append(d.Reasons, t.notes...)
-	if limit := in.Facts.MaxTokens; d.Variant == Thinking && limit > 0 && limit < minAutomaticAnswer {
-		d.Variant, d.Uncertain = Instruct, false
+	if d.Variant == Thinking && in.Facts.tooShortToThink() {
+		d.Variant = Instruct
 		d.Reasons = append([]string{"max_tokens too small to think"}, d.Reasons...)
 	}
 }

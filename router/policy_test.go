@@ -412,3 +412,11 @@ func FuzzWishIsTotal(f *testing.F) {
 		}
 	})
 }
+
+func TestWishesAreLookedForWithoutAllocating(t *testing.T) {
+	for _, text := range []string{strings.Repeat("What is the height of this house? ", 40), strings.Repeat("이 건물의 높이는? ", 400)} {
+		if n := testing.AllocsPerRun(100, func() { router.Wish(text) }); n != 0 {
+			t.Errorf("%.20q: %g allocations", text, n)
+		}
+	}
+}

@@ -1,10 +1,14 @@
 package router
 
 import (
+	"math"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/qwenvld/qwenvld/router/nfkc"
 )
 
 // wishRunes bounds the head and the tail of a turn in which wishes are looked for: what stands between is pasted more often than said.
@@ -49,49 +53,89 @@ func switches() []phrase {
 	return []phrase{{"/no_think", Instruct}, {"/nothink", Instruct}, {"/think", Thinking}}
 }
 
+// lexicon finds phrases by their first byte.
+type lexicon [256][]phrase
+
+func newLexicon(phrases []phrase) *lexicon {
+	l := &lexicon{}
+	for _, p := range phrases {
+		l[p.text[0]] = append(l[p.text[0]], p)
+	}
+	return l
+}
+
+// lexicons are asked one after the other. They are never written to.
+var lexicons = [...]*lexicon{newLexicon(switches()), newLexicon(wishPhrases())}
+
 // Wish finds what a user asks for in words: "/no_think" and "/think", then phrases such as "step by step" or "简单说". The last one
 // counts. Phrases in quotes, in the name of a thing ("a step-by-step guide") or denied ("no need to go step by step") do not.
 func Wish(text string) (v Variant, words string, ok bool) {
-	text = headAndTail(text)
-	at := -1
-	for _, group := range [][]phrase{switches(), wishPhrases()} {
-		for _, p := range group {
-			if i := lastPhrase(text, p.text); i > at {
-				at, v, words = i, p.variant, p.text
-			}
-		}
-		if at >= 0 {
-			return v, words, true
+	var memory [(2*wishRunes + 1) * utf8.UTFMax]byte // on the stack: every request comes through here
+	folded := fold(memory[:0], text)
+	for _, l := range lexicons {
+		if p, ok := l.last(folded); ok {
+			return p.variant, p.text, true
 		}
 	}
 	return "", "", false
 }
 
-// headAndTail folds width and case.
-func headAndTail(s string) string {
+// fold writes the head and the tail of s into b, their width and case folded.
+func fold(b []byte, s string) []byte {
 	const bytes = wishRunes * utf8.UTFMax
+	head, tail := s, ""
 	if len(s) > 2*bytes {
-		s = strings.ToValidUTF8(s[:bytes], "") + "\n" + strings.ToValidUTF8(s[len(s)-bytes:], "")
+		head, tail = s[:bytes], s[len(s)-bytes:]
 	}
-	s = strings.ToLower(norm.NFKC.String(s))
-	if r := []rune(s); len(r) > 2*wishRunes {
-		s = string(r[:wishRunes]) + "\n" + string(r[len(r)-wishRunes:])
+	head, tail = compatible(head), compatible(tail)
+	if tail == "" {
+		if utf8.RuneCountInString(head) <= 2*wishRunes {
+			return appendLower(b, head, 0, math.MaxInt)
+		}
+		tail = head
 	}
-	return s
+	b = append(appendLower(b, head, 0, wishRunes), '\n')
+	return appendLower(b, tail, utf8.RuneCountInString(tail)-wishRunes, math.MaxInt)
 }
 
-// lastPhrase is the offset of the last p in text that is meant, -1 if there is none.
-func lastPhrase(text, p string) int {
-	for end := len(text); ; {
-		i := strings.LastIndex(text[:end], p)
-		if i < 0 {
-			return -1
-		}
-		if bordered(text, i, i+len(p)) && !quoted(text, i, i+len(p)) && !denied(text[:i]) && !named(text[i+len(p):]) {
-			return i
-		}
-		end = i + len(p) - 1
+// compatible is s in NFKC.
+func compatible(s string) string {
+	if nfkc.Is(s) {
+		return s
 	}
+	return norm.NFKC.String(s)
+}
+
+// appendLower appends the runes of s from one index up to another.
+func appendLower(b []byte, s string, from, to int) []byte {
+	at := 0
+	for _, r := range s {
+		if at >= to {
+			break
+		}
+		if at >= from {
+			b = utf8.AppendRune(b, unicode.ToLower(r))
+		}
+		at++
+	}
+	return b
+}
+
+// last is the last phrase in text that is meant, the first of the list where several begin.
+func (l *lexicon) last(text []byte) (phrase, bool) {
+	for i := len(text) - 1; i >= 0; i-- {
+		for _, p := range l[text[i]] {
+			end := i + len(p.text)
+			if end > len(text) || text[i+1] != p.text[1] || string(text[i:end]) != p.text {
+				continue
+			}
+			whole := string(text)
+			if bordered(whole, i, end) && !quoted(whole, i, end) && !denied(whole[:i]) && !named(whole[end:]) {
+				return p, true
+			}
+		}
+	}
+	return phrase{}, false
 }
 
 func bordered(text string, from, to int) bool {

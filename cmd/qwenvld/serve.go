@@ -27,6 +27,7 @@ import (
 	"github.com/qwenvld/qwenvld/multimodal"
 	"github.com/qwenvld/qwenvld/router"
 	"github.com/qwenvld/qwenvld/router/difficulty"
+	"github.com/qwenvld/qwenvld/router/doubt"
 )
 
 func serveCommand() *cobra.Command {
@@ -300,6 +301,11 @@ func newServer(
 	if err != nil {
 		return nil, err
 	}
+	causes, err := doubt.ParseCauses(c.Router.Rerun.On)
+	if err != nil {
+		return nil, fmt.Errorf("router.rerun.on: %w", err)
+	}
+	look := &c.Router.SecondLook
 	engines := map[router.Variant]engine.Engine{}
 	for variant, s := range supervisors {
 		engines[variant] = s
@@ -315,9 +321,12 @@ func newServer(
 				MinPixels: c.Media.Video.MinPixels, MaxPixels: c.Media.Video.MaxPixels, DataBytes: int(c.Media.Video.Bytes),
 			},
 		},
+		SecondLook: api.SecondLook{
+			Share: look.Share, Limits: doubt.Limits{Tokens: look.Tokens, Margin: look.Margin, Entropy: look.Entropy},
+		},
 		Video:     media.tool,
 		Reasoning: api.ReasoningField(c.ReasoningField), MaxConcurrent: c.Limits.MaxConcurrent,
-		Origins: c.CORS.AllowedOrigins,
+		Origins: c.CORS.AllowedOrigins, Rerun: api.Rerun{Share: c.Router.Rerun.Share, Causes: causes},
 	}
 	for _, k := range c.Keys {
 		hash, err := access.ParseHash(k.SHA256)

@@ -21,7 +21,10 @@ const (
 
 // prepare checks req against the model and turns it into tokens. Every refusal comes here, before anything is computed.
 func (w *weights) prepare(ctx context.Context, req *engine.Request) (schedule.Spec, error) {
-	spec := schedule.Spec{ID: req.ID, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs, RunningUsage: req.RunningUsage}
+	spec := schedule.Spec{
+		ID: req.ID, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs, FirstTop: req.FirstTop, FirstTokens: req.FirstTokens,
+		RunningUsage: req.RunningUsage,
+	}
 	if err := w.checkFields(req); err != nil {
 		return spec, err
 	}
@@ -63,8 +66,10 @@ func (w *weights) prepare(ctx context.Context, req *engine.Request) (schedule.Sp
 
 func (w *weights) checkFields(req *engine.Request) error {
 	const maxTopLogprobs = 20
-	if req.TopLogprobs < 0 || req.TopLogprobs > maxTopLogprobs {
-		return &engine.RequestError{Field: "top_logprobs", Message: fmt.Sprintf("must be between 0 and %d", maxTopLogprobs)}
+	for field, n := range map[string]int{"top_logprobs": req.TopLogprobs, "first_top": req.FirstTop} {
+		if n < 0 || n > maxTopLogprobs {
+			return &engine.RequestError{Field: field, Message: fmt.Sprintf("must be between 0 and %d", maxTopLogprobs)}
+		}
 	}
 	if req.MaxTokens < 0 {
 		return &engine.RequestError{Field: "max_tokens", Message: "must not be negative"}

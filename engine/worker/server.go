@@ -59,6 +59,8 @@ func (h *handler) generate(w http.ResponseWriter, r *http.Request) {
 		job, err = h.submit(r.Context(), req)
 	}
 	if err != nil {
+		// net/http would go on with this connection, read the pixels by itself and then stumble over the next request.
+		w.Header().Set("Connection", "close")
 		h.reply(w, http.StatusBadRequest, wire.ErrorOf(err))
 		return
 	}

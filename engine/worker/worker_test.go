@@ -278,6 +278,7 @@ func TestRequestsThatCannotBeHonouredAreRefused(t *testing.T) {
 		"empty":         {engine.Request{}, &field},
 		"bias":          {engine.Request{Prompt: text, Sampling: engine.Sampling{LogitBias: map[int32]float64{99999: 1}}}, &field},
 		"logprobs":      {engine.Request{Prompt: text, Logprobs: true, TopLogprobs: 21}, &field},
+		"first token":   {engine.Request{Prompt: text, FirstTop: 21}, &field},
 		"thinking":      {engine.Request{Prompt: text, Thinking: engine.Thinking{Open: true}}, &field},
 	}
 	for name, tc := range cases {
@@ -292,6 +293,23 @@ func TestRequestsThatCannotBeHonouredAreRefused(t *testing.T) {
 	}
 	if _, _, err := s.generate(&engine.Request{Prompt: text, MaxTokens: 3}); err != nil {
 		t.Errorf("the next request: %v", err)
+	}
+}
+
+func TestARefusalWithPixelsUnreadLeavesTheNextRequestAlone(t *testing.T) {
+	s := start(t, config("dense-tied"))
+	text := []engine.Piece{{Kind: engine.PieceText, Text: "hello"}}
+	odd := &engine.Request{
+		Prompt: []engine.Piece{{Kind: engine.PieceImage}}, Images: []engine.Image{{Width: 33, Height: 32, RGB: make([]byte, 33*32*3)}},
+	}
+	for range 20 {
+		var field *engine.RequestError
+		if _, _, err := s.generate(odd); !errors.As(err, &field) {
+			t.Fatalf("the refused one: %v", err)
+		}
+		if _, _, err := s.generate(&engine.Request{Prompt: text, MaxTokens: 1}); err != nil {
+			t.Fatalf("the next one: %v", err)
+		}
 	}
 }
 

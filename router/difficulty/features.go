@@ -8,6 +8,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/qwenvld/qwenvld/router"
+	"github.com/qwenvld/qwenvld/router/nfkc"
 )
 
 // FeatureVersion changes with every change of what a text's features are: weights fit one version only.
@@ -104,7 +105,7 @@ func (e *extraction) normalise(text string) {
 // appendNFKC is bounded too: some single characters become many.
 func (e *extraction) appendNFKC(s string) {
 	limit := len(e.text) + 4*capHead
-	if ascii(s) || norm.NFKC.QuickSpanString(s) == len(s) {
+	if nfkc.Is(s) {
 		e.text = append(e.text, s...)
 	} else { // norm.NFKC.AppendString allocates
 		for e.iter.InitString(norm.NFKC, s); !e.iter.Done() && len(e.text) < limit; {
@@ -117,15 +118,6 @@ func (e *extraction) appendNFKC(s string) {
 		}
 		e.text = e.text[:limit]
 	}
-}
-
-func ascii(s string) bool {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }
 
 // headRunes and tailRunes cut at n runes; broken bytes count as runes.
@@ -243,6 +235,7 @@ const (
 	seedCommand
 	seedSymbol
 	seedShape
+	seedMark
 )
 
 // add takes a lexical feature in, once.

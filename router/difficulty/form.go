@@ -36,8 +36,6 @@ const (
 	formImageNumbers
 	formImageOptions
 	formImageQuestion
-	formPicture
-	formPictureLength
 )
 
 // names are indexed by form.
@@ -50,7 +48,6 @@ var formNames = [...]string{
 	formDensity: "share of numbers", formEnding: "how the prompt ends", formImages: "pictures",
 	formImageLength:  "pictures and the prompt's length",
 	formImageNumbers: "pictures and numbers", formImageOptions: "pictures and answer options", formImageQuestion: "pictures and a question",
-	formPicture: "what the picture looks like", formPictureLength: "what the picture looks like",
 }
 
 // shape is a feature of form.
@@ -115,14 +112,6 @@ func (e *extraction) pictures(p *router.Features, length, options int) {
 	e.shape(formImageNumbers, min(magnitude(c.numbers), 4))
 	e.shape(formImageOptions, min(options, 1))
 	e.shape(formImageQuestion, min(c.questions, 1))
-	if p.Picture != "" {
-		h := 0
-		for i := range len(p.Picture) {
-			h = h*31 + int(p.Picture[i])
-		}
-		e.shape(formPicture, h)
-		e.shape(formPictureLength, h*8+min(length/2, 5))
-	}
 }
 
 // share is n of total in five steps.

@@ -79,6 +79,15 @@ func Features(f *router.Features) Vector {
 	return v
 }
 
+// Mark adds a feature for a word about the request that requests do not bring, to try out what knowing it would be worth.
+func (v *Vector) Mark(word string) {
+	h := seedMark
+	for i := range len(word) {
+		h = hash(h, uint32(word[i]))
+	}
+	v.Shapes = append(v.Shapes, h>>(32-bucketBits))
+}
+
 // Model scores prompts. It is immutable and safe for concurrent use; it implements router.Scorer.
 type Model struct {
 	Header
@@ -122,7 +131,9 @@ func (m *Model) assess(e *extraction) router.Assessment {
 	for h := range z {
 		z[h] = m.Bias[h] + m.Scale[h]*(value*float64(lexical[h])+shapeValue*float64(shapes[h]))
 	}
-	return m.judge(z)
+	a := m.judge(z)
+	a.Options = e.counts.options
+	return a
 }
 
 // judge turns the heads' raw values into an assessment.

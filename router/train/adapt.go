@@ -8,39 +8,52 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/qwenvld/qwenvld/router"
 	"github.com/qwenvld/qwenvld/router/difficulty"
 )
 
-// Adapted is what a calibration on outcomes came to.
+// Adapted is what a calibration on outcomes came to. All measures are of outcomes that were left out of the fit that judged them.
 type Adapted struct {
 	Model *difficulty.Model
-	// Curve are the prices that were tried, on outcomes not trained on, the dearest first.
-	Curve []Point
-	// Chosen is the point of the new price.
-	Chosen Point
-	// Direct and Always are the mean scores of always answering directly and of always thinking.
-	Direct, Always float64
+	// Outcomes is their number.
+	Outcomes int
+	// Prices are those that were tried, the dearest first.
+	Prices []Price
+	// Chosen is the new one, that of quality 5.
+	Chosen Price
+	// Direct, Always and Oracle are the costs of always answering directly, of always thinking, and of thinking just where the
+	// thinking answer is the better one, which nobody can know before.
+	Direct, Always, Oracle Cost
+	// Qualities are the costs of routing at a quality of 0 to 10.
+	Qualities [11]Cost
 }
 
-// Point is what a price of thinking comes to.
-type Point struct {
+// Price is what a price of thinking comes to.
+type Price struct {
 	Lambda float64
 	Share  float64 // thought about
 	Score  float64 // mean score of the answers
+
+	noise float64 // standard error of the score's distance from that of always thinking
 }
 
 const (
 	// minOutcomes is the least that a calibration is fitted to.
-	minOutcomes  = 50
-	adaptParts   = 5
-	adaptEpochs  = 12
-	adaptRate    = 0.05
-	adaptDecay   = 1e-4
-	keepOfAlways = 0.995
+	minOutcomes = 50
+	adaptParts  = 5
+	adaptEpochs = 12
+	adaptRate   = 0.05
+	adaptDecay  = 1e-4
+
+	// lossAllowed is the share of always thinking's score that may be lost for less thinking. Where there are few outcomes one question
+	// is more than that, and thinking about everything for its sake would be fitting noise: then a standard error may be lost, up to
+	// lossBound.
+	lossAllowed = 0.005
+	lossBound   = 0.02
 )
 
-// Adapt moves weights towards the measured outcomes of one's own pair and sets the price so that answers keep 99.5% of the score of
-// always thinking at the least share of thinking, judged on outcomes left out.
+// Adapt moves weights towards the measured outcomes of one's own pair and sets the price so that answers keep the score of always
+// thinking, but for half a percent or what cannot be told from nothing, at the least share of thinking, judged on outcomes left out.
 func Adapt(m *difficulty.Model, examples []*Example, seed uint64) (*Adapted, error) {
 	outcomes := slices.DeleteFunc(slices.Clone(examples), func(e *Example) bool { return !e.measured() })
 	if len(outcomes) < minOutcomes {
@@ -50,6 +63,35 @@ func Adapt(m *difficulty.Model, examples []*Example, seed uint64) (*Adapted, err
 	rng := rand.New(rand.NewPCG(seed, 5))
 	rng.Shuffle(len(outcomes), func(i, j int) { outcomes[i], outcomes[j] = outcomes[j], outcomes[i] })
 	base := startOf(m)
+	h := m.Header
+	left, err := base.leaveOut(outcomes, &h, seed)
+	if err != nil {
+		return nil, err
+	}
+	out := &Adapted{
+		Outcomes: len(outcomes),
+		Direct:   costOf(outcomes, func(int) bool { return false }),
+		Always:   costOf(outcomes, func(int) bool { return true }),
+		Oracle:   costOf(outcomes, func(i int) bool { return *outcomes[i].Strong > *outcomes[i].Weak }),
+	}
+	if err := out.price(left, h); err != nil {
+		return nil, err
+	}
+	h.Lambda, h.Examples = out.Chosen.Lambda, h.Examples+len(outcomes)
+	if err := out.qualities(left, &h); err != nil {
+		return nil, err
+	}
+	heads := base.moved(outcomes, seed)
+	columns := m.Columns()
+	for i, c := range heads {
+		columns.Weights[i], h.Bias[i] = c.weights, c.bias
+	}
+	out.Model, err = difficulty.New(h, columns)
+	return out, err
+}
+
+// leaveOut judges each outcome by weights that were not fitted to it, and sets the calibration in h to those judgements.
+func (s *start) leaveOut(outcomes []*Example, h *difficulty.Header, seed uint64) ([]leftOut, error) {
 	raw := make([][difficulty.Heads]float64, len(outcomes))
 	for part := range adaptParts {
 		var seen []*Example
@@ -58,15 +100,13 @@ func Adapt(m *difficulty.Model, examples []*Example, seed uint64) (*Adapted, err
 				seen = append(seen, e)
 			}
 		}
-		heads := base.moved(seen, seed)
+		heads := s.moved(seen, seed)
 		for i := part; i < len(outcomes); i += adaptParts {
-			for h, c := range heads {
-				raw[i][h] = c.score(&outcomes[i].vector)
+			for head, c := range heads {
+				raw[i][head] = c.score(&outcomes[i].vector)
 			}
 		}
 	}
-	out := &Adapted{}
-	h := m.Header
 	z, goal := make([]float64, len(raw)), make([]float64, len(raw))
 	for head := range h.Calibration {
 		for i, e := range outcomes {
@@ -75,64 +115,82 @@ func Adapt(m *difficulty.Model, examples []*Example, seed uint64) (*Adapted, err
 		h.Calibration[head] = fitPlatt(z, goal)
 		h.Calibration[head].A = max(h.Calibration[head].A, 0)
 	}
+	left := make([]leftOut, len(outcomes))
 	gains, pays := make([]float64, len(raw)), make([]float64, len(raw))
 	for i, e := range outcomes {
-		gains[i] = h.Calibration[difficulty.HeadThinking].Apply(raw[i][difficulty.HeadThinking]) -
-			h.Calibration[difficulty.HeadInstruct].Apply(raw[i][difficulty.HeadInstruct])
-		pays[i] = float64(count(*e.Strong > *e.Weak))
-		out.Direct += *e.Weak / float64(len(outcomes))
-		out.Always += *e.Strong / float64(len(outcomes))
+		left[i] = leftOut{e, router.Assessment{
+			Instruct: h.Calibration[difficulty.HeadInstruct].Apply(raw[i][difficulty.HeadInstruct]),
+			Thinking: h.Calibration[difficulty.HeadThinking].Apply(raw[i][difficulty.HeadThinking]),
+			Tokens:   difficulty.TokensOf(h.Calibration[difficulty.HeadTokens].Apply(raw[i][difficulty.HeadTokens])),
+		}}
+		gains[i], pays[i] = left[i].said.Thinking-left[i].said.Instruct, float64(count(*e.Strong > *e.Weak))
 	}
 	h.Pays = fitPlatt(gains, pays)
 	if h.Pays.A <= 0 {
 		return nil, errors.New("calibration: the weights do not tell what thinking gains on these outcomes; use more or other prompts")
 	}
-	out.curve(outcomes, gains)
-	h.Lambda, h.Examples = out.Chosen.Lambda, h.Examples+len(outcomes)
-	heads := base.moved(outcomes, seed)
-	columns := m.Columns()
-	for i, c := range heads {
-		columns.Weights[i], h.Bias[i] = c.weights, c.bias
-	}
-	var err error
-	out.Model, err = difficulty.New(h, columns)
-	return out, err
+	return left, nil
 }
 
-// curve tries every tenth gain as the price.
-func (a *Adapted) curve(outcomes []*Example, gains []float64) {
-	order := make([]int, len(gains))
-	for i := range order {
-		order[i] = i
+// price tries the price at which each outcome would just be thought about at quality 5.
+func (a *Adapted) price(left []leftOut, h difficulty.Header) error {
+	h.Lambda = 1
+	just := make([]float64, len(left))
+	order := make([]int, len(left))
+	for i := range left {
+		d, err := left[i].decide(&h, router.DefaultQuality)
+		if err != nil {
+			return err
+		}
+		just[i], order[i] = d.Gain/d.Price, i
 	}
-	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(gains[j], gains[i]) })
-	score, n := a.Direct, float64(len(order))
-	a.Curve = append(a.Curve, Point{1, 0, score})
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(just[j], just[i]) })
+	score, n := a.Direct.Score, float64(len(order))
+	var missed, squares float64 // of what thinking gains where it is not used
+	for _, e := range left {
+		gain := *e.Strong - *e.Weak
+		missed, squares = missed+gain, squares+gain*gain
+	}
+	a.Prices = append(a.Prices, Price{max(just[order[0]], 0) + 1, 0, score, noise(missed, squares, n)})
 	for k, i := range order {
-		score += (*outcomes[i].Strong - *outcomes[i].Weak) / n
-		price := 0.0
+		gain := *left[i].Strong - *left[i].Weak
+		score += gain / n
+		missed, squares = missed-gain, squares-gain*gain
+		lambda := 0.0
 		if k+1 < len(order) {
-			price = max((gains[i]+gains[order[k+1]])/2, 0)
+			lambda = max((just[i]+just[order[k+1]])/2, 0)
 		}
-		if price == 0 || k%max(len(order)/200, 1) == 0 {
-			a.Curve = append(a.Curve, Point{price, float64(k+1) / n, score})
+		if lambda == 0 || k%max(len(order)/200, 1) == 0 {
+			a.Prices = append(a.Prices, Price{lambda, float64(k+1) / n, score, noise(missed, squares, n)})
 		}
-		if price == 0 {
+		if lambda == 0 {
 			break
 		}
 	}
-	best := a.Curve[0]
-	for _, p := range a.Curve {
+	a.choose()
+	return nil
+}
+
+// noise is the standard error of a mean.
+func noise(sum, squares, n float64) float64 {
+	mean := sum / n
+	return math.Sqrt(max(squares/n-mean*mean, 0) / n)
+}
+
+// choose takes the dearest price that loses little enough.
+func (a *Adapted) choose() {
+	best := a.Prices[0]
+	for _, p := range a.Prices {
 		if p.Score > best.Score {
 			best = p
 		}
 	}
-	goal := keepOfAlways * min(a.Always, best.Score)
 	a.Chosen = best
-	for _, p := range a.Curve {
-		if p.Score >= goal {
+	goal := min(a.Always.Score, best.Score)
+	for _, p := range a.Prices {
+		if goal-p.Score <= max(lossAllowed*goal, min(p.noise, lossBound*goal)) {
 			a.Chosen = p
-			break
+			return
 		}
 	}
 }

@@ -27,18 +27,27 @@ const (
 
 // Example is a prompt with what is known of it: a Label for its kind or, with Strong set, the scores of both answers.
 type Example struct {
-	Text    string `json:"text"`
-	Image   bool   `json:"image"`
-	Picture string `json:"picture,omitempty"` // what the picture looks like
-	Lang    string `json:"lang"`
-	Source  string `json:"source"`
-	Kind    string `json:"kind"`
-	Label   Label  `json:"label"`
+	Text   string `json:"text"`
+	Image  bool   `json:"image"`
+	Images int    `json:"image_count,omitempty"` // how many there are, if known
+	Lang   string `json:"lang"`
+	Source string `json:"source"`
+	Kind   string `json:"kind"`
+	Label  Label  `json:"label"`
+	// Tools says that the request offered tools, Schema that it asked for a JSON form.
+	Tools  bool `json:"tools,omitempty"`
+	Schema bool `json:"schema,omitempty"`
 	// Weak and Strong are the scores, 0 to 1, of the direct and of the thinking answer.
 	Weak   *float64 `json:"weak,omitempty"`
 	Strong *float64 `json:"strong,omitempty"`
-	// Tokens that the thinking answer took, 0 if unknown.
-	Tokens int `json:"tokens,omitempty"`
+	// Tokens that the thinking answer took with its thoughts, and the direct one, 0 if unknown.
+	Tokens     int `json:"tokens,omitempty"`
+	WeakTokens int `json:"weak_tokens,omitempty"`
+	// WeakSeconds and StrongSeconds are what the answers took, 0 if unknown.
+	WeakSeconds   float64 `json:"weak_seconds,omitempty"`
+	StrongSeconds float64 `json:"strong_seconds,omitempty"`
+	// Marks are words about the request that no request brings; only Set.Mark heeds them.
+	Marks []string `json:"marks,omitempty"`
 
 	vector difficulty.Vector
 }
@@ -46,9 +55,9 @@ type Example struct {
 func (e *Example) measured() bool { return e.Weak != nil && e.Strong != nil }
 
 func (e *Example) features() *router.Features {
-	f := &router.Features{Text: e.Text, Picture: e.Picture}
+	f := &router.Features{Text: e.Text}
 	if e.Image {
-		f.Images = 1
+		f.Images = max(e.Images, 1)
 	}
 	return f
 }
@@ -73,21 +82,9 @@ const maxLine = 16 << 20
 
 // Load reads JSONL files; a folder stands for the *.jsonl in it.
 func Load(paths ...string) (*Set, error) {
-	var files []string
-	for _, p := range paths {
-		info, err := os.Stat(p)
-		if err != nil {
-			return nil, fmt.Errorf("training data: %w", err)
-		}
-		if !info.IsDir() {
-			files = append(files, p)
-			continue
-		}
-		found, err := filepath.Glob(filepath.Join(p, "*.jsonl"))
-		if err != nil {
-			return nil, fmt.Errorf("training data: %w", err)
-		}
-		files = append(files, found...)
+	files, err := Files(paths...)
+	if err != nil {
+		return nil, err
 	}
 	slices.SortFunc(files, func(a, b string) int { return bytes.Compare([]byte(filepath.Base(a)), []byte(filepath.Base(b))) })
 	s := &Set{}
@@ -107,6 +104,27 @@ func Load(paths ...string) (*Set, error) {
 	}
 	s.Digest = hex.EncodeToString(sum.Sum(nil))
 	return s, nil
+}
+
+// Files replaces the folders among paths by the *.jsonl in them.
+func Files(paths ...string) ([]string, error) {
+	var files []string
+	for _, p := range paths {
+		info, err := os.Stat(p)
+		if err != nil {
+			return nil, fmt.Errorf("training data: %w", err)
+		}
+		if !info.IsDir() {
+			files = append(files, p)
+			continue
+		}
+		found, err := filepath.Glob(filepath.Join(p, "*.jsonl"))
+		if err != nil {
+			return nil, fmt.Errorf("training data: %w", err)
+		}
+		files = append(files, found...)
+	}
+	return files, nil
 }
 
 func (s *Set) read(data []byte) error {
@@ -134,6 +152,16 @@ func (s *Set) read(data []byte) error {
 		return fmt.Errorf("read: %w", err)
 	}
 	return nil
+}
+
+// Mark makes features of the examples' marks, for validations that ask what knowing them would be worth. Weights fitted afterwards are
+// of no use: no request is marked.
+func (s *Set) Mark() {
+	for _, e := range s.Examples {
+		for _, m := range e.Marks {
+			e.vector.Mark(m)
+		}
+	}
 }
 
 // Without drops the examples of some sources.

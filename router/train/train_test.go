@@ -141,7 +141,7 @@ func TestCalibrationLearnsWhatOnePairCannotDo(t *testing.T) {
 	if a.Chosen.Score < 0.97 {
 		t.Errorf("chosen %+v of direct %.2f, always %.2f", a.Chosen, a.Direct, a.Always)
 	}
-	for _, p := range a.Curve { // a random order has a score of 0.87 here
+	for _, p := range a.Prices { // a random order has a score of 0.87 here
 		if p.Share >= 0.5 {
 			if p.Score < 0.93 {
 				t.Errorf("at half the thinking the score is %.3f", p.Score)
@@ -149,11 +149,71 @@ func TestCalibrationLearnsWhatOnePairCannotDo(t *testing.T) {
 			break
 		}
 	}
+	// Wishes in words ("step by step") are followed whatever the price.
+	if q := a.Qualities[router.DefaultQuality]; math.Abs(q.Share-a.Chosen.Share) > 0.01 || math.Abs(q.Score-a.Chosen.Score) > 0.01 {
+		t.Errorf("quality 5 comes to %+v, not to what was chosen: %+v", q, a.Chosen)
+	}
 	f := router.Features{Text: "What colour is the sky?"}
 	if before, after := m.Assess(&f), a.Model.Assess(&f); after.Instruct >= before.Instruct {
 		t.Errorf("before %+v, after %+v", before, after)
 	}
 	if _, err := Adapt(m, outcomes[:10], 1); err == nil {
 		t.Error("ten outcomes are enough")
+	}
+}
+
+func TestPriceIsNotFittedToNoise(t *testing.T) {
+	cheap, dear := Price{Lambda: 0.2, Share: 0.2, Score: 0.962}, Price{Lambda: 0.01, Share: 0.7, Score: 0.979}
+	for name, tt := range map[string]struct {
+		noise float64
+		want  Price
+	}{
+		"many outcomes": {0.003, dear},
+		"few outcomes":  {0.018, cheap},
+	} {
+		first := cheap
+		first.noise = tt.noise
+		a := Adapted{Always: Cost{Score: 0.98}, Prices: []Price{{Lambda: 1, Score: 0.85, noise: 0.03}, first, dear}}
+		if a.choose(); a.Chosen.Lambda != tt.want.Lambda {
+			t.Errorf("%s: chose %+v", name, a.Chosen)
+		}
+	}
+}
+
+func TestCostsOfOutcomes(t *testing.T) {
+	zero, one := 0.0, 1.0
+	outcomes := []*Example{
+		{Weak: &zero, Strong: &one, WeakTokens: 2, Tokens: 20, WeakSeconds: 1, StrongSeconds: 4},
+		{Weak: &one, Strong: &one, WeakTokens: 4, Tokens: 40, WeakSeconds: 2, StrongSeconds: 8},
+	}
+	got := costOf(outcomes, func(i int) bool { return i == 0 })
+	if diff := cmp.Diff(Cost{Share: 0.5, Score: 1, Tokens: 12, Seconds: 3}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	outcomes[1].WeakTokens, outcomes[0].StrongSeconds = 0, 0
+	if got := costOf(outcomes, func(int) bool { return false }); got.Tokens != 0 || got.Seconds != 0 {
+		t.Errorf("what is not known was added up: %+v", got)
+	}
+}
+
+func TestMarksAreFeaturesOnlyWhenAskedFor(t *testing.T) {
+	set := &Set{}
+	if err := set.read([]byte(`{"text":"how many?","source":"a","label":"thinking","marks":["chart","two"]}
+{"text":"how many?","source":"a","label":"thinking","marks":["chart"]}
+{"text":"how many?","source":"a","label":"thinking"}
+`)); err != nil {
+		t.Fatal(err)
+	}
+	bare := difficulty.Features(&router.Features{Text: "how many?"})
+	for i, e := range set.Examples {
+		if diff := cmp.Diff(bare, e.vector); diff != "" {
+			t.Errorf("example %d has other features before its marks are asked for:\n%s", i, diff)
+		}
+	}
+	set.Mark()
+	n := len(bare.Shapes)
+	both, one, none := set.Examples[0].vector.Shapes, set.Examples[1].vector.Shapes, set.Examples[2].vector.Shapes
+	if len(both) != n+2 || len(one) != n+1 || len(none) != n || both[n] != one[n] || both[n] == both[n+1] {
+		t.Errorf("%d shapes of the text, with marks %v, %v and %v", n, both[n:], one[n:], none[n:])
 	}
 }

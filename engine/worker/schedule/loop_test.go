@@ -107,6 +107,42 @@ func TestLogprobsComeWithTheTextTheyBelongTo(t *testing.T) {
 	}
 }
 
+func TestTheFirstTokensAloneCanHaveAlternatives(t *testing.T) {
+	for name, c := range map[string]struct {
+		logprobs bool
+		top      int
+		want     []int // alternatives of each token that has a log-probability
+	}{
+		"nothing else is asked for":   {false, 0, []int{5, 5}},
+		"log-probabilities of all":    {true, 2, []int{5, 5, 2, 2}},
+		"more alternatives elsewhere": {true, 7, []int{7, 7, 7, 7}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := spec(4, text(1, 2))
+			s.Logprobs, s.TopLogprobs, s.FirstTop, s.FirstTokens = c.logprobs, c.top, 5, 2
+			j, err := start(t, newFakeModel(t, 100), nil, Options{}).Submit(t.Context(), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []int
+			for done := false; !done; {
+				var events []engine.Event
+				if events, done, err = j.Events(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				for i := range events {
+					for _, token := range events[i].Tokens {
+						got = append(got, len(token.Top))
+					}
+				}
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("%v alternatives, want %v", got, c.want)
+			}
+		})
+	}
+}
+
 // thinkingSpec forces "</t>" after limit tokens.
 func thinkingSpec(maxTokens, limit int) Spec {
 	s := spec(maxTokens, text(1, 2))

@@ -96,6 +96,8 @@ type Spec struct {
 	Answer      *answer.Text
 	Logprobs    bool
 	TopLogprobs int
+	// FirstTop asks for the log-probabilities of the first FirstTokens tokens with at least so many alternatives.
+	FirstTop, FirstTokens int
 	// RunningUsage adds what was used so far to each event.
 	RunningUsage bool
 	Thinking     Thinking

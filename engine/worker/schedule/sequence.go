@@ -237,8 +237,11 @@ func (s *sequence) emit(token int32, logits []float32, v Vocabulary) {
 	spec := &s.job.spec
 	b := v.Bytes(token)
 	s.produced += len(b)
-	if spec.Logprobs {
-		s.withhold(token, b, logits, v)
+	switch first := len(s.output) <= spec.FirstTokens; {
+	case first:
+		s.withhold(token, b, logits, max(spec.TopLogprobs, spec.FirstTop), v)
+	case spec.Logprobs:
+		s.withhold(token, b, logits, spec.TopLogprobs, v)
 	}
 	text := spec.Answer.Add(b)
 	if s.thinking && !spec.Answer.Thinking() {
@@ -250,12 +253,12 @@ func (s *sequence) emit(token int32, logits []float32, v Vocabulary) {
 	s.post(text, spec.Answer.Released(), nil)
 }
 
-func (s *sequence) withhold(token int32, b []byte, logits []float32, v Vocabulary) {
-	own, top := sampler.Logprobs(logits, token, s.job.spec.TopLogprobs)
-	for i := range top {
-		top[i].Bytes = v.Bytes(top[i].ID)
+func (s *sequence) withhold(token int32, b []byte, logits []float32, top int, v Vocabulary) {
+	own, others := sampler.Logprobs(logits, token, top)
+	for i := range others {
+		others[i].Bytes = v.Bytes(others[i].ID)
 	}
-	s.withheld = append(s.withheld, engine.Token{ID: token, Bytes: b, Logprob: own, Top: top})
+	s.withheld = append(s.withheld, engine.Token{ID: token, Bytes: b, Logprob: own, Top: others})
 	s.ends = append(s.ends, s.produced)
 }
 

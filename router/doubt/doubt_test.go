@@ -1,0 +1,186 @@
+package doubt
+
+import (
+	"math"
+	"strings"
+	"testing"
+)
+
+func candidates(pairs ...any) []Candidate {
+	var out []Candidate
+	for i := 0; i < len(pairs); i += 2 {
+		out = append(out, Candidate{pairs[i].(string), math.Log(pairs[i+1].(float64))})
+	}
+	return out
+}
+
+func TestFirstTokensAreReadAsSigns(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		candidates []Candidate
+		asked      bool
+		want       Signs
+	}{
+		{"a sure one", candidates("7", 1.0), false, Signs{Margin: 1}},
+		{
+			"spellings of one word count together", candidates("Yes", 0.5, " yes", 0.3, "No", 0.2), false,
+			Signs{Margin: 0.6, Entropy: (plogp(0.8) + plogp(0.2)) / math.Log(21)},
+		},
+		{
+			"merging may change the order", candidates("Red", 0.4, "blue", 0.3, "Blue", 0.3), false,
+			Signs{Margin: 0.2, Entropy: (plogp(0.4) + plogp(0.6)) / math.Log(21)},
+		},
+		{
+			"what is not listed counts as one more", candidates("a", 0.5), false,
+			Signs{Margin: 0.5, Entropy: 2 * plogp(0.5) / math.Log(21)},
+		},
+		{
+			"the options that hold nine tenths", candidates("A", 0.5, "(C", 0.35, "B", 0.1, "The", 0.05), true,
+			Signs{Margin: 0.15, Options: 3, Entropy: (plogp(0.5) + plogp(0.35) + plogp(0.1) + plogp(0.05)) / math.Log(21)},
+		},
+		{
+			"letters are words where nobody asked for options", candidates("A", 0.5, "I", 0.5), false,
+			Signs{Entropy: 2 * plogp(0.5) / math.Log(21)},
+		},
+		{
+			"an answer that begins with words", candidates("The", 0.75, "B", 0.25), true,
+			Signs{Margin: 0.5, Entropy: (plogp(0.75) + plogp(0.25)) / math.Log(21)},
+		},
+		{"nothing", nil, true, Signs{}},
+	} {
+		got := Read(c.candidates, c.asked)
+		if math.Abs(got.Margin-c.want.Margin) > 1e-9 || math.Abs(got.Entropy-c.want.Entropy) > 1e-9 || got.Options != c.want.Options {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestLimitsNameTheDoubt(t *testing.T) {
+	l := Limits{Margin: 0.3, Entropy: 0.5}
+	sure := Signs{Margin: 0.9, Entropy: 0.1}
+	for _, c := range []struct {
+		first   []Signs
+		want    string
+		certain bool
+	}{
+		{[]Signs{sure}, "", false},
+		{[]Signs{{Margin: 0.2, Entropy: 0.1}}, "token 1 is a close call", false},
+		{[]Signs{{Margin: 0.4, Entropy: 0.6}}, "token 1 is open", false},
+		{[]Signs{sure, sure, {Margin: 0.2}, {Entropy: 1}}, "token 3 is a close call", false},
+		{[]Signs{{Options: 1, Margin: 0.1, Entropy: 0.9}, {Margin: 0.1}}, "", true},
+		{[]Signs{{Options: 2, Margin: 0.9}, sure}, "2 options are likely", false},
+		{nil, "there is no answer", false},
+	} {
+		if got := l.Doubt(c.first); got != c.want {
+			t.Errorf("%+v: %q, want %q", c.first, got, c.want)
+		}
+		if got := Certain(c.first); got != c.certain {
+			t.Errorf("%+v: certain %v", c.first, got)
+		}
+	}
+}
+
+func TestTheSurestCauseIsNamed(t *testing.T) {
+	looping := strings.Repeat("and so on, ", 60)
+	for _, c := range []struct {
+		name   string
+		causes []Cause
+		answer Answer
+		want   Cause
+	}{
+		{"a good answer", Causes(), Answer{Text: "42", MeanLogprob: -0.1}, ""},
+		{"cut", Causes(), Answer{Text: "It is", Cut: true, MeanLogprob: math.NaN()}, CauseLength},
+		{"cut in a loop", Causes(), Answer{Text: looping, Cut: true}, CauseLoop},
+		{"no JSON", Causes(), Answer{Text: looping, Cut: true, Misformed: true}, CauseForm},
+		{"only what was asked for", []Cause{CauseLength}, Answer{Text: looping, Cut: true, Misformed: true}, CauseLength},
+		{"nothing was asked for", nil, Answer{Cut: true}, ""},
+	} {
+		if got := NewWatch(c.causes).Judge(&c.answer); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestAnswersAreUnlikelyForTheirKind(t *testing.T) {
+	w := NewWatch(Causes())
+	judge := func(kind string, mean float64) Cause {
+		return w.Judge(&Answer{Text: "x", Kind: kind, MeanLogprob: mean})
+	}
+	for i := range 3 * usual {
+		mean := -0.2 - 0.001*float64(i%100)
+		if got := judge("math", mean); got != "" && mean > -0.29 {
+			t.Fatalf("answer %d with %v: %q", i, mean, got)
+		}
+	}
+	if got := judge("math", -0.5); got != CauseLogprob {
+		t.Errorf("an unlikely answer: %q", got)
+	}
+	if got := judge("math", -0.25); got != "" {
+		t.Errorf("a usual answer: %q", got)
+	}
+	if got := judge("chat", -0.5); got != "" {
+		t.Errorf("the first answer of its kind: %q", got)
+	}
+	if n := len(w.byKind["math"].means); n != usual {
+		t.Errorf("%d answers are remembered", n)
+	}
+}
+
+func TestLoopsAreToldFromTables(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		want       bool
+	}{
+		{"words", strings.Repeat("the same again ", 30), true},
+		{"one letter", strings.Repeat("0", 400), true},
+		{"after an answer, with spaces at the end", "So x = 4.\n" + strings.Repeat("x = 4, thus ", 40) + "\n\n", true},
+		{"a rule under a heading", "Title\n" + strings.Repeat("-", 80), false},
+		{"a short list", strings.Repeat("- item\n", 20), false},
+		{"prose", "It was the best of times, it was the worst of times, it was the age of wisdom", false},
+		{"counting", "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 " + strings.Repeat("x", 200) + "y", false},
+		{"nothing", "", false},
+	} {
+		if got := Loops(c.text); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
+
+func TestAShareOfRequestsIsLetThrough(t *testing.T) {
+	for _, share := range []float64{0, 0.1, 0.15, 1} {
+		s, taken := NewShare(share), 0
+		for range 1000 {
+			s.Count()
+			if s.Take() {
+				taken++
+			}
+		}
+		if want := int(1000 * share); taken < want-1 || taken > want+1 {
+			t.Errorf("%v: %d of 1000", share, taken)
+		}
+	}
+}
+
+func TestABurstIsBounded(t *testing.T) {
+	s, taken := NewShare(0.5), 0
+	for range 1000 {
+		s.Count()
+	}
+	for range 100 {
+		if s.Take() {
+			taken++
+		}
+	}
+	if taken != shareBurst {
+		t.Errorf("%d at once", taken)
+	}
+}
+
+func TestUnknownCausesAreRefused(t *testing.T) {
+	if _, err := ParseCauses([]string{"length", "mood"}); err == nil || !strings.Contains(err.Error(), `"mood"`) {
+		t.Errorf("error %v", err)
+	}
+	if got, err := ParseCauses([]string{"loop"}); err != nil || len(got) != 1 || got[0] != CauseLoop {
+		t.Errorf("%v, %v", got, err)
+	}
+}
