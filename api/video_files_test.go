@@ -133,6 +133,29 @@ func TestVideosBeyondLimitsAreRefused(t *testing.T) {
 	}
 }
 
+// Frames of lists are decoded in the daemon: they wait for memory as images do.
+func TestFrameListsWaitForMemory(t *testing.T) {
+	s := newSite(t, nil)
+	all := s.server.cfg.Media.PixelsAtOnce
+	if err := s.server.pixels.Acquire(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	frame := pngURI(t, 64, 64)
+	done := make(chan reply, 1)
+	go func() {
+		done <- s.ask(object{"messages": watch(object{"type": "video", "video": []any{frame, frame}})})
+	}()
+	select {
+	case got := <-done:
+		t.Fatalf("%d %s", got.status, got.body)
+	case <-time.After(200 * time.Millisecond):
+	}
+	s.server.pixels.Release(all)
+	if got := <-done; got.status != 200 {
+		t.Errorf("%s", got.body)
+	}
+}
+
 func TestMessagesSayWhereVideosGo(t *testing.T) {
 	s := newSite(t, withVideo)
 	for _, kind := range []string{"video", "video_url", "input_video"} {
