@@ -234,6 +234,8 @@ func (d *decoder) anthropicBlock(v *value, path string, m *chatMessage) {
 		d.fail(path+".type", codeUnsupported, "this server made no redacted thinking and cannot read it")
 	case kind == "document" || kind == "search_result":
 		d.fail(path+".type", codeUnsupported, "%s blocks are not supported", kind)
+	case slices.Contains([]string{"video", "video_url", "input_video"}, kind):
+		d.fail(path+".type", codeUnsupported, "this API has no videos; send them to /v1/chat/completions or /v1/responses")
 	default:
 		d.fail(path+".type", codeInvalidValue, "%q is no block of a %s message", abbreviate(kind), m.Role)
 	}

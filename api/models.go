@@ -51,6 +51,9 @@ func (s *Server) modelCard(id string, variants []router.Variant, infos map[route
 	}
 	if sees && c.Modalities != nil {
 		c.Modalities = append(c.Modalities, "image")
+		if s.cfg.Video != nil && s.cfg.Video.Missing() == nil {
+			c.Modalities = append(c.Modalities, "video")
+		}
 		c.Capabilities = append(c.Capabilities, "vision")
 	}
 	return c

@@ -50,6 +50,8 @@ type videoInput struct {
 	auto    bool // its rate may be lowered
 	plan    *video.Plan
 	pairs   []*engine.Pixels
+	// reserve waits until there is memory for a frame that is decoded here and not by a child; nil where none is.
+	reserve func(ctx context.Context) (release func(), err error)
 }
 
 // videoInputs are the videos of a request. They must be closed.
@@ -131,6 +133,14 @@ func (s *Server) frameList(ctx context.Context, in *videoInput) (video.Source, e
 	src, at, err := video.NewList(pictures, in.request.Sampling.FPS, s.cfg.Media.SourcePixels)
 	if err != nil {
 		return nil, videoError(in.ref.Frames[at].Path, err)
+	}
+	// It is the same memory that images wait for.
+	area := min(int64(src.Info().Width)*int64(src.Info().Height), s.cfg.Media.PixelsAtOnce)
+	in.reserve = func(ctx context.Context) (func(), error) {
+		if err := s.pixels.Acquire(ctx, area); err != nil {
+			return nil, context.Cause(ctx)
+		}
+		return func() { s.pixels.Release(area) }, nil
 	}
 	return src, nil
 }
@@ -247,7 +257,7 @@ func (c *rangeCheck) count(name string, v *int, low, high int, into *int) {
 	*into = *v
 }
 
-// decodeVideos decodes the frames and hands each pair on as soon as it is whole. Whoever waits for a pair that does not come is told
+// decode decodes the frames and hands each pair on as soon as it is whole. Whoever waits for a pair that does not come is told
 // why. It ends soon after ctx is done.
 func (v videoInputs) decode(ctx context.Context, m *metrics.Metrics) {
 	var failed error
@@ -273,6 +283,13 @@ func (in *videoInput) decode(ctx context.Context) (err error) {
 			err = fmt.Errorf("decoding a video panicked: %v", p)
 		}
 	}()
+	if in.reserve != nil {
+		release, err := in.reserve(ctx)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
 	err = video.ReadPairs(ctx, in.src, in.plan, func(g int, rgb []byte) error {
 		in.pairs[g].Set(rgb, nil)
 		return nil

@@ -18,6 +18,7 @@ import (
 // animation is an animated WebP, which ffmpeg does not read. Its frames are patches of a canvas, which is laid over white as images
 // are; the colour that a file names for its ground is ignored, as browsers do.
 type animation struct {
+	tool   *Tool
 	info   Info
 	frames []animationFrame
 }
@@ -38,8 +39,16 @@ func isAnimation(head []byte) bool {
 
 var errAnimation = errors.New("malformed WebP")
 
+// animationBytes bounds a file, as it is held in memory.
+const animationBytes = 64 << 20
+
 // openAnimation reads the file's chunks; pixels are left alone. f is the Source's own.
-func openAnimation(f *File, o Options) (Source, error) {
+func (t *Tool) openAnimation(f *File) (Source, error) {
+	o := &t.o
+	if f.size > animationBytes {
+		return nil, multimodal.NewError(multimodal.KindTooManyBytes, nil, fmt.Sprintf(
+			"The WebP animation has %d bytes, %d are allowed; other formats may be larger.", f.size, animationBytes))
+	}
 	data, err := io.ReadAll(io.NewSectionReader(f.f, 0, f.size))
 	if err != nil {
 		return nil, fmt.Errorf("read a video: %w", err)
@@ -56,6 +65,7 @@ func openAnimation(f *File, o Options) (Source, error) {
 	case len(a.frames) > o.SourceFrames, a.info.Duration() > o.Seconds:
 		return nil, multimodal.NewError(multimodal.KindTooLong, nil, "The animation is longer than is allowed.")
 	}
+	a.tool = t
 	return a, f.Close()
 }
 
@@ -187,6 +197,11 @@ func (a *animation) Close() error {
 
 // Read implements Source. Every frame up to the last one wanted is drawn, as each changes the canvas only in part.
 func (a *animation) Read(ctx context.Context, indices []int, frame func(n int, img *multimodal.Image) error) error {
+	// A canvas takes as much as a child.
+	if err := a.tool.slots.Acquire(ctx, 1); err != nil {
+		return context.Cause(ctx)
+	}
+	defer a.tool.slots.Release(1)
 	canvas := image.NewNRGBA(image.Rect(0, 0, a.info.Width, a.info.Height))
 	out := &multimodal.Image{Width: a.info.Width, Height: a.info.Height, RGB: make([]byte, 3*a.info.Width*a.info.Height)}
 	next := 0

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/qwenvld/qwenvld/multimodal"
 )
@@ -66,5 +67,32 @@ func TestAnimatedWebPIsSeenAsPillowSeesIt(t *testing.T) {
 		if err := src.Read(ctx, []int{4}, func(int, *multimodal.Image) error { return nil }); !errors.Is(err, gone) {
 			t.Errorf("%v", err)
 		}
+	}
+}
+
+// They are decoded here and not by children, so their memory is bounded here too.
+func TestAnimationsAreBounded(t *testing.T) {
+	tool := newTool(t, Options{Children: 1})
+	var media *multimodal.Error
+	if _, err := tryOpen(t, tool, append([]byte("RIFF\xff\xff\xff\x7fWEBP"), make([]byte, animationBytes)...)); !errors.As(err, &media) || media.Kind != multimodal.KindTooManyBytes {
+		t.Errorf("%v", err)
+	}
+	data, err := os.ReadFile("testdata/opaque.webp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := open(t, tool, data)
+	pass := func(int, *multimodal.Image) error { return nil }
+	if err := tool.slots.Acquire(context.Background(), 1); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if err := src.Read(ctx, []int{0}, pass); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("beside another decoder: %v", err)
+	}
+	tool.slots.Release(1)
+	if err := src.Read(context.Background(), []int{0}, pass); err != nil {
+		t.Error(err)
 	}
 }

@@ -59,7 +59,9 @@ func (c *clip) readSegment(ctx context.Context, s segment, wanted []int, frame f
 // arguments are ffmpeg's: pick the first frame at or behind the time of each one wanted, whatever a seek or a lost frame does to
 // counting, say its time (showinfo), and write it as raw pixels of a size that is known beforehand.
 func (c *clip) arguments(s segment, wanted []int) []string {
-	args := []string{"-nostdin", "-hide_banner", "-v", "info", "-nostats", "-threads", "2", "-copyts", "-noaccurate_seek"}
+	args := []string{
+		"-nostdin", "-hide_banner", "-v", "info", "-nostats", "-threads", strconv.Itoa(c.tool.threads), "-copyts", "-noaccurate_seek",
+	}
 	if !c.upright {
 		args = append(args, "-noautorotate")
 	}
@@ -76,8 +78,9 @@ func (c *clip) arguments(s segment, wanted []int) []string {
 	}
 	filters := fmt.Sprintf("select='%s',showinfo=checksum=0,scale=%d:%d:flags=bicubic",
 		c.pick(wanted[s.from:s.to]), c.info.Width, c.info.Height)
+	// Neither the encoder's threads nor the muxer's buffer may hold back a frame: the last one would come when all else is decoded.
 	return append(args, "-i", inputPath, "-map", "0:V:0", "-an", "-sn", "-dn", "-vf", filters,
-		c.tool.sync, "passthrough", "-pix_fmt", pixels, "-f", "rawvideo", "-")
+		c.tool.sync, "passthrough", "-pix_fmt", pixels, "-threads", "1", "-flush_packets", "1", "-f", "rawvideo", "-")
 }
 
 // pick is an expression of ffmpeg's that is 1 for the frames wanted, as a binary search: one of a hundred terms would not be parsed.

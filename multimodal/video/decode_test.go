@@ -9,9 +9,12 @@ import (
 	"image/color"
 	"image/gif"
 	"math"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -141,32 +144,108 @@ func TestSparseFramesAreSought(t *testing.T) {
 	readAndCompare(t, src, every(1800, 3), all)
 }
 
-// When exactly these frames would take too long, and key frames are as dense, those are shown.
+// When exactly these frames would take too long, the key frames beside them are shown.
 func TestLongSparseVideosTakeKeyFrames(t *testing.T) {
-	c := &clip{seekable: true, info: Info{Width: 1920, Height: 1080, Frames: 216_000}}
-	for i := range c.info.Frames {
-		c.packets = append(c.packets, packet{time: int64(i), key: i%250 == 0})
+	tool := &Tool{o: Options{}.withDefaults()}
+	film := func(minutes, keys int) *clip {
+		c := &clip{tool: tool, seekable: true, info: Info{Width: 1920, Height: 1080, Frames: minutes * 60 * 25, FPS: 25}}
+		for i := range c.info.Frames {
+			c.packets = append(c.packets, packet{time: int64(i), key: i%keys == 0})
+		}
+		return c
 	}
-	wanted := spread(0, c.info.Frames, 768)
-	got := c.Reach(wanted)
-	if !c.onlyKeys(got) || !slices.IsSorted(got) {
-		t.Fatal("not key frames")
+	cases := map[string]struct {
+		minutes, keys int // key frames come every so many frames
+		wanted        func(frames int) []int
+		moved         int // frames that none is moved further than, 0 for not at all
+	}{
+		"two hours":                         {120, 250, func(n int) []int { return spread(0, n, 768) }, 125},
+		"an hour":                           {60, 250, func(n int) []int { return spread(0, n, 768) }, 125},
+		"an hour with few key frames":       {60, 1000, func(n int) []int { return spread(0, n, 768) }, 0},
+		"ten minutes, in time":              {10, 250, func(n int) []int { return spread(0, n, 768) }, 0},
+		"ten minutes with many key frames":  {10, 25, func(n int) []int { return spread(0, n, 768) }, 13},
+		"a dense part":                      {120, 250, func(int) []int { return spread(0, 20_000, 768) }, 0},
+		"a few frames, which cost little":   {120, 250, func(int) []int { return []int{7, 100_007} }, 0},
+		"all frames between two key frames": {120, 250, func(int) []int { return every(250, 1) }, 0},
 	}
-	for i := range got {
-		if d := got[i] - wanted[i]; d > 125 && i < 767 || d < -250 {
-			t.Fatalf("frame %d became %d", wanted[i], got[i])
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			c := film(tc.minutes, tc.keys)
+			wanted := tc.wanted(c.info.Frames)
+			got := c.Reach(wanted)
+			if tc.moved == 0 {
+				if !slices.Equal(got, wanted) {
+					t.Error("frames were moved")
+				}
+				return
+			}
+			if !c.onlyKeys(got) || !slices.IsSorted(got) {
+				t.Fatal("not key frames")
+			}
+			for i := range got {
+				most := tc.moved
+				if wanted[i] > c.info.Frames-tc.keys {
+					most = tc.keys // no key frame follows
+				}
+				if d := got[i] - wanted[i]; d > most || d < -most {
+					t.Fatalf("frame %d became %d", wanted[i], got[i])
+				}
+			}
+			if s := c.segments(got); !s[0].keysOnly {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}
+
+// Frames have the colours that went in, by whichever matrix and range a file says that it was coded; without a word it is BT.601, also
+// in large pictures, as with the decoders that transformers uses.
+func TestColoursAreAsTheFileSays(t *testing.T) {
+	tool := newTool(t, Options{})
+	colours := [][3]byte{{255, 0, 0}, {0, 255, 0}, {0, 0, 255}, {255, 255, 0}, {128, 0, 128}, {255, 128, 0}, {0, 0, 0}, {255, 255, 255}}
+	const bar, height = 64, 64
+	width := bar * len(colours)
+	raw := make([]byte, 0, 3*width*height)
+	for range height {
+		for _, c := range colours {
+			raw = append(raw, bytes.Repeat(c[:], bar)...)
 		}
 	}
-	if s := c.segments(got); !s[0].keysOnly {
-		t.Errorf("%+v", s)
+	in := filepath.Join(t.TempDir(), "in.rgb")
+	if err := os.WriteFile(in, bytes.Repeat(raw, 4), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	// Denser than the key frames, or cheap: as chosen.
-	dense := spread(0, 20_000, 768)
-	if !slices.Equal(c.Reach(dense), dense) {
-		t.Error("frames were moved further than half their distance")
+	x264 := []string{"-c:v", "libx264", "-crf", "4", "-pix_fmt", "yuv420p"}
+	tagged := func(matrix, name, ranges string) []string {
+		return append(x264, "-vf", "scale=out_color_matrix="+matrix+":out_range="+ranges, "-colorspace", name, "-color_range", ranges)
 	}
-	if few := []int{7, 100_007}; !slices.Equal(c.Reach(few), few) {
-		t.Error("frames were moved that cost little")
+	for name, args := range map[string][]string{
+		"without tags": x264, "bt601": tagged("bt601", "smpte170m", "tv"), "bt709": tagged("bt709", "bt709", "tv"),
+		"bt2020": tagged("bt2020", "bt2020nc", "tv"), "full range": tagged("bt709", "bt709", "pc"),
+		"without tags in HD": append(x264, "-vf", "scale=1280:720:flags=neighbor"), "4:4:4": {"-c:v", "libx264", "-crf", "4", "-pix_fmt", "yuv444p"},
+		"rgb": {"-c:v", "libx264rgb", "-crf", "0"}, "ten bits": {"-c:v", "libx264", "-crf", "4", "-pix_fmt", "yuv420p10le"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			size := fmt.Sprintf("%dx%d", width, height)
+			data := makeVideo(t, "a.mp4", append([]string{"-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", "4", "-i", in}, args...)...)
+			src := open(t, tool, data)
+			err := src.Read(context.Background(), []int{0}, func(_ int, img *multimodal.Image) error {
+				for i, c := range colours {
+					x := (2*i + 1) * img.Width / (2 * len(colours))
+					got := img.RGB[3*(img.Height/2*img.Width+x):][:3]
+					for k := range c {
+						if d := int(got[k]) - int(c[k]); d < -5 || d > 5 {
+							t.Errorf("%v became %v", c, got)
+							break
+						}
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
@@ -242,6 +321,33 @@ func TestCancellingKillsTheChildAtOnce(t *testing.T) {
 	if left := children(t); left != "" {
 		t.Errorf("left behind: %s", left)
 	}
+}
+
+// A child that held its last frame back, in a thread or a buffer, would decode everything behind it first.
+func TestNothingBehindTheLastFrameIsDecoded(t *testing.T) {
+	tool := newTool(t, Options{})
+	data := makeVideo(t, "a.mp4", append(pattern("1280x720", "30", "20"), "-c:v", "libx264", "-preset", "ultrafast", "-g", "1000", "-pix_fmt", "yuv420p")...)
+	src := open(t, tool, data)
+	cost := func(wanted ...int) time.Duration {
+		before := childrenTime(t)
+		if err := src.Read(context.Background(), wanted, func(int, *multimodal.Image) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return childrenTime(t) - before
+	}
+	if few, all := cost(0, 5), cost(599); few > all/2 {
+		t.Errorf("the first frames took %v of the processor, all %v", few, all)
+	}
+}
+
+// childrenTime is what all children that have ended took of the processors.
+func childrenTime(t testing.TB) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_CHILDREN, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func TestDecodingHasATimeLimit(t *testing.T) {

@@ -85,6 +85,9 @@ func TestHostileFilesAreRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			begun := time.Now()
 			src, err := tryOpen(t, tool, c.data)
+			if err != nil && src != nil {
+				t.Errorf("an error and a source %T", src)
+			}
 			if err == nil {
 				_, err = NewPlan(src, &Request{Factor: 32, Budget: DefaultPixelBudget()})
 				_ = src.Close()
@@ -193,12 +196,12 @@ func TestChildrenHaveNoNetwork(t *testing.T) {
 
 func TestChildrenAreLimited(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux limits a process from outside")
+		t.Skip("only Linux's shells bound a process's memory")
 	}
 	tool := newTool(t, Options{Memory: 1 << 30})
 	var seen string
-	// The limits are set right after the start; a shell that reads them in vain would see "unlimited".
-	err := tool.run(context.Background(), job{program: "/bin/sh", args: []string{"-c", "sleep 0.2; cat /proc/self/limits; echo x > /tmp/qwenvld-limit-test"}, stdout: func(r io.Reader) error {
+	// Of a grandchild, and at once: bwrap starts the decoder as its own child.
+	err := tool.run(context.Background(), job{program: "/bin/sh", args: []string{"-c", "cat /proc/self/limits; echo x > /tmp/qwenvld-limit-test"}, stdout: func(r io.Reader) error {
 		data, err := io.ReadAll(r)
 		seen = string(data)
 		return err
@@ -262,11 +265,13 @@ func FuzzParseAnimation(f *testing.F) {
 	if data, err := os.ReadFile("testdata/transparent.webp"); err == nil {
 		f.Add(data)
 	}
+	tool := newTool(f, Options{})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		a, err := parseAnimation(data)
 		if err != nil || len(a.frames) == 0 || a.info.Width*a.info.Height > 1<<16 {
 			return
 		}
+		a.tool = tool
 		_ = a.Read(context.Background(), every(min(len(a.frames), 4), 1), func(int, *multimodal.Image) error { return nil })
 	})
 }

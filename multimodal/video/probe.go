@@ -173,7 +173,7 @@ func (t *Tool) Open(ctx context.Context, f *File) (_ Source, err error) {
 	}
 	format := demuxer(head)
 	if isAnimation(head) {
-		return openAnimation(f, t.o)
+		return t.openAnimation(f)
 	}
 	if format == "" {
 		return nil, multimodal.NewError(multimodal.KindFormat, nil,
@@ -215,5 +215,9 @@ func (t *Tool) Open(ctx context.Context, f *File) (_ Source, err error) {
 	case cut:
 		return nil, multimodal.NewError(multimodal.KindCorrupt, nil, "The video's end is missing; was it sent as a whole?")
 	}
-	return t.newClip(f, format, report)
+	c, err := t.newClip(f, format, report)
+	if err != nil {
+		return nil, err // not a nil clip, which as a Source is not nil
+	}
+	return c, nil
 }

@@ -1,13 +1,10 @@
 package video
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // inputPath is where a child finds the video: its standard input, but as a file that can be sought in.
@@ -37,20 +34,12 @@ func (s sandbox) attributes() *syscall.SysProcAttr {
 	return a
 }
 
-// confine bounds what a child may take. It writes to pipes only, so files may have no size.
-func confine(pid int, o Options) error {
-	seconds := uint64((o.ProbeTimeout+o.DecodeTimeout).Seconds())*4 + 1
-	for resource, limit := range map[int]uint64{
-		unix.RLIMIT_AS:     uint64(o.Memory),
-		unix.RLIMIT_CPU:    seconds, // of all its threads; the clock on the wall ends it earlier
-		unix.RLIMIT_FSIZE:  0,
-		unix.RLIMIT_CORE:   0,
-		unix.RLIMIT_NOFILE: 64,
-	} {
-		err := unix.Prlimit(pid, resource, &unix.Rlimit{Cur: limit, Max: limit}, nil)
-		if err != nil && !errors.Is(err, unix.ESRCH) { // it may have ended already
-			return fmt.Errorf("limit the decoder: %w", err)
-		}
-	}
-	return nil
+// limited wraps a command line so that it starts with bounds on what it may take, which its own children inherit: set from outside
+// after the start, they could come too late for the program that bwrap starts. The output is a pipe, so files may have no size.
+func limited(path string, args []string, o Options) (string, []string) {
+	seconds := int64((o.ProbeTimeout+o.DecodeTimeout).Seconds())*4 + 1 // of all its threads; the clock on the wall ends it earlier
+	const files = 64
+	script := fmt.Sprintf(`ulimit -v %d && ulimit -t %d && ulimit -f 0 && ulimit -c 0 && ulimit -n %d && exec "$0" "$@"`,
+		o.Memory/1024, seconds, files)
+	return "/bin/sh", append([]string{"-c", script, path}, args...)
 }

@@ -11,5 +11,5 @@ func sandboxes(Options) []sandbox { return []sandbox{{name: sandboxNone}} }
 
 func (sandbox) attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// confine does nothing: other systems cannot limit a process from outside. Time and the size of the output still are.
-func confine(int, Options) error { return nil }
+// limited does nothing: not every system bounds a process's memory. Time and the size of the output still are.
+func limited(path string, args []string, _ Options) (string, []string) { return path, args }

@@ -5,9 +5,14 @@ const (
 	// startCost is that of another child, frameCost what a frame of any size takes.
 	startCost = 25_000_000
 	frameCost = 30_000
-	// exactCost is how much may be decoded for the sake of exactly the frames that were chosen, about 20 s. Beyond it, where key
-	// frames are as dense as the chosen frames, those are taken instead.
-	exactCost = 8_000_000_000
+	// perSecond is the pixels of the measurement, so that what is shown does not depend on the machine.
+	perSecond = 400_000_000
+	// exactCost is how much may be decoded for the sake of exactly the frames that were chosen, 20 s. Beyond it key frames are taken
+	// instead where none is further from the chosen one than that is from the next.
+	exactCost = 20 * perSecond
+	// keyShift in seconds is how far they may be where the exact ones could not be reached in time at all: half of what lies between
+	// the key frames that encoders make by themselves (250 frames), and a little more.
+	keyShift = 5.5
 	// maxTerms bounds how many frames one child picks: they are listed on its command line.
 	maxTerms = 512
 )
@@ -102,17 +107,25 @@ func (c *clip) onlyKeys(wanted []int) bool {
 
 // Reach implements Source.
 func (c *clip) Reach(wanted []int) []int {
-	if !c.seekable || len(wanted) < 2 || c.cost(c.exactSegments(wanted), wanted) <= exactCost {
+	if !c.seekable || len(wanted) < 2 {
 		return wanted
 	}
-	half := (wanted[len(wanted)-1]-wanted[0])/(len(wanted)-1)/2 + 1
+	cost := c.cost(c.exactSegments(wanted), wanted)
+	if cost <= exactCost {
+		return wanted
+	}
+	far := (wanted[len(wanted)-1]-wanted[0])/(len(wanted)-1) + 1
+	if float64(cost)/perSecond > c.tool.o.DecodeTimeout.Seconds() {
+		far = max(far, int(keyShift*c.info.FPS))
+	}
 	out := make([]int, len(wanted))
+	end := c.keyBefore(len(c.packets) - 1)
 	for i, w := range wanted {
-		k, far := c.nearestKey(w), half
-		if i == len(wanted)-1 {
-			far *= 2 // no key frame follows the end
+		k, most := c.nearestKey(w), far
+		if w > end {
+			most *= 2 // none follows
 		}
-		if k < w-far || k > w+far {
+		if k < w-most || k > w+most {
 			return wanted
 		}
 		out[i] = k

@@ -75,12 +75,15 @@ type Tool struct {
 	version string
 	missing error  // why there is no ffmpeg, nil where it is there
 	sync    string // the name of the option that passes frames on as they come
+	threads int    // of a decoder
 }
 
 // NewTool finds the programs and what they can be confined with. Without them the Tool only opens what needs no ffmpeg: see Missing.
 func NewTool(ctx context.Context, o Options) (*Tool, error) {
 	o = o.withDefaults()
 	t := &Tool{o: o, slots: semaphore.NewWeighted(int64(o.Children)), sync: "-fps_mode"}
+	// Each keeps a frame or two, for which the address space is bounded.
+	t.threads = min(max(2, runtime.NumCPU()/o.Children), 8)
 	for _, program := range []*string{&t.o.FFmpeg, &t.o.FFprobe} {
 		path, err := exec.LookPath(*program)
 		if err != nil {
@@ -180,6 +183,7 @@ func (t *Tool) run(ctx context.Context, j job) error {
 	child, kill := context.WithCancel(ctx)
 	defer kill()
 	path, args := t.sandbox.command(j.program, j.args)
+	path, args = limited(path, args, t.o)
 	cmd := exec.CommandContext(child, path, args...) //nolint:gosec // the operator's ffmpeg; files are handed over as descriptors
 	cmd.Env = []string{"LC_ALL=C"}
 	cmd.Dir = "/"
@@ -200,16 +204,10 @@ func (t *Tool) run(ctx context.Context, j job) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", j.program, err)
 	}
-	// Within microseconds of exec: the child has not even loaded its libraries.
-	limitErr := confine(cmd.Process.Pid, t.o)
-
 	var said tail
 	var reading sync.WaitGroup
 	reading.Go(func() { readLines(messages, &said, j.stderr) })
-	err = limitErr
-	if err == nil {
-		err = j.stdout(out)
-	}
+	err = j.stdout(out)
 	// What the child still writes is not wanted.
 	finished := err == nil
 	if err != nil {

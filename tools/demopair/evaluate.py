@@ -76,6 +76,8 @@ def videos(skill, n, lang="en"):
         count = max(4, int(rate * rng.uniform(4, 12) / fps))
         sample = questions.make(rng, skill, lang, paired=True, times=[i / rate for i in range(count)])
         sample.rate = rate
+        if skill == "change":  # it is seen in the next frame that is shown, of which the model knows the time of its pair
+            sample.turns[0].check["within"] = max(1.0, 2 / fps)
         frames = [f for g in sample.visuals for f in g][:count]
         url = "data:video/mp4;base64," + base64.b64encode(mp4(frames, rate)).decode()
         out.append((sample, {"messages": [{"role": "user", "content": [

@@ -1,0 +1,179 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/qwenvld/qwenvld/multimodal"
+	"github.com/qwenvld/qwenvld/multimodal/video"
+)
+
+// film runs ffmpeg and returns the file it made as a data URI that says nothing of its type; args end before the file's name.
+func film(t testing.TB, name string, args ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if out, err := exec.Command("ffmpeg", append(append([]string{"-v", "error"}, args...), path)...).CombinedOutput(); err != nil {
+		t.Fatalf("ffmpeg %v: %v %s", args, err, out)
+	}
+	return dataURI(t, path)
+}
+
+func dataURI(t testing.TB, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "data:application/octet-stream;base64," + base64.StdEncoding.EncodeToString(data)
+}
+
+// Whatever the container, the same film becomes the same pairs.
+func TestContainersAreTaken(t *testing.T) {
+	s := newSite(t, withVideo)
+	pattern := []string{"-f", "lavfi", "-i", "testsrc2=size=160x96:rate=10:duration=3"}
+	x264 := []string{"-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"}
+	vp8 := []string{"-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8"}
+	flat := filepath.Join(t.TempDir(), "flat.mp4")
+	if out, err := exec.Command("ffmpeg", append(slices.Concat([]string{"-v", "error"}, pattern, x264), flat)...).CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	const three = "<0.3 seconds>([160x96 pair])<1.4 seconds>([160x96 pair])<2.6 seconds>([160x96 pair])"
+	cases := map[string]struct{ uri, want string }{
+		"mp4":  {film(t, "a.mp4", slices.Concat(pattern, x264)...), three},
+		"mov":  {film(t, "a.mov", slices.Concat(pattern, x264)...), three},
+		"mkv":  {film(t, "a.mkv", slices.Concat(pattern, x264)...), three},
+		"webm": {film(t, "a.webm", slices.Concat(pattern, vp8)...), three},
+		"avi":  {film(t, "a.avi", append(pattern, "-c:v", "mpeg4")...), three},
+		"gif":  {film(t, "a.gif", pattern...), three},
+		"webp": {dataURI(t, "../multimodal/video/testdata/opaque.webp"), "<0.1 seconds>([64x32 pair])<0.3 seconds>([64x32 pair])"},
+		"turned": {
+			film(t, "b.mp4", "-i", flat, "-c", "copy", "-metadata:s:v:0", "rotate=90"), strings.ReplaceAll(three, "160x96", "96x160"),
+		},
+		// Frames at 0, 0.1, 0.2, 0.3, 0.4, 2 and 2.9 seconds, of which six are shown. By the mean rate the stamps were 0.2, 1.3 and 2.4.
+		"a variable rate": {
+			film(t, "c.mkv", append(slices.Concat(pattern, x264), "-vf", "select='lt(n,5)+eq(n,20)+eq(n,29)'", "-vsync", "vfr")...),
+			"<0.1 seconds>([160x96 pair])<0.3 seconds>([160x96 pair])<2.5 seconds>([160x96 pair])",
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			got := s.ask(object{"model": "qwen3-vl-instruct", "messages": watch(videoPart(c.uri, nil))})
+			if got.status != 200 {
+				t.Fatalf("%s", got.body)
+			}
+			if is := shown(s.instruct.request(t)); is != fmt.Sprintf(askOf, c.want) {
+				t.Errorf("%s", is)
+			}
+		})
+	}
+}
+
+// A stream without an end is cut off where the server's limit lies, whether it is a video or not.
+func TestEndlessVideosAreRefused(t *testing.T) {
+	gone := make(chan struct{}, 1)
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		block := append([]byte("\x00\x00\x00\x18ftypisom"), bytes.Repeat([]byte{7}, 1<<16)...)
+		for r.Context().Err() == nil {
+			if _, err := w.Write(block); err != nil {
+				break
+			}
+		}
+		gone <- struct{}{}
+	}))
+	defer origin.Close()
+	fetcher := multimodal.NewFetcher(multimodal.FetcherOptions{
+		AllowedHosts: []string{strings.TrimPrefix(origin.URL, "http://")}, MaxBytes: 1 << 20, Timeout: 10 * time.Second,
+	})
+	defer fetcher.Close()
+	s := newSite(t, func(c *Config) {
+		withVideo(c)
+		c.VideoFetcher = fetcher
+	})
+	begun := time.Now()
+	got := s.ask(object{"messages": watch(videoPart(origin.URL+"/film.mp4", nil))})
+	if code, param, _ := got.failure(t); got.status != http.StatusRequestEntityTooLarge || code != codeVideoSize || param == "" {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("took %v", took)
+	}
+	<-gone
+}
+
+// What the index of a file tells is refused before anything is decoded, with what is allowed.
+func TestVideosBeyondLimitsAreRefused(t *testing.T) {
+	s := newSite(t, func(c *Config) {
+		tool, err := video.NewTool(context.Background(), video.Options{SourcePixels: 20_000, SourceFrames: 90, Seconds: 4})
+		if err != nil {
+			panic(err)
+		}
+		c.Video = tool
+	})
+	for name, c := range map[string]struct{ size, rate, seconds, says string }{
+		"too large": {"176x128", "10", "2", "20000 in all"}, "too many frames": {"64x48", "30", "3.5", "90 frames"}, "too long": {"64x48", "2", "6", "4 are allowed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := s.ask(object{"messages": watch(videoPart(clip(t, c.size, c.rate, c.seconds), nil))})
+			code, _, message := got.failure(t)
+			if got.status != http.StatusRequestEntityTooLarge || code != codeVideoSize || !strings.Contains(message, c.says) {
+				t.Errorf("%d %s", got.status, got.body)
+			}
+		})
+	}
+}
+
+// Frames of lists are decoded in the daemon: they wait for memory as images do.
+func TestFrameListsWaitForMemory(t *testing.T) {
+	s := newSite(t, nil)
+	all := s.server.cfg.Media.PixelsAtOnce
+	if err := s.server.pixels.Acquire(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	frame := pngURI(t, 64, 64)
+	done := make(chan reply, 1)
+	go func() {
+		done <- s.ask(object{"messages": watch(object{"type": "video", "video": []any{frame, frame}})})
+	}()
+	select {
+	case got := <-done:
+		t.Fatalf("%d %s", got.status, got.body)
+	case <-time.After(200 * time.Millisecond):
+	}
+	s.server.pixels.Release(all)
+	if got := <-done; got.status != 200 {
+		t.Errorf("%s", got.body)
+	}
+}
+
+func TestMessagesSayWhereVideosGo(t *testing.T) {
+	s := newSite(t, withVideo)
+	for _, kind := range []string{"video", "video_url", "input_video"} {
+		got := s.post("/v1/messages", object{"model": "qwen3-vl", "max_tokens": 9, "messages": watch(object{"type": kind})})
+		var e anthropicError
+		got.json(t, &e)
+		if got.status != 400 || !strings.Contains(e.Error.Message, "/v1/chat/completions") || *e.Error.Param != "messages[0].content[0].type" {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+	}
+}
+
+func TestModelCardsTellOfVideo(t *testing.T) {
+	for want, change := range map[string]func(*Config){"text image video": withVideo, "text image": nil} {
+		var c modelCard
+		newSite(t, change).get("/v1/models/qwen3-vl").json(t, &c)
+		if got := strings.Join(c.Modalities, " "); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
