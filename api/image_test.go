@@ -1,0 +1,126 @@
+package api
+
+import (
+	"encoding/base64"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/qwenvld/qwenvld/engine"
+)
+
+// photo is a request with images from ../testdata or given as URLs.
+func photo(t *testing.T, more map[string]any, urls ...string) map[string]any {
+	t.Helper()
+	var parts []any
+	for _, u := range urls {
+		if !strings.Contains(u, ":") {
+			data, err := os.ReadFile(u)
+			if err != nil {
+				t.Fatal(err)
+			}
+			u = "data:image/png;base64," + base64.StdEncoding.EncodeToString(data)
+		}
+		parts = append(parts, map[string]any{"type": "image_url", "image_url": map[string]any{"url": u}})
+	}
+	parts = append(parts, map[string]any{"type": "text", "text": "What is it?"})
+	body := map[string]any{"messages": []any{map[string]any{"role": "user", "content": parts}}}
+	for k, v := range more {
+		body[k] = v
+	}
+	return body
+}
+
+func TestImagesReachTheEngineResizedAndInOrder(t *testing.T) {
+	s := newSite(t, nil)
+	got := s.ask(photo(t, nil, "../multimodal/testdata/page.png", "../multimodal/testdata/palette_color.png"))
+	if got.status != 200 {
+		t.Fatalf("%s", got.body)
+	}
+	req := s.instruct.last
+	if req == nil {
+		req = s.thinking.request(t)
+	}
+	var sizes []string
+	for _, img := range req.Images {
+		sizes = append(sizes, fmt.Sprintf("%dx%d", img.Width, img.Height))
+		if len(img.RGB) != 3*img.Width*img.Height {
+			t.Errorf("%d bytes", len(img.RGB))
+		}
+	}
+	if diff := cmp.Diff([]string{"384x192", "32x32"}, sizes); diff != "" {
+		t.Error(diff)
+	}
+	var order []int
+	for _, p := range req.Prompt {
+		if p.Kind == engine.PieceImage {
+			order = append(order, p.Image)
+		}
+	}
+	if diff := cmp.Diff([]int{0, 1}, order); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestPixelLimitsCanBeNarrowedOnly(t *testing.T) {
+	s := newSite(t, nil)
+	page := "../multimodal/testdata/page.png"
+	if got := s.ask(photo(t, map[string]any{"model": "qwen3-vl-instruct", "mm_processor_kwargs": map[string]any{"max_pixels": 16384}}, page)); got.status != 200 {
+		t.Fatalf("%s", got.body)
+	}
+	if img := s.instruct.request(t).Images[0]; img.Width*img.Height > 16384 {
+		t.Errorf("%d x %d", img.Width, img.Height)
+	}
+	for name, limits := range map[string]map[string]any{"max_pixels": {"max_pixels": 1 << 24}, "min_pixels": {"min_pixels": 1}} {
+		got := s.ask(photo(t, map[string]any{"mm_processor_kwargs": limits}, page))
+		if _, param, _ := got.failure(t); got.status != 400 || param != "mm_processor_kwargs."+name {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+	}
+}
+
+func TestBadImagesNameTheirPlace(t *testing.T) {
+	s := newSite(t, nil)
+	const at = "messages[0].content[1].image_url.url"
+	for url, want := range map[string]struct {
+		status int
+		code   string
+	}{
+		"data:image/png;base64,AAAA":         {400, codeImage},
+		"data:image/png;base64,$$$":          {400, codeImage},
+		"ftp://example.com/a.png":            {400, codeImage},
+		"http://127.0.0.1/a.png":             {400, codeUnsupported}, // no fetcher in this server
+		"data:image/png;base64,iVBORw0KGgo=": {400, codeImage},
+	} {
+		got := s.ask(photo(t, nil, "../multimodal/testdata/page.png", url))
+		if code, param, _ := got.failure(t); got.status != want.status || code != want.code || param != at {
+			t.Errorf("%s: %d %s", url, got.status, got.body)
+		}
+	}
+	s.instruct.info.Vision, s.thinking.info.Vision = nil, nil
+	got := s.ask(photo(t, nil, "../multimodal/testdata/page.png"))
+	if code, _, _ := got.failure(t); got.status != 400 || code != codeUnsupported {
+		t.Errorf("a text model: %d %s", got.status, got.body)
+	}
+}
+
+func TestImagesThatFillTheContextAreRefusedBeforeDecoding(t *testing.T) {
+	s := newSite(t, nil)
+	s.instruct.info.ContextSize, s.thinking.info.ContextSize = 50, 50
+	got := s.ask(photo(t, nil, "../multimodal/testdata/page.png"))
+	if code, _, _ := got.failure(t); got.status != 400 || code != codeContextLength {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+func TestImageMemoryFaultsNameTheImage(t *testing.T) {
+	s := newSite(t, nil)
+	s.instruct.refuse = &engine.ImageMemoryError{Image: 1, NeededBytes: 5 << 20, LimitBytes: 1 << 20}
+	page := "../multimodal/testdata/page.png"
+	got := s.ask(photo(t, map[string]any{"model": "qwen3-vl-instruct"}, page, page))
+	if code, param, message := got.failure(t); code != codeImageMemory || param != "messages[0].content[1].image_url.url" || !strings.Contains(message, "5 MiB") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
