@@ -1,12 +1,14 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"math"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/router"
@@ -357,6 +359,38 @@ func TestStreamsTellAtTheirEndWhatClosedTheThinking(t *testing.T) {
 		}
 		if !found {
 			t.Errorf("%s does not tell", path)
+		}
+	}
+}
+
+func TestWhoLeavesDuringSecondThoughtsFreesTheEngine(t *testing.T) {
+	for name, edit := range map[string]func(*Config){"second look": lookAtAll(uncertain(router.Instruct)), "rerun": rerunAll} {
+		s := newSite(t, edit)
+		s.instruct.hold, s.instruct.closed = make(chan struct{}), make(chan struct{})
+		ctx, leave := context.WithCancel(t.Context())
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/v1/chat/completions",
+			strings.NewReader(`{"model":"qwen3-vl","messages":[{"role":"user","content":"hi"}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		go func() {
+			for s.instruct.open.Load() == 0 && ctx.Err() == nil {
+				time.Sleep(time.Millisecond)
+			}
+			leave()
+		}()
+		if resp, err := http.DefaultTransport.RoundTrip(req); err == nil {
+			_ = resp.Body.Close()
+			t.Errorf("%s: a reply came", name)
+		}
+		select {
+		case <-s.instruct.closed:
+		case <-time.After(10 * time.Second):
+			t.Errorf("%s: the engine goes on", name)
+		}
+		if n := len(s.thinking.asked); n > 0 {
+			t.Errorf("%s: thinking was asked %d times", name, n)
 		}
 	}
 }
