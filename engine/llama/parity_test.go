@@ -248,26 +248,32 @@ func TestPromptsMatchTransformers(t *testing.T) {
 			t.Run(variant+"/"+c.Name, func(t *testing.T) {
 				checkIDs(t, m, v, &c)
 				width := m.VocabSize()
-				got, want := decodeCase(t, ctx, m, v, ref, &c, nil), ref.floats(c.Logits)
-				if len(got) != len(want) {
-					t.Fatalf("%d logits, want %d", len(got), len(want))
-				}
-				worst := worstRow(got, want, width)
-				t.Logf("worst relative error %.2g over %d positions", worst, len(c.IDs))
-				if worst > logitTolerance {
-					t.Errorf("relative error %g, want at most %g", worst, logitTolerance)
-				}
-				for i := 0; i < len(want); i += width {
-					if g, w := argmax(got[i:i+width]), argmax(want[i:i+width]); g != w {
-						t.Errorf("top token at position %d is %d, want %d", i/width, g, w)
-					}
-				}
+				got := decodeCase(t, ctx, m, v, ref, &c, nil)
+				checkLogits(t, got, ref.floats(c.Logits), width, func(row int) int { return row })
 				for name, mutation := range c.Mutations {
 					if r := worstRow(got, ref.floats(mutation), width); r < 10*logitTolerance {
 						t.Errorf("%s is within %g of ours: the check could not tell it apart", name, r)
 					}
 				}
 			})
+		}
+	}
+}
+
+// checkLogits compares rows of logits with those of transformers; position says where in the prompt a row stands.
+func checkLogits(t *testing.T, got, want []float32, width int, position func(row int) int) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%d logits, want %d", len(got), len(want))
+	}
+	worst := worstRow(got, want, width)
+	t.Logf("worst relative error %.2g over %d positions", worst, len(want)/width)
+	if worst > logitTolerance {
+		t.Errorf("relative error %g, want at most %g", worst, logitTolerance)
+	}
+	for i := 0; i < len(want); i += width {
+		if g, w := argmax(got[i:i+width]), argmax(want[i:i+width]); g != w {
+			t.Errorf("top token at position %d is %d, want %d", position(i/width), g, w)
 		}
 	}
 }

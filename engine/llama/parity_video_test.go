@@ -160,21 +160,8 @@ func TestVideosMatchTransformers(t *testing.T) {
 				if fmt.Sprint(ids) != fmt.Sprint(c.IDs) {
 					t.Fatalf("token ids\n%v, want\n%v", ids, c.IDs)
 				}
-				width := m.VocabSize()
-				got, want := c.decode(t, ctx, m, v, pictures), ref.floats(c.Logits)
-				if len(got) != len(want) {
-					t.Fatalf("%d logits, want %d", len(got), len(want))
-				}
-				worst := worstRow(got, want, width)
-				t.Logf("worst relative error %.2g over %d positions", worst, len(c.At))
-				if worst > logitTolerance {
-					t.Errorf("relative error %g, want at most %g", worst, logitTolerance)
-				}
-				for i := 0; i < len(want); i += width {
-					if g, w := argmax(got[i:i+width]), argmax(want[i:i+width]); g != w {
-						t.Errorf("top token at position %d is %d, want %d", c.At[i/width], g, w)
-					}
-				}
+				width, want := m.VocabSize(), ref.floats(c.Logits)
+				checkLogits(t, c.decode(t, ctx, m, v, pictures), want, width, func(row int) int { return c.At[row] })
 				// The check must notice which frame is the earlier one.
 				_, turned := c.layOut(t, m, v, ref, true)
 				if r := worstRow(c.decode(t, ctx, m, v, turned), want, width); r < 10*logitTolerance {

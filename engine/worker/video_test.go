@@ -3,14 +3,12 @@ package worker
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"testing"
 	"time"
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/prompt"
-	"github.com/qwenvld/qwenvld/multimodal"
 )
 
 // videoCase mirrors testdata/reference/*/videos.json.
@@ -83,39 +81,9 @@ func TestTokensAndPositionsOfVideosAreThoseOfTransformers(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer w.close()
-		image, _ := w.model.SpecialToken("<|image_pad|>")
-		video, _ := w.model.SpecialToken("<|video_pad|>")
 		cases, reqs := videoRequests(t, variant, 1)
 		for i, c := range cases {
-			spec, err := w.prepare(context.Background(), reqs[i])
-			if err != nil {
-				t.Fatal(err)
-			}
-			var ids []int32
-			var spans []multimodal.Span
-			for _, s := range spec.Segments {
-				if s.Image == nil {
-					ids = append(ids, s.Tokens...)
-					spans = append(spans, multimodal.Span{Tokens: len(s.Tokens)})
-					continue
-				}
-				for range s.Len() {
-					if s.Image.Pair {
-						ids = append(ids, video)
-					} else {
-						ids = append(ids, image)
-					}
-				}
-				spans = append(spans, multimodal.Span{Rows: s.Rows, Cols: s.Cols})
-			}
-			positions, next := multimodal.Positions(spans)
-			var axes [3][]int32
-			for _, p := range positions {
-				axes[0], axes[1], axes[2] = append(axes[0], p.T), append(axes[1], p.H), append(axes[2], p.W)
-			}
-			if fmt.Sprint(ids) != fmt.Sprint(c.IDs) || fmt.Sprint(axes) != fmt.Sprint(c.Positions) || next-int32(len(ids)) != c.RopeDelta {
-				t.Errorf("%s/%s:\n%v %v %d, want\n%v %v %d", variant, c.Name, ids, axes, next, c.IDs, c.Positions, c.RopeDelta)
-			}
+			checkLayout(t, w, variant+"/"+c.Name, reqs[i], c.IDs, c.Positions, c.RopeDelta)
 		}
 	}
 }

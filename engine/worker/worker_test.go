@@ -174,35 +174,46 @@ func TestTokensAndPositionsAreThoseOfTransformers(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer w.close()
-		pad, _ := w.model.SpecialToken("<|image_pad|>")
 		m, reqs := requests(t, variant, 1)
 		for i, c := range m.Cases {
-			spec, err := w.prepare(context.Background(), reqs[i])
-			if err != nil {
-				t.Fatal(err)
-			}
-			var ids []int32
-			var spans []multimodal.Span
-			for _, s := range spec.Segments {
-				if s.Image == nil {
-					ids = append(ids, s.Tokens...)
-					spans = append(spans, multimodal.Span{Tokens: len(s.Tokens)})
-					continue
-				}
-				for range s.Len() {
-					ids = append(ids, pad)
-				}
-				spans = append(spans, multimodal.Span{Rows: s.Rows, Cols: s.Cols})
-			}
-			positions, next := multimodal.Positions(spans)
-			var axes [3][]int32
-			for _, p := range positions {
-				axes[0], axes[1], axes[2] = append(axes[0], p.T), append(axes[1], p.H), append(axes[2], p.W)
-			}
-			if fmt.Sprint(ids) != fmt.Sprint(c.IDs) || fmt.Sprint(axes) != fmt.Sprint(c.Positions) || next-int32(len(ids)) != c.RopeDelta {
-				t.Errorf("%s/%s:\n%v %v %d, want\n%v %v %d", variant, c.Name, ids, axes, next, c.IDs, c.Positions, c.RopeDelta)
+			checkLayout(t, w, variant+"/"+c.Name, reqs[i], c.IDs, c.Positions, c.RopeDelta)
+		}
+	}
+}
+
+// checkLayout compares the tokens and positions that w gives req with those of transformers.
+func checkLayout(t *testing.T, w *weights, name string, req *engine.Request, wantIDs []int32, wantAxes [3][]int32, ropeDelta int32) {
+	t.Helper()
+	image, _ := w.model.SpecialToken("<|image_pad|>")
+	video, _ := w.model.SpecialToken("<|video_pad|>")
+	spec, err := w.prepare(context.Background(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []int32
+	var spans []multimodal.Span
+	for _, s := range spec.Segments {
+		if s.Image == nil {
+			ids = append(ids, s.Tokens...)
+			spans = append(spans, multimodal.Span{Tokens: len(s.Tokens)})
+			continue
+		}
+		for range s.Len() {
+			if s.Image.Pair {
+				ids = append(ids, video)
+			} else {
+				ids = append(ids, image)
 			}
 		}
+		spans = append(spans, multimodal.Span{Rows: s.Rows, Cols: s.Cols})
+	}
+	positions, next := multimodal.Positions(spans)
+	var axes [3][]int32
+	for _, p := range positions {
+		axes[0], axes[1], axes[2] = append(axes[0], p.T), append(axes[1], p.H), append(axes[2], p.W)
+	}
+	if fmt.Sprint(ids) != fmt.Sprint(wantIDs) || fmt.Sprint(axes) != fmt.Sprint(wantAxes) || next-int32(len(ids)) != ropeDelta {
+		t.Errorf("%s:\n%v %v %d, want\n%v %v %d", name, ids, axes, next, wantIDs, wantAxes, ropeDelta)
 	}
 }
 
