@@ -53,23 +53,17 @@ func (c *carried) all() []item {
 }
 
 // putBack has items read again before those that are still to come.
-func (c *carried) putBack(ctx context.Context, items []item) *carried {
+func (c *carried) putBack(items []item) *carried {
 	rest := c.items
 	again := make(chan item, eventBuffer)
 	c.items = again
 	go func() {
 		defer close(again)
 		for i := range items {
-			select {
-			case again <- items[i]:
-			case <-ctx.Done():
-			}
+			again <- items[i]
 		}
 		for it := range rest {
-			select {
-			case again <- it:
-			case <-ctx.Done():
-			}
+			again <- it
 		}
 	}()
 	return c

@@ -66,20 +66,27 @@ func (c *conversations) keep(key conversationKey, m router.Mode) {
 	}
 }
 
-// keyOf names the conversation after turns. A session id stands for all its turns.
-func keyOf(ctx context.Context, h http.Header, turns []router.Features) conversationKey {
+// keysOf names the conversation before the last of its turns and after it. A session id stands for all turns.
+func keysOf(ctx context.Context, h http.Header, turns []router.Features) (before, after conversationKey) {
 	sum := sha256.New()
 	writePart(sum, recordOf(ctx).key)
 	if id := h.Get(headerSession); id != "" {
 		writePart(sum, "session")
 		writePart(sum, id)
-	} else {
-		for i := range turns {
-			writePart(sum, turns[i].Text)
-			_ = binary.Write(sum, binary.LittleEndian, int64(turns[i].Images)) // a hash does not fail
-		}
+		turns = nil
 	}
-	return conversationKey(sum.Sum(nil))
+	for i := range turns {
+		if i == len(turns)-1 {
+			before = conversationKey(sum.Sum(nil))
+		}
+		writePart(sum, turns[i].Text)
+		_ = binary.Write(sum, binary.LittleEndian, int64(turns[i].Images)) // a hash does not fail
+	}
+	after = conversationKey(sum.Sum(nil))
+	if len(turns) == 0 {
+		before = after
+	}
+	return before, after
 }
 
 func writePart(sum hash.Hash, s string) {

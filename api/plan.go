@@ -87,7 +87,8 @@ func (s *Server) decide(ctx context.Context, req *chatRequest, h http.Header) (*
 	if len(turns) > 0 {
 		in.Features, in.History = turns[len(turns)-1], turns[:len(turns)-1]
 	}
-	in.Mode = s.conversations.mode(keyOf(ctx, h, in.History))
+	before, after := keysOf(ctx, h, turns)
+	in.Mode = s.conversations.mode(before)
 	if in.Mode != nil && in.Mode.Variant != "" {
 		in.Facts.Warm, in.Facts.WarmTokens = in.Mode.Variant, req.aboutTokens()
 	}
@@ -97,7 +98,7 @@ func (s *Server) decide(ctx context.Context, req *chatRequest, h http.Header) (*
 		return nil, err
 	}
 	s.cfg.Metrics.Routed(s.cfg.Now().Sub(asked))
-	return &routed{req: req, decision: d, info: infos[d.Variant], conversation: keyOf(ctx, h, turns)}, nil
+	return &routed{req: req, decision: d, info: infos[d.Variant], conversation: after}, nil
 }
 
 // plan is a request that is ready for its engine.

@@ -135,7 +135,7 @@ func (s *Server) lookTwice(ctx context.Context, p *plan) *carried {
 		r.FirstTop, r.FirstTokens = doubt.Candidates, limits.Tokens
 	}
 	c := instruct.carryOut(ctx, s.cfg.Metrics)
-	first, ok := c.firstTokens(ctx, limits.Tokens)
+	first, ok := c.firstTokens(limits.Tokens)
 	why := limits.Doubt(first)
 	switch {
 	case ok && instruct != p && !doubt.Certain(first):
@@ -155,7 +155,7 @@ func (s *Server) lookTwice(ctx context.Context, p *plan) *carried {
 
 // firstTokens waits for the first n tokens of the first answer, or its end, and reads them. What has come stays to be read again. It
 // reports false where an error came.
-func (c *carried) firstTokens(ctx context.Context, n int) (first []doubt.Signs, ok bool) {
+func (c *carried) firstTokens(n int) (first []doubt.Signs, ok bool) {
 	var held []item
 	for it := range c.items {
 		if it.choice == 0 {
@@ -172,7 +172,7 @@ func (c *carried) firstTokens(ctx context.Context, n int) (first []doubt.Signs, 
 			break
 		}
 	}
-	c.putBack(ctx, held)
+	c.putBack(held)
 	return first, ok
 }
 
@@ -190,15 +190,15 @@ func (s *Server) answerTwice(ctx context.Context, c *carried) *carried {
 	first := c.all()
 	a, result := c.judged(first)
 	if result == nil {
-		return c.putBack(ctx, first)
+		return c.putBack(first)
 	}
 	cause := s.thoughts.watch.Judge(a)
 	if cause == "" || !s.thoughts.reruns.Take() {
-		return c.putBack(ctx, first)
+		return c.putBack(first)
 	}
 	thinking, err := s.turned(ctx, c.plan)
 	if err != nil {
-		return c.putBack(ctx, first)
+		return c.putBack(first)
 	}
 	thinking.because("answered again: " + string(cause))
 	second := thinking.carryOut(ctx, s.cfg.Metrics)
@@ -206,11 +206,11 @@ func (s *Server) answerTwice(ctx context.Context, c *carried) *carried {
 	b, better := second.judged(answer)
 	if better == nil || cause == doubt.CauseLength && b.Cut {
 		s.cfg.Metrics.Abandoned(router.Thinking, len(answer))
-		return c.putBack(ctx, first)
+		return c.putBack(first)
 	}
 	thinking.discarded = result.Usage.CompletionTokens
 	s.cfg.Metrics.Abandoned(router.Instruct, thinking.discarded)
-	return second.putBack(ctx, answer)
+	return second.putBack(answer)
 }
 
 // judged is what there is to judge of a whole answer; without a result it has failed.

@@ -88,7 +88,7 @@ type Router struct {
 	Rerun      Rerun      `mapstructure:"rerun"`
 }
 
-// SecondLook has instruct begin where the router is uncertain, and thinking answer where the first token is doubtful.
+// SecondLook has instruct begin where the router is uncertain, and thinking answer where its first tokens are doubtful.
 type SecondLook struct {
 	Share   float64 `mapstructure:"share"`   // of routed requests at most; 0 is never
 	Tokens  int     `mapstructure:"tokens"`  // of instruct's answer, which are looked at

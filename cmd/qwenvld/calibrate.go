@@ -94,12 +94,8 @@ func (c *calibration) run(ctx context.Context, args []string, out, notes io.Writ
 	if err != nil {
 		return err
 	}
-	file, err := a.Model.MarshalBinary()
-	if err != nil {
+	if err := writeWeights(c.out, a.Model); err != nil {
 		return err
-	}
-	if err := os.WriteFile(c.out, file, 0o644); err != nil { //nolint:gosec // weights are no secret
-		return fmt.Errorf("write the weights: %w", err)
 	}
 	if c.picture != "" {
 		if err := c.draw(a); err != nil {

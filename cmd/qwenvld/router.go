@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qwenvld/qwenvld/router/difficulty"
 	"github.com/qwenvld/qwenvld/router/train"
 )
 
@@ -36,12 +37,8 @@ func routerTrainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			file, err := m.MarshalBinary()
-			if err != nil {
+			if err := writeWeights(out, m); err != nil {
 				return err
-			}
-			if err := os.WriteFile(out, file, 0o644); err != nil { //nolint:gosec // weights are no secret
-				return fmt.Errorf("write the weights: %w", err)
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: version %s, %d examples\n", out, m.Version, len(examples))
 			return err
@@ -50,6 +47,17 @@ func routerTrainCommand() *cobra.Command {
 	cmd.Flags().StringVarP(&out, "out", "o", "router.weights", "file to write")
 	cmd.Flags().StringVar(&note, "note", "", "words about the data, kept in the file")
 	return cmd
+}
+
+func writeWeights(name string, m *difficulty.Model) error {
+	file, err := m.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(name, file, 0o644); err != nil { //nolint:gosec // weights are no secret
+		return fmt.Errorf("write the weights: %w", err)
+	}
+	return nil
 }
 
 func routerEvalCommand() *cobra.Command {
