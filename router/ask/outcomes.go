@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"sync"
+
+	"github.com/qwenvld/qwenvld/router/train"
 )
 
 // outcomes is the file that outcomes are appended to, a whole line at a time.
@@ -38,18 +40,19 @@ func (o *outcomes) read(model string) error {
 		return err
 	}
 	whole := bytes.LastIndexByte(data, '\n') + 1
-	for n, text := range bytes.Split(data[:whole], []byte("\n")) {
-		if len(bytes.TrimSpace(text)) == 0 {
-			continue
-		}
+	err = train.EachLine(bytes.NewReader(data[:whole]), whole+1, func(line []byte) error {
 		var l outcome
-		if err := json.Unmarshal(text, &l); err != nil {
-			return fmt.Errorf("line %d: %w", n+1, err)
+		if err := json.Unmarshal(line, &l); err != nil {
+			return err
 		}
 		if l.Model != model {
-			return fmt.Errorf("line %d: this file holds answers of %q, not of %q", n+1, l.Model, model)
+			return fmt.Errorf("this file holds answers of %q, not of %q", l.Model, model)
 		}
 		o.known[l.Key] = l.Weak != nil
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if err := o.file.Truncate(int64(whole)); err != nil {
 		return err

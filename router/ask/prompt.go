@@ -1,7 +1,6 @@
 package ask
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"crypto/sha256"
@@ -15,6 +14,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/qwenvld/qwenvld/router/train"
 )
 
 // Prompt is a question to ask both variants.
@@ -142,18 +143,8 @@ func eachLine(file string, f func(data []byte) error) error {
 		return fmt.Errorf("read prompts: %w", err)
 	}
 	defer func() { _ = in.Close() }()
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, maxLine)
-	n := 1
-	for ; lines.Scan(); n++ {
-		if data := bytes.TrimSpace(lines.Bytes()); len(data) > 0 {
-			if err := f(data); err != nil {
-				return fmt.Errorf("%s: line %d: %w", file, n, err)
-			}
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("%s: line %d: %w", file, n, err)
+	if err := train.EachLine(in, maxLine, f); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
 	}
 	return nil
 }

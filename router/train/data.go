@@ -6,7 +6,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -128,28 +130,38 @@ func Files(paths ...string) ([]string, error) {
 }
 
 func (s *Set) read(data []byte) error {
-	lines := bufio.NewScanner(bytes.NewReader(data))
-	lines.Buffer(nil, maxLine)
-	for n := 1; lines.Scan(); n++ {
-		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
-			continue
-		}
+	return EachLine(bytes.NewReader(data), maxLine, func(line []byte) error {
 		e := &Example{}
-		if err := json.Unmarshal(lines.Bytes(), e); err != nil {
-			return fmt.Errorf("line %d: %w", n, err)
+		if err := json.Unmarshal(line, e); err != nil {
+			return err
 		}
 		switch {
 		case e.Text == "" || e.Source == "":
-			return fmt.Errorf("line %d: text and source are needed", n)
+			return errors.New("text and source are needed")
 		case e.measured():
 		case e.Label != LabelInstruct && e.Label != LabelThinking && e.Label != LabelUnsure:
-			return fmt.Errorf("line %d: label must be instruct, thinking or unsure, or weak and strong be given", n)
+			return errors.New("label must be instruct, thinking or unsure, or weak and strong be given")
 		}
 		e.vector = difficulty.Features(e.features())
 		s.Examples = append(s.Examples, e)
+		return nil
+	})
+}
+
+// EachLine calls f with each line that is not blank. A line of bound bytes or more is an error; errors name the line.
+func EachLine(r io.Reader, bound int, f func(line []byte) error) error {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, bound)
+	n := 1
+	for ; lines.Scan(); n++ {
+		if line := bytes.TrimSpace(lines.Bytes()); len(line) > 0 {
+			if err := f(line); err != nil {
+				return fmt.Errorf("line %d: %w", n, err)
+			}
+		}
 	}
 	if err := lines.Err(); err != nil {
-		return fmt.Errorf("read: %w", err)
+		return fmt.Errorf("line %d: %w", n, err)
 	}
 	return nil
 }
