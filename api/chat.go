@@ -51,18 +51,18 @@ func (s *Server) generate(
 	if err != nil {
 		return nil, nil, publicError(ctx, err)
 	}
-	measured := s.cfg.Metrics.Begin(metrics.Start{
+	rec.measured = s.cfg.Metrics.Begin(metrics.Start{
 		Endpoint: endpointOf(r), Variant: p.decision.Variant, At: start, Answers: len(p.requests), PerPrompt: len(p.requests),
 	})
 	defer func() {
 		if !started {
-			measured.End(unwanted(ctx))
+			rec.measured.End(unwanted(ctx))
 		}
 	}()
 	work := s.start(ctx, p)
-	measured.Settled(work.decision.Variant, work.whole)
+	rec.measured.Settled(work.decision.Variant, work.whole)
 	setRouteHeaders(w, work.routed)
-	g = &generation{server: s, carried: work, ctx: ctx, record: rec, measured: measured, start: start, cancel: cancel}
+	g = &generation{server: s, carried: work, ctx: ctx, record: rec, start: start, cancel: cancel}
 	for i := range work.requests {
 		g.answers = append(g.answers, &answering{
 			index:  i,
@@ -74,7 +74,7 @@ func (s *Server) generate(
 	return g, func() {
 		// The work holds the engine's sequences: no reply ends before it has let go.
 		work.stop()
-		measured.End(unwanted(ctx))
+		rec.measured.End(unwanted(ctx))
 		done()
 	}, nil
 }
@@ -124,10 +124,8 @@ type generation struct {
 	*carried
 	ctx    context.Context //nolint:containedctx // lives as long as the generation
 	record *record
-	// measured counts what the generation does.
-	measured *metrics.Generation
-	start    time.Time
-	cancel   context.CancelCauseFunc
+	start  time.Time
+	cancel context.CancelCauseFunc
 	// answers are the choices, in order.
 	answers []*answering
 	// usage is that of the answers that have ended.
@@ -201,8 +199,7 @@ func (g *generation) deltas(a *answering, ev *engine.Event) []prompt.Delta {
 			a.checked = append(a.checked, out[i].Content...)
 		}
 	}
-	g.measured.Event(a.index, ev, content)
-	g.record.ttft = g.measured.FirstToken()
+	g.record.measured.Event(a.index, ev, content)
 	if ev.Result != nil {
 		g.verify(a, ev.Result)
 	}

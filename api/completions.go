@@ -186,14 +186,13 @@ type textAnswer struct {
 
 // textGeneration turns the events of a completions request into a reply.
 type textGeneration struct {
-	server   *Server
-	req      *textRequest
-	record   *record
-	measured *metrics.Generation
-	base     textCompletion
-	answers  []*textAnswer
-	usage    engine.Usage
-	ended    int
+	server  *Server
+	req     *textRequest
+	record  *record
+	base    textCompletion
+	answers []*textAnswer
+	usage   engine.Usage
+	ended   int
 }
 
 // completions serves POST /v1/completions. Without a chat template there is nothing to think in: unless the client names thinking weights,
@@ -240,13 +239,13 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	for range requests {
 		g.answers = append(g.answers, &textAnswer{logprobs: noLogprobs()})
 	}
-	g.measured = s.cfg.Metrics.Begin(metrics.Start{
+	rec.measured = s.cfg.Metrics.Begin(metrics.Start{
 		Endpoint: endpointOf(r), Variant: variant, At: start, Answers: len(requests), PerPrompt: max(1, req.Choices),
 	})
 	work := (&plan{engine: eng, requests: requests}).carryOut(ctx, s.cfg.Metrics)
 	defer func() {
 		work.stop()
-		g.measured.End(unwanted(ctx))
+		rec.measured.End(unwanted(ctx))
 	}()
 	items := work.items
 	failure := func(err error) *Error { return publicError(ctx, err) }
@@ -293,8 +292,7 @@ func (g *textGeneration) take(it *item) (text string, logprobs *textLogprobs) {
 	g.record.produced++
 	a := g.answers[it.choice]
 	text = it.event.Text
-	g.measured.Event(it.choice, &it.event, text != "")
-	g.record.ttft = g.measured.FirstToken()
+	g.record.measured.Event(it.choice, &it.event, text != "")
 	if g.req.Logprobs {
 		logprobs = a.list(it.event.Tokens)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/qwenvld/qwenvld/api/metrics"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/router"
 )
@@ -47,7 +48,8 @@ type record struct {
 	images   int
 	videos   int
 	stream   bool
-	ttft     time.Duration
+	// measured is the generation, nil before it begins.
+	measured *metrics.Generation
 	err      *Error
 	// produced counts events of an answer that has no usage yet.
 	produced int
@@ -170,8 +172,8 @@ func (r *record) attrs() []slog.Attr {
 		a = append(a, slog.String("variant", string(r.decision.Variant)), slog.String("route_source", string(r.decision.Source)),
 			slog.Bool("stream", r.stream), slog.Int("images", r.images), slog.Int("videos", r.videos))
 	}
-	if r.ttft > 0 {
-		a = append(a, slog.Duration("ttft", r.ttft))
+	if r.measured != nil && r.measured.FirstToken() > 0 {
+		a = append(a, slog.Duration("ttft", r.measured.FirstToken()))
 	}
 	if r.usage != nil {
 		a = append(a, slog.Int("prompt_tokens", r.usage.PromptTokens), slog.Int("completion_tokens", r.usage.CompletionTokens),
