@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/qwenvld/qwenvld/api"
+	"github.com/qwenvld/qwenvld/api/access"
+	"github.com/qwenvld/qwenvld/api/history"
+	"github.com/qwenvld/qwenvld/api/metrics"
+	"github.com/qwenvld/qwenvld/config"
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/process"
+	"github.com/qwenvld/qwenvld/internal/demopair"
+	"github.com/qwenvld/qwenvld/multimodal"
+	"github.com/qwenvld/qwenvld/router"
+	"github.com/qwenvld/qwenvld/router/doubt"
+)
+
+func newServer(
+	c *config.Config, name string, supervisors map[router.Variant]*process.Supervisor, media mediaWays, store *history.Store,
+	logger *slog.Logger,
+) (*api.Server, error) {
+	var calibrated []byte
+	if len(c.Models) == 0 {
+		calibrated = demopair.RouterWeights()
+	}
+	r, weights, err := newRouter(&c.Router, calibrated)
+	if err != nil {
+		return nil, err
+	}
+	causes, err := doubt.ParseCauses(c.Router.Rerun.On)
+	if err != nil {
+		return nil, fmt.Errorf("router.rerun.on: %w", err)
+	}
+	look := &c.Router.SecondLook
+	engines, workers := map[router.Variant]engine.Engine{}, map[router.Variant]metrics.Worker{}
+	for variant, s := range supervisors {
+		engines[variant], workers[variant] = s, s
+	}
+	a := api.Config{
+		ModelName: name, Engines: engines, Router: r, RouterVersion: weights.Version, Logger: logger, Store: store,
+		Limits: api.Limits{BodyBytes: c.Limits.BodyBytes, Images: c.Limits.Images, Videos: c.Limits.Videos},
+		Media: api.MediaLimits{
+			Pixels:       multimodal.PixelLimits{Min: c.Media.MinPixels, Max: c.Media.MaxPixels},
+			SourcePixels: c.Media.ImagePixels, DataBytes: int(c.Media.ImageBytes),
+			Video: api.VideoLimits{
+				FPS: c.Media.Video.FPS, Frames: c.Media.Video.Frames, TotalPixels: c.Media.Video.TotalPixels,
+				MinPixels: c.Media.Video.MinPixels, MaxPixels: c.Media.Video.MaxPixels, DataBytes: int(c.Media.Video.Bytes),
+			},
+		},
+		SecondLook: api.SecondLook{
+			Share: look.Share, Limits: doubt.Limits{Tokens: look.Tokens, Margin: look.Margin, Entropy: look.Entropy},
+		},
+		Video:     media.tool,
+		Reasoning: api.ReasoningField(c.ReasoningField), MaxConcurrent: c.Limits.MaxConcurrent,
+		Origins: c.CORS.AllowedOrigins, PublicMetrics: c.Metrics.Public,
+		Rerun:   api.Rerun{Share: c.Router.Rerun.Share, Causes: causes},
+		Metrics: metrics.New(metrics.Options{Version: version, RouterVersion: weights.Version, Workers: workers}),
+	}
+	for _, k := range c.Keys {
+		hash, err := access.ParseHash(k.SHA256)
+		if err != nil {
+			return nil, fmt.Errorf("key %s: %w", k.Name, err)
+		}
+		a.Keys = append(a.Keys, access.Key{
+			Name: k.Name, Hash: hash, RequestsPerMinute: k.RequestsPerMinute, TokensPerMinute: k.TokensPerMinute, Concurrent: k.Concurrent,
+		})
+	}
+	if f := media.fetchers; f.images != nil { // a nil *Fetcher in an interface is not nil
+		a.Fetcher, a.VideoFetcher = f.images, f.videos
+	}
+	return api.New(a)
+}

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/qwenvld/qwenvld/config"
+	"github.com/qwenvld/qwenvld/router"
+	"github.com/qwenvld/qwenvld/router/difficulty"
+)
+
+// newRouter loads the weights that the configuration names, else those calibrated to the model, else the shipped ones.
+func newRouter(c *config.Router, calibrated []byte) (*router.Router, *difficulty.Model, error) {
+	m, err := routerWeights(c.Weights, calibrated)
+	if err != nil {
+		return nil, nil, fmt.Errorf("router: %w", err)
+	}
+	r, err := router.New(m, c.Quality)
+	return r, m, err
+}
+
+func routerWeights(file string, calibrated []byte) (*difficulty.Model, error) {
+	if file != "" {
+		var err error
+		if calibrated, err = os.ReadFile(file); err != nil { //nolint:gosec // the operator names the file
+			return nil, err
+		}
+	}
+	if calibrated == nil {
+		return difficulty.Default()
+	}
+	return difficulty.Load(calibrated)
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/qwenvld/qwenvld/config"
+	"github.com/qwenvld/qwenvld/engine/process"
+	"github.com/qwenvld/qwenvld/engine/worker"
+	"github.com/qwenvld/qwenvld/router"
+)
+
+// newSupervisors makes one supervisor for each variant that is configured.
+func newSupervisors(m *config.Model, logger *slog.Logger) (map[router.Variant]*process.Supervisor, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this binary: %w", err)
+	}
+	environment := workerEnvironment(os.Environ(), m.Instruct.Model != "" && m.Thinking.Model != "")
+	out := map[router.Variant]*process.Supervisor{}
+	for variant, w := range map[router.Variant]config.Weights{router.Instruct: m.Instruct, router.Thinking: m.Thinking} {
+		if w.Model == "" {
+			continue
+		}
+		e := &m.Engine
+		wc, err := json.Marshal(worker.Config{
+			Model: w.Model, Projector: w.Projector, ContextSize: e.ContextSize, CacheTokens: e.CacheTokens, CacheType: e.CacheType,
+			MaxSequences: e.MaxSequences, MaxQueue: e.MaxQueue, BatchSize: e.BatchSize, PrefillChunk: e.PrefillChunk,
+			Threads: e.Threads, GPULayers: e.GPULayers, ImageMemory: e.ImageMemory, VisionCache: e.VisionCache,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("configure worker: %w", err)
+		}
+		out[variant] = process.New(process.Options{
+			Command: process.Command{Path: self, Args: []string{"worker"}, Env: environment, Config: wc},
+			Logger:  logger.With("variant", string(variant)),
+		})
+	}
+	return out, nil
+}
+
+// workerEnvironment tells OpenMP how to wait between the steps of a token, unless the operator has. Spinning is fastest for one
+// worker alone; two that spin on the same cores starve each other (up to 50 times slower on two cores), so they spin only briefly.
+// Traces of Go's own would bury what ggml says before it ends the process.
+func workerEnvironment(env []string, two bool) []string {
+	defaults := []string{"GOTRACEBACK=none", "OMP_WAIT_POLICY=active"}
+	if two {
+		defaults = []string{"GOTRACEBACK=none", "OMP_WAIT_POLICY=passive", "GOMP_SPINCOUNT=2000"}
+	}
+	return append(defaults, env...)
+}
+
+// pool is the workers of all variants while they run.
+type pool struct {
+	group errgroup.Group
+	stop  context.CancelFunc
+}
+
+// startWorkers runs the supervisors. They outlive ctx: requests in flight need them while the server drains. The caller ends them
+// with end.
+func startWorkers(ctx context.Context, supervisors map[router.Variant]*process.Supervisor) *pool {
+	workers, stop := context.WithCancel(context.WithoutCancel(ctx))
+	p := &pool{stop: stop}
+	for variant, s := range supervisors {
+		p.group.Go(func() error {
+			if err := s.Run(workers); err != nil {
+				return fmt.Errorf("%s weights: %w", variant, err)
+			}
+			return nil
+		})
+	}
+	return p
+}
+
+// end stops the workers and waits for them.
+func (p *pool) end() {
+	p.stop()
+	_ = p.group.Wait() // its error has been seen
+}
+
+// firstFailure waits for the workers' end: an error while serving, nil after the drain.
+func (p *pool) firstFailure(ctx context.Context) error {
+	failed := make(chan error, 1)
+	go func() { failed <- p.group.Wait() }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+		return nil
+	}
+}
