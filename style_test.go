@@ -104,7 +104,7 @@ var importRules = []struct {
 	allow    []string
 	why      string
 }{
-	{packages: "config", deny: []string{module}, why: "config is read by everything, so it depends on nothing of the project"},
+	{packages: "config", deny: []string{module}, allow: []string{module + "/internal/nearest"}, why: "config is read by everything, so it depends on nothing of the project"},
 	{packages: "router", deny: []string{module, "net/http", "log/slog"}, why: "the router is a pure decision"},
 	{packages: "router/difficulty", deny: []string{module, "net/http", "log/slog"}, allow: []string{module + "/router"}, why: "the model scores, it decides nothing"},
 	{packages: "router/train", deny: []string{module, "net/http", "log/slog"}, allow: []string{module + "/router"}, why: "training knows nothing of the daemon"},
@@ -116,6 +116,7 @@ var importRules = []struct {
 	{packages: "engine/llama", deny: []string{module}, why: "the C boundary knows nothing of the rest"},
 	{packages: "engine/wire", deny: []string{module}, allow: []string{module + "/engine"}, why: "the wire format is shared by both processes"},
 	{packages: "engine/worker", deny: []string{module}, allow: []string{module + "/engine", module + "/multimodal"}, why: "the worker knows nothing of HTTP clients or routing"},
+	{packages: "internal/nearest", deny: []string{module}, why: "comparing names needs nothing"},
 	{packages: "api", deny: []string{module + "/config", module + "/cmd"}, why: "cmd turns configuration into the options of api"},
 }
 
