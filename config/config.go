@@ -220,6 +220,14 @@ func Default() Config {
 
 // Validate reports every fault with the key it is in.
 func (c *Config) Validate() error {
+	var all []error
+	for _, f := range c.faults() {
+		all = append(all, f)
+	}
+	return errors.Join(all...)
+}
+
+func (c *Config) faults() []*fault {
 	v := validation{}
 	host, port, err := net.SplitHostPort(c.Listen)
 	if n, perr := strconv.Atoi(port); err != nil || perr != nil || n < 0 || n > 65535 || strings.Contains(host, " ") {
@@ -255,7 +263,7 @@ func (c *Config) Validate() error {
 	for i := range c.Models {
 		c.Models[i].validate(&v, fmt.Sprintf("models[%d]", i))
 	}
-	return errors.Join(v.faults...)
+	return v.faults
 }
 
 func (c *Router) validate(v *validation) {
@@ -344,10 +352,15 @@ func (l Log) SlogLevel() slog.Level {
 }
 
 // validation gathers faults.
-type validation struct{ faults []error }
+type validation struct{ faults []*fault }
+
+// fault is what is wrong with the value of key.
+type fault struct{ key, text string }
+
+func (f *fault) Error() string { return f.key + " " + f.text }
 
 func (v *validation) fault(key, format string, args ...any) {
-	v.faults = append(v.faults, fmt.Errorf("%s: %s", key, fmt.Sprintf(format, args...)))
+	v.faults = append(v.faults, &fault{key, fmt.Sprintf(format, args...)})
 }
 
 func (v *validation) atLeast(key string, n, low int64) {

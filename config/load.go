@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -30,27 +31,63 @@ func flagKeys() map[string]string {
 }
 
 // Load reads the configuration: flags that were given over QWENVLD_* environment variables over the file over defaults. The
-// file's paths are relative to its folder. Unknown keys of the file are errors.
+// file's paths are relative to its folder. Unknown keys of the file and unknown variables are errors; each fault says where it is.
 func Load(flags *pflag.FlagSet) (*Config, error) {
+	name, err := flags.GetString("config")
+	if err != nil {
+		return nil, fmt.Errorf("flag --config: %w", err)
+	}
+	if name == "" {
+		name = os.Getenv(VariableFile)
+	}
+	var f *file
+	if name != "" {
+		f, err = readFile(name)
+	}
+	if err = errors.Join(err, checkEnvironment(os.Environ())); err != nil {
+		return nil, err
+	}
+	c, err := decode(flags, name)
+	if err != nil {
+		return nil, err
+	}
+	c.resolve(filepath.Dir(name))
+	var faults []error
+	for _, fault := range c.faults() {
+		faults = append(faults, fmt.Errorf("%s: %w", place(flags, f, fault.key), fault))
+	}
+	return c, errors.Join(faults...)
+}
+
+// place says where the value of key comes from.
+func place(flags *pflag.FlagSet, f *file, key string) string {
+	for flag, k := range flagKeys() {
+		if given := flags.Lookup(flag); k == key && given != nil && given.Changed {
+			return "flag --" + flag
+		}
+	}
+	if v := variable(key); os.Getenv(v) != "" {
+		return "environment variable " + v
+	}
+	if at := f.place(key); at != "" {
+		return at
+	}
+	return "configuration"
+}
+
+// decode lays flags over the environment over the file over the defaults.
+func decode(flags *pflag.FlagSet, file string) (*Config, error) {
 	v := viper.NewWithOptions(viper.KeyDelimiter(delimiter))
 	v.SetEnvPrefix("QWENVLD")
 	v.SetEnvKeyReplacer(strings.NewReplacer(delimiter, "_"))
 	v.AutomaticEnv()
 	setDefaults(v, "", reflect.ValueOf(Default()))
-
 	for flag, key := range flagKeys() {
 		if f := flags.Lookup(flag); f != nil {
 			if err := v.BindPFlag(strings.ReplaceAll(key, ".", delimiter), f); err != nil {
 				return nil, fmt.Errorf("flag --%s: %w", flag, err)
 			}
 		}
-	}
-	file, err := flags.GetString("config")
-	if err != nil {
-		return nil, fmt.Errorf("flag --config: %w", err)
-	}
-	if file == "" {
-		file = os.Getenv("QWENVLD_CONFIG")
 	}
 	if file != "" {
 		v.SetConfigFile(file)
@@ -65,10 +102,6 @@ func Load(flags *pflag.FlagSet) (*Config, error) {
 	)
 	if err := v.UnmarshalExact(&c, viper.DecodeHook(hooks)); err != nil {
 		return nil, fmt.Errorf("configuration %s: %w", file, err)
-	}
-	c.resolve(filepath.Dir(file))
-	if err := c.Validate(); err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	return &c, nil
 }

@@ -1,0 +1,98 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/qwenvld/qwenvld/internal/nearest"
+)
+
+// envPrefix begins the names of all environment variables.
+const envPrefix = "QWENVLD_"
+
+// Environment variables that set no key: the file's name here, and what the terminal's client, the build and the tests read.
+const (
+	VariableFile = envPrefix + "CONFIG"
+	VariableURL  = envPrefix + "URL"
+	VariableKey  = envPrefix + "API_KEY"
+)
+
+func otherVariables() []string {
+	return []string{VariableFile, VariableURL, VariableKey, envPrefix + "MARCH", envPrefix + "BINARY", envPrefix + "TEST_WORKER"}
+}
+
+// variable is the name of the variable that sets key.
+func variable(key string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+// Kubernetes tells every container of the services beside it in variables such as QWENVLD_SERVICE_HOST, QWENVLD_PORT and
+// QWENVLD_PORT_8080_TCP_ADDR: a service named qwenvld must not keep the daemon from starting.
+var (
+	serviceVariable = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+	servicePort     = regexp.MustCompile(`^(tcp|udp|sctp)://`)
+)
+
+func fromKubernetes(name, value string) bool {
+	return serviceVariable.MatchString(name) || strings.HasSuffix(name, "_PORT") && servicePort.MatchString(value)
+}
+
+// checkEnvironment refuses variables that set nothing, and values that cannot be read.
+func checkEnvironment(environment []string) error {
+	kinds := map[string]reflect.Type{}
+	var fileOnly []string
+	walkKeys(reflect.TypeFor[Config](), "", func(key string, t reflect.Type) {
+		if list, _, ok := strings.Cut(key, "[]"); ok {
+			fileOnly = append(fileOnly, list)
+		} else {
+			kinds[variable(key)] = t
+		}
+	})
+	known := otherVariables()
+	for name := range kinds {
+		known = append(known, name)
+	}
+	slices.Sort(known)
+	var faults []error
+	for _, entry := range environment {
+		name, value, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, envPrefix) {
+			continue
+		}
+		t, ok := kinds[name]
+		switch {
+		case ok && value != "" && t.Kind() != reflect.Slice:
+			if err := checkScalar(t, value); err != nil {
+				faults = append(faults, fmt.Errorf("environment variable %s %w", name, err))
+			}
+		case ok, slices.Contains(otherVariables(), name), fromKubernetes(name, value):
+		default:
+			faults = append(faults, fmt.Errorf("environment variable %s sets nothing%s", name, variableHint(name, known, fileOnly)))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func variableHint(name string, known, fileOnly []string) string {
+	for _, key := range fileOnly {
+		if v := variable(key); name == v || strings.HasPrefix(name, v+"_") {
+			return fmt.Sprintf(": %s can only be set in the file", key)
+		}
+	}
+	short := strings.TrimPrefix(name, envPrefix)
+	for i := range known {
+		known[i] = strings.TrimPrefix(known[i], envPrefix)
+	}
+	meant := nearest.Name(short, known)
+	if i := slices.IndexFunc(known, func(k string) bool { return strings.HasSuffix(k, "_"+short) }); meant == "" && i >= 0 {
+		meant = known[i]
+	}
+	if meant != "" {
+		return ": did you mean " + envPrefix + meant + "?"
+	}
+	return ": docs/CONFIGURATION.md has the keys that can be set"
+}

@@ -1,0 +1,130 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+func TestFaultsSayWhichLineWhichKeyAndWhatWasMeant(t *testing.T) {
+	hash := strings.Repeat("ab", 32)
+	for file, want := range map[string]string{
+		"# first\nlissten: x\n":                          `yaml:2: unknown key lissten: did you mean listen?`,
+		"log:\n  levle: debug\n":                         `yaml:2: unknown key log.levle: did you mean log.level?`,
+		"max_pixels: 5\n":                                `yaml:1: unknown key max_pixels: there is media.max_pixels`,
+		"log:\n  level: loud\n":                          `yaml:2: log.level must be one of debug, info, warn, error, not "loud"`,
+		"listen: 127.0.0.1:1\nlimits:\n  images: many\n": `yaml:3: limits.images must be a whole number, not "many"`,
+		"limits:\n  images: 1.5\n":                       `yaml:2: limits.images must be a whole number, not "1.5"`,
+		"limits: 5\n":                                    `yaml:1: limits must have keys of its own (max_concurrent, body_bytes, images`,
+		"- a\n":                                          `yaml:1: the file must have keys of its own`,
+		"listen: [a]\n":                                  `yaml:1: listen must be a text, not a list`,
+		"shutdown_timeout: 30\n":                         `yaml:1: shutdown_timeout must be a time with its unit, such as 30s or 5m, not "30"`,
+		"media:\n  fetch: perhaps\n":                     `yaml:2: media.fetch must be true or false, not "perhaps"`,
+		"models:\n  id: a\n":                             `yaml:2: models must be a list, not a group of keys`,
+		"models:\n  - id: a\n    instruct:\n      modell: x\n":                           `yaml:4: unknown key models[0].instruct.modell: did you mean models[0].instruct.model?`,
+		"models:\n  - id: a\n    instruct: {model: x}\n    engine:\n      threads: -1\n": `yaml:5: models[0].engine.threads must be at least 0, not -1`,
+		"models:\n  - id: a b\n    instruct: {model: x}\n":                               `yaml:2: models[0].id must be a name`,
+		"models:\n  - id: a\n": `yaml:2: models[0] needs instruct.model or thinking.model`,
+		"keys:\n  - name: a\n    sha256: " + hash + "\n  - name: a\n    sha256: " + hash + "\n": `yaml:4: keys[1].name must be a name that no other key has`,
+		"listen: 127.0.0.1:1\nLISTEN: 127.0.0.1:2\n":                                            `yaml:2: listen is given twice, first on line 1`,
+		"log:\n\tlevel: debug\n":         `yaml:2: not valid YAML: found character that cannot start any token (YAML is indented with spaces, and this line with a tab)`,
+		"listen: [\n":                    `: not valid YAML: `,
+		"models: [&a {<<: *a}]\n":        `yaml:1: models[0] merges itself`,
+		"x: &a {levle: info}\nlog: *a\n": `yaml:1: unknown key log.levle: did you mean log.level?`,
+	} {
+		_, err := load(t, file)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q:\n%v\nwant %s", file, err, want)
+		}
+	}
+}
+
+func TestEveryFaultHasALineOfItsOwn(t *testing.T) {
+	_, err := load(t, "lisst: x\nlog: {level: 5, form: json}\nlimits: {images: many}\n")
+	if err == nil || strings.Count(err.Error(), "\n") != 2 || strings.Count(err.Error(), "qwenvld.yaml:") != 3 {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestFaultsOfFlagsAndVariablesNameThem(t *testing.T) {
+	if _, err := load(t, "listen: 127.0.0.1:1\n", "--listen", "nowhere"); err == nil || !strings.HasPrefix(err.Error(), "flag --listen: listen must be host:port") {
+		t.Errorf("%v", err)
+	}
+	t.Setenv("QWENVLD_LOG_LEVEL", "loud")
+	if _, err := load(t, ""); err == nil || !strings.HasPrefix(err.Error(), "environment variable QWENVLD_LOG_LEVEL: log.level must be one of") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestUnknownVariablesAreErrors(t *testing.T) {
+	for entry, want := range map[string]string{
+		"QWENVLD_LISTENN=x":               "environment variable QWENVLD_LISTENN sets nothing: did you mean QWENVLD_LISTEN?",
+		"QWENVLD_MAX_PIXELS=5":            "did you mean QWENVLD_MEDIA_MAX_PIXELS?",
+		"QWENVLD_MODELS_0_ID=x":           "models can only be set in the file",
+		"QWENVLD_KEYS=x":                  "keys can only be set in the file",
+		"QWENVLD_QUIBBLE=":                "docs/CONFIGURATION.md has the keys",
+		"QWENVLD_LIMITS_IMAGES=many":      `environment variable QWENVLD_LIMITS_IMAGES must be a whole number, not "many"`,
+		"QWENVLD_SHUTDOWN_TIMEOUT=30":     `QWENVLD_SHUTDOWN_TIMEOUT must be a time with its unit`,
+		"QWENVLD_MEDIA_ALLOWED_HOSTS=a,b": "", "QWENVLD_LISTEN=": "", "QWENVLD_CONFIG=/x": "", "QWENVLD_URL=x": "", "PATH=/bin": "",
+		// What Kubernetes says of a service that is called qwenvld.
+		"QWENVLD_PORT=tcp://10.0.0.1:8080": "", "QWENVLD_SERVICE_HOST=10.0.0.1": "", "QWENVLD_SERVICE_PORT=8080": "",
+		"QWENVLD_SERVICE_PORT_HTTP=8080": "", "QWENVLD_PORT_8080_TCP=tcp://10.0.0.1:8080": "", "QWENVLD_PORT_8080_TCP_ADDR=10.0.0.1": "",
+		"QWENVLD_WEB_PORT_80_TCP_PROTO=tcp": "",
+		"QWENVLD_PORT=8080":                 "environment variable QWENVLD_PORT sets nothing",
+	} {
+		err := checkEnvironment([]string{entry})
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v, want %q", entry, err, want)
+		}
+	}
+	t.Setenv("QWENVLD_LISTENN", "x")
+	if _, err := load(t, ""); err == nil || !strings.Contains(err.Error(), "QWENVLD_LISTENN") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAnchorsMergesCapitalsAndEmptyValues(t *testing.T) {
+	c, err := load(t, `
+Listen: 127.0.0.1:9
+log:
+models:
+  - id: a
+    instruct: &w {model: x, projector: y}
+    thinking: {<<: *w, model: z}
+    engine: {threads: "2"}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := c.Models[0]; c.Listen != "127.0.0.1:9" || c.Log.Level != "info" || filepath.Base(m.Thinking.Projector) != "y" || m.Engine.Threads != 2 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// FuzzFile: what the check of a file lets through can be decoded.
+func FuzzFile(f *testing.F) {
+	for _, seed := range []string{
+		"", "listen: x", "log: {level: info}", "models: [{id: a, engine: {threads: 1}}]", "a: &a [*a]", "limits: {images: 0x10, body_bytes: 1_000}",
+		"media: {fetch: yes, allowed_hosts: a, fetch_timeout: 0}", "router: {quality: 1e1, rerun: {on: [a, 1, null]}}", "? [a]\n: b", "keys: [null, {name: ~}]",
+		"log: {<<: {level: x}}", "listen: !!binary aGk=", "limits: {images: 2001-01-01}",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		name := filepath.Join(t.TempDir(), "c.yaml")
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readFile(name); err != nil {
+			return
+		}
+		flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+		AddFlags(flags)
+		if _, err := decode(flags, name); err != nil {
+			t.Errorf("checked, and yet: %v", err)
+		}
+	})
+}
