@@ -112,6 +112,8 @@ var importRules = []struct {
 	{packages: "router/curve", deny: []string{module, "net/http"}, why: "a picture is drawn of numbers, whatever they mean"},
 	{packages: "multimodal", deny: []string{module}, why: "media and token arithmetic know nothing of models or HTTP handlers"},
 	{packages: "engine", deny: []string{module + "/api", module + "/router", module + "/config", module + "/multimodal"}, why: "the engine answers requests, whoever asks"},
+	{packages: "engine/gguf", deny: []string{module, "net"}, allow: []string{module + "/engine/tokenizer"}, why: "model files are judged before anything else of the engine runs"},
+	{packages: "engine/tokenizer", deny: []string{module, "net"}, why: "text in, tokens out"},
 	{packages: "engine/prompt", deny: []string{module}, allow: []string{module + "/engine"}, why: "prompts are text in, pieces out"},
 	{packages: "engine/llama", deny: []string{module}, why: "the C boundary knows nothing of the rest"},
 	{packages: "engine/wire", deny: []string{module}, allow: []string{module + "/engine"}, why: "the wire format is shared by both processes"},

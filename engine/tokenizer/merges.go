@@ -1,0 +1,55 @@
+package tokenizer
+
+// merge makes one token of two. The lowest rank is merged first.
+type merge struct {
+	rank int32 // negative: there is no such merge
+	id   int32
+}
+
+var noMerge = merge{rank: -1}
+
+// mergeTable finds merges by their pairs: open addressing, at most half full.
+type mergeTable struct {
+	slots []mergeSlot
+	shift uint
+}
+
+type mergeSlot struct {
+	pair pair
+	merge
+}
+
+func newMergeTable(n int) mergeTable {
+	bits := uint(4)
+	for 1<<bits < 2*n {
+		bits++
+	}
+	t := mergeTable{slots: make([]mergeSlot, 1<<bits), shift: 64 - bits}
+	for i := range t.slots {
+		t.slots[i].merge = noMerge
+	}
+	return t
+}
+
+// slot is where p is, or an empty one where it would be.
+func (t *mergeTable) slot(p pair) *mergeSlot {
+	const golden = 0x9e3779b97f4a7c15 // spreads neighbouring ids
+	for i := uint64(p) * golden >> t.shift; ; i++ {
+		s := &t.slots[i&uint64(len(t.slots)-1)]
+		if s.rank < 0 || s.pair == p {
+			return s
+		}
+	}
+}
+
+// add reports whether the pair is new.
+func (t *mergeTable) add(p pair, m merge) bool {
+	s := t.slot(p)
+	if s.rank >= 0 {
+		return false
+	}
+	*s = mergeSlot{p, m}
+	return true
+}
+
+func (t *mergeTable) find(p pair) merge { return t.slot(p).merge }

@@ -1,0 +1,27 @@
+package tokenizer
+
+// Tokenizer is a vocabulary ready for use. It is safe for concurrent use.
+type Tokenizer struct {
+	bytes    []string // what each token stands for
+	kinds    []Kind
+	longest  int // bytes of the longest token
+	specials specialTokens
+	single   [256]int32 // the token of each byte
+	first    [256][256]merge
+	merges   mergeTable
+}
+
+// Size bounds token ids.
+func (t *Tokenizer) Size() int { return len(t.kinds) }
+
+// MaxTokenBytes is the length of what the longest token stands for: n bytes of normalised text are never fewer than
+// n/MaxTokenBytes tokens.
+func (t *Tokenizer) MaxTokenBytes() int { return t.longest }
+
+// Bytes is what a token stands for; special tokens give their text. Unused and unknown ids give none.
+func (t *Tokenizer) Bytes(token int32) string {
+	if token < 0 || int(token) >= len(t.bytes) {
+		return ""
+	}
+	return t.bytes[token]
+}
