@@ -6,9 +6,12 @@ type Tokenizer struct {
 	kinds    []Kind
 	longest  int // bytes of the longest token
 	specials specialTokens
-	single   [256]int32 // the token of each byte
-	first    [256][256]merge
-	merges   mergeTable
+	cache    wordCache
+
+	characters *characters
+	single     [256]int32 // the token of each byte
+	first      [256][256]merge
+	merges     mergeTable
 }
 
 // Size bounds token ids.

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"fmt"
+	"hash/maphash"
 	"math"
 	"slices"
 	"strings"
@@ -53,7 +54,12 @@ func New(v Vocabulary) (*Tokenizer, error) {
 	if len(v.Kinds) != len(v.Tokens) || len(v.Tokens) == 0 || len(v.Tokens) > math.MaxInt32 {
 		return nil, fmt.Errorf("%d tokens with %d kinds", len(v.Tokens), len(v.Kinds))
 	}
-	t := &Tokenizer{bytes: make([]string, len(v.Tokens)), kinds: slices.Clone(v.Kinds)}
+	characters, err := newCharacters()
+	if err != nil {
+		return nil, err
+	}
+	t := &Tokenizer{bytes: make([]string, len(v.Tokens)), kinds: slices.Clone(v.Kinds), characters: characters}
+	t.cache.seed = maphash.MakeSeed()
 	ids := make(map[string]int32, len(v.Tokens))
 	values := make(map[rune]byte, 256)
 	for b, r := range byteAlphabet() {
