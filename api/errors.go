@@ -184,11 +184,11 @@ func engineError(err error) *Error {
 
 func contextMessage(e *engine.ContextLengthError) string {
 	if e.MaxTokens > 0 {
-		return fmt.Sprintf("This model's context holds %d tokens. The prompt has %d tokens and max_tokens asks for %d.",
-			e.ContextSize, e.PromptTokens, e.MaxTokens)
+		return fmt.Sprintf("This model's context holds %d tokens. The prompt has %s tokens and max_tokens asks for %d.",
+			e.ContextSize, e.Prompt(), e.MaxTokens)
 	}
-	return fmt.Sprintf("This model's context holds %d tokens. The prompt has %d tokens, which leaves no room for an answer.",
-		e.ContextSize, e.PromptTokens)
+	return fmt.Sprintf("This model's context holds %d tokens. The prompt has %s tokens, which leaves no room for an answer.",
+		e.ContextSize, e.Prompt())
 }
 
 // requestField maps a field of engine.Request to the parameter it came from.

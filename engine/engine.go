@@ -50,6 +50,8 @@ type Info struct {
 	ChatTemplate string `json:"chat_template"`
 	// SpecialTokens are the texts of all control and user-defined tokens.
 	SpecialTokens []string `json:"special_tokens"`
+	// TokenBytes is how many bytes of a prompt's text a token covers at most.
+	TokenBytes int `json:"token_bytes"`
 	// Sampling are the defaults that the model file names (general.sampling.*), nil where it names none.
 	Sampling *Sampling `json:"sampling,omitempty"`
 	// Vision is nil for a text model without a projector.
@@ -242,18 +244,6 @@ var (
 	// ErrWorkerDied means that the model process ended during the request.
 	ErrWorkerDied = errors.New("model process ended unexpectedly")
 )
-
-// ContextLengthError refuses a prompt that leaves no room in the context.
-type ContextLengthError struct {
-	PromptTokens int `json:"prompt_tokens"`
-	MaxTokens    int `json:"max_tokens"` // as asked for, 0 if not
-	ContextSize  int `json:"context_size"`
-}
-
-func (e *ContextLengthError) Error() string {
-	return fmt.Sprintf("the prompt has %d tokens and up to %d were asked for, but the context holds %d",
-		e.PromptTokens, e.MaxTokens, e.ContextSize)
-}
 
 // ImageMemoryError refuses an image whose encoding would not fit into memory.
 type ImageMemoryError struct {

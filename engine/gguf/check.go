@@ -21,18 +21,24 @@ func CheckProjector(path string) error {
 
 // CheckPair checks a model and, unless it is empty, its projector, and that they belong together.
 func CheckPair(model, projector string) error {
+	_, err := ReadPair(model, projector)
+	return err
+}
+
+// ReadPair is ReadModel after which the projector too, unless its path is empty, is known to be good and to belong to the model.
+func ReadPair(model, projector string) (*File, error) {
 	m, err := ReadModel(model)
 	if err != nil || projector == "" {
-		return err
+		return m, err
 	}
 	p, err := readProjector(projector)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := fit(m, p); err != nil {
-		return fmt.Errorf("%q does not fit %q: %w", projector, model, err)
+		return nil, fmt.Errorf("%q does not fit %q: %w", projector, model, err)
 	}
-	return nil
+	return m, nil
 }
 
 // ReadModel reads a file and checks that it is a language model which llama.cpp loads and computes.

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"math"
 	"os"
+
+	"github.com/qwenvld/qwenvld/engine/tokenizer"
 )
 
 // Type is the type of a value.
@@ -88,6 +90,7 @@ type File struct {
 	order     []string // the keys as they stand in the file
 	alignment int64
 	byName    map[string]int
+	tokenizer *tokenizer.Tokenizer
 }
 
 // Read reads the part of a file before its weights and checks that the weights lie where the table says.
@@ -224,6 +227,9 @@ func (f *File) Float32s(key string) ([]float32, bool) {
 	}
 	return out, true
 }
+
+// Tokenizer is that of a model that ReadModel has checked.
+func (f *File) Tokenizer() *tokenizer.Tokenizer { return f.tokenizer }
 
 // Tensor is the entry of the table with this name, nil if there is none.
 func (f *File) Tensor(name string) *Tensor {

@@ -62,7 +62,7 @@ func (c *checker) vocabulary() {
 		c.fail("key %q is %d, which is no control token", prefixTokenizer+"eos_token_id", end)
 	}
 	if c.err == nil {
-		_, c.err = tokenizer.New(f.Vocabulary())
+		f.tokenizer, c.err = tokenizer.New(f.Vocabulary())
 	}
 }
 

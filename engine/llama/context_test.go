@@ -4,6 +4,8 @@ import (
 	"errors"
 	"math"
 	"testing"
+
+	"github.com/qwenvld/qwenvld/engine/tokenizer"
 )
 
 // decodeTokens appends tokens to seq from position pos and returns the last row's logits.
@@ -34,19 +36,10 @@ func relative(got, want []float32) float64 {
 	return diff / scale
 }
 
-func tokenize(t *testing.T, m *Model, text string) []Token {
-	t.Helper()
-	ids, err := m.TokenizePieces([]TextPiece{{Text: text}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ids
-}
-
 func TestSequencesDecodedTogetherDoNotSeeEachOther(t *testing.T) {
 	m := loadModel(t, denseModel)
 	o := ContextOptions{ContextSize: 512, BatchSize: 128, MaxSequences: 4, KV: KVFloat32}
-	first, second := tokenize(t, m, "the red circle"), tokenize(t, m, "a blue square on the left")
+	first, second := tokenize(t, tokenizer.Piece{Text: "the red circle"}), tokenize(t, tokenizer.Piece{Text: "a blue square on the left"})
 	alone := decodeTokens(t, newContext(t, m, o), 0, 0, second)
 
 	c := newContext(t, m, o)
@@ -73,14 +66,14 @@ func TestSequencesDecodedTogetherDoNotSeeEachOther(t *testing.T) {
 func TestCopiedAndCutSequencesContinueAsIfDecodedAnew(t *testing.T) {
 	m := loadModel(t, denseModel)
 	o := ContextOptions{ContextSize: 512, BatchSize: 128, MaxSequences: 4, KV: KVFloat32}
-	prompt, tail := tokenize(t, m, "how many shapes are in the image"), tokenize(t, m, " two")
+	prompt, tail := tokenize(t, tokenizer.Piece{Text: "how many shapes are in the image"}), tokenize(t, tokenizer.Piece{Text: " two"})
 	want := decodeTokens(t, newContext(t, m, o), 0, 0, append(append([]Token(nil), prompt...), tail...))
 
 	c := newContext(t, m, o)
 	decodeTokens(t, c, 0, 0, prompt)
 	n := int32(len(prompt))
 	c.CopySequence(0, 1, 0, -1)
-	decodeTokens(t, c, 1, n, tokenize(t, m, " three four"))
+	decodeTokens(t, c, 1, n, tokenize(t, tokenizer.Piece{Text: " three four"}))
 	if !c.RemoveSequence(1, n, -1) {
 		t.Fatal("the tail could not be removed")
 	}

@@ -31,10 +31,9 @@ type ModelOptions struct {
 
 // Model is a loaded language model. It is safe for concurrent use.
 type Model struct {
-	ptr      *C.struct_llama_model
-	vocab    *C.struct_llama_vocab
-	specials specialTokens
-	once     sync.Once
+	ptr   *C.struct_llama_model
+	vocab *C.struct_llama_vocab
+	once  sync.Once
 }
 
 // loadObserver is what the progress callback sees.
@@ -52,14 +51,11 @@ func qvProgress(fraction C.float, handle C.uintptr_t) C.bool {
 	return o.ctx.Err() == nil
 }
 
-// LoadModel loads a language model. Cancelling ctx ends the load with ctx's error. The file's header is checked first, so that
-// a file this engine cannot serve (a vision model without rope sections, a projector in place of a model) is named as such.
+// LoadModel loads a language model. Cancelling ctx ends the load with ctx's error. The file must have passed gguf.ReadModel: on
+// what it does not expect, libllama ends the process.
 func LoadModel(ctx context.Context, o ModelOptions) (*Model, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("load model: %w", err)
-	}
-	if err := checkModelHeader(o.Path); err != nil {
-		return nil, fmt.Errorf("load model %q: %w", o.Path, err)
 	}
 	sink.attach(o.Logger)
 	C.llama_backend_init()
@@ -82,9 +78,7 @@ func LoadModel(ctx context.Context, o ModelOptions) (*Model, error) {
 		}
 		return nil, fmt.Errorf("load model %q: %w", o.Path, &Error{Op: "load", Detail: sink.takeErrors()})
 	}
-	m := &Model{ptr: ptr, vocab: C.llama_model_get_vocab(ptr)}
-	m.specials = readSpecialTokens(m)
-	return m, nil
+	return &Model{ptr: ptr, vocab: C.llama_model_get_vocab(ptr)}, nil
 }
 
 // allLayers exceeds every model's depth.

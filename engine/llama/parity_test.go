@@ -8,6 +8,8 @@ import (
 	"math"
 	"os"
 	"testing"
+
+	"github.com/qwenvld/qwenvld/engine/tokenizer"
 )
 
 // Tolerances against transformers in float32, relative to the reference's largest magnitude.
@@ -182,7 +184,7 @@ func decodeCase(t *testing.T, ctx *Context, m *Model, v *Vision, ref *reference,
 	t.Helper()
 	ctx.RemoveSequence(0, 0, -1)
 	var out []float32
-	pad, _ := m.SpecialToken("<|image_pad|>")
+	pad := special(t, "<|image_pad|>")
 	image := 0
 	for at := 0; at < len(c.IDs); {
 		end := at
@@ -246,7 +248,7 @@ func TestPromptsMatchTransformers(t *testing.T) {
 		ctx := exact(t, m)
 		for _, c := range ref.Cases {
 			t.Run(variant+"/"+c.Name, func(t *testing.T) {
-				checkIDs(t, m, v, &c)
+				checkIDs(t, v, &c)
 				width := m.VocabSize()
 				got := decodeCase(t, ctx, m, v, ref, &c, nil)
 				checkLogits(t, got, ref.floats(c.Logits), width, func(row int) int { return row })
@@ -318,23 +320,20 @@ func TestServingPrecisionStaysClose(t *testing.T) {
 }
 
 // checkIDs tokenises the pieces as a prompt and compares with transformers' ids, image pads expanded.
-func checkIDs(t *testing.T, m *Model, v *Vision, c *referenceCase) {
+func checkIDs(t *testing.T, v *Vision, c *referenceCase) {
 	t.Helper()
-	var pieces []TextPiece
+	var pieces []tokenizer.Piece
 	for _, p := range c.Pieces {
 		if p.Kind == "image" {
 			img := c.Images[p.Image]
 			for range v.Rows(img.Width, img.Height) {
-				pieces = append(pieces, TextPiece{Text: "<|image_pad|>", Control: true})
+				pieces = append(pieces, tokenizer.Piece{Text: "<|image_pad|>", Control: true})
 			}
 			continue
 		}
-		pieces = append(pieces, TextPiece{Text: p.Text, Control: p.Kind == "control"})
+		pieces = append(pieces, tokenizer.Piece{Text: p.Text, Control: p.Kind == "control"})
 	}
-	ids, err := m.TokenizePieces(pieces)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ids := tokenize(t, pieces...)
 	if fmt.Sprint(ids) != fmt.Sprint(c.IDs) {
 		t.Fatalf("token ids\n%v, want\n%v", ids, c.IDs)
 	}

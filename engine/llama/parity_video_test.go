@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"testing"
+
+	"github.com/qwenvld/qwenvld/engine/tokenizer"
 )
 
 // videoCase mirrors testdata/reference/*/videos.json.
@@ -54,13 +56,13 @@ func loadVideos(t *testing.T, variant string) (*reference, []videoCase) {
 }
 
 // layOut tokenises a case, stamps with the text around them, and returns its pictures in order. swapped turns pairs round.
-func (c *videoCase) layOut(t *testing.T, m *Model, v *Vision, ref *reference, swapped bool) ([]Token, []picture) {
+func (c *videoCase) layOut(t *testing.T, v *Vision, ref *reference, swapped bool) ([]Token, []picture) {
 	t.Helper()
-	var pieces []TextPiece
+	var pieces []tokenizer.Piece
 	var pictures []picture
 	pads := func(pad string, p picture) {
 		for range v.Rows(p.width, p.height) {
-			pieces = append(pieces, TextPiece{Text: pad, Control: true})
+			pieces = append(pieces, tokenizer.Piece{Text: pad, Control: true})
 		}
 		pictures = append(pictures, p)
 	}
@@ -78,27 +80,22 @@ func (c *videoCase) layOut(t *testing.T, m *Model, v *Vision, ref *reference, sw
 				if swapped {
 					a, b = b, a
 				}
-				pieces = append(pieces, TextPiece{Text: stamp + "<|vision_start|>", Control: true})
+				pieces = append(pieces, tokenizer.Piece{Text: stamp + "<|vision_start|>", Control: true})
 				pads("<|video_pad|>", picture{clip.Width, clip.Height, [2][]byte{all[a*size : (a+1)*size], all[b*size : (b+1)*size]}})
-				pieces = append(pieces, TextPiece{Text: "<|vision_end|>", Control: true})
+				pieces = append(pieces, tokenizer.Piece{Text: "<|vision_end|>", Control: true})
 			}
 		default:
-			pieces = append(pieces, TextPiece{Text: p.Text, Control: p.Kind == "control"})
+			pieces = append(pieces, tokenizer.Piece{Text: p.Text, Control: p.Kind == "control"})
 		}
 	}
-	ids, err := m.TokenizePieces(pieces)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ids, pictures
+	return tokenize(t, pieces...), pictures
 }
 
 // decode returns the logits at c.At.
-func (c *videoCase) decode(t *testing.T, ctx *Context, m *Model, v *Vision, pictures []picture) []float32 {
+func (c *videoCase) decode(t *testing.T, ctx *Context, v *Vision, pictures []picture) []float32 {
 	t.Helper()
 	ctx.RemoveSequence(0, 0, -1)
-	image, _ := m.SpecialToken("<|image_pad|>")
-	video, _ := m.SpecialToken("<|video_pad|>")
+	image, video := special(t, "<|image_pad|>"), special(t, "<|video_pad|>")
 	isPad := func(i int) bool { return c.IDs[i] == image || c.IDs[i] == video }
 	all := make([][]float32, len(c.IDs))
 	for at := 0; at < len(c.IDs); {
@@ -156,15 +153,15 @@ func TestVideosMatchTransformers(t *testing.T) {
 		for i := range cases {
 			c := &cases[i]
 			t.Run(variant+"/"+c.Name, func(t *testing.T) {
-				ids, pictures := c.layOut(t, m, v, ref, false)
+				ids, pictures := c.layOut(t, v, ref, false)
 				if fmt.Sprint(ids) != fmt.Sprint(c.IDs) {
 					t.Fatalf("token ids\n%v, want\n%v", ids, c.IDs)
 				}
 				width, want := m.VocabSize(), ref.floats(c.Logits)
-				checkLogits(t, c.decode(t, ctx, m, v, pictures), want, width, func(row int) int { return c.At[row] })
+				checkLogits(t, c.decode(t, ctx, v, pictures), want, width, func(row int) int { return c.At[row] })
 				// The check must notice which frame is the earlier one.
-				_, turned := c.layOut(t, m, v, ref, true)
-				if r := worstRow(c.decode(t, ctx, m, v, turned), want, width); r < 10*logitTolerance {
+				_, turned := c.layOut(t, v, ref, true)
+				if r := worstRow(c.decode(t, ctx, v, turned), want, width); r < 10*logitTolerance {
 					t.Errorf("pairs turned round stay within %g", r)
 				}
 			})

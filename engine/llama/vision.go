@@ -38,13 +38,8 @@ type Vision struct {
 // visionErrorSize bounds the text that the tower writes about a failure.
 const visionErrorSize = 1024
 
-// LoadVision loads a projector. Cancelling ctx ends the load with ctx's error.
+// LoadVision loads a projector. Cancelling ctx ends the load with ctx's error. The file must have passed gguf.CheckProjector.
 func LoadVision(ctx context.Context, o VisionOptions) (*Vision, error) {
-	h, err := openHeader(o.Path)
-	if err != nil {
-		return nil, fmt.Errorf("load projector %q: %w", o.Path, err)
-	}
-	h.close()
 	sink.attach(o.Logger)
 	C.llama_backend_init()
 	v := &Vision{limit: o.MemoryLimit, cancel: (*int32)(C.calloc(1, C.sizeof_int32_t))}

@@ -205,6 +205,9 @@ func (s *Supervisor) Generate(ctx context.Context, req *engine.Request) (engine.
 	if c == nil {
 		return nil, engine.ErrUnavailable
 	}
+	if limit := engine.CountedContexts * c.info.ContextSize; c.info.Exceeds(req.Prompt, limit) {
+		return nil, &engine.ContextLengthError{PromptTokens: limit, More: true, MaxTokens: req.MaxTokens, ContextSize: c.info.ContextSize}
+	}
 	st := &stream{ctx: ctx, supervisor: s, req: req, conn: c, retries: 1}
 	inner, err := c.client.generate(ctx, req)
 	if errors.Is(err, errLost) {
@@ -219,6 +222,9 @@ func (s *Supervisor) Generate(ctx context.Context, req *engine.Request) (engine.
 
 // Tokenize implements engine.Engine.
 func (s *Supervisor) Tokenize(ctx context.Context, pieces []engine.Piece) ([]int32, error) {
+	if c, _ := s.get(); c != nil && c.info.Exceeds(pieces, c.info.TextTokens()) {
+		return nil, &engine.ContextLengthError{PromptTokens: c.info.TextTokens(), More: true, ContextSize: c.info.ContextSize}
+	}
 	var out wire.Tokens
 	err := s.ask(ctx, wire.PathTokenize, wire.Text{Pieces: pieces}, &out)
 	return out.Tokens, err

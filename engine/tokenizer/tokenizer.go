@@ -17,9 +17,8 @@ type Tokenizer struct {
 // Size bounds token ids.
 func (t *Tokenizer) Size() int { return len(t.kinds) }
 
-// MaxTokenBytes is the length of what the longest token stands for: n bytes of normalised text are never fewer than
-// n/MaxTokenBytes tokens.
-func (t *Tokenizer) MaxTokenBytes() int { return t.longest }
+// MaxTextBytes is how many bytes of text a token covers at most: those of the longest one, before composition made them fewer.
+func (t *Tokenizer) MaxTextBytes() int { return t.longest * maxShrink }
 
 // Bytes is what a token stands for; special tokens give their text. Unused and unknown ids give none.
 func (t *Tokenizer) Bytes(token int32) string {

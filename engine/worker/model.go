@@ -8,7 +8,9 @@ import (
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/constraint"
+	"github.com/qwenvld/qwenvld/engine/gguf"
 	"github.com/qwenvld/qwenvld/engine/llama"
+	"github.com/qwenvld/qwenvld/engine/tokenizer"
 	"github.com/qwenvld/qwenvld/engine/worker/rowcache"
 	"github.com/qwenvld/qwenvld/engine/worker/schedule"
 )
@@ -16,6 +18,7 @@ import (
 // weights are a model with its context and projector, as the scheduler sees them.
 type weights struct {
 	model      *llama.Model
+	text       *tokenizer.Tokenizer
 	context    *llama.Context
 	vision     *llama.Vision // nil for a text model
 	tokens     *llama.Batch
@@ -35,6 +38,11 @@ func load(ctx context.Context, c Config, logger *slog.Logger, progress func(floa
 			w.close()
 		}
 	}()
+	file, err := gguf.ReadPair(c.Model, c.Projector)
+	if err != nil {
+		return w, err
+	}
+	w.text = file.Tokenizer()
 	w.model, err = llama.LoadModel(ctx, llama.ModelOptions{Path: c.Model, GPULayers: c.GPULayers, Progress: progress, Logger: logger})
 	if err != nil {
 		return w, err
@@ -69,16 +77,16 @@ func load(ctx context.Context, c Config, logger *slog.Logger, progress func(floa
 // answerTokens are the bytes of all tokens that an answer may be made of: control tokens have none.
 func (w *weights) answerTokens() [][]byte {
 	special := map[string]bool{}
-	for _, text := range w.model.SpecialTokens() {
+	for _, text := range w.text.SpecialTokens() {
 		special[text] = true
 	}
-	out := make([][]byte, w.model.VocabSize())
+	out := make([][]byte, w.text.Size())
 	for t := range out {
-		token := llama.Token(t)
-		if w.model.IsControl(token) {
+		token := int32(t) //nolint:gosec // ids are 32 bits wide
+		if w.text.IsControl(token) {
 			continue
 		}
-		out[t] = w.model.TokenBytes(token)
+		out[t] = []byte(w.text.Bytes(token))
 		if special[string(out[t])] {
 			out[t] = append([]byte(constraint.Special), out[t]...)
 		}
@@ -120,8 +128,9 @@ func (w *weights) info() engine.Info {
 	system := llama.SystemInfo()
 	info := engine.Info{
 		Name: w.model.Name(), ContextSize: w.config.ContextSize, MaxSequences: w.config.MaxSequences, VocabSize: w.model.VocabSize(),
-		ChatTemplate: w.model.ChatTemplate(), SpecialTokens: w.model.SpecialTokens(),
-		System: fmt.Sprintf("llama.cpp %s, %v, %v", system.Base, system.Devices, system.Kernels),
+		ChatTemplate: w.model.ChatTemplate(), SpecialTokens: w.text.SpecialTokens(),
+		TokenBytes: w.text.MaxTextBytes(),
+		System:     fmt.Sprintf("llama.cpp %s, %v, %v", system.Base, system.Devices, system.Kernels),
 	}
 	info.Sampling = samplingDefaults(w.model.Metadata)
 	if w.vision != nil {
@@ -184,10 +193,10 @@ func (w *weights) Encode(ctx context.Context, img *engine.Image) (rows []float32
 
 // Bytes implements schedule.Vocabulary: control tokens are never shown.
 func (w *weights) Bytes(token int32) []byte {
-	if w.model.IsControl(token) {
+	if w.text.IsControl(token) {
 		return nil
 	}
-	return w.model.TokenBytes(token)
+	return []byte(w.text.Bytes(token))
 }
 
 // Ends implements schedule.Vocabulary.

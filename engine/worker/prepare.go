@@ -29,7 +29,7 @@ func (w *weights) prepare(ctx context.Context, req *engine.Request) (schedule.Sp
 		return spec, err
 	}
 	var err error
-	if spec.Segments, err = w.segments(req); err != nil {
+	if spec.Segments, err = w.segments(ctx, req); err != nil {
 		return spec, err
 	}
 	prompt := cells(spec.Segments)
@@ -79,87 +79,6 @@ func (w *weights) checkFields(req *engine.Request) error {
 			return &engine.RequestError{
 				Field: "sampling.logit_bias", Message: fmt.Sprintf("token ids must be below %d", w.model.VocabSize()),
 			}
-		}
-	}
-	return nil
-}
-
-// segments tokenises the runs of text between images.
-func (w *weights) segments(req *engine.Request) ([]schedule.Segment, error) {
-	var out []schedule.Segment
-	var run []llama.TextPiece
-	flush := func() error {
-		tokens, err := w.model.TokenizePieces(run)
-		if err != nil {
-			return err
-		}
-		if len(tokens) > 0 {
-			out = append(out, schedule.Segment{Tokens: tokens})
-		}
-		run = run[:0]
-		return nil
-	}
-	for _, p := range req.Prompt {
-		switch p.Kind {
-		case engine.PieceControl, engine.PieceText:
-			run = append(run, llama.TextPiece{Text: p.Text, Control: p.Kind == engine.PieceControl})
-		case engine.PieceTokens:
-			if err := flush(); err != nil {
-				return nil, err
-			}
-			if err := w.checkTokens("prompt", p.Tokens); err != nil {
-				return nil, err
-			}
-			out = append(out, schedule.Segment{Tokens: p.Tokens})
-		case engine.PieceImage:
-			if err := flush(); err != nil {
-				return nil, err
-			}
-			s, err := w.image(req, p.Image)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, s)
-		default:
-			return nil, &engine.RequestError{Field: "prompt", Message: fmt.Sprintf("unknown kind of piece %q", p.Kind)}
-		}
-	}
-	if err := flush(); err != nil {
-		return nil, err
-	}
-	if len(out) == 0 {
-		return nil, &engine.RequestError{Field: "prompt", Message: "is empty"}
-	}
-	return out, nil
-}
-
-// tokenize makes tokens of text pieces.
-func (w *weights) tokenize(pieces []engine.Piece) ([]int32, error) {
-	text := make([]llama.TextPiece, len(pieces))
-	for i, p := range pieces {
-		if p.Kind != engine.PieceControl && p.Kind != engine.PieceText {
-			return nil, &engine.RequestError{Field: "pieces", Message: fmt.Sprintf("%q is not text", p.Kind)}
-		}
-		text[i] = llama.TextPiece{Text: p.Text, Control: p.Kind == engine.PieceControl}
-	}
-	return w.model.TokenizePieces(text)
-}
-
-func (w *weights) tokenBytes(tokens []int32) ([][]byte, error) {
-	if err := w.checkTokens("tokens", tokens); err != nil {
-		return nil, err
-	}
-	out := make([][]byte, len(tokens))
-	for i, t := range tokens {
-		out[i] = w.model.TokenBytes(t)
-	}
-	return out, nil
-}
-
-func (w *weights) checkTokens(field string, tokens []int32) error {
-	for _, t := range tokens {
-		if t < 0 || int(t) >= w.model.VocabSize() {
-			return &engine.RequestError{Field: field, Message: fmt.Sprintf("%d is not a token: ids are below %d", t, w.model.VocabSize())}
 		}
 	}
 	return nil
@@ -242,13 +161,13 @@ func (w *weights) boundThinking(spec *schedule.Spec, req *engine.Request, maxTok
 	if t.EndTag == "" || t.CloseText == "" {
 		return &engine.RequestError{Field: "thinking", Message: "an open think block needs close_text and end_tag"}
 	}
-	closing, err := w.model.TokenizePieces([]llama.TextPiece{{Text: t.CloseText, Control: true}})
+	closing, err := w.template(t.CloseText)
 	if err != nil {
 		return err
 	}
 	limit := maxTokens - len(closing) - max(minReserve, maxTokens/reserveShare)
 	if limit <= 0 {
-		empty, err := w.model.TokenizePieces([]llama.TextPiece{{Text: "\n" + t.EndTag + "\n\n", Control: true}})
+		empty, err := w.template("\n" + t.EndTag + "\n\n")
 		if err != nil {
 			return err
 		}

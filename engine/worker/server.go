@@ -101,7 +101,7 @@ func (h *handler) tokenize(w http.ResponseWriter, r *http.Request) {
 	err := json.NewDecoder(r.Body).Decode(&in)
 	var out wire.Tokens
 	if err == nil {
-		out.Tokens, err = h.weights.tokenize(in.Pieces)
+		out.Tokens, err = h.weights.tokenize(r.Context(), in.Pieces)
 	}
 	h.answer(w, out, err)
 }

@@ -184,8 +184,8 @@ func TestTokensAndPositionsAreThoseOfTransformers(t *testing.T) {
 // checkLayout compares the tokens and positions that w gives req with those of transformers.
 func checkLayout(t *testing.T, w *weights, name string, req *engine.Request, wantIDs []int32, wantAxes [3][]int32, ropeDelta int32) {
 	t.Helper()
-	image, _ := w.model.SpecialToken("<|image_pad|>")
-	video, _ := w.model.SpecialToken("<|video_pad|>")
+	image, _ := w.text.SpecialToken("<|image_pad|>")
+	video, _ := w.text.SpecialToken("<|video_pad|>")
 	spec, err := w.prepare(context.Background(), req)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,48 @@
+package engine
+
+import "fmt"
+
+// CountedContexts is up to how many contexts a prompt is counted: beyond, a refusal says only that there are more tokens.
+const CountedContexts = 2
+
+// TextTokens is up to how many tokens a text may have that is not to be answered.
+func (i *Info) TextTokens() int {
+	const least = 1 << 16
+	return max(least, 4*i.ContextSize)
+}
+
+// Exceeds reports whether pieces must have more than limit tokens, as far as their length in bytes shows. It is quick, and false for
+// some that do.
+func (i *Info) Exceeds(pieces []Piece, limit int) bool {
+	if i.TokenBytes <= 0 {
+		return false
+	}
+	bytes, tokens := 0, 0
+	for p := range pieces {
+		bytes += len(pieces[p].Text)
+		tokens += len(pieces[p].Tokens)
+	}
+	return tokens > limit || bytes/i.TokenBytes > limit-tokens
+}
+
+// ContextLengthError refuses a prompt that leaves no room in the context.
+type ContextLengthError struct {
+	PromptTokens int `json:"prompt_tokens"`
+	// More says that PromptTokens is no count: there are more than so many.
+	More        bool `json:"more,omitempty"`
+	MaxTokens   int  `json:"max_tokens"` // as asked for, 0 if not
+	ContextSize int  `json:"context_size"`
+}
+
+func (e *ContextLengthError) Error() string {
+	return fmt.Sprintf("the prompt has %s tokens and up to %d were asked for, but the context holds %d",
+		e.Prompt(), e.MaxTokens, e.ContextSize)
+}
+
+// Prompt says in words how many tokens the prompt has.
+func (e *ContextLengthError) Prompt() string {
+	if e.More {
+		return fmt.Sprintf("more than %d", e.PromptTokens)
+	}
+	return fmt.Sprint(e.PromptTokens)
+}
