@@ -20,7 +20,7 @@ const delimiter = "::"
 func AddFlags(flags *pflag.FlagSet) {
 	d := Default()
 	flags.String("config", "", "YAML configuration file")
-	flags.String("listen", d.Listen, "address to serve on")
+	flags.String("listen", d.Listen, "address to serve on, host:port or unix:/path/of/a.sock")
 	flags.String("log-level", d.Log.Level, "debug, info, warn or error")
 	flags.String("log-format", d.Log.Format, "text or json")
 }
