@@ -314,6 +314,9 @@ func (c *Config) validateAccess(v *validation) {
 	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
 		v.fault("tls", "needs both certificate and key")
 	}
+	if network, _ := c.Network(); network == "unix" && c.TLS.Certificate != "" {
+		v.fault("tls", "is for addresses that others reach: the socket of `listen` is this machine's alone")
+	}
 }
 
 func (m *Model) validate(v *validation, key string) {

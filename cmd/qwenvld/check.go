@@ -37,8 +37,16 @@ func checkModel(m *config.Model) error {
 		key := "models[0]." + v.name
 		add(key+".model", model)
 		add(key+".projector", projector)
-		if model == nil && projector == nil {
-			add(key, gguf.CheckPair(v.Model, v.Projector))
+		if model != nil || projector != nil {
+			continue
+		}
+		if err := gguf.CheckPair(v.Model, v.Projector); err != nil {
+			add(key, err)
+			continue
+		}
+		if file, err := gguf.ReadModel(v.Model); err == nil {
+			_, err = workerConfig(&m.Engine, v.Weights).WithDefaults(file.TrainedContext())
+			add("models[0].engine", err)
 		}
 	}
 	return errors.Join(faults...)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -48,7 +49,8 @@ func newLogger(c config.Log) *slog.Logger {
 }
 
 // serve runs workers and the HTTP server until ctx is done, then drains. Whatever can be known to be wrong is found before anything
-// is said to be served, the address first: a second daemon started by mistake must not first load its models.
+// is said to be served, the address first: a second daemon started by mistake must not first load its models. Without out nobody is told
+// that it runs.
 func serve(ctx context.Context, c *config.Config, logger *slog.Logger, out io.Writer) error {
 	listener, err := listen(ctx, c)
 	if err != nil {
@@ -61,12 +63,8 @@ func serve(ctx context.Context, c *config.Config, logger *slog.Logger, out io.Wr
 	}
 	defer d.close()
 	d.url = baseURL(c, listener.Addr(), d.certificate)
-	if note, err := running.Write(os.TempDir(), running.Daemon{
-		PID: os.Getpid(), URL: d.url, Keys: len(c.Keys) > 0, Started: time.Now(),
-	}); err != nil {
-		logger.Debug("commands on this machine will not find this daemon by themselves", "error", err)
-	} else {
-		defer func() { _ = note.Remove() }()
+	if out != nil {
+		defer d.note()()
 	}
 	logger.Info("serving", "address", d.url, "model", d.model.ID, "version", version)
 	err = d.run(ctx, listener, out)
@@ -99,17 +97,11 @@ func assemble(ctx context.Context, c *config.Config, logger *slog.Logger) (_ *da
 	if system.Warning != "" {
 		logger.Warn("slow build", "warning", system.Warning)
 	}
-	if d.certificate, err = loadCertificate(&c.TLS); err != nil {
+	if err := d.check(); err != nil {
 		return nil, err
 	}
 	if w := certificateWarning(d.certificate, time.Now()); w != "" {
 		logger.Warn("clients will not accept the certificate", "file", c.TLS.Certificate, "reason", w)
-	}
-	if d.model, err = chooseModel(c, logger); err != nil {
-		return nil, err
-	}
-	if err := checkModel(d.model); err != nil {
-		return nil, err
 	}
 	if n := d.model.Engine.GPULayers; n != 0 && !system.GPU {
 		logger.Warn("gpu_layers has no effect: this build knows of no GPU, and all layers are computed by the processors", "gpu_layers", n,
@@ -130,6 +122,28 @@ func assemble(ctx context.Context, c *config.Config, logger *slog.Logger) (_ *da
 	return d, err
 }
 
+// note lets commands on this machine find the daemon until the function is called that it returns.
+func (d *daemon) note() func() {
+	note, err := running.Write(os.TempDir(), running.Daemon{
+		PID: os.Getpid(), URL: d.url, Keys: len(d.config.Keys) > 0, Started: time.Now(),
+	})
+	if err != nil {
+		d.logger.Debug("commands on this machine will not find this daemon by themselves", "error", err)
+		return func() {}
+	}
+	return func() { _ = note.Remove() }
+}
+
+// check reads what the files named in the configuration say of themselves. It tells all faults at once.
+func (d *daemon) check() error {
+	var certificate, model error
+	d.certificate, certificate = loadCertificate(&d.config.TLS)
+	if d.model, model = chooseModel(d.config, d.logger); model == nil {
+		model = checkModel(d.model)
+	}
+	return errors.Join(certificate, model)
+}
+
 func (d *daemon) close() {
 	d.fetchers.close()
 	if d.store != nil {
@@ -143,7 +157,9 @@ func (d *daemon) run(ctx context.Context, l net.Listener, out io.Writer) error {
 	workers := startWorkers(ctx, d.supervisors)
 	defer workers.end()
 	g.Go(func() error { return workers.firstFailure(gctx) })
-	g.Go(func() error { d.greet(gctx, out); return nil })
+	if out != nil {
+		g.Go(func() error { d.greet(gctx, out); return nil })
+	}
 	if keep := d.config.Responses.Keep; d.store != nil && keep > 0 {
 		g.Go(func() error { expire(gctx, d.store, keep, d.logger); return nil })
 	}
