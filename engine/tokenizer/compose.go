@@ -18,8 +18,8 @@ const (
 	hangulEnd  = hangul + jamoLCount*jamoVCount*jamoTCount
 )
 
-// maxShrink is how many times shorter composition can make a text: three letters of Hangul, nine bytes, become one of three.
-const maxShrink = 3
+// maxShrink bounds how many times shorter composition can make a text. At worst seven bytes become the two of U+0390.
+const maxShrink = 4
 
 // checkEvery is how many bytes are worked on between two looks at a context.
 const checkEvery = 1 << 16
@@ -58,6 +58,9 @@ func (c *characters) compose(ctx context.Context, s string) (string, error) {
 			continue
 		}
 		i = c.segmentEnd(s, i)
+		if copied == 0 {
+			out.Grow(len(s))
+		}
 		out.WriteString(s[copied:start])
 		run.compose(c, &out, s[start:i])
 		copied, start, last = i, i, 0

@@ -101,7 +101,7 @@ func (t *Tokenizer) appendWord(ctx context.Context, out []int32, word string) ([
 	case len(word) == 1:
 		return append(out, t.single[word[0]]), nil
 	case len(word) > maxShort:
-		return t.appendLong(ctx, out, word)
+		return t.appendParts(ctx, out, word)
 	}
 	slot := t.cache.slot(word)
 	if c := slot.Load(); c != nil && c.word == word {

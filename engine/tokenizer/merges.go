@@ -8,7 +8,7 @@ type merge struct {
 
 var noMerge = merge{rank: -1}
 
-// mergeTable finds merges by their pairs: open addressing, at most half full.
+// mergeTable finds merges by their pairs: open addressing, at most three quarters full.
 type mergeTable struct {
 	slots []mergeSlot
 	shift uint
@@ -21,7 +21,7 @@ type mergeSlot struct {
 
 func newMergeTable(n int) mergeTable {
 	bits := uint(4)
-	for 1<<bits < 2*n {
+	for 3<<bits < 4*n {
 		bits++
 	}
 	t := mergeTable{slots: make([]mergeSlot, 1<<bits), shift: 64 - bits}
@@ -31,10 +31,15 @@ func newMergeTable(n int) mergeTable {
 	return t
 }
 
+// spread moves what tells pairs of neighbouring ids apart to the upper bits.
+func spread(p pair) uint64 {
+	const golden = 0x9e3779b97f4a7c15
+	return uint64(p) * golden
+}
+
 // slot is where p is, or an empty one where it would be.
 func (t *mergeTable) slot(p pair) *mergeSlot {
-	const golden = 0x9e3779b97f4a7c15 // spreads neighbouring ids
-	for i := uint64(p) * golden >> t.shift; ; i++ {
+	for i := spread(p) >> t.shift; ; i++ {
 		s := &t.slots[i&uint64(len(t.slots)-1)]
 		if s.rank < 0 || s.pair == p {
 			return s

@@ -7,13 +7,20 @@ import (
 	"slices"
 )
 
-// maxShort is up to which length a word is merged by looking for the lowest rank over and over.
+// maxShort is up to which length a word is merged whole and remembered.
 const maxShort = 48
 
 // appendShort appends the tokens of a word of at most maxShort bytes.
 func (t *Tokenizer) appendShort(out []int32, word string) []int32 {
-	var ids, ranks [maxShort]int32 // ranks[i] is that of the pair (i, i+1), MaxInt32 if it is never merged
+	var ids, ranks [maxShort]int32
+	return append(out, ids[:t.mergeLowest(ids[:], ranks[:], word)]...)
+}
+
+// mergeLowest merges a word by looking for the lowest rank over and over, which is quickest while the word is short. It leaves the
+// tokens in ids, which like ranks must have room for the word's bytes, and returns their number.
+func (t *Tokenizer) mergeLowest(ids, ranks []int32, word string) int {
 	n := len(word)
+	ids, ranks = ids[:n], ranks[:n] // ranks[i] is that of the pair (i, i+1), MaxInt32 if it is never merged
 	for i := range n {
 		ids[i] = t.single[word[i]]
 	}
@@ -31,9 +38,9 @@ func (t *Tokenizer) appendShort(out []int32, word string) []int32 {
 	}
 	for n > 1 {
 		at, lowest := 0, ranks[0]
-		for i := 1; i < n-1; i++ {
-			if ranks[i] < lowest {
-				at, lowest = i, ranks[i]
+		for i, r := range ranks[:n-1] {
+			if r < lowest {
+				at, lowest = i, r
 			}
 		}
 		if lowest == math.MaxInt32 {
@@ -50,7 +57,7 @@ func (t *Tokenizer) appendShort(out []int32, word string) []int32 {
 			ranks[at] = rank(at)
 		}
 	}
-	return append(out, ids[:n]...)
+	return n
 }
 
 // longWord merges a word of any length. Pairs wait in a list for each rank, and of the lowest rank the leftmost is merged first, which

@@ -49,6 +49,18 @@ func byteAlphabet() (letters [256]rune) {
 	return letters
 }
 
+// byteValues is the inverse of byteAlphabet, negative where a character stands for no byte.
+func byteValues() []int16 {
+	var values []int16
+	for b, r := range byteAlphabet() {
+		for len(values) <= int(r) {
+			values = append(values, -1)
+		}
+		values[r] = int16(b) //nolint:gosec // below 256
+	}
+	return values
+}
+
 // New builds a tokenizer, or says why the vocabulary is not one.
 func New(v Vocabulary) (*Tokenizer, error) {
 	if len(v.Kinds) != len(v.Tokens) || len(v.Tokens) == 0 || len(v.Tokens) > math.MaxInt32 {
@@ -61,10 +73,7 @@ func New(v Vocabulary) (*Tokenizer, error) {
 	t := &Tokenizer{bytes: make([]string, len(v.Tokens)), kinds: slices.Clone(v.Kinds), characters: characters}
 	t.cache.seed = maphash.MakeSeed()
 	ids := make(map[string]int32, len(v.Tokens))
-	values := make(map[rune]byte, 256)
-	for b, r := range byteAlphabet() {
-		values[r] = byte(b) //nolint:gosec // below 256
-	}
+	values := byteValues()
 	for i, text := range v.Tokens {
 		id := int32(i) //nolint:gosec // bounded above
 		if _, twice := ids[text]; twice || text == "" {
@@ -86,7 +95,7 @@ func New(v Vocabulary) (*Tokenizer, error) {
 }
 
 // addToken keeps what a token stands for.
-func (t *Tokenizer) addToken(id int32, text string, values map[rune]byte) error {
+func (t *Tokenizer) addToken(id int32, text string, values []int16) error {
 	if !utf8.ValidString(text) {
 		return fmt.Errorf("token %d, %q, is not UTF-8", id, text)
 	}
@@ -94,11 +103,10 @@ func (t *Tokenizer) addToken(id int32, text string, values map[rune]byte) error 
 	case Normal:
 		raw := make([]byte, 0, len(text))
 		for _, r := range text {
-			b, ok := values[r]
-			if !ok {
+			if int(r) >= len(values) || values[r] < 0 {
 				return fmt.Errorf("token %d, %q, has a character that stands for no byte", id, text)
 			}
-			raw = append(raw, b)
+			raw = append(raw, byte(values[r])) //nolint:gosec // below 256
 		}
 		t.bytes[id] = string(raw)
 		t.longest = max(t.longest, len(raw))
