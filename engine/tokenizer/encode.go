@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"unicode/utf8"
 )
 
 // Piece is a run of text. Special tokens are recognised in it only if it is Control.
@@ -66,8 +67,11 @@ func (e *encoder) flush() error {
 	if !e.fits(length / maxShrink) {
 		return ErrTooMany
 	}
-	text := strings.ToValidUTF8(strings.Join(e.plain, ""), "\ufffd")
+	text := strings.Join(e.plain, "")
 	e.plain = e.plain[:0]
+	if !utf8.ValidString(text) {
+		text = string([]rune(text)) // each broken byte becomes U+FFFD, as in JSON
+	}
 	text, err := e.t.characters.compose(e.ctx, text)
 	if err != nil {
 		return err

@@ -12,6 +12,9 @@ var noMerge = merge{rank: -1}
 type mergeTable struct {
 	slots []mergeSlot
 	shift uint
+	// seen has a bit for each hash of a pair that is there. Most pairs that are asked for are not, and this small table says so
+	// without a walk through the large one.
+	seen []uint64
 }
 
 type mergeSlot struct {
@@ -24,7 +27,7 @@ func newMergeTable(n int) mergeTable {
 	for 3<<bits < 4*n {
 		bits++
 	}
-	t := mergeTable{slots: make([]mergeSlot, 1<<bits), shift: 64 - bits}
+	t := mergeTable{slots: make([]mergeSlot, 1<<bits), shift: 64 - bits, seen: make([]uint64, 1<<bits*seenBits/64)}
 	for i := range t.slots {
 		t.slots[i].merge = noMerge
 	}
@@ -54,7 +57,19 @@ func (t *mergeTable) add(p pair, m merge) bool {
 		return false
 	}
 	*s = mergeSlot{p, m}
+	bit := t.bit(p)
+	t.seen[bit/64] |= 1 << (bit % 64)
 	return true
 }
 
-func (t *mergeTable) find(p pair) merge { return t.slot(p).merge }
+// seenBits is how many bits there are for each slot.
+const seenBits = 8
+
+func (t *mergeTable) bit(p pair) uint64 { return spread(p) >> t.shift * seenBits | spread(p)<<(64-t.shift)>>(64-3) }
+
+func (t *mergeTable) find(p pair) merge {
+	if bit := t.bit(p); t.seen[bit/64]>>(bit%64)&1 == 0 {
+		return noMerge
+	}
+	return t.slot(p).merge
+}
