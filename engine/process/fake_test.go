@@ -114,7 +114,7 @@ func (s *script) handler() http.Handler {
 		}
 	})
 	mux.HandleFunc("GET "+wire.PathInfo, func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(engine.Info{Name: "fake", ContextSize: os.Getpid()})
+		_ = json.NewEncoder(w).Encode(engine.Info{Name: "fake", ContextSize: os.Getpid(), TokenBytes: 4})
 	})
 	mux.HandleFunc("POST "+wire.PathGenerate, func(w http.ResponseWriter, r *http.Request) {
 		req, pixels, err := wire.DecodeRequest(r.Body)

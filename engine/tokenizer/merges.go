@@ -65,7 +65,9 @@ func (t *mergeTable) add(p pair, m merge) bool {
 // seenBits is how many bits there are for each slot.
 const seenBits = 8
 
-func (t *mergeTable) bit(p pair) uint64 { return spread(p) >> t.shift * seenBits | spread(p)<<(64-t.shift)>>(64-3) }
+func (t *mergeTable) bit(p pair) uint64 {
+	return spread(p)>>t.shift*seenBits | spread(p)<<(64-t.shift)>>(64-3)
+}
 
 func (t *mergeTable) find(p pair) merge {
 	if bit := t.bit(p); t.seen[bit/64]>>(bit%64)&1 == 0 {
