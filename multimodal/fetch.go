@@ -58,6 +58,7 @@ func (o FetcherOptions) withDefaults() FetcherOptions {
 // and keeps no cookies. It is safe for concurrent use.
 type Fetcher struct {
 	o       FetcherOptions
+	guard   control
 	public  *http.Client
 	allowed *http.Client // for AllowedHosts, which are not checked
 }
@@ -66,10 +67,10 @@ type Fetcher struct {
 func NewFetcher(o FetcherOptions) *Fetcher {
 	f := &Fetcher{o: o.withDefaults()}
 	guard := ssrf.New(ssrf.WithPorts(80, 443))
-	f.public = f.client(func(network, address string, c syscall.RawConn) error {
+	f.guard = func(network, address string, c syscall.RawConn) error {
 		return guard.Safe(network, unmapped(address), c)
-	})
-	f.allowed = f.client(nil)
+	}
+	f.public, f.allowed = f.client(f.guard, nil), f.client(nil, nil)
 	return f
 }
 
@@ -82,8 +83,11 @@ func unmapped(address string) string {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()).String()
 }
 
-func (f *Fetcher) client(control func(network, address string, c syscall.RawConn) error) *http.Client {
-	dialer := &net.Dialer{Timeout: f.o.ConnectTimeout, Control: control}
+// control may refuse a connection before it is made (net.Dialer).
+type control func(network, address string, c syscall.RawConn) error
+
+func (f *Fetcher) client(check control, names *net.Resolver) *http.Client {
+	dialer := &net.Dialer{Timeout: f.o.ConnectTimeout, Control: check, Resolver: names}
 	return &http.Client{
 		Transport: &http.Transport{
 			DialContext:            dialer.DialContext,
@@ -191,7 +195,7 @@ func (f *Fetcher) get(ctx context.Context, u *url.URL, w io.Writer) (location st
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return "", fetchFault(ctx, err)
+		return "", fetchFault(ctx, u, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	switch resp.StatusCode {
@@ -207,16 +211,16 @@ func (f *Fetcher) get(ctx context.Context, u *url.URL, w io.Writer) (location st
 	if resp.ContentLength > f.o.MaxBytes {
 		return "", tooManyBytes(int(f.o.MaxBytes))
 	}
-	return "", f.save(ctx, resp.Body, w)
+	return "", f.save(ctx, u, resp.Body, w)
 }
 
 // save copies a body as far as it may go.
-func (f *Fetcher) save(ctx context.Context, body io.Reader, w io.Writer) error {
+func (f *Fetcher) save(ctx context.Context, u *url.URL, body io.Reader, w io.Writer) error {
 	in := &remote{r: body}
 	n, err := io.Copy(w, io.LimitReader(in, f.o.MaxBytes+1))
 	switch {
 	case in.err != nil:
-		return fetchFault(ctx, in.err)
+		return fetchFault(ctx, u, in.err)
 	case err != nil:
 		return err
 	case n > f.o.MaxBytes:
@@ -241,18 +245,35 @@ func (r *remote) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// fetchFault explains err without what it says about addresses. A caller that gave up gets its own cause.
-func fetchFault(ctx context.Context, err error) error {
+// fetchFault explains err without what it says about addresses. A caller that gave up gets its own cause. Names that lead inside and
+// names that lead nowhere are one and the same from outside: which of an operator's names exist is nobody's business.
+func fetchFault(ctx context.Context, u *url.URL, err error) error {
 	var network net.Error
+	var unknown *net.DNSError
+	forbidden := errors.Is(err, ssrf.ErrProhibitedIP) || errors.Is(err, ssrf.ErrProhibitedPort) ||
+		errors.Is(err, ssrf.ErrProhibitedNetwork) || errors.Is(err, ssrf.ErrInvalidHostPort)
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return context.Cause(ctx)
-	case errors.Is(err, ssrf.ErrProhibitedIP), errors.Is(err, ssrf.ErrProhibitedPort), errors.Is(err, ssrf.ErrProhibitedNetwork),
-		errors.Is(err, ssrf.ErrInvalidHostPort):
+	case forbidden && saysItself(u.Hostname()):
 		return fault(KindForbidden, err, "The URL leads to an address that may not be fetched.")
+	case forbidden, errors.As(err, &unknown):
+		return fault(KindFetch, err, unfetched)
 	case ctx.Err() != nil, errors.As(err, &network) && network.Timeout():
 		return fault(KindTimeout, err, "The server of the URL did not answer in time.")
 	default:
-		return fault(KindFetch, err, "The URL could not be fetched.")
+		return fault(KindFetch, err, unfetched)
 	}
+}
+
+const unfetched = "The URL could not be fetched: its host is unknown, does not answer or may not be fetched from."
+
+// saysItself reports whether a host tells its own address, so that it is no secret.
+func saysItself(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	_, err := netip.ParseAddr(host)
+	return err == nil
 }

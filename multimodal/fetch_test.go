@@ -2,13 +2,19 @@ package multimodal
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	"code.dny.dev/ssrf"
+	"golang.org/x/net/dns/dnsmessage"
 )
 
 // site serves the cases of the tests below.
@@ -142,6 +148,73 @@ func TestFetchRefusesAddressesInside(t *testing.T) {
 				t.Errorf("%s: %v", got, err)
 			}
 		})
+	}
+}
+
+// Which names of the operator's network exist cannot be asked: one that leads inside and one that leads nowhere get the same answer, at
+// first hand and behind a redirect.
+func TestNamesInsideAreNotToldFromUnknownOnes(t *testing.T) {
+	u := site(t)
+	lookup := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		client, server := net.Pipe()
+		go answerNames(server, map[string][4]byte{"wiki.corp.example.": {10, 1, 2, 3}})
+		return client, ctx.Err()
+	}}
+	f := fetcher(t, FetcherOptions{AllowedHosts: []string{u.Host}, Timeout: 20 * time.Second})
+	f.public = f.client(f.guard, lookup)
+	for _, via := range []string{"", "http://" + u.Host + "/redirect?to="} {
+		var answers []Error
+		for _, name := range []string{"wiki.corp.example", "none.corp.example"} {
+			_, err := f.Fetch(t.Context(), via+"http://"+name+"/")
+			var e *Error
+			if !errors.As(err, &e) || e.Kind != KindFetch {
+				t.Fatalf("%s: %v", name, err)
+			}
+			answers = append(answers, Error{Kind: e.Kind, Message: e.Message})
+			if inside := errors.Is(err, ssrf.ErrProhibitedIP); inside != (name == "wiki.corp.example") {
+				t.Errorf("%s: the log says %v", name, errors.Unwrap(err))
+			}
+		}
+		if answers[0] != answers[1] {
+			t.Errorf("%+v", answers)
+		}
+	}
+}
+
+// answerNames is a DNS server on one connection: messages have their length before them, as over TCP.
+func answerNames(c net.Conn, names map[string][4]byte) {
+	defer c.Close()
+	for {
+		var size [2]byte
+		if _, err := io.ReadFull(c, size[:]); err != nil {
+			return
+		}
+		query := make([]byte, binary.BigEndian.Uint16(size[:]))
+		if _, err := io.ReadFull(c, query); err != nil {
+			return
+		}
+		var m dnsmessage.Message
+		if m.Unpack(query) != nil {
+			return
+		}
+		m.Response, m.Additionals = true, nil
+		q := m.Questions[0]
+		address, known := names[q.Name.String()]
+		switch {
+		case !known:
+			m.RCode = dnsmessage.RCodeNameError
+		case q.Type == dnsmessage.TypeA:
+			m.Answers = []dnsmessage.Resource{{
+				Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 60}, Body: &dnsmessage.AResource{A: address},
+			}}
+		}
+		answer, err := m.Pack()
+		if err != nil {
+			return
+		}
+		if _, err := c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(answer))), answer...)); err != nil {
+			return
+		}
 	}
 }
 
