@@ -11,8 +11,7 @@ import (
 	"github.com/qwenvld/qwenvld/multimodal"
 )
 
-// decodeAndResize turns the bytes of an image into what the vision tower takes. What all requests decode at a time is bounded, so
-// that many large images wait for each other instead of for memory.
+// decodeAndResize turns the bytes of an image into what the vision tower takes.
 func (s *Server) decodeAndResize(ctx context.Context, data []byte, in *imageInput) (engine.Image, error) {
 	width, height, _, err := multimodal.DecodeSize(data)
 	if err != nil {
@@ -25,20 +24,8 @@ func (s *Server) decodeAndResize(ctx context.Context, data []byte, in *imageInpu
 	if err := in.reserve(w * h); err != nil {
 		return engine.Image{}, err
 	}
-	// Sides first: their product could overflow. Decode refuses what is too large.
-	if limit := s.cfg.Media.SourcePixels; width <= limit && height <= limit && width*height <= limit {
-		area := int64(width) * int64(height)
-		if err := s.pixels.Acquire(ctx, area); err != nil {
-			return engine.Image{}, context.Cause(ctx)
-		}
-		defer s.pixels.Release(area)
-	}
 	defer s.cfg.Metrics.Prepared(metrics.Image, metrics.Decode)()
-	img, err := multimodal.Decode(ctx, data, s.cfg.Media.SourcePixels)
-	if err != nil {
-		return engine.Image{}, err
-	}
-	img, err = multimodal.Resize(ctx, img, w, h)
+	img, err := s.cfg.Images.Decode(ctx, data, w, h)
 	if err != nil {
 		return engine.Image{}, err
 	}
@@ -70,8 +57,12 @@ func mediaError(path string, err error) error {
 		e.Code = codeImageFetch
 	case multimodal.KindForbidden:
 		e.Code = codeImageForbidden
+	case multimodal.KindBusy:
+		return unavailable(codeOverloaded, media.Message, err)
+	case multimodal.KindDecodeTime:
+		e.Code = codeImageMemory
 	case multimodal.KindURL, multimodal.KindFormat, multimodal.KindCorrupt, multimodal.KindAspectRatio,
-		multimodal.KindNoDecoder, multimodal.KindSelection, multimodal.KindTooLong, multimodal.KindDecodeTime: // the last are of videos
+		multimodal.KindNoDecoder, multimodal.KindSelection, multimodal.KindTooLong: // the last are of videos
 	}
 	return e
 }

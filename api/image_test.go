@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/multimodal"
 )
 
 // photo is a request with images from ../testdata or given as URLs.
@@ -65,20 +66,47 @@ func TestImagesReachTheEngineResizedAndInOrder(t *testing.T) {
 	}
 }
 
-func TestPixelLimitsCanBeNarrowedOnly(t *testing.T) {
-	s := newSite(t, nil)
-	page := "../multimodal/testdata/page.png"
-	if got := s.ask(photo(t, map[string]any{"model": "qwen3-vl-instruct", "mm_processor_kwargs": map[string]any{"max_pixels": 16384}}, page)); got.status != 200 {
-		t.Fatalf("%s", got.body)
-	}
-	if img := s.instruct.request(t).Images[0]; img.Width*img.Height > 16384 {
-		t.Errorf("%d x %d", img.Width, img.Height)
-	}
-	for name, limits := range map[string]map[string]any{"max_pixels": {"max_pixels": 1 << 24}, "min_pixels": {"min_pixels": 1}} {
-		got := s.ask(photo(t, map[string]any{"mm_processor_kwargs": limits}, page))
-		if _, param, _ := got.failure(t); got.status != 400 || param != "mm_processor_kwargs."+name {
-			t.Errorf("%d %s", got.status, got.body)
-		}
+// The projector's own limits are 1,024 and 262,144 pixels here; page.png has 384 x 191.
+func TestPixelLimitsAreTheOperatorsThenTheRequests(t *testing.T) {
+	const page, dot = "../multimodal/testdata/page.png", "../multimodal/testdata/palette_color.png"
+	for name, c := range map[string]struct {
+		own       multimodal.PixelLimits
+		projector int // its lower limit
+		asked     map[string]any
+		file      string
+		want      string // size, or the member at fault
+	}{
+		"the projector's":                    {file: page, projector: 1024, want: "384x192"},
+		"a lower one of the operator":        {own: multimodal.PixelLimits{Min: 1024}, projector: 65536, file: dot, want: "32x32"},
+		"without it":                         {projector: 65536, file: dot, want: "256x256"},
+		"a higher one of the operator":       {own: multimodal.PixelLimits{Min: 147456}, projector: 1024, file: dot, want: "384x384"},
+		"above what the projector asks for":  {own: multimodal.PixelLimits{Min: 409600}, projector: 1024, file: dot, want: "640x640"},
+		"an upper one of the operator":       {own: multimodal.PixelLimits{Max: 16384}, projector: 1024, file: page, want: "160x64"},
+		"asked to be small":                  {projector: 65536, asked: map[string]any{"min_pixels": 1}, file: dot, want: "32x32"},
+		"asked to be large":                  {projector: 1024, asked: map[string]any{"min_pixels": 65536}, file: dot, want: "256x256"},
+		"asked to be at most so large":       {projector: 1024, asked: map[string]any{"max_pixels": 16384}, file: page, want: "160x64"},
+		"at most less than the lower limit":  {projector: 65536, asked: map[string]any{"max_pixels": 16384}, file: page, want: "160x64"},
+		"asked to be larger than is allowed": {projector: 1024, asked: map[string]any{"max_pixels": 1 << 24}, file: page, want: "max_pixels"},
+		"and at least that":                  {projector: 1024, asked: map[string]any{"min_pixels": 1 << 24}, file: page, want: "min_pixels"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, func(conf *Config) { conf.Media.Pixels = c.own })
+			s.instruct.info.Vision.MinPixels = c.projector
+			body := map[string]any{"model": "qwen3-vl-instruct"}
+			if c.asked != nil {
+				body["mm_processor_kwargs"] = c.asked
+			}
+			got := s.ask(photo(t, body, c.file))
+			if got.status != 200 {
+				if _, param, _ := got.failure(t); got.status != 400 || param != "mm_processor_kwargs."+c.want {
+					t.Errorf("%d %s", got.status, got.body)
+				}
+				return
+			}
+			if img := s.instruct.request(t).Images[0]; fmt.Sprintf("%dx%d", img.Width, img.Height) != c.want {
+				t.Errorf("%d x %d", img.Width, img.Height)
+			}
+		})
 	}
 }
 

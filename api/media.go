@@ -19,24 +19,17 @@ const lowDetailPixels = 512 * 512
 
 // MediaLimits bound what images may cost. Zero fields take the defaults named beside them.
 type MediaLimits struct {
-	// Pixels narrows the area an image is resized to, in pixels; a zero field leaves the projector's limit.
+	// Pixels replaces the projector's limits on the area an image is resized to, in pixels; a zero field leaves its limit.
 	Pixels multimodal.PixelLimits
-	// SourcePixels bounds the area of an image as sent (100 million pixels), checked before decoding.
-	SourcePixels int
 	// DataBytes bounds the decoded bytes of a data URI (32 MiB).
 	DataBytes int
-	// PixelsAtOnce bounds the source pixels that all requests together decode at a time (4 times SourcePixels).
-	PixelsAtOnce int64
 	// Video bounds videos.
 	Video VideoLimits
 }
 
 func (l MediaLimits) withDefaults() MediaLimits {
-	setDefault(&l.SourcePixels, 100_000_000)
 	setDefault(&l.DataBytes, 32<<20)
-	setDefault(&l.PixelsAtOnce, 4*int64(l.SourcePixels))
 	l.Video = l.Video.withDefaults()
-	l.PixelsAtOnce = max(l.PixelsAtOnce, int64(l.SourcePixels))
 	return l
 }
 
@@ -127,7 +120,8 @@ func (s *Server) imageBytes(ctx context.Context, url string) ([]byte, error) {
 	}
 }
 
-// pixelLimits combines the projector's, the operator's and the request's limits on the resized area.
+// pixelLimits are those on the resized area: the projector's, which the operator may replace, narrowed by the request. A smaller picture
+// than the projector asks for costs nobody anything, so a request may ask for it; a larger one than is allowed is refused.
 func (s *Server) pixelLimits(req *chatRequest, v *engine.VisionInfo) (multimodal.PixelLimits, error) {
 	l := multimodal.DefaultPixelLimits()
 	if v.MinPixels > 0 {
@@ -138,24 +132,23 @@ func (s *Server) pixelLimits(req *chatRequest, v *engine.VisionInfo) (multimodal
 	}
 	own := s.cfg.Media.Pixels
 	if own.Min > 0 {
-		l.Min = max(l.Min, own.Min)
+		l.Min, l.Max = own.Min, max(l.Max, own.Min)
 	}
 	if own.Max > 0 {
-		l.Max = min(l.Max, own.Max)
+		l.Max = own.Max
+	}
+	const path = "mm_processor_kwargs"
+	for name, p := range map[string]*int{".min_pixels": req.MinPixels, ".max_pixels": req.MaxPixels} {
+		if p != nil && *p > l.Max {
+			return l, badField(path+name, codeInvalidValue, "must be at most %d on this server", l.Max)
+		}
+	}
+	if req.MaxPixels != nil {
+		l.Max = *req.MaxPixels
+	}
+	if req.MinPixels != nil {
+		l.Min = *req.MinPixels
 	}
 	l.Min = min(l.Min, l.Max)
-	const path = "mm_processor_kwargs"
-	if p := req.MinPixels; p != nil {
-		if *p < l.Min || *p > l.Max {
-			return l, badField(path+".min_pixels", codeInvalidValue, "must be between %d and %d on this server", l.Min, l.Max)
-		}
-		l.Min = *p
-	}
-	if p := req.MaxPixels; p != nil {
-		if *p < l.Min || *p > l.Max {
-			return l, badField(path+".max_pixels", codeInvalidValue, "must be between %d and %d on this server", l.Min, l.Max)
-		}
-		l.Max = *p
-	}
 	return l, nil
 }

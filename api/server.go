@@ -19,6 +19,7 @@ import (
 	"github.com/qwenvld/qwenvld/api/history"
 	"github.com/qwenvld/qwenvld/api/metrics"
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/multimodal"
 	"github.com/qwenvld/qwenvld/multimodal/video"
 	"github.com/qwenvld/qwenvld/router"
 )
@@ -56,6 +57,10 @@ type Config struct {
 	RouterVersion string
 	// Fetcher is nil where http(s) URLs of images are not allowed.
 	Fetcher Fetcher
+	// Images decodes pictures (a Decoder of its own).
+	Images *multimodal.Decoder
+	// Disk is where frames that are sent as pictures wait (Video's, or 4 GiB of the system's).
+	Disk *video.Disk
 	// Video decodes videos; nil where only lists of frames are taken. VideoFetcher is nil where their URLs are not allowed.
 	Video        *video.Tool
 	VideoFetcher VideoFetcher
@@ -113,6 +118,15 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.KeepAlive, 15*time.Second)
 	setDefault(&c.WriteTimeout, 30*time.Second)
 	setDefault(&c.BodyTimeout, 60*time.Second)
+	if c.Images == nil {
+		c.Images = multimodal.NewDecoder(multimodal.DecoderOptions{})
+	}
+	if c.Disk == nil && c.Video != nil {
+		c.Disk = c.Video.Disk()
+	}
+	if c.Disk == nil {
+		c.Disk = video.NewDisk("", 0)
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -146,7 +160,6 @@ type Server struct {
 	routes        *chi.Mux
 	keys          *access.Keyring
 	slots         *semaphore.Weighted
-	pixels        *semaphore.Weighted
 	draining      atomic.Bool
 	started       time.Time
 
@@ -171,7 +184,6 @@ func New(c Config) (*Server, error) {
 		decoder:  newRequestDecoder(c.Limits),
 		keys:     access.New(c.Keys, c.Now),
 		slots:    semaphore.NewWeighted(int64(c.MaxConcurrent)),
-		pixels:   semaphore.NewWeighted(c.Media.PixelsAtOnce),
 		thoughts: newSecondThoughts(c.SecondLook, c.Rerun),
 		started:  c.Now(),
 		inflight: map[*request]struct{}{},

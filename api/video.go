@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -30,8 +31,10 @@ type VideoLimits struct {
 	TotalPixels int
 	// MinPixels and MaxPixels bound that of a frame; 0 is no bound of its own.
 	MinPixels, MaxPixels int
-	// DataBytes bounds the decoded bytes of a data URI (256 MiB).
+	// DataBytes bounds the decoded bytes of a data URI, and those of all frames of a list (256 MiB).
 	DataBytes int
+	// FetchTimeout bounds the fetching of all frames of a list (1 min).
+	FetchTimeout time.Duration
 }
 
 func (l VideoLimits) withDefaults() VideoLimits {
@@ -39,6 +42,7 @@ func (l VideoLimits) withDefaults() VideoLimits {
 	setDefault(&l.Frames, video.DefaultMaxFrames)
 	setDefault(&l.TotalPixels, video.DefaultPixelBudget().MaxTotal)
 	setDefault(&l.DataBytes, 256<<20)
+	setDefault(&l.FetchTimeout, time.Minute)
 	return l
 }
 
@@ -50,8 +54,6 @@ type videoInput struct {
 	auto    bool // its rate may be lowered
 	plan    *video.Plan
 	pairs   []*engine.Pixels
-	// reserve waits until there is memory for a frame that is decoded here and not by a child; nil where none is.
-	reserve func(ctx context.Context) (release func(), err error)
 }
 
 // videoInputs are the videos of a request. They must be closed.
@@ -59,7 +61,7 @@ type videoInputs []*videoInput
 
 func (v videoInputs) close() {
 	for _, in := range v {
-		if in.src != nil {
+		if in != nil && in.src != nil { // not all may have been begun with
 			_ = in.src.Close() // its bytes are gone either way
 		}
 	}
@@ -120,27 +122,44 @@ func (s *Server) openVideo(ctx context.Context, in *videoInput) (err error) {
 	return videoError(in.ref.Path, err)
 }
 
-// frameList fetches the pictures of a list. They are decoded later.
-func (s *Server) frameList(ctx context.Context, in *videoInput) (video.Source, error) {
-	pictures := make([][]byte, len(in.ref.Frames))
-	for i, f := range in.ref.Frames {
-		data, err := s.imageBytes(ctx, f.URL)
-		if err != nil {
-			return nil, imageError(f.Path, err)
-		}
-		pictures[i] = data
-	}
-	src, at, err := video.NewList(pictures, in.request.Sampling.FPS, s.cfg.Media.SourcePixels)
+// picturesAtOnce is how many frames of a list are fetched at a time.
+const picturesAtOnce = 8
+
+// frameList brings in the pictures of a list, several at a time. They are decoded later.
+func (s *Server) frameList(ctx context.Context, in *videoInput) (_ video.Source, err error) {
+	frames, limits := in.ref.Frames, &s.cfg.Media.Video
+	pictures, err := video.NewPictures(s.cfg.Disk, len(frames), int64(limits.DataBytes))
 	if err != nil {
-		return nil, videoError(in.ref.Frames[at].Path, err)
+		return nil, err
 	}
-	// It is the same memory that images wait for.
-	area := min(int64(src.Info().Width)*int64(src.Info().Height), s.cfg.Media.PixelsAtOnce)
-	in.reserve = func(ctx context.Context) (func(), error) {
-		if err := s.pixels.Acquire(ctx, area); err != nil {
-			return nil, context.Cause(ctx)
+	defer func() {
+		if err != nil {
+			_ = pictures.Close()
 		}
-		return func() { s.pixels.Release(area) }, nil
+	}()
+	ctx, cancel := context.WithTimeoutCause(ctx, limits.FetchTimeout, videoError(in.ref.Path, multimodal.NewError(
+		multimodal.KindTimeout, nil, "The frames of the video did not come in time.")))
+	defer cancel()
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(picturesAtOnce)
+	for i, f := range frames {
+		g.Go(func() error {
+			if gctx.Err() != nil {
+				return context.Cause(gctx)
+			}
+			data, err := s.imageBytes(gctx, f.URL)
+			if err != nil {
+				return imageError(f.Path, err)
+			}
+			return videoError(f.Path, pictures.Put(i, data))
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	src, at, err := video.NewList(pictures, in.request.Sampling.FPS, s.cfg.Images)
+	if err != nil {
+		return nil, videoError(frames[at].Path, err)
 	}
 	return src, nil
 }
@@ -283,13 +302,6 @@ func (in *videoInput) decode(ctx context.Context) (err error) {
 			err = fmt.Errorf("decoding a video panicked: %v", p)
 		}
 	}()
-	if in.reserve != nil {
-		release, err := in.reserve(ctx)
-		if err != nil {
-			return err
-		}
-		defer release()
-	}
 	err = video.ReadPairs(ctx, in.src, in.plan, func(g int, rgb []byte) error {
 		in.pairs[g].Set(rgb, nil)
 		return nil
@@ -324,6 +336,8 @@ func videoError(path string, err error) error {
 		Status: http.StatusBadRequest, Type: typeInvalidRequest, Code: codeVideo, Param: path, Message: media.Message, cause: err,
 	}
 	switch media.Kind {
+	case multimodal.KindBusy:
+		return unavailable(codeOverloaded, media.Message, err)
 	case multimodal.KindTooManyBytes, multimodal.KindTooManyPixels, multimodal.KindTooLong:
 		e.Status, e.Code = http.StatusRequestEntityTooLarge, codeVideoSize
 	case multimodal.KindDecodeTime:

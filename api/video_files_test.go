@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -133,26 +134,105 @@ func TestVideosBeyondLimitsAreRefused(t *testing.T) {
 	}
 }
 
-// Frames of lists are decoded in the daemon: they wait for memory as images do.
-func TestFrameListsWaitForMemory(t *testing.T) {
-	s := newSite(t, nil)
-	all := s.server.cfg.Media.PixelsAtOnce
-	if err := s.server.pixels.Acquire(t.Context(), all); err != nil {
+// What others took is nobody's fault: frames of lists wait for the memory that images wait for, and are told to come again.
+func TestPicturesThatWaitInVainAreToldToComeAgain(t *testing.T) {
+	s := newSite(t, func(c *Config) {
+		held := make(chan struct{})
+		c.Images = multimodal.NewDecoder(multimodal.DecoderOptions{
+			AtOnce: 1, Wait: 50 * time.Millisecond, Run: func(ctx context.Context, _ *multimodal.Job, _ func(int, *multimodal.Image) error) error {
+				close(held)
+				<-ctx.Done()
+				return context.Cause(ctx)
+			},
+		})
+		data, err := os.ReadFile("../multimodal/testdata/page.png")
+		if err != nil {
+			panic(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var other sync.WaitGroup
+		other.Go(func() { _, _ = c.Images.Decode(ctx, data, 0, 0) })
+		t.Cleanup(func() { cancel(); other.Wait() })
+		<-held
+	})
+	frame := pngURI(t, 64, 64)
+	for name, body := range map[string]object{
+		"a list of frames": {"messages": watch(object{"type": "video", "video": []any{frame, frame}})},
+		"an image":         photo(t, nil, frame),
+	} {
+		got := s.ask(body)
+		if code, _, _ := got.failure(t); got.status != http.StatusServiceUnavailable || code != codeOverloaded || got.header.Get("Retry-After") == "" {
+			t.Errorf("%s: %d %s", name, got.status, got.body)
+		}
+	}
+}
+
+// The first has an option that is out of range, the second is not looked at any more.
+func TestBadOptionsAmongSeveralVideosAreBadRequests(t *testing.T) {
+	s := newSite(t, withVideo)
+	good, bad := videoPart("data:video/mp4;base64,AAAA", nil), videoPart("data:video/mp4;base64,AAAA", object{"min_frames": 100_000})
+	for _, parts := range [][]any{{bad, good}, {good, bad}} {
+		got := s.ask(object{"messages": []any{object{"role": "user", "content": append(parts, object{"type": "text", "text": "?"})}}})
+		if code, param, _ := got.failure(t); got.status != http.StatusBadRequest || code != codeInvalidValue || !strings.HasSuffix(param, ".min_frames") {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+	}
+}
+
+// Together the frames of a list may have as many bytes as a file, and all that is held at a time has its bound too.
+func TestFramesOfListsAreBoundedInBytes(t *testing.T) {
+	frame := pngURI(t, 64, 64)
+	ask := func(change func(*Config)) reply {
+		return newSite(t, change).ask(object{"messages": watch(object{"type": "video", "video": []any{frame, frame, frame, frame}})})
+	}
+	got := ask(func(c *Config) { c.Media.Video.DataBytes = 3 * len(frame) * 3 / 4 })
+	if code, param, _ := got.failure(t); got.status != http.StatusRequestEntityTooLarge || code != codeVideoSize || param == "" {
+		t.Errorf("a list: %d %s", got.status, got.body)
+	}
+	got = ask(func(c *Config) { c.Disk = video.NewDisk(t.TempDir(), int64(2*len(frame))) })
+	if code, _, _ := got.failure(t); got.status != http.StatusServiceUnavailable || code != codeOverloaded || got.header.Get("Retry-After") == "" {
+		t.Errorf("the disk: %d %s", got.status, got.body)
+	}
+}
+
+// Frames are fetched several at a time, within one deadline.
+func TestFramesOfListsAreFetchedTogether(t *testing.T) {
+	frame, err := os.ReadFile("../multimodal/testdata/page.png")
+	if err != nil {
 		t.Fatal(err)
 	}
-	frame := pngURI(t, 64, 64)
-	done := make(chan reply, 1)
-	go func() {
-		done <- s.ask(object{"messages": watch(object{"type": "video", "video": []any{frame, frame}})})
-	}()
-	select {
-	case got := <-done:
-		t.Fatalf("%d %s", got.status, got.body)
-	case <-time.After(200 * time.Millisecond):
+	var waiting sync.WaitGroup
+	waiting.Add(picturesAtOnce) // each is answered when that many have been asked for
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/never" {
+			<-r.Context().Done()
+			return
+		}
+		waiting.Done()
+		waiting.Wait()
+		_, _ = w.Write(frame)
+	}))
+	defer origin.Close()
+	fetcher := multimodal.NewFetcher(multimodal.FetcherOptions{AllowedHosts: []string{strings.TrimPrefix(origin.URL, "http://")}})
+	defer fetcher.Close()
+	list := func(path string) object {
+		urls := make([]any, picturesAtOnce)
+		for i := range urls {
+			urls[i] = fmt.Sprintf("%s%s?%d", origin.URL, path, i)
+		}
+		return object{"messages": watch(object{"type": "video", "video": urls})}
 	}
-	s.server.pixels.Release(all)
-	if got := <-done; got.status != 200 {
-		t.Errorf("%s", got.body)
+	s := newSite(t, func(c *Config) { c.Fetcher = fetcher })
+	if got := s.ask(list("/frame")); got.status != 200 {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	s = newSite(t, func(c *Config) {
+		c.Fetcher = fetcher
+		c.Media.Video.FetchTimeout = 50 * time.Millisecond
+	})
+	got := s.ask(list("/never"))
+	if code, _, _ := got.failure(t); got.status != http.StatusBadRequest || code != codeVideoFetch && code != codeImageFetch {
+		t.Errorf("%d %s", got.status, got.body)
 	}
 }
 

@@ -11,14 +11,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // Config is everything that can be set. It is not changed after Load.
 type Config struct {
-	// Listen is the address to serve on: host:port, or unix: and the path of a socket.
+	// Listen is the address to serve on.
 	Listen string `mapstructure:"listen"`
 	// ShutdownTimeout is how long requests in flight may go on after SIGTERM.
 	ShutdownTimeout time.Duration `mapstructure:"shutdown_timeout"`
@@ -130,6 +132,11 @@ type Media struct {
 	ImageBytes   int64         `mapstructure:"image_bytes"`
 	// ImagePixels bounds an image as sent.
 	ImagePixels int `mapstructure:"image_pixels"`
+	// DecodeMemory bounds in bytes what all images together take that are decoded at a time; each may take DecodeTimeout, and wait
+	// DecodeWait for the others.
+	DecodeMemory  int64         `mapstructure:"decode_memory"`
+	DecodeTimeout time.Duration `mapstructure:"decode_timeout"`
+	DecodeWait    time.Duration `mapstructure:"decode_wait"`
 	// MinPixels and MaxPixels narrow the area that images are resized to; 0 leaves the model's limit.
 	MinPixels int   `mapstructure:"min_pixels"`
 	MaxPixels int   `mapstructure:"max_pixels"`
@@ -154,6 +161,8 @@ type Video struct {
 	// FFmpeg and FFprobe are programs, by path or name.
 	FFmpeg  string `mapstructure:"ffmpeg"`
 	FFprobe string `mapstructure:"ffprobe"`
+	// Disk bounds in bytes what all videos together take while they are read.
+	Disk int64 `mapstructure:"disk"`
 	// Decoders run at a time, each with at most Memory bytes for at most DecodeTimeout.
 	Decoders      int           `mapstructure:"decoders"`
 	Memory        int64         `mapstructure:"memory"`
@@ -207,8 +216,9 @@ func Default() Config {
 		},
 		Media: Media{
 			Fetch: true, FetchTimeout: 15 * time.Second, ImageBytes: 32 << 20, ImagePixels: 100_000_000,
+			DecodeMemory: 1 << 30, DecodeTimeout: 30 * time.Second, DecodeWait: 30 * time.Second,
 			Video: Video{
-				FetchTimeout: time.Minute, Bytes: 256 << 20, SourcePixels: 40_000_000, SourceFrames: 2_000_000, Duration: 6 * time.Hour,
+				FetchTimeout: time.Minute, Bytes: 256 << 20, Disk: 4 << 30, SourcePixels: 40_000_000, SourceFrames: 2_000_000, Duration: 6 * time.Hour,
 				FPS: 30, Frames: 768, TotalPixels: 25165824, FFmpeg: "ffmpeg", FFprobe: "ffprobe", Decoders: 2, Memory: 3 << 30,
 				ProbeTimeout: 30 * time.Second, DecodeTimeout: 2 * time.Minute, Sandbox: true,
 			},
@@ -227,8 +237,9 @@ func (c *Config) Validate() error {
 
 func (c *Config) faults() []*fault {
 	v := validation{}
-	if !validAddress(c.Listen) {
-		v.fault("listen", "must be host:port or unix:/path/of/a.sock, not %q", c.Listen)
+	host, port, err := net.SplitHostPort(c.Listen)
+	if n, perr := strconv.Atoi(port); err != nil || perr != nil || n < 0 || n > 65535 || strings.Contains(host, " ") {
+		v.fault("listen", "must be host:port, not %q", c.Listen)
 	}
 	v.atLeast("shutdown_timeout", int64(c.ShutdownTimeout), 0)
 	v.oneOf("reasoning_field", c.ReasoningField, "reasoning_content", "reasoning", "both")
@@ -246,6 +257,9 @@ func (c *Config) faults() []*fault {
 	v.atLeast("media.fetch_timeout", int64(c.Media.FetchTimeout), 1)
 	v.atLeast("media.image_bytes", c.Media.ImageBytes, 1)
 	v.atLeast("media.image_pixels", int64(c.Media.ImagePixels), 1)
+	v.atLeast("media.decode_memory", c.Media.DecodeMemory, 64<<20)
+	v.atLeast("media.decode_timeout", int64(c.Media.DecodeTimeout), int64(time.Second))
+	v.atLeast("media.decode_wait", int64(c.Media.DecodeWait), 1)
 	v.atLeast("media.min_pixels", int64(c.Media.MinPixels), 0)
 	v.atLeast("media.max_pixels", int64(c.Media.MaxPixels), 0)
 	if c.Media.MaxPixels > 0 && c.Media.MinPixels > c.Media.MaxPixels {
@@ -280,7 +294,7 @@ func (c *Video) validate(v *validation) {
 	const key = "media.video."
 	const second = int64(time.Second)
 	for name, n := range map[string][2]int64{
-		"fetch_timeout": {int64(c.FetchTimeout), 1}, "bytes": {c.Bytes, 1}, "source_pixels": {int64(c.SourcePixels), 1},
+		"fetch_timeout": {int64(c.FetchTimeout), 1}, "bytes": {c.Bytes, 1}, "disk": {c.Disk, c.Bytes}, "source_pixels": {int64(c.SourcePixels), 1},
 		"source_frames": {int64(c.SourceFrames), 2}, "duration": {int64(c.Duration), second}, "frames": {int64(c.Frames), 2},
 		"total_pixels": {int64(c.TotalPixels), 4096}, "min_pixels": {int64(c.MinPixels), 0}, "max_pixels": {int64(c.MaxPixels), 0},
 		"decoders": {int64(c.Decoders), 1}, "memory": {c.Memory, 256 << 20}, "probe_timeout": {int64(c.ProbeTimeout), second},
@@ -313,9 +327,6 @@ func (c *Config) validateAccess(v *validation) {
 	}
 	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
 		v.fault("tls", "needs both certificate and key")
-	}
-	if network, _ := c.Network(); network == "unix" && c.TLS.Certificate != "" {
-		v.fault("tls", "is for addresses that others reach: the socket of `listen` is this machine's alone")
 	}
 }
 

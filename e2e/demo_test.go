@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
-	"os/exec"
 	"regexp"
 	"strings"
 	"sync"
@@ -47,8 +46,8 @@ func post(t *testing.T, url string, body []byte) reply {
 	return r
 }
 
-// TestExamplesAnswerAsTold runs what `qwenvld examples` prints.
-func TestExamplesAnswerAsTold(t *testing.T) {
+// TestGreetingsCommandsAnswerAsTold runs what the daemon prints when it starts with the built-in pair.
+func TestGreetingsCommandsAnswerAsTold(t *testing.T) {
 	d := serve(t)
 	var examples []struct {
 		Skill  string `json:"skill"`
@@ -61,13 +60,10 @@ func TestExamplesAnswerAsTold(t *testing.T) {
 	if err != nil || len(examples) < 10 {
 		t.Fatalf("%d examples, %v", len(examples), err)
 	}
-	out, err := exec.CommandContext(t.Context(), binary(t), "examples", "--url", d.url).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	commands := regexp.MustCompile(`(?m)^curl -s (\S+) .* -d @(\S+)$`).FindAllStringSubmatch(string(out), -1)
+	eventually(t, func() bool { return strings.Count(d.out.String(), "curl ") == len(examples) })
+	commands := regexp.MustCompile(`(?m)^curl -s (\S+) .* -d @(\S+)$`).FindAllStringSubmatch(d.out.String(), -1)
 	if len(commands) != len(examples) {
-		t.Fatalf("%d commands for %d examples:\n%s", len(commands), len(examples), out)
+		t.Fatalf("%d commands for %d examples:\n%s", len(commands), len(examples), d.out.String())
 	}
 	for i, e := range examples {
 		t.Run(e.Skill, func(t *testing.T) {

@@ -3,13 +3,16 @@ package multimodal
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"image"
+	"image/color"
 	"image/draw"
 	"image/gif"
 	"image/jpeg"
 	"image/png"
 	"io"
+	"strings"
 
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
@@ -21,18 +24,86 @@ type format struct {
 	name   string
 	magic  []string // '?' stands for any byte
 	config func(io.Reader) (image.Config, error)
-	decode func(io.Reader) (image.Image, error)
+	decode func(ctx context.Context, data []byte) (image.Image, error)
+	// memory is what decode allocates at most.
+	memory func(data []byte, h *header) int64
 }
 
 func formats() []format {
 	return []format{
-		{"jpeg", []string{"\xff\xd8"}, jpeg.DecodeConfig, jpeg.Decode},
-		{"png", []string{"\x89PNG\r\n\x1a\n"}, png.DecodeConfig, png.Decode},
-		{"gif", []string{"GIF87a", "GIF89a"}, gif.DecodeConfig, gif.Decode},
-		{"webp", []string{"RIFF????WEBPVP8"}, webp.DecodeConfig, webp.Decode},
-		{"bmp", []string{"BM????\x00\x00\x00\x00"}, bmp.DecodeConfig, bmp.Decode},
-		{"tiff", []string{"MM\x00\x2a", "II\x2a\x00"}, tiff.DecodeConfig, tiff.Decode},
+		{"jpeg", []string{"\xff\xd8"}, jpeg.DecodeConfig, decodeJPEG, jpegMemory},
+		{"png", []string{pngSignature}, png.DecodeConfig, func(ctx context.Context, data []byte) (image.Image, error) {
+			return png.Decode(whileWanted(ctx, newPNGReader(data)))
+		}, pngMemory},
+		{"gif", []string{"GIF87a", "GIF89a"}, gif.DecodeConfig, func(ctx context.Context, data []byte) (image.Image, error) {
+			return gif.Decode(whileWanted(ctx, bytes.NewReader(data)))
+		}, gifMemory},
+		{"webp", []string{"RIFF????WEBPVP8"}, webp.DecodeConfig, decodeWebP, webpMemory},
+		{"bmp", []string{"BM????\x00\x00\x00\x00"}, bmp.DecodeConfig, func(ctx context.Context, data []byte) (image.Image, error) {
+			return bmp.Decode(whileWanted(ctx, bytes.NewReader(data)))
+		}, bmpMemory},
+		{"tiff", []string{"MM\x00\x2a", "II\x2a\x00"}, tiff.DecodeConfig, func(ctx context.Context, data []byte) (image.Image, error) {
+			return tiff.Decode(whileWantedAt(ctx, bytes.NewReader(data)))
+		}, tiffMemory},
 	}
+}
+
+// header is what a file says of its picture.
+type header struct {
+	format
+	width, height int // as stored
+	model         color.Model
+	turned        orientation
+}
+
+func (h *header) area() int64 { return int64(h.width) * int64(h.height) }
+
+// seen is the size as the picture should be seen.
+func (h *header) seen() (width, height int) {
+	if h.turned.swapsSides() {
+		return h.height, h.width
+	}
+	return h.width, h.height
+}
+
+// readHeader looks at everything but the pixels.
+func readHeader(data []byte) (*header, error) {
+	f, err := sniff(data)
+	if err != nil {
+		return nil, err
+	}
+	c, err := guarded(func() (image.Config, error) { return f.config(bytes.NewReader(data)) })
+	if err != nil {
+		return nil, corrupt(f.name, err)
+	}
+	if c.Width <= 0 || c.Height <= 0 {
+		return nil, fault(KindCorrupt, nil, "The image is %d x %d pixels.", c.Width, c.Height)
+	}
+	return &header{format: f, width: c.Width, height: c.Height, model: c.ColorModel, turned: orientationOf(f.name, data)}, nil
+}
+
+// check refuses more than maxPixels.
+func (h *header) check(maxPixels int) error {
+	// Sides first: their product could overflow.
+	if h.width > maxPixels || h.height > maxPixels || h.width*h.height > maxPixels {
+		width, height := h.seen()
+		return fault(KindTooManyPixels, nil, "The image is %d x %d pixels, %d in all are allowed.", width, height, maxPixels)
+	}
+	return nil
+}
+
+// decodeJPEG adds an end where there is none, which only matters behind the last block of a file that has one scan: every scan more of a
+// progressive one changes the whole picture, and those that are missing would go unnoticed.
+func decodeJPEG(ctx context.Context, data []byte) (image.Image, error) {
+	f := readJPEGFrame(data)
+	if f.tooManyScans() {
+		return nil, fault(KindTooManyPixels, nil, "The image is sent in %d scans, which takes too long to decode.", f.scans)
+	}
+	var r io.Reader = bytes.NewReader(data)
+	if !f.ended && !f.progressive {
+		r = io.MultiReader(r, strings.NewReader("\xff\xd9"))
+	}
+	return jpeg.Decode(whileWanted(ctx, r))
 }
 
 func sniff(data []byte) (format, error) {
@@ -60,55 +131,43 @@ func matches(data []byte, magic string) bool {
 
 // DecodeSize reads the size in pixels from the header, as the image should be seen, and the name of the format.
 func DecodeSize(data []byte) (width, height int, name string, err error) {
-	f, err := sniff(data)
+	h, err := readHeader(data)
 	if err != nil {
 		return 0, 0, "", err
 	}
-	c, err := guarded(func() (image.Config, error) { return f.config(bytes.NewReader(data)) })
-	if err != nil {
-		return 0, 0, "", corrupt(f.name, err)
-	}
-	if c.Width <= 0 || c.Height <= 0 {
-		return 0, 0, "", fault(KindCorrupt, nil, "The image is %d x %d pixels.", c.Width, c.Height)
-	}
-	if orientationOf(f.name, data).swapsSides() {
-		return c.Height, c.Width, f.name, nil
-	}
-	return c.Width, c.Height, f.name, nil
+	width, height = h.seen()
+	return width, height, h.name, nil
 }
 
 // Decode reads an image of any known format into 8-bit RGB, told by its content. EXIF orientation is applied, transparent pixels
-// are laid over white, of an animation the first frame is taken. More than maxPixels is refused before pixels are read.
+// are laid over white, of an animation the first frame is taken. More than maxPixels is refused before pixels are read. It ends soon
+// after ctx is done, though not at once: decoders that have read all go on to the end.
 func Decode(ctx context.Context, data []byte, maxPixels int) (*Image, error) {
-	width, height, _, err := DecodeSize(data)
+	h, err := readHeader(data)
 	if err != nil {
 		return nil, err
 	}
-	// Sides first: their product could overflow.
-	if width > maxPixels || height > maxPixels || width*height > maxPixels {
-		return nil, fault(KindTooManyPixels, nil, "The image is %d x %d pixels, %d in all are allowed.", width, height, maxPixels)
+	if err := h.check(maxPixels); err != nil {
+		return nil, err
 	}
-	f, err := sniff(data)
+	img, err := guarded(func() (image.Image, error) { return h.decode(ctx, data) })
+	var known *Error
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case errors.As(err, &known):
+		return nil, err
+	case err != nil:
+		return nil, corrupt(h.name, err)
+	}
+	if img, err = onCanvas(h.name, data, img, image.Pt(h.width, h.height)); err != nil {
+		return nil, err
+	}
+	out, err := flatten(ctx, img, h.name)
 	if err != nil {
 		return nil, err
 	}
-	turned := orientationOf(f.name, data)
-	stored := image.Pt(width, height)
-	if turned.swapsSides() {
-		stored = image.Pt(height, width)
-	}
-	img, err := guarded(func() (image.Image, error) { return f.decode(bytes.NewReader(data)) })
-	if err != nil {
-		return nil, corrupt(f.name, err)
-	}
-	if img, err = onCanvas(f.name, data, img, stored); err != nil {
-		return nil, err
-	}
-	out, err := flatten(ctx, img, f.name)
-	if err != nil {
-		return nil, err
-	}
-	return turned.turn(out), nil
+	return h.turned.turn(out), nil
 }
 
 // onCanvas checks that img has the size that the header promised, and repairs what decoders leave undone.

@@ -20,6 +20,7 @@ const (
 	KindSelection     Kind = "selection"       // what was asked for is not in the video
 	KindTooLong       Kind = "too_long"        // beyond the limit of frames or seconds
 	KindDecodeTime    Kind = "decode_time"     // decoding took longer than is allowed
+	KindBusy          Kind = "busy"            // others took the place or the memory for it; nothing is wrong with the media
 )
 
 // Error is a fault of media from outside.

@@ -108,30 +108,6 @@ func isInvertedFax(data []byte) bool {
 	return (compression == group3 || compression == group4) && tiffTag(data, tagPhotometric) == blackIsZero
 }
 
-// tiffTag is the value of a 16-bit tag in the first directory of a TIFF structure, -1 without one.
-func tiffTag(data []byte, tag uint16) int {
-	const headerSize, entrySize, typeShort = 8, 12, 3
-	if len(data) < headerSize {
-		return -1
-	}
-	var order binary.ByteOrder = binary.LittleEndian
-	if data[0] == 'M' {
-		order = binary.BigEndian
-	}
-	at := uint64(order.Uint32(data[4:]))
-	if at+2 > uint64(len(data)) {
-		return -1
-	}
-	entries := data[at+2:]
-	for n := order.Uint16(data[at:]); n > 0 && len(entries) >= entrySize; n-- {
-		if order.Uint16(entries) == tag && order.Uint16(entries[2:]) == typeShort {
-			return int(order.Uint16(entries[8:]))
-		}
-		entries = entries[entrySize:]
-	}
-	return -1
-}
-
 // turn returns img as it should be seen.
 func (o orientation) turn(img *Image) *Image {
 	if o <= upright || o > 8 {

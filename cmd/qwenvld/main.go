@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -18,20 +19,19 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := root().ExecuteContext(ctx)
 	stop()
-	os.Exit(report(err, os.Stderr))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "qwenvld:", err)
+		os.Exit(1)
+	}
 }
 
 func root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "qwenvld",
 		Short:         "Serves Qwen3-VL over the OpenAI HTTP API, choosing instruct or thinking weights per request",
-		Version:       version,
 		SilenceErrors: true, // main prints them
 		SilenceUsage:  true,
 	}
-	cmd.SetVersionTemplate("qwenvld {{.Version}}\n")
-	cmd.AddCommand(serveCommand(), workerCommand(), routeCommand(), routerCommand(), healthCommand(), keyCommand(), examplesCommand(), askCommand(), chatCommand(),
-		versionCommand())
-	checkUsage(cmd)
+	cmd.AddCommand(serveCommand(), workerCommand(), routeCommand(), routerCommand(), healthCommand(), keyCommand(), versionCommand())
 	return cmd
 }

@@ -12,6 +12,7 @@ import (
 // mediaWays are how media come in.
 type mediaWays struct {
 	fetchers fetchers
+	images   *multimodal.Decoder
 	tool     *video.Tool
 }
 
@@ -38,11 +39,19 @@ func (f fetchers) close() {
 	}
 }
 
+// newDecoder decodes pictures.
+func newDecoder(m *config.Media) *multimodal.Decoder {
+	return multimodal.NewDecoder(multimodal.DecoderOptions{
+		MaxPixels: m.ImagePixels, Memory: m.DecodeMemory, Timeout: m.DecodeTimeout, Wait: m.DecodeWait,
+	})
+}
+
 // newVideoTool finds ffmpeg. Without it everything else works.
-func newVideoTool(ctx context.Context, c *config.Video, logger *slog.Logger) (*video.Tool, error) {
+func newVideoTool(ctx context.Context, c *config.Video, images *multimodal.Decoder, logger *slog.Logger) (*video.Tool, error) {
 	tool, err := video.NewTool(ctx, video.Options{
 		FFmpeg: c.FFmpeg, FFprobe: c.FFprobe, SourcePixels: c.SourcePixels, SourceFrames: c.SourceFrames, Seconds: c.Duration.Seconds(),
 		Memory: c.Memory, ProbeTimeout: c.ProbeTimeout, DecodeTimeout: c.DecodeTimeout, Children: c.Decoders, NoSandbox: !c.Sandbox,
+		Disk: video.NewDisk("", c.Disk), Images: images,
 	})
 	switch {
 	case err != nil:

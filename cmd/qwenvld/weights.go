@@ -20,23 +20,14 @@ func newRouter(c *config.Router, calibrated []byte) (*router.Router, *difficulty
 }
 
 func routerWeights(file string, calibrated []byte) (*difficulty.Model, error) {
-	switch {
-	case file != "":
-		if err := checkFile(file); err != nil {
+	if file != "" {
+		var err error
+		if calibrated, err = os.ReadFile(file); err != nil { //nolint:gosec // the operator names the file
 			return nil, err
 		}
-		text, err := os.ReadFile(file) //nolint:gosec // the operator names the file
-		if err != nil {
-			return nil, err
-		}
-		m, err := difficulty.Load(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
-		}
-		return m, nil
-	case calibrated != nil:
-		return difficulty.Load(calibrated)
-	default:
+	}
+	if calibrated == nil {
 		return difficulty.Default()
 	}
+	return difficulty.Load(calibrated)
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qwenvld/qwenvld/internal/hostile"
 	"github.com/qwenvld/qwenvld/multimodal"
 )
 
@@ -94,5 +95,69 @@ func TestAnimationsAreBounded(t *testing.T) {
 	tool.slots.Release(1)
 	if err := src.Read(context.Background(), []int{0}, pass); err != nil {
 		t.Error(err)
+	}
+}
+
+// 22 KB of it are some hundred frames of any size, which would be drawn one after the other.
+func TestAnimationsEndInTime(t *testing.T) {
+	tool := newTool(t, Options{DecodeTimeout: 100 * time.Millisecond})
+	src := open(t, tool, hostile.AnimatedWebP(1200, 1000, 300))
+	begun := time.Now()
+	var media *multimodal.Error
+	err := src.Read(context.Background(), []int{299}, func(int, *multimodal.Image) error { return nil })
+	if !errors.As(err, &media) || media.Kind != multimodal.KindDecodeTime {
+		t.Errorf("%v", err)
+	}
+	t.Logf("ended after %v", time.Since(begun))
+}
+
+// While others decode, a good video waits; the time does not count as its own, and in the end it is told to come again.
+func TestWaitingForADecoderIsNotTheVideosFault(t *testing.T) {
+	good := makeVideo(t, "a.mp4", append(pattern("64x48", "25", "1"), "-c:v", "libx264", "-pix_fmt", "yuv420p")...)
+	moving, err := os.ReadFile("testdata/opaque.webp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tool := newTool(t, Options{Children: 1, Wait: 50 * time.Millisecond})
+	clip, animated := open(t, tool, good), open(t, tool, moving)
+	if err := tool.slots.Acquire(context.Background(), 1); err != nil {
+		t.Fatal(err)
+	}
+	defer tool.slots.Release(1)
+	pass := func(int, *multimodal.Image) error { return nil }
+	_, opened := tryOpen(t, tool, good)
+	for name, err := range map[string]error{
+		"opening": opened, "a clip": clip.Read(context.Background(), []int{0}, pass), "an animation": animated.Read(context.Background(), []int{0}, pass),
+	} {
+		var media *multimodal.Error
+		if !errors.As(err, &media) || media.Kind != multimodal.KindBusy {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestDiskIsBoundedOverAllFiles(t *testing.T) {
+	disk := NewDisk(t.TempDir(), 100)
+	a, err := disk.NewFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := disk.NewFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if _, err := a.Write(make([]byte, 80)); err != nil {
+		t.Fatal(err)
+	}
+	var media *multimodal.Error
+	if _, err := b.Write(make([]byte, 30)); !errors.As(err, &media) || media.Kind != multimodal.KindBusy {
+		t.Errorf("%v", err)
+	}
+	if err := errors.Join(a.Close(), a.Close()); err != nil {
+		t.Error(err)
+	}
+	if _, err := b.Write(make([]byte, 100)); err != nil {
+		t.Errorf("after the other was closed: %v", err)
 	}
 }

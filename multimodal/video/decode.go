@@ -14,6 +14,10 @@ import (
 
 // Read implements Source.
 func (c *clip) Read(ctx context.Context, wanted []int, frame func(n int, img *multimodal.Image) error) error {
+	if err := c.tool.acquire(ctx); err != nil {
+		return err
+	}
+	defer c.tool.slots.Release(1)
 	ctx, cancel := context.WithTimeoutCause(ctx, c.tool.o.DecodeTimeout, multimodal.NewError(multimodal.KindDecodeTime, nil,
 		"Decoding the video takes too long; ask for a part of it with video_start and video_end, or send a smaller one."))
 	defer cancel()

@@ -25,7 +25,7 @@ import (
 func allFrames(t *testing.T, data []byte, size int) [][]byte {
 	t.Helper()
 	// Through a file: some containers cannot be read from a pipe.
-	f, err := newFile(t.TempDir())
+	f, err := NewDisk(t.TempDir(), 0).NewFile()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,31 +3,68 @@ package video
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
+	"sync"
+	"sync/atomic"
+
+	"github.com/qwenvld/qwenvld/multimodal"
 )
 
-// File is a video's bytes on disk, in a file without a name: it is gone when it is closed, and when the daemon dies.
-type File struct {
-	f    *os.File
-	size int64
+// Disk is where media lie while they are read, within a bound over all of them.
+type Disk struct {
+	dir   string
+	bytes int64
+	used  atomic.Int64
 }
 
-// newFile makes an empty file in dir.
-func newFile(dir string) (*File, error) {
-	f, err := os.CreateTemp(dir, ".qwenvld-video-*")
+// NewDisk keeps at most so many bytes (0: 4 GiB) in files in dir, empty for the system's folder of temporary files.
+func NewDisk(dir string, bytes int64) *Disk {
+	if bytes == 0 {
+		bytes = 4 << 30
+	}
+	return &Disk{dir: dir, bytes: bytes}
+}
+
+// NewFile makes an empty file. The caller must close it, or hand it to Open.
+func (d *Disk) NewFile() (*File, error) {
+	f, err := os.CreateTemp(d.dir, temporary)
 	if err != nil {
 		return nil, fmt.Errorf("keep a video: %w", err)
 	}
 	if err := os.Remove(f.Name()); err != nil {
 		return nil, errors.Join(fmt.Errorf("keep a video: %w", err), f.Close())
 	}
-	return &File{f: f}, nil
+	return &File{f: f, disk: d}, nil
 }
 
-// Write implements io.Writer.
+// temporary is the name that files have for an instant.
+const temporary = ".qwenvld-video-*"
+
+// take reserves n bytes, or fails with KindBusy: whoever waited here would keep what it has, as would all others.
+func (d *Disk) take(n int64) error {
+	if d.used.Add(n) <= d.bytes {
+		return nil
+	}
+	d.used.Add(-n)
+	return multimodal.NewError(multimodal.KindBusy, nil, "The server holds as many videos as it can; try again soon.")
+}
+
+// File is a video's bytes on disk, in a file without a name: it is gone when it is closed, and when the daemon dies. One goroutine uses
+// it at a time, but for Close.
+type File struct {
+	f     *os.File
+	disk  *Disk
+	size  int64
+	close sync.Once
+}
+
+// Write implements io.Writer. It fails with KindBusy where the disk's bound is reached.
 func (f *File) Write(p []byte) (int, error) {
+	if err := f.disk.take(int64(len(p))); err != nil {
+		return 0, err
+	}
 	n, err := f.f.Write(p)
+	f.disk.used.Add(int64(n - len(p)))
 	f.size += int64(n)
 	return n, err
 }
@@ -36,17 +73,25 @@ func (f *File) Write(p []byte) (int, error) {
 func (f *File) Size() int64 { return f.size }
 
 // Close deletes the bytes.
-func (f *File) Close() error { return f.f.Close() }
-
-// head returns up to n bytes from the beginning.
-func (f *File) head(n int) ([]byte, error) {
-	buf := make([]byte, n)
-	got, err := f.f.ReadAt(buf, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("read a video: %w", err)
-	}
-	return buf[:got], nil
+func (f *File) Close() (err error) {
+	f.close.Do(func() {
+		err = f.f.Close()
+		f.disk.used.Add(-f.size)
+	})
+	return err
 }
 
+// part returns n bytes from offset on.
+func (f *File) part(offset, n int64) ([]byte, error) {
+	buf := make([]byte, n)
+	if _, err := f.f.ReadAt(buf, offset); err != nil {
+		return nil, fmt.Errorf("read a video: %w", err)
+	}
+	return buf, nil
+}
+
+// head returns up to n bytes from the beginning.
+func (f *File) head(n int64) ([]byte, error) { return f.part(0, min(n, f.size)) }
+
 // NewFile makes an empty file for a video's bytes. The caller must close it, or hand it to Open.
-func (t *Tool) NewFile() (*File, error) { return newFile(t.o.TempDir) }
+func (t *Tool) NewFile() (*File, error) { return t.o.Disk.NewFile() }

@@ -267,11 +267,11 @@ func FuzzParseAnimation(f *testing.F) {
 	}
 	tool := newTool(f, Options{})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		a, err := parseAnimation(data)
-		if err != nil || len(a.frames) == 0 || a.info.Width*a.info.Height > 1<<16 {
+		a, err := newAnimation(data)
+		if err != nil || a.info.Frames == 0 || a.info.Width*a.info.Height > 1<<16 {
 			return
 		}
 		a.tool = tool
-		_ = a.Read(context.Background(), every(min(len(a.frames), 4), 1), func(int, *multimodal.Image) error { return nil })
+		_ = a.Read(context.Background(), every(min(a.info.Frames, 4), 1), func(int, *multimodal.Image) error { return nil })
 	})
 }

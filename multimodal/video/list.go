@@ -3,36 +3,77 @@ package video
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/qwenvld/qwenvld/multimodal"
 )
 
-// list is a video that was sent as pictures.
-type list struct {
-	info      Info
-	pictures  [][]byte
-	maxPixels int
+// Pictures gathers the frames of a video that is sent as pictures. They wait on disk, so that many of them do not fill the memory.
+type Pictures struct {
+	most  int64 // bytes in all
+	mu    sync.Mutex
+	file  *File
+	parts []picture
 }
 
-// NewList makes a Source of pictures taken fps times a second, in any format that multimodal.Decode reads. They must have one size,
-// which is read from their headers; index is of the picture at fault.
-func NewList(pictures [][]byte, fps float64, maxPixels int) (src Source, index int, err error) {
-	l := &list{info: Info{Frames: len(pictures), FPS: fps}, pictures: pictures, maxPixels: maxPixels}
-	for i, data := range pictures {
-		w, h, _, err := multimodal.DecodeSize(data)
-		if err != nil {
-			return nil, i, err
-		}
-		if i == 0 {
-			l.info.Width, l.info.Height = w, h
-		}
-		if w != l.info.Width || h != l.info.Height {
+// picture is where one lies and what its header says.
+type picture struct {
+	offset, size  int64
+	width, height int
+}
+
+// NewPictures has room for so many pictures of together at most so many bytes. The caller must Close it or give it to NewList.
+func NewPictures(disk *Disk, count int, bytes int64) (*Pictures, error) {
+	f, err := disk.NewFile()
+	if err != nil {
+		return nil, err
+	}
+	return &Pictures{most: bytes, file: f, parts: make([]picture, count)}, nil
+}
+
+// Put keeps picture i, in any format that multimodal.Decode reads. It is safe for concurrent use.
+func (p *Pictures) Put(i int, data []byte) error {
+	w, h, _, err := multimodal.DecodeSize(data)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := p.file.Size()
+	if at+int64(len(data)) > p.most {
+		return multimodal.NewError(multimodal.KindTooManyBytes, nil, fmt.Sprintf(
+			"The frames of the video have more than the %d bytes that are allowed.", p.most))
+	}
+	if _, err := p.file.Write(data); err != nil {
+		return err
+	}
+	p.parts[i] = picture{offset: at, size: int64(len(data)), width: w, height: h}
+	return nil
+}
+
+// Close gives the disk back.
+func (p *Pictures) Close() error { return p.file.Close() }
+
+// list is a video that was sent as pictures.
+type list struct {
+	info     Info
+	pictures *Pictures
+	images   *multimodal.Decoder
+}
+
+// NewList makes a Source of pictures taken fps times a second, which it then owns. They must have one size; index is of the picture at
+// fault.
+func NewList(p *Pictures, fps float64, images *multimodal.Decoder) (src Source, index int, err error) {
+	first := p.parts[0]
+	for i, part := range p.parts {
+		if part.width != first.width || part.height != first.height {
 			return nil, i, multimodal.NewError(multimodal.KindSelection, nil, fmt.Sprintf(
 				"The frames of a video have one size; this one is %d x %d pixels, the first one %d x %d.",
-				w, h, l.info.Width, l.info.Height))
+				part.width, part.height, first.width, first.height))
 		}
 	}
-	return l, 0, nil
+	info := Info{Frames: len(p.parts), FPS: fps, Width: first.width, Height: first.height}
+	return &list{info: info, pictures: p, images: images}, 0, nil
 }
 
 // Info implements Source.
@@ -43,8 +84,20 @@ func (*list) Reach(indices []int) []int { return indices }
 
 // Read implements Source.
 func (l *list) Read(ctx context.Context, indices []int, frame func(n int, img *multimodal.Image) error) error {
+	return l.readSized(ctx, indices, 0, 0, frame)
+}
+
+// readSized implements sized.
+func (l *list) readSized(
+	ctx context.Context, indices []int, width, height int, frame func(n int, img *multimodal.Image) error,
+) error {
 	for n, i := range indices {
-		img, err := multimodal.Decode(ctx, l.pictures[i], l.maxPixels)
+		part := l.pictures.parts[i]
+		data, err := l.pictures.file.part(part.offset, part.size)
+		if err != nil {
+			return err
+		}
+		img, err := l.images.Decode(ctx, data, width, height)
 		if err != nil {
 			return err
 		}
@@ -56,7 +109,4 @@ func (l *list) Read(ctx context.Context, indices []int, frame func(n int, img *m
 }
 
 // Close implements Source.
-func (l *list) Close() error {
-	l.pictures = nil
-	return nil
-}
+func (l *list) Close() error { return l.pictures.Close() }

@@ -49,7 +49,13 @@ func NewPlan(src Source, r *Request) (*Plan, error) {
 func ReadPairs(ctx context.Context, src Source, p *Plan, pair func(g int, rgb []byte) error) error {
 	size := 3 * p.Width * p.Height
 	var rgb []byte
-	return src.Read(ctx, p.Indices, func(n int, img *multimodal.Image) error {
+	read := src.Read
+	if s, ok := src.(sized); ok {
+		read = func(ctx context.Context, indices []int, frame func(n int, img *multimodal.Image) error) error {
+			return s.readSized(ctx, indices, p.Width, p.Height, frame)
+		}
+	}
+	return read(ctx, p.Indices, func(n int, img *multimodal.Image) error {
 		small, err := multimodal.Resize(ctx, img, p.Width, p.Height)
 		if err != nil {
 			return err
@@ -65,3 +71,10 @@ func ReadPairs(ctx context.Context, src Source, p *Plan, pair func(g int, rgb []
 		return pair(n/2, rgb)
 	})
 }
+
+// sized is a Source that can resize its frames where they are decoded.
+type sized interface {
+	readSized(ctx context.Context, indices []int, width, height int, frame func(n int, img *multimodal.Image) error) error
+}
+
+var _, _ sized = (*animation)(nil), (*list)(nil)

@@ -172,7 +172,7 @@ func (t *Tool) Open(ctx context.Context, f *File) (_ Source, err error) {
 		return nil, err
 	}
 	format := demuxer(head)
-	if isAnimation(head) {
+	if multimodal.IsWebP(head) {
 		return t.openAnimation(f)
 	}
 	if format == "" {
@@ -182,6 +182,10 @@ func (t *Tool) Open(ctx context.Context, f *File) (_ Source, err error) {
 	if t.missing != nil {
 		return nil, t.missing
 	}
+	if err := t.acquire(ctx); err != nil {
+		return nil, err
+	}
+	defer t.slots.Release(1)
 	ctx, cancel := context.WithTimeoutCause(ctx, t.o.ProbeTimeout, multimodal.NewError(multimodal.KindDecodeTime, nil,
 		"The video takes too long to read."))
 	defer cancel()

@@ -29,10 +29,13 @@ type Options struct {
 	Memory int64
 	// ProbeTimeout (30 s) and DecodeTimeout (2 min) bound the work on one video.
 	ProbeTimeout, DecodeTimeout time.Duration
-	// Children run at a time (2); others wait.
+	// Children run at a time (2); others wait, for at most Wait (1 min).
 	Children int
-	// TempDir holds videos while they are read, as files without a name (the system's).
-	TempDir string
+	Wait     time.Duration
+	// Disk holds videos while they are read (4 GiB of the system's folder of temporary files).
+	Disk *Disk
+	// Images decodes what needs no ffmpeg (a Decoder of its own).
+	Images *multimodal.Decoder
 	// NoSandbox leaves children in the daemon's namespaces, even where others can be made.
 	NoSandbox bool
 }
@@ -63,6 +66,15 @@ func (o Options) withDefaults() Options {
 	}
 	if o.DecodeTimeout == 0 {
 		o.DecodeTimeout = 2 * time.Minute
+	}
+	if o.Wait == 0 {
+		o.Wait = time.Minute
+	}
+	if o.Disk == nil {
+		o.Disk = NewDisk("", 0)
+	}
+	if o.Images == nil {
+		o.Images = multimodal.NewDecoder(multimodal.DecoderOptions{})
 	}
 	return o
 }
@@ -123,6 +135,9 @@ func missingError(cause error) error {
 		"its operator can install it (Debian, Ubuntu: apt-get install ffmpeg) and restart. Videos sent as a list of frames need no ffmpeg.")
 }
 
+// Disk is where its videos lie.
+func (t *Tool) Disk() *Disk { return t.o.Disk }
+
 // Version is ffmpeg's own, such as 5.1.9.
 func (t *Tool) Version() string { return t.version }
 
@@ -170,12 +185,15 @@ func (e *exitError) Error() string { return e.err.Error() + ": " + e.tail }
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// run starts a child and waits for its end: nothing of it is left when run returns. Cancelling ctx kills it at once.
+// acquire takes one of the places of children, which t.slots gets back. What others take of them is no fault of the video, so it is
+// called before the time of decoding begins.
+func (t *Tool) acquire(ctx context.Context) error {
+	return multimodal.WaitFor(ctx, t.slots, 1, t.o.Wait)
+}
+
+// run starts a child and waits for its end: nothing of it is left when run returns. Cancelling ctx kills it at once. The caller holds a
+// place.
 func (t *Tool) run(ctx context.Context, j job) error {
-	if err := t.slots.Acquire(ctx, 1); err != nil {
-		return context.Cause(ctx)
-	}
-	defer t.slots.Release(1)
 	// The child is to die with the daemon, which the kernel ties to the thread that started it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

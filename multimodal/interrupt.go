@@ -1,0 +1,42 @@
+package multimodal
+
+import (
+	"context"
+	"errors"
+	"io"
+)
+
+// whileWanted reads data until ctx is done: decoders take no context, but all of them read as they go. A read gives little, so that
+// not much can be decoded between two of them.
+func whileWanted(ctx context.Context, r io.Reader) io.Reader {
+	const most = 1 << 10
+	return readerFunc(func(p []byte) (int, error) {
+		if ctx.Err() != nil {
+			return 0, errInterrupted
+		}
+		return r.Read(p[:min(len(p), most)])
+	})
+}
+
+// whileWantedAt is whileWanted for decoders that go back and forth.
+func whileWantedAt(ctx context.Context, r io.ReaderAt) io.Reader {
+	return struct {
+		io.Reader
+		readerAtFunc
+	}{nil, func(p []byte, off int64) (int, error) {
+		if ctx.Err() != nil {
+			return 0, errInterrupted
+		}
+		return r.ReadAt(p, off)
+	}}
+}
+
+var errInterrupted = errors.New("decoding was given up")
+
+type readerFunc func(p []byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+type readerAtFunc func(p []byte, off int64) (int, error)
+
+func (f readerAtFunc) ReadAt(p []byte, off int64) (int, error) { return f(p, off) }
