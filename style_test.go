@@ -118,6 +118,8 @@ var importRules = []struct {
 	{packages: "engine/llama", deny: []string{module}, why: "the C boundary knows nothing of the rest"},
 	{packages: "engine/wire", deny: []string{module}, allow: []string{module + "/engine"}, why: "the wire format is shared by both processes"},
 	{packages: "engine/worker", deny: []string{module}, allow: []string{module + "/engine", module + "/multimodal"}, why: "the worker knows nothing of HTTP clients or routing"},
+	{packages: "internal/client", deny: []string{module}, why: "the terminal's client knows a daemon by its HTTP API alone"},
+	{packages: "internal/running", deny: []string{module}, why: "where daemons run is noted without knowing them"},
 	{packages: "internal/nearest", deny: []string{module}, why: "comparing names needs nothing"},
 	{packages: "api", deny: []string{module + "/config", module + "/cmd"}, why: "cmd turns configuration into the options of api"},
 }

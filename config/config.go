@@ -11,16 +11,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
 
 // Config is everything that can be set. It is not changed after Load.
 type Config struct {
-	// Listen is the address to serve on.
+	// Listen is the address to serve on: host:port, or unix: and the path of a socket.
 	Listen string `mapstructure:"listen"`
 	// ShutdownTimeout is how long requests in flight may go on after SIGTERM.
 	ShutdownTimeout time.Duration `mapstructure:"shutdown_timeout"`
@@ -237,9 +235,8 @@ func (c *Config) Validate() error {
 
 func (c *Config) faults() []*fault {
 	v := validation{}
-	host, port, err := net.SplitHostPort(c.Listen)
-	if n, perr := strconv.Atoi(port); err != nil || perr != nil || n < 0 || n > 65535 || strings.Contains(host, " ") {
-		v.fault("listen", "must be host:port, not %q", c.Listen)
+	if !validAddress(c.Listen) {
+		v.fault("listen", "must be host:port or unix:/path/of/a.sock, not %q", c.Listen)
 	}
 	v.atLeast("shutdown_timeout", int64(c.ShutdownTimeout), 0)
 	v.oneOf("reasoning_field", c.ReasoningField, "reasoning_content", "reasoning", "both")
@@ -327,6 +324,9 @@ func (c *Config) validateAccess(v *validation) {
 	}
 	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
 		v.fault("tls", "needs both certificate and key")
+	}
+	if network, _ := c.Network(); network == "unix" && c.TLS.Certificate != "" {
+		v.fault("tls", "is for addresses that others reach: the socket of `listen` is this machine's alone")
 	}
 }
 

@@ -137,6 +137,7 @@ func TestKeysAndCertificate(t *testing.T) {
 		"keys: [{sha256: " + hash + "}]":                                           "keys[0].name",
 		"keys: [{name: a, sha256: " + hash + "}, {name: a, sha256: " + hash + "}]": "keys[1].name",
 		"keys: [{name: a, sha256: " + hash + ", concurrent: -1}]":                  "keys[0].concurrent",
+		"listen: unix:/q.sock\ntls: {certificate: c.pem, key: k.pem}\n":            "tls",
 		"tls: {certificate: c.pem}":                                                "tls",
 	} {
 		if _, err := load(t, file); err == nil || !strings.Contains(err.Error(), key) {

@@ -19,10 +19,15 @@ const delimiter = "::"
 // AddFlags defines the flags that Load reads.
 func AddFlags(flags *pflag.FlagSet) {
 	d := Default()
-	flags.String("config", "", "YAML configuration file")
-	flags.String("listen", d.Listen, "address to serve on")
+	AddFileFlag(flags)
+	flags.String("listen", d.Listen, "address to serve on, host:port or unix:/path/of/a.sock")
 	flags.String("log-level", d.Log.Level, "debug, info, warn or error")
 	flags.String("log-format", d.Log.Format, "text or json")
+}
+
+// AddFileFlag defines the flag that names the file, for commands that need no other.
+func AddFileFlag(flags *pflag.FlagSet) {
+	flags.String("config", "", "YAML configuration file (default $"+VariableFile+")")
 }
 
 // flagKeys maps flags to the keys they set.

@@ -86,6 +86,22 @@ func TestUnknownVariablesAreErrors(t *testing.T) {
 	}
 }
 
+func TestAddresses(t *testing.T) {
+	for listen, want := range map[string][2]string{
+		"127.0.0.1:8080": {"tcp", "127.0.0.1:8080"}, "[::]:0": {"tcp", "[::]:0"}, ":80": {"tcp", ":80"}, "unix:/run/q.sock": {"unix", "/run/q.sock"},
+		"unix:": {}, "unix:q.sock": {}, "8080": {}, "a b:1": {}, "::1:80": {}, "h:65536": {},
+	} {
+		c := Default()
+		c.Listen = listen
+		if err := c.Validate(); (err == nil) != (want[0] != "") {
+			t.Errorf("%s: %v", listen, err)
+		}
+		if network, address := c.Network(); want[0] != "" && (network != want[0] || address != want[1]) {
+			t.Errorf("%s: %s, %s", listen, network, address)
+		}
+	}
+}
+
 func TestAnchorsMergesCapitalsAndEmptyValues(t *testing.T) {
 	c, err := load(t, `
 Listen: 127.0.0.1:9

@@ -26,14 +26,16 @@ import (
 
 // TestKeysAndHTTPS makes a key with the command, serves https with a certificate of its own, and asks with and without the key.
 func TestKeysAndHTTPS(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), binary(t), "key", "alice").Output()
+	var secret strings.Builder
+	makeKey := exec.CommandContext(t.Context(), binary(t), "key", "alice")
+	makeKey.Stderr = &secret
+	out, err := makeKey.Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := regexp.MustCompile(`sk-\S+`).FindString(string(out))
-	_, snippet, _ := strings.Cut(string(out), "\n")
+	key, snippet := regexp.MustCompile(`sk-\S+`).FindString(secret.String()), string(out)
 	if key == "" || strings.Contains(snippet, key) {
-		t.Fatalf("%s", out)
+		t.Fatalf("%s\n%s", out, secret.String())
 	}
 	dir := t.TempDir()
 	roots := certificate(t, dir)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"sync"
@@ -46,8 +47,8 @@ func post(t *testing.T, url string, body []byte) reply {
 	return r
 }
 
-// TestGreetingsCommandsAnswerAsTold runs what the daemon prints when it starts with the built-in pair.
-func TestGreetingsCommandsAnswerAsTold(t *testing.T) {
+// TestExamplesAnswerAsTold runs what `qwenvld examples` prints.
+func TestExamplesAnswerAsTold(t *testing.T) {
 	d := serve(t)
 	var examples []struct {
 		Skill  string `json:"skill"`
@@ -60,10 +61,13 @@ func TestGreetingsCommandsAnswerAsTold(t *testing.T) {
 	if err != nil || len(examples) < 10 {
 		t.Fatalf("%d examples, %v", len(examples), err)
 	}
-	eventually(t, func() bool { return strings.Count(d.out.String(), "curl ") == len(examples) })
-	commands := regexp.MustCompile(`(?m)^curl -s (\S+) .* -d @(\S+)$`).FindAllStringSubmatch(d.out.String(), -1)
+	out, err := exec.CommandContext(t.Context(), binary(t), "examples", "--url", d.url).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := regexp.MustCompile(`(?m)^curl -s (\S+) .* -d @(\S+)$`).FindAllStringSubmatch(string(out), -1)
 	if len(commands) != len(examples) {
-		t.Fatalf("%d commands for %d examples:\n%s", len(commands), len(examples), d.out.String())
+		t.Fatalf("%d commands for %d examples:\n%s", len(commands), len(examples), out)
 	}
 	for i, e := range examples {
 		t.Run(e.Skill, func(t *testing.T) {

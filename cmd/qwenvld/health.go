@@ -2,69 +2,81 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/qwenvld/qwenvld/config"
+	"github.com/qwenvld/qwenvld/internal/client"
 )
 
 func healthCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health",
 		Short: "Ask a running daemon whether it is ready; for container health checks",
-		Args:  cobra.NoArgs,
+		Long: `Ask a running daemon whether it is ready; for container health checks. Without --config and --listen it asks the daemon that
+this user runs on this machine, whatever that was started with.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := config.Load(cmd.Flags())
+			url, err := healthURL(cmd.Flags())
 			if err != nil {
 				return err
 			}
-			return askHealth(cmd.Context(), c, cmd.OutOrStdout())
+			return askHealth(cmd.Context(), url, cmd.OutOrStdout())
 		},
 	}
 	config.AddFlags(cmd.Flags())
 	return cmd
 }
 
-// askHealth fails unless the daemon that runs with c says that it is ready, or where keys are set, which this command has none of,
+// healthURL is that of the daemon to ask.
+func healthURL(flags *pflag.FlagSet) (string, error) {
+	if !flags.Changed("config") && !flags.Changed("listen") {
+		if d, err := runningDaemon(); err == nil && d != nil {
+			return d.URL, nil
+		}
+	}
+	c, err := config.Load(flags)
+	if err != nil {
+		return "", err
+	}
+	network, address := c.Network()
+	return baseURL(c, plainAddress{network, address}, nil), nil
+}
+
+// plainAddress is an address as configured.
+type plainAddress struct{ network, address string }
+
+func (a plainAddress) Network() string { return a.network }
+func (a plainAddress) String() string  { return a.address }
+
+// askHealth fails unless the daemon at url says that it is ready or, where it tells that only to those with a key and there is none,
 // that it lives.
-func askHealth(ctx context.Context, c *config.Config, out io.Writer) error {
+func askHealth(ctx context.Context, url string, out io.Writer) error {
 	const patience = 5 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	host, port, err := net.SplitHostPort(c.Listen)
-	if err != nil {
-		return fmt.Errorf("health: %w", err)
-	}
-	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	path := "/health/ready"
-	if len(c.Keys) > 0 {
-		path = "/health/live"
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme(c)+"://"+net.JoinHostPort(host, port)+path, http.NoBody)
-	if err != nil {
-		return fmt.Errorf("health: %w", err)
-	}
 	// The certificate is for the daemon's name, and this asks the machine itself.
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // see above
-	resp, err := client.Do(req)
+	c := client.New(client.Options{URL: url, Key: os.Getenv(config.VariableKey), AnyCertificate: true})
+	defer c.Close()
+	status, body, err := c.Get(ctx, "/health/ready")
+	if err == nil && status == http.StatusUnauthorized {
+		status, body, err = c.Get(ctx, "/health/live")
+	}
 	if err != nil {
 		return fmt.Errorf("health: %w", err)
 	}
-	defer func() { _ = resp.Body.Close() }()
-	const bound = 64 << 10
-	if _, err := io.Copy(out, io.LimitReader(resp.Body, bound)); err != nil {
+	if _, err := fmt.Fprintln(out, strings.TrimSpace(string(body))); err != nil {
 		return fmt.Errorf("health: %w", err)
 	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("health: status %d", resp.StatusCode)
+	if status != http.StatusOK {
+		return fmt.Errorf("health: %s: status %d", url, status)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -19,19 +18,20 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := root().ExecuteContext(ctx)
 	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "qwenvld:", err)
-		os.Exit(1)
-	}
+	os.Exit(report(err, os.Stderr))
 }
 
 func root() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:           "qwenvld",
 		Short:         "Serves Qwen3-VL over the OpenAI HTTP API, choosing instruct or thinking weights per request",
+		Version:       version,
 		SilenceErrors: true, // main prints them
 		SilenceUsage:  true,
 	}
-	cmd.AddCommand(serveCommand(), workerCommand(), routeCommand(), routerCommand(), healthCommand(), keyCommand(), versionCommand())
+	cmd.SetVersionTemplate("qwenvld {{.Version}}\n")
+	cmd.AddCommand(serveCommand(), workerCommand(), routeCommand(), routerCommand(), healthCommand(), keyCommand(), examplesCommand(), askCommand(), chatCommand(),
+		versionCommand())
+	checkUsage(cmd)
 	return cmd
 }

@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
-	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -16,7 +19,7 @@ import (
 	"github.com/qwenvld/qwenvld/config"
 	"github.com/qwenvld/qwenvld/engine/llama"
 	"github.com/qwenvld/qwenvld/engine/process"
-	"github.com/qwenvld/qwenvld/internal/demopair"
+	"github.com/qwenvld/qwenvld/internal/running"
 	"github.com/qwenvld/qwenvld/router"
 )
 
@@ -30,7 +33,7 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), c, newLogger(c.Log))
+			return serve(cmd.Context(), c, newLogger(c.Log), cmd.OutOrStdout())
 		},
 	}
 	config.AddFlags(cmd.Flags())
@@ -45,30 +48,26 @@ func newLogger(c config.Log) *slog.Logger {
 	return slog.New(slog.NewTextHandler(os.Stderr, o))
 }
 
-// serve runs workers and the HTTP server until ctx is done, then drains.
-func serve(ctx context.Context, c *config.Config, logger *slog.Logger) error {
-	if s := llama.SystemInfo(); s.Warning != "" {
-		logger.Warn("slow build", "warning", s.Warning)
-	}
-	p, err := assemble(ctx, c, logger)
+// serve runs workers and the HTTP server until ctx is done, then drains. Whatever can be known to be wrong is found before anything
+// is said to be served, the address first: a second daemon started by mistake must not first load its models. Without out nobody is told
+// that it runs.
+func serve(ctx context.Context, c *config.Config, logger *slog.Logger, out io.Writer) error {
+	listener, err := listen(ctx, c)
 	if err != nil {
 		return err
 	}
-	defer p.close()
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
+	d, err := assemble(ctx, c, logger)
 	if err != nil {
-		return fmt.Errorf("listen: %w", err)
+		_ = listener.Close()
+		return err
 	}
-	base := scheme(c) + "://" + listener.Addr().String()
-	logger.Info("serving", "address", base, "model", p.model.ID, "version", version)
-	if len(c.Models) == 0 {
-		greeting, err := demopair.Greeting(base)
-		if err != nil {
-			return errors.Join(err, listener.Close())
-		}
-		fmt.Println(greeting)
+	defer d.close()
+	d.url = baseURL(c, listener.Addr(), d.certificate)
+	if out != nil {
+		defer d.note()()
 	}
-	err = p.run(ctx, listener)
+	logger.Info("serving", "address", d.url, "model", d.model.ID, "version", version)
+	err = d.run(ctx, listener, out)
 	logger.Info("stopped")
 	return err
 }
@@ -81,6 +80,8 @@ type daemon struct {
 	fetchers    fetchers
 	store       *history.Store // nil where nothing is kept
 	server      *api.Server
+	certificate *x509.Certificate // nil without TLS
+	url         string            // where it can be reached from this machine
 	logger      *slog.Logger
 }
 
@@ -92,8 +93,19 @@ func assemble(ctx context.Context, c *config.Config, logger *slog.Logger) (_ *da
 			d.close()
 		}
 	}()
-	if d.model, err = chooseModel(c, logger); err != nil {
+	system := llama.SystemInfo()
+	if system.Warning != "" {
+		logger.Warn("slow build", "warning", system.Warning)
+	}
+	if err := d.check(); err != nil {
 		return nil, err
+	}
+	if w := certificateWarning(d.certificate, time.Now()); w != "" {
+		logger.Warn("clients will not accept the certificate", "file", c.TLS.Certificate, "reason", w)
+	}
+	if n := d.model.Engine.GPULayers; n != 0 && !system.GPU {
+		logger.Warn("gpu_layers has no effect: this build knows of no GPU, and all layers are computed by the processors", "gpu_layers", n,
+			"devices", strings.Join(system.Devices, "; "))
 	}
 	if d.supervisors, err = newSupervisors(d.model, logger); err != nil {
 		return nil, err
@@ -111,6 +123,28 @@ func assemble(ctx context.Context, c *config.Config, logger *slog.Logger) (_ *da
 	return d, err
 }
 
+// note lets commands on this machine find the daemon until the function is called that it returns.
+func (d *daemon) note() func() {
+	note, err := running.Write(os.TempDir(), running.Daemon{
+		PID: os.Getpid(), URL: d.url, Keys: len(d.config.Keys) > 0, Started: time.Now(),
+	})
+	if err != nil {
+		d.logger.Debug("commands on this machine will not find this daemon by themselves", "error", err)
+		return func() {}
+	}
+	return func() { _ = note.Remove() }
+}
+
+// check reads what the files named in the configuration say of themselves. It tells all faults at once.
+func (d *daemon) check() error {
+	var certificate, model error
+	d.certificate, certificate = loadCertificate(&d.config.TLS)
+	if d.model, model = chooseModel(d.config, d.logger); model == nil {
+		model = checkModel(d.model)
+	}
+	return errors.Join(certificate, model)
+}
+
 func (d *daemon) close() {
 	d.fetchers.close()
 	if d.store != nil {
@@ -119,11 +153,14 @@ func (d *daemon) close() {
 }
 
 // run serves on l until ctx is done, then drains.
-func (d *daemon) run(ctx context.Context, l net.Listener) error {
+func (d *daemon) run(ctx context.Context, l net.Listener, out io.Writer) error {
 	g, gctx := errgroup.WithContext(ctx)
 	workers := startWorkers(ctx, d.supervisors)
 	defer workers.end()
 	g.Go(func() error { return workers.firstFailure(gctx) })
+	if out != nil {
+		g.Go(func() error { d.greet(gctx, out); return nil })
+	}
 	if keep := d.config.Responses.Keep; d.store != nil && keep > 0 {
 		g.Go(func() error { expire(gctx, d.store, keep, d.logger); return nil })
 	}

@@ -21,25 +21,39 @@ func newServer(
 	c *config.Config, name string, supervisors map[router.Variant]*process.Supervisor, media mediaWays, store *history.Store,
 	logger *slog.Logger,
 ) (*api.Server, error) {
+	engines, workers := map[router.Variant]engine.Engine{}, map[router.Variant]metrics.Worker{}
+	for variant, s := range supervisors {
+		engines[variant], workers[variant] = s, s
+	}
+	a, err := serverConfig(c, name, workers)
+	if err != nil {
+		return nil, err
+	}
+	a.Engines, a.Logger, a.Store = engines, logger, store
+	a.Images, a.Video = media.images, media.tool
+	if f := media.fetchers; f.images != nil { // a nil *Fetcher in an interface is not nil
+		a.Fetcher, a.VideoFetcher = f.images, f.videos
+	}
+	return api.New(a)
+}
+
+// serverConfig is what the configuration alone says of the server.
+func serverConfig(c *config.Config, name string, workers map[router.Variant]metrics.Worker) (a api.Config, err error) {
 	var calibrated []byte
 	if len(c.Models) == 0 {
 		calibrated = demopair.RouterWeights()
 	}
 	r, weights, err := newRouter(&c.Router, calibrated)
 	if err != nil {
-		return nil, err
+		return a, err
 	}
 	causes, err := doubt.ParseCauses(c.Router.Rerun.On)
 	if err != nil {
-		return nil, fmt.Errorf("router.rerun.on: %w", err)
+		return a, fmt.Errorf("router.rerun.on: %w", err)
 	}
 	look := &c.Router.SecondLook
-	engines, workers := map[router.Variant]engine.Engine{}, map[router.Variant]metrics.Worker{}
-	for variant, s := range supervisors {
-		engines[variant], workers[variant] = s, s
-	}
-	a := api.Config{
-		ModelName: name, Engines: engines, Router: r, RouterVersion: weights.Version, Logger: logger, Store: store,
+	a = api.Config{
+		ModelName: name, Router: r, RouterVersion: weights.Version,
 		Limits: api.Limits{BodyBytes: c.Limits.BodyBytes, Images: c.Limits.Images, Videos: c.Limits.Videos},
 		Media: api.MediaLimits{
 			Pixels:    multimodal.PixelLimits{Min: c.Media.MinPixels, Max: c.Media.MaxPixels},
@@ -53,8 +67,6 @@ func newServer(
 		SecondLook: api.SecondLook{
 			Share: look.Share, Limits: doubt.Limits{Tokens: look.Tokens, Margin: look.Margin, Entropy: look.Entropy},
 		},
-		Images:    media.images,
-		Video:     media.tool,
 		Reasoning: api.ReasoningField(c.ReasoningField), MaxConcurrent: c.Limits.MaxConcurrent,
 		Origins: c.CORS.AllowedOrigins, PublicMetrics: c.Metrics.Public,
 		Rerun:   api.Rerun{Share: c.Router.Rerun.Share, Causes: causes},
@@ -63,14 +75,11 @@ func newServer(
 	for _, k := range c.Keys {
 		hash, err := access.ParseHash(k.SHA256)
 		if err != nil {
-			return nil, fmt.Errorf("key %s: %w", k.Name, err)
+			return a, fmt.Errorf("key %s: %w", k.Name, err)
 		}
 		a.Keys = append(a.Keys, access.Key{
 			Name: k.Name, Hash: hash, RequestsPerMinute: k.RequestsPerMinute, TokensPerMinute: k.TokensPerMinute, Concurrent: k.Concurrent,
 		})
 	}
-	if f := media.fetchers; f.images != nil { // a nil *Fetcher in an interface is not nil
-		a.Fetcher, a.VideoFetcher = f.images, f.videos
-	}
-	return api.New(a)
+	return a, nil
 }

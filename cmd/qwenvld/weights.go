@@ -20,14 +20,23 @@ func newRouter(c *config.Router, calibrated []byte) (*router.Router, *difficulty
 }
 
 func routerWeights(file string, calibrated []byte) (*difficulty.Model, error) {
-	if file != "" {
-		var err error
-		if calibrated, err = os.ReadFile(file); err != nil { //nolint:gosec // the operator names the file
+	switch {
+	case file != "":
+		if err := checkFile(file); err != nil {
 			return nil, err
 		}
-	}
-	if calibrated == nil {
+		text, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+		if err != nil {
+			return nil, err
+		}
+		m, err := difficulty.Load(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		return m, nil
+	case calibrated != nil:
+		return difficulty.Load(calibrated)
+	default:
 		return difficulty.Default()
 	}
-	return difficulty.Load(calibrated)
 }

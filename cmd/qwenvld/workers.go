@@ -27,12 +27,7 @@ func newSupervisors(m *config.Model, logger *slog.Logger) (map[router.Variant]*p
 		if w.Model == "" {
 			continue
 		}
-		e := &m.Engine
-		wc, err := json.Marshal(worker.Config{
-			Model: w.Model, Projector: w.Projector, ContextSize: e.ContextSize, CacheTokens: e.CacheTokens, CacheType: e.CacheType,
-			MaxSequences: e.MaxSequences, MaxQueue: e.MaxQueue, BatchSize: e.BatchSize, PrefillChunk: e.PrefillChunk,
-			Threads: e.Threads, GPULayers: e.GPULayers, ImageMemory: e.ImageMemory, VisionCache: e.VisionCache,
-		})
+		wc, err := json.Marshal(workerConfig(&m.Engine, w))
 		if err != nil {
 			return nil, fmt.Errorf("configure worker: %w", err)
 		}
@@ -42,6 +37,15 @@ func newSupervisors(m *config.Model, logger *slog.Logger) (map[router.Variant]*p
 		})
 	}
 	return out, nil
+}
+
+// workerConfig is what a worker is told of the weights w.
+func workerConfig(e *config.Engine, w config.Weights) worker.Config {
+	return worker.Config{
+		Model: w.Model, Projector: w.Projector, ContextSize: e.ContextSize, CacheTokens: e.CacheTokens, CacheType: e.CacheType,
+		MaxSequences: e.MaxSequences, MaxQueue: e.MaxQueue, BatchSize: e.BatchSize, PrefillChunk: e.PrefillChunk,
+		Threads: e.Threads, GPULayers: e.GPULayers, ImageMemory: e.ImageMemory, VisionCache: e.VisionCache,
+	}
 }
 
 // workerEnvironment tells OpenMP how to wait between the steps of a token, unless the operator has. Spinning is fastest for one

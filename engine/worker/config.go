@@ -35,8 +35,8 @@ type Config struct {
 
 const defaultContext = 16384
 
-// withDefaults fills in what depends on the model's trained context.
-func (c Config) withDefaults(trained int) (Config, error) {
+// WithDefaults fills in what depends on the model's trained context.
+func (c Config) WithDefaults(trained int) (Config, error) {
 	fill := func(v *int, def int) {
 		if *v == 0 {
 			*v = def

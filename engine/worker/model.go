@@ -47,7 +47,7 @@ func load(ctx context.Context, c Config, logger *slog.Logger, progress func(floa
 	if err != nil {
 		return w, err
 	}
-	if c, err = c.withDefaults(w.model.TrainedContext()); err != nil {
+	if c, err = c.WithDefaults(w.model.TrainedContext()); err != nil {
 		return w, err
 	}
 	w.config = c

@@ -50,17 +50,17 @@ func TestExtractSaysWhyItCannotWrite(t *testing.T) {
 	}
 }
 
-func TestGreetingGivesACommandForEachExample(t *testing.T) {
+func TestTheTourHasACommandForEachExample(t *testing.T) {
 	examples, err := Examples()
 	if err != nil || len(examples) == 0 {
 		t.Fatalf("%d examples, %v", len(examples), err)
 	}
-	text, err := Greeting("http://127.0.0.1:8080")
+	text, err := Tour("curl -s http://127.0.0.1:8080")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range examples {
-		if !strings.Contains(text, e.Command("http://127.0.0.1:8080")) {
+		if !strings.Contains(text, e.Command("curl -s http://127.0.0.1:8080")) {
 			t.Errorf("no command for %s", e.Skill)
 		}
 		if _, err := os.Stat("../../examples/" + e.Skill + ".json"); err != nil {

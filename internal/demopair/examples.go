@@ -29,20 +29,18 @@ func Examples() ([]Example, error) {
 	return out, nil
 }
 
-// Command is the curl command that asks the example of the daemon at base ("http://127.0.0.1:8080"), from the project's folder.
-func (e *Example) Command(base string) string {
-	return fmt.Sprintf("curl -s %s/v1/chat/completions -H 'Content-Type: application/json' -d @examples/%s.json", base, e.Skill)
-}
+// Command is the curl command that asks the example from the project's folder; post is its beginning, up to the headers.
+func (e *Example) Command(post string) string { return post + " -d @examples/" + e.Skill + ".json" }
 
-// Greeting tells a newcomer what to try.
-func Greeting(base string) (string, error) {
+// Tour is a command for each example, with what it asks.
+func Tour(post string) (string, error) {
 	examples, err := Examples()
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString("\nThe built-in pair knows simple drawn scenes of shapes and numbers; it is a demonstration, not an assistant.\n" +
-		"From the project's folder, in another terminal:\n")
+	b.WriteString("The built-in pair knows simple drawn scenes of shapes and numbers; it is a demonstration, not an assistant.\n" +
+		"From the project's folder:\n")
 	for i := range examples {
 		e := &examples[i]
 		picture := ""
@@ -52,7 +50,7 @@ func Greeting(base string) (string, error) {
 		case e.Video:
 			picture = fmt.Sprintf(" about examples/%s.mp4", e.Skill)
 		}
-		fmt.Fprintf(&b, "\n# %s: %q%s\n%s\n", e.Title, e.Ask, picture, e.Command(base))
+		fmt.Fprintf(&b, "\n# %s: %q%s\n%s\n", e.Title, e.Ask, picture, e.Command(post))
 	}
 	return b.String(), nil
 }

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qwenvld/qwenvld/config"
+	"github.com/qwenvld/qwenvld/internal/demopair"
+)
+
+// greet tells a newcomer what to do, once the weights are loaded.
+func (d *daemon) greet(ctx context.Context, out io.Writer) {
+	ready := 0
+	for _, s := range d.supervisors {
+		if s.Wait(ctx) == nil {
+			ready++
+		}
+	}
+	if ready > 0 {
+		_, _ = io.WriteString(out, d.banner(os.Args[0]))
+	}
+}
+
+// banner is at most five lines; program is the name by which this binary was called.
+func (d *daemon) banner(program string) string {
+	var b strings.Builder
+	keys := len(d.config.Keys) > 0
+	fmt.Fprintf(&b, "%s is ready at %s, described at /docs\n", d.model.ID, d.url)
+	if keys {
+		fmt.Fprintf(&b, "keys   export %s=YOUR_KEY (%s key NAME makes one)\n", config.VariableKey, program)
+	}
+	question := "Hello, who are you?"
+	fmt.Fprintf(&b, "ask    %s ask --url %s %q\n", program, d.url, question)
+	fmt.Fprintf(&b, "or     %s -d '{\"model\": %q, \"messages\": [{\"role\": \"user\", \"content\": %q}]}'\n",
+		post(d.url, keys), d.model.ID, question)
+	if len(d.config.Models) == 0 {
+		fmt.Fprintf(&b, "more   %s examples: what the built-in pair knows, simple drawn scenes of shapes and numbers only\n", program)
+	}
+	return b.String()
+}
+
+// post is the beginning of a curl command that posts a chat completion to the daemon at url.
+func post(url string, keys bool) string {
+	line := "curl -s "
+	if file, ok := strings.CutPrefix(url, "unix:"); ok {
+		line, url = line+"--unix-socket "+file+" ", "http://localhost"
+	}
+	line += url + "/v1/chat/completions"
+	if keys {
+		line += ` -H "Authorization: Bearer $` + config.VariableKey + `"`
+	}
+	return line + " -H 'Content-Type: application/json'"
+}
+
+func examplesCommand() *cobra.Command {
+	var url string
+	cmd := &cobra.Command{
+		Use:   "examples",
+		Short: "Print a curl command for each thing that the built-in demo pair knows",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			target, err := findDaemon(url)
+			if err != nil {
+				return err
+			}
+			text, err := demopair.Tour(post(target.URL, target.Keys))
+			if err != nil {
+				return err
+			}
+			_, err = io.WriteString(cmd.OutOrStdout(), text)
+			return err
+		},
+	}
+	addURLFlag(cmd.Flags(), &url)
+	return cmd
+}

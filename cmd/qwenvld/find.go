@@ -1,0 +1,42 @@
+package main
+
+import (
+	"os"
+	"slices"
+
+	"github.com/spf13/pflag"
+
+	"github.com/qwenvld/qwenvld/config"
+	"github.com/qwenvld/qwenvld/internal/running"
+)
+
+func addURLFlag(flags *pflag.FlagSet, url *string) {
+	flags.StringVar(url, "url", "", "address of the daemon (default $"+config.VariableURL+", else the one that runs on this machine)")
+}
+
+// findDaemon is the daemon to speak to: the one at url, else the one that the environment names, else the latest that this user runs
+// on this machine, else one at the default address.
+func findDaemon(url string) (running.Daemon, error) {
+	key := os.Getenv(config.VariableKey) != ""
+	if url == "" {
+		url = os.Getenv(config.VariableURL)
+	}
+	if url != "" {
+		return running.Daemon{URL: url, Keys: key}, nil
+	}
+	d, err := runningDaemon()
+	if d == nil {
+		d = &running.Daemon{URL: "http://" + config.Default().Listen, Keys: key}
+	}
+	return *d, err
+}
+
+// runningDaemon is the latest daemon that this user started on this machine; nil when none runs.
+func runningDaemon() (*running.Daemon, error) {
+	all, err := running.List(os.TempDir())
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	latest := slices.MaxFunc(all, func(a, b running.Daemon) int { return a.Started.Compare(b.Started) })
+	return &latest, nil
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qwenvld/qwenvld/config"
+	"github.com/qwenvld/qwenvld/internal/client"
+)
+
+// withDaemon calls use with a client of the daemon that o means. Where none runs, one of this command's own answers, and ends with it.
+func withDaemon(ctx context.Context, cmd *cobra.Command, o *askOptions, use func(*client.Client) error) error {
+	if !cmd.Flags().Changed("config") {
+		found, err := findDaemon(o.url)
+		if err != nil {
+			return err
+		}
+		c := client.New(client.Options{URL: found.URL, Key: os.Getenv(config.VariableKey)})
+		defer c.Close()
+		if o.url != "" || os.Getenv(config.VariableURL) != "" || serves(ctx, c) {
+			return use(c)
+		}
+	}
+	conf, err := config.Load(cmd.Flags())
+	if err != nil {
+		return err
+	}
+	newPrinter(cmd).aside.faint("no daemon runs: one answers for this command alone (`qwenvld serve` keeps one running)\n")
+	return withOwnDaemon(ctx, conf, cmd.ErrOrStderr(), use)
+}
+
+// serves tells whether a daemon answers.
+func serves(ctx context.Context, c *client.Client) bool {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	status, body, err := c.Get(ctx, "/health/live")
+	var live struct {
+		Status string `json:"status"`
+	}
+	return err == nil && status == http.StatusOK && json.Unmarshal(body, &live) == nil && live.Status != ""
+}
+
+// withOwnDaemon serves on a socket that only this user reaches while use runs.
+func withOwnDaemon(ctx context.Context, c *config.Config, complaints io.Writer, use func(*client.Client) error) (err error) {
+	dir, err := os.MkdirTemp("", "ask-qwenvld-")
+	if err != nil {
+		return fmt.Errorf("start a daemon: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	own := *c
+	own.Listen = "unix:" + filepath.Join(dir, "q.sock")
+	own.TLS, own.Keys, own.ShutdownTimeout = config.TLS{}, nil, 0
+	own.Responses.Path = config.ResponsesOff // another daemon may hold the file
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	logger := slog.New(slog.NewTextHandler(complaints, &slog.HandlerOptions{Level: slog.LevelError}))
+	go func() { ended <- serve(serving, &own, logger, nil) }()
+	client := client.New(client.Options{URL: own.Listen})
+	defer func() {
+		client.Close()
+		stop()
+		if failed := <-ended; err == nil {
+			err = failed
+		}
+	}()
+	if failed, over := waitReady(ctx, client, ended); over {
+		ended <- nil
+		return failed
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return use(client)
+}
+
+// waitReady waits until all weights are loaded, ctx ends, or the daemon has ended (over).
+func waitReady(ctx context.Context, c *client.Client, ended <-chan error) (failed error, over bool) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-ended:
+			if err == nil {
+				err = errors.New("the daemon ended")
+			}
+			return err, true
+		case <-ctx.Done():
+			return nil, false
+		case <-tick.C:
+		}
+		_, body, err := c.Get(ctx, "/health/ready")
+		var ready struct {
+			Status string `json:"status"`
+		}
+		if err == nil && json.Unmarshal(body, &ready) == nil && ready.Status == "ready" {
+			return nil, false
+		}
+	}
+}

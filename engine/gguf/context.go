@@ -1,0 +1,8 @@
+package gguf
+
+// TrainedContext is how many tokens a language model was trained to read at once, 0 where the file does not say.
+func (f *File) TrainedContext() int {
+	arch, _ := f.Text(keyArchitecture)
+	n, _ := f.Integer(arch + ".context_length")
+	return int(n)
+}
