@@ -22,6 +22,9 @@ type Config struct {
 	Listen string `mapstructure:"listen"`
 	// ShutdownTimeout is how long requests in flight may go on after SIGTERM.
 	ShutdownTimeout time.Duration `mapstructure:"shutdown_timeout"`
+	// MemoryLimit in bytes is what the daemon itself, without its workers, tries to stay below; 0 takes a quarter of what its control
+	// group may have, if that is limited.
+	MemoryLimit int64 `mapstructure:"memory_limit"`
 	// ReasoningField names the reasoning in responses: reasoning_content, reasoning or both.
 	ReasoningField string `mapstructure:"reasoning_field"`
 	Log            Log    `mapstructure:"log"`
@@ -238,6 +241,7 @@ func (c *Config) faults() []*fault {
 	if !validAddress(c.Listen) {
 		v.fault("listen", "must be host:port or unix:/path/of/a.sock, not %q", c.Listen)
 	}
+	v.atLeast("memory_limit", c.MemoryLimit, 0)
 	v.atLeast("shutdown_timeout", int64(c.ShutdownTimeout), 0)
 	v.oneOf("reasoning_field", c.ReasoningField, "reasoning_content", "reasoning", "both")
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")

@@ -93,6 +93,7 @@ func assemble(ctx context.Context, c *config.Config, logger *slog.Logger) (_ *da
 			d.close()
 		}
 	}()
+	tidy(c, logger)
 	system := llama.SystemInfo()
 	if system.Warning != "" {
 		logger.Warn("slow build", "warning", system.Warning)

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/qwenvld/qwenvld/engine/wire"
+	"github.com/qwenvld/qwenvld/internal/tempdir"
 )
 
 // Command is the program to run as a worker. It finds its listening socket as file descriptor 3, reads Config as the first line
@@ -39,7 +40,7 @@ type child struct {
 	cmd    *exec.Cmd
 	stdin  io.WriteCloser
 	socket string // path
-	dir    string
+	dir    *tempdir.Dir
 	logger *slog.Logger
 
 	tail   tail
@@ -49,19 +50,22 @@ type child struct {
 	err    error // why it exited; valid after exited is closed
 }
 
+// DirPrefix is how the names of the folders begin that sockets lie in, among the system's temporary files (tempdir.Clear).
+const DirPrefix = "qwenvld-"
+
 // startChild starts c. The caller must call stop.
 func startChild(c Command, logger *slog.Logger) (_ *child, err error) {
-	dir, err := os.MkdirTemp("", "qwenvld-")
+	dir, err := tempdir.New("", DirPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("worker socket: %w", err)
 	}
 	p := &child{
-		dir: dir, socket: filepath.Join(dir, "worker.sock"), logger: logger,
+		dir: dir, socket: filepath.Join(dir.Path, "worker.sock"), logger: logger,
 		hello: make(chan wire.Hello, 1), exited: make(chan struct{}),
 	}
 	defer func() {
 		if err != nil {
-			_ = os.RemoveAll(dir)
+			_ = dir.Close()
 		}
 	}()
 	listening, err := listen(p.socket)
@@ -213,7 +217,7 @@ func (p *child) stop(patience time.Duration) {
 		_ = p.cmd.Process.Kill()
 		<-p.exited
 	}
-	_ = os.RemoveAll(p.dir)
+	_ = p.dir.Close()
 }
 
 // tail keeps the last lines of a log. What Go's runtime writes about a crash (it catches C's signals too) is kept out but for

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"log/slog"
+	"math"
+	"os"
+	"runtime/debug"
+
+	"github.com/qwenvld/qwenvld/config"
+	"github.com/qwenvld/qwenvld/engine/process"
+	"github.com/qwenvld/qwenvld/internal/memlimit"
+	"github.com/qwenvld/qwenvld/internal/tempdir"
+)
+
+// tidy clears what a killed daemon left, and tells the garbage collector how much there is.
+func tidy(c *config.Config, logger *slog.Logger) {
+	n, err := tempdir.Clear("", process.DirPrefix)
+	if err != nil {
+		logger.Warn("temporary folders of an earlier run stay", "error", err)
+	} else if n > 0 {
+		logger.Info("cleared temporary folders of an earlier run", "count", n)
+	}
+	limit := c.MemoryLimit
+	if limit == 0 && debug.SetMemoryLimit(-1) == math.MaxInt64 { // else GOMEMLIMIT has set it
+		// Most of the group's memory is for the workers, which hold the weights.
+		const share = 4
+		limit = memlimit.OfGroup(os.DirFS("/")) / share
+	}
+	if limit > 0 {
+		debug.SetMemoryLimit(limit)
+		logger.Debug("memory limit of the garbage collector", "bytes", limit)
+	}
+}
