@@ -1,7 +1,7 @@
 // Package memlimit finds how much memory the system allows this process's group, so that the garbage collector works harder before the
 // kernel ends somebody.
 //
-// It reads; whoever asked sets the limit.
+// It must not set a limit itself: whoever asks knows what else lives in the group.
 package memlimit
 
 import (

@@ -1,7 +1,7 @@
 // Package tempdir makes temporary folders that can be told from those that a killed process left: each holds a lock for as long as its
 // maker lives, which the system gives back whatever ends it.
 //
-// It removes nothing that it did not make.
+// It must not remove what it did not make.
 package tempdir
 
 import (
