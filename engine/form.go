@@ -10,15 +10,20 @@ type Form struct {
 	Token string `json:"token,omitempty"`
 	// Object is any JSON object.
 	Object bool `json:"object,omitempty"`
-	// Schema is a JSON Schema; Strict demands what OpenAI's strict mode does.
-	Schema json.RawMessage `json:"schema,omitempty"`
-	Strict bool            `json:"strict,omitempty"`
+	// Schema is a JSON Schema; Strict demands what OpenAI's strict mode does. ObjectOnly leaves of its values only objects.
+	Schema     json.RawMessage `json:"schema,omitempty"`
+	Strict     bool            `json:"strict,omitempty"`
+	ObjectOnly bool            `json:"object_only,omitempty"`
 	// Pattern is a regular expression (RE2) that matches the whole answer.
 	Pattern string `json:"pattern,omitempty"`
 	// Choices are texts of which the answer is one.
 	Choices []string `json:"choices,omitempty"`
 	// Without is any text in which this does not occur.
 	Without string `json:"without,omitempty"`
+	// Trigger is any text until it occurs, as a special token or spelled out; from there on it is Then, which begins with it. It stands
+	// for a whole answer only and not inside other forms.
+	Trigger string `json:"trigger,omitempty"`
+	Then    *Form  `json:"then,omitempty"`
 	// Sequence is one form after the other, Either one of several.
 	Sequence []Form `json:"sequence,omitempty"`
 	Either   []Form `json:"either,omitempty"`

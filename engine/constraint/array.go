@@ -11,15 +11,15 @@ type itemRules struct {
 
 func (c *schemaCompiler) itemsOf(t *tree, at string, level int) (r itemRules, err error) {
 	r.rest = -1
-	if r.low, err = countOf(t.get("minItems"), step(at, "minItems"), maxItemCopies); err != nil {
+	if r.low, err = c.count(t, "minItems", at, maxItemCopies); err != nil {
 		return r, err
 	}
-	if r.high, err = countOf(t.get("maxItems"), step(at, "maxItems"), maxItemCopies); err != nil {
+	if r.high, err = c.count(t, "maxItems", at, maxItemCopies); err != nil {
 		return r, err
 	}
 	if prefix := t.get("prefixItems"); prefix != nil {
 		for i := range prefix.items {
-			rule, err := c.schema(&prefix.items[i], step(step(at, "prefixItems"), strconv.Itoa(i)), level)
+			rule, err := c.inner(&prefix.items[i], step(step(at, "prefixItems"), strconv.Itoa(i)), level)
 			if err != nil {
 				return r, err
 			}
@@ -33,14 +33,15 @@ func (c *schemaCompiler) itemsOf(t *tree, at string, level int) (r itemRules, er
 			r.high = len(r.first)
 		}
 	case items != nil:
-		r.rest, err = c.schema(items, step(at, "items"), level)
+		r.rest, err = c.inner(items, step(at, "items"), level)
 	case c.strict:
 		err = refuse(at, `strict mode needs "items"`)
 	default:
 		r.rest = c.value()
 	}
 	if err == nil && r.high >= 0 && r.low > r.high {
-		err = refuse(at, "no array can have at least %d and at most %d items", r.low, r.high)
+		err = c.forgive(at, refuse(at, "no array can have at least %d and at most %d items", r.low, r.high))
+		r.high = -1
 	}
 	return r, err
 }

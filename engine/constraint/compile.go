@@ -12,6 +12,13 @@ const maxFormDepth = 16
 // Compile makes a grammar of a form. It fails with *SchemaError or *TooLargeError, or says what is wrong with a pattern.
 func Compile(f *engine.Form) (*Grammar, error) { return compile(f, 0) }
 
+func compileSchema(f *engine.Form) (*Grammar, error) {
+	if f.ObjectOnly {
+		return ObjectSchema(f.Schema, f.Strict)
+	}
+	return Schema(f.Schema, f.Strict)
+}
+
 func compile(f *engine.Form, depth int) (*Grammar, error) {
 	if depth > maxFormDepth {
 		return nil, errors.New("forms are nested too deeply")
@@ -24,7 +31,7 @@ func compile(f *engine.Form, depth int) (*Grammar, error) {
 	case f.Object:
 		return JSON(), nil
 	case f.Schema != nil:
-		return Schema(f.Schema, f.Strict)
+		return compileSchema(f)
 	case f.Pattern != "":
 		return Regex(f.Pattern)
 	case len(f.Choices) > 0:

@@ -231,35 +231,39 @@ func write(t *testing.T, a *Automaton, rng *rand.Rand) string {
 }
 
 func TestSchemaErrorsPointAtTheKeyword(t *testing.T) {
+	inside := func(schema string) string {
+		return `{"type":"object","properties":{"p":` + schema + `},"required":["p"],"additionalProperties":false}`
+	}
 	cases := map[string]struct {
 		schema, pointer string
 		strict          bool
 	}{
 		"not json":           {`{`, "", false},
-		"unknown keyword":    {`{"type":"object","properties":{"a/b":{"type":"string","contentEncoding":"x"}}}`, "/properties/a~1b/contentEncoding", false},
-		"not":                {`{"not":{}}`, "/not", false},
-		"all of":             {`{"allOf":[{}]}`, "/allOf", false},
-		"bad pattern":        {`{"type":"string","pattern":"("}`, "/pattern", false},
-		"look-ahead":         {`{"type":"string","pattern":"(?=a)"}`, "/pattern", false},
-		"inner anchor":       {`{"type":"string","pattern":"a^b"}`, "/pattern", false},
-		"format":             {`{"type":"string","format":"uri"}`, "/format", false},
-		"type":               {`{"type":"text"}`, "/type", false},
-		"remote":             {`{"$ref":"https://example.com/s.json"}`, "/$ref", false},
-		"file":               {`{"$ref":"file:///etc/hostname"}`, "/$ref", false},
-		"nowhere":            {`{"$ref":"#/$defs/x"}`, "/$ref", false},
-		"bounds":             {`{"type":"integer","minimum":3,"maximum":2}`, "", false},
-		"items":              {`{"type":"array","items":{"type":"x"}}`, "/items/type", false},
-		"any of":             {`{"anyOf":[{"type":"string"},{"if":{}}]}`, "/anyOf/1/if", false},
-		"required unknown":   {`{"type":"object","properties":{},"required":["a"]}`, "/required", false},
+		"twice":              {`{"type":"string","type":"null"}`, "", false},
+		"deep":               {strings.Repeat(`{"type":"array","items":`, 200) + `{}` + strings.Repeat("}", 200), "", false},
+		"unknown keyword":    {inside(`{"type":"string","contentEncoding":"x"}`), "/properties/p/contentEncoding", true},
+		"not":                {inside(`{"not":{}}`), "/properties/p/not", true},
+		"all of":             {inside(`{"allOf":[{}]}`), "/properties/p/allOf", true},
+		"bad pattern":        {inside(`{"type":"string","pattern":"("}`), "/properties/p/pattern", true},
+		"look-ahead":         {inside(`{"type":"string","pattern":"(?=a)"}`), "/properties/p/pattern", true},
+		"inner anchor":       {inside(`{"type":"string","pattern":"a^b"}`), "/properties/p/pattern", true},
+		"format":             {inside(`{"type":"string","format":"uri"}`), "/properties/p/format", true},
+		"type":               {inside(`{"type":"text"}`), "/properties/p/type", true},
+		"remote":             {inside(`{"$ref":"https://example.com/s.json"}`), "/properties/p/$ref", true},
+		"file":               {inside(`{"$ref":"file:///etc/hostname"}`), "/properties/p/$ref", true},
+		"nowhere":            {inside(`{"$ref":"#/$defs/x"}`), "/properties/p/$ref", true},
+		"bounds":             {inside(`{"type":"integer","minimum":3,"maximum":2}`), "/properties/p", true},
+		"items":              {inside(`{"type":"array","items":{"type":"x"}}`), "/properties/p/items/type", true},
+		"any of":             {inside(`{"anyOf":[{"type":"string"},{"if":{}}]}`), "/properties/p/anyOf/1/if", true},
+		"required unknown":   {`{"type":"object","properties":{},"required":["a"],"additionalProperties":false}`, "/required", true},
+		"too many items":     {inside(`{"type":"array","items":{"type":"string"},"minItems":100000}`), "/properties/p/minItems", true},
+		"self reference":     {inside(`{"$ref":"#/properties/p"}`), "/properties/p/$ref", true},
+		"a round of them":    {inside(`{"anyOf":[{"$ref":"#/properties/p"},{"type":"null"}]}`), "/properties/p", true},
+		"multiple and bound": {inside(`{"type":"integer","multipleOf":2,"minimum":1}`), "/properties/p/multipleOf", true},
 		"strict root":        {`{"type":"array","items":{"type":"string"}}`, "", true},
 		"strict additional":  {`{"type":"object","properties":{}}`, "", true},
 		"strict required":    {`{"type":"object","properties":{"a":{"type":"string"}},"additionalProperties":false}`, "/properties/a", true},
-		"strict one of":      {`{"type":"object","properties":{"a":{"oneOf":[]}},"required":["a"],"additionalProperties":false}`, "/properties/a/oneOf", true},
-		"twice":              {`{"type":"string","type":"null"}`, "", false},
-		"too many items":     {`{"type":"array","items":{"type":"string"},"minItems":100000}`, "/minItems", false},
-		"deep":               {strings.Repeat(`{"type":"array","items":`, 200) + `{}` + strings.Repeat("}", 200), "", false},
-		"self reference":     {`{"$ref":"#"}`, "/$ref", false},
-		"multiple and bound": {`{"type":"integer","multipleOf":2,"minimum":1}`, "/multipleOf", false},
+		"strict one of":      {inside(`{"oneOf":[]}`), "/properties/p/oneOf", true},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -480,7 +484,7 @@ func TestFormsThatCannotBeCompiled(t *testing.T) {
 		deep = &engine.Form{Sequence: []engine.Form{*deep}}
 	}
 	many := &engine.Form{Repeat: &engine.Repeat{Form: engine.Form{Text: strings.Repeat("x", 1000)}, Min: 1, Max: 1000}}
-	for name, f := range map[string]*engine.Form{"empty": {}, "deep": deep, "large": many, "pattern": {Pattern: "("}, "schema": {Schema: json.RawMessage("1")}} {
+	for name, f := range map[string]*engine.Form{"empty": {}, "deep": deep, "large": many, "pattern": {Pattern: "("}, "schema": {Schema: json.RawMessage("1"), Strict: true}} {
 		if _, err := Compile(f); err == nil {
 			t.Errorf("%s: compiled", name)
 		}

@@ -15,6 +15,8 @@ import (
 type Grammar struct {
 	nodes []node
 	start int32
+	// Dropped are the places of a schema (RFC 6901) that are not enforced.
+	Dropped []string
 }
 
 type node struct {

@@ -2,6 +2,7 @@ package constraint
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,9 +20,16 @@ func (e *SchemaError) Error() string {
 }
 
 // Schema is the JSON values that a JSON Schema allows, with properties in the schema's order. Strict also demands what OpenAI's strict
-// mode does: an object at the root, every property required, and additionalProperties false. A keyword that cannot be enforced is a
-// *SchemaError, never ignored.
-func Schema(data []byte, strict bool) (*Grammar, error) {
+// mode does: an object at the root, every property required, and additionalProperties false; a keyword that cannot be enforced is then
+// a *SchemaError. A schema that is not strict is kept to as far as it can be; Grammar.Dropped says where it is not.
+func Schema(data []byte, strict bool) (*Grammar, error) { return schemaGrammar(data, strict, false) }
+
+// ObjectSchema is the objects among the values of Schema; any object where it allows none.
+func ObjectSchema(data []byte, strict bool) (*Grammar, error) {
+	return schemaGrammar(data, strict, true)
+}
+
+func schemaGrammar(data []byte, strict, objects bool) (*Grammar, error) {
 	root, err := parseTree(data)
 	if err != nil {
 		return nil, &SchemaError{"", "not JSON: " + err.Error()}
@@ -32,11 +40,25 @@ func Schema(data []byte, strict bool) (*Grammar, error) {
 			return nil, &SchemaError{"", `strict mode needs "type": "object" at the root`}
 		}
 	}
-	rule, err := c.schema(root, "", 0)
+	var rule int32
+	if objects && !strict {
+		rule, err = c.objectsOf(root, "")
+	} else {
+		rule, err = c.schema(root, "", 0)
+	}
+	var g *Grammar
+	if err == nil {
+		g, err = c.whole(rule)
+	}
+	var large *TooLargeError
+	if errors.As(err, &large) && !strict {
+		return anything(objects || slices.Contains(typeNames(root), "object"))
+	}
 	if err != nil {
 		return nil, err
 	}
-	return c.whole(rule)
+	g.Dropped = c.dropped
+	return g, nil
 }
 
 // Limits of strict mode as OpenAI documents them.
@@ -55,6 +77,9 @@ type schemaCompiler struct {
 	rules      map[*tree]int32
 	properties int
 	enums      int
+	// chain are the schemas being built of which not a byte is written yet: to meet one of them again would never end.
+	chain   map[*tree]bool
+	dropped []string
 }
 
 // annotations say nothing about what is valid.
@@ -73,51 +98,78 @@ func step(pointer, name string) string {
 
 // schema gives the rule of a schema; a schema that is used again, or inside itself, has one rule.
 func (c *schemaCompiler) schema(t *tree, at string, level int) (int32, error) {
+	if c.chain[t] {
+		return c.instead(at, refuse(at, "refers to itself without an end"))
+	}
 	if rule, ok := c.rules[t]; ok {
 		return rule, nil
 	}
 	if level > maxTreeDepth {
-		return 0, refuse(at, "nested more than %d deep", maxTreeDepth)
+		return c.instead(at, refuse(at, "nested more than %d deep", maxTreeDepth))
 	}
 	if b, ok := t.scalar.(bool); ok && t.kind == 0 {
 		if !b || c.strict {
-			return 0, refuse(at, "a schema of true or false is not supported")
+			return c.instead(at, refuse(at, "a schema of true or false is not supported"))
 		}
 		return c.value(), nil
 	}
 	if t.kind != '{' {
-		return 0, refuse(at, "a schema must be an object")
+		return c.instead(at, refuse(at, "a schema must be an object"))
 	}
 	start, end := c.add(), c.add()
 	c.nodes[end].final = true
 	c.rules[t] = start
-	if err := c.fill(t, at, level, start, end); err != nil {
+	if c.chain == nil {
+		c.chain = map[*tree]bool{}
+	}
+	c.chain[t] = true
+	err := c.fill(t, at, level, start, end)
+	delete(c.chain, t)
+	if err = c.forgive(at, err); err != nil {
 		return 0, err
 	}
 	return start, c.err()
 }
 
+// inner is schema for what stands inside an array or object.
+func (c *schemaCompiler) inner(t *tree, at string, level int) (int32, error) {
+	chain := c.chain
+	c.chain = nil
+	rule, err := c.schema(t, at, level)
+	c.chain = chain
+	return rule, err
+}
+
 // fill builds the network of a schema between start and end.
 func (c *schemaCompiler) fill(t *tree, at string, level int, start, end int32) error {
+	if !c.strict {
+		return c.fillFreely(t, at, level, start, end)
+	}
 	switch {
 	case t.get("$ref") != nil:
 		return c.reference(t, at, level, start, end)
 	case t.get("anyOf") != nil:
 		return c.union(t, "anyOf", at, level, start, end)
 	case t.get("oneOf") != nil:
-		if c.strict {
-			return refuse(step(at, "oneOf"), "strict mode does not support oneOf: use anyOf")
-		}
-		return c.union(t, "oneOf", at, level, start, end)
+		return refuse(step(at, "oneOf"), "strict mode does not support oneOf: use anyOf")
 	case t.get("const") != nil:
-		if err := c.only(t, at, "const", "type"); err != nil {
-			return err
-		}
-		return c.literal(t.get("const"), start, end)
+		return c.constant(t, at, start, end)
 	case t.get("enum") != nil:
 		return c.enum(t, at, start, end)
 	}
-	types, err := typesOf(t, at)
+	return c.byType(t, at, level, start, end)
+}
+
+func (c *schemaCompiler) constant(t *tree, at string, start, end int32) error {
+	if err := c.only(t, at, "const", "type"); err != nil {
+		return err
+	}
+	return c.literal(t.get("const"), start, end)
+}
+
+// byType builds what the schema's types and their keywords allow.
+func (c *schemaCompiler) byType(t *tree, at string, level int, start, end int32) error {
+	types, err := c.typesOf(t, at)
 	if err != nil {
 		return err
 	}
@@ -188,7 +240,7 @@ func (c *schemaCompiler) enum(t *tree, at string, start, end int32) error {
 	if list.kind != '[' || len(list.items) == 0 {
 		return refuse(step(at, "enum"), "must be a list of values")
 	}
-	if c.enums += len(list.items); c.enums > maxEnum {
+	if c.enums += len(list.items); c.strict && c.enums > maxEnum {
 		return refuse(step(at, "enum"), "more than %d enum values in all", maxEnum)
 	}
 	for i := range list.items {
@@ -210,9 +262,8 @@ var keywords = map[string][]string{
 	"null":    nil,
 }
 
-func typesOf(t *tree, at string) ([]string, error) {
-	v := t.get("type")
-	if v == nil {
+func (c *schemaCompiler) typesOf(t *tree, at string) ([]string, error) {
+	if t.get("type") == nil {
 		switch { // an object or array that forgot to say so
 		case t.get("properties") != nil:
 			return []string{"object"}, nil
@@ -221,6 +272,30 @@ func typesOf(t *tree, at string) ([]string, error) {
 		}
 		return nil, nil
 	}
+	var out []string
+	for _, name := range typeNames(t) {
+		if _, ok := keywords[name]; !ok {
+			if err := c.forgive(step(at, "type"), refuse(step(at, "type"), "unknown type %q", name)); err != nil {
+				return nil, err
+			}
+			return nil, nil
+		}
+		if !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	if len(out) == 0 {
+		return nil, c.forgive(step(at, "type"), refuse(step(at, "type"), "must name a type"))
+	}
+	return out, nil
+}
+
+// typeNames are what the type of a schema says, "" for what is no name.
+func typeNames(t *tree) []string {
+	v := t.get("type")
+	if v == nil {
+		return nil
+	}
 	list := []tree{*v}
 	if v.kind == '[' {
 		list = v.items
@@ -228,24 +303,19 @@ func typesOf(t *tree, at string) ([]string, error) {
 	var out []string
 	for _, item := range list {
 		name, _ := item.scalar.(string)
-		if _, ok := keywords[name]; !ok {
-			return nil, refuse(step(at, "type"), "unknown type %v", item.scalar)
-		}
-		if !slices.Contains(out, name) {
-			out = append(out, name)
-		}
+		out = append(out, name)
 	}
-	if len(out) == 0 {
-		return nil, refuse(step(at, "type"), "must name a type")
-	}
-	return out, nil
+	return out
 }
 
 // only refuses keywords that are neither among the allowed nor annotations.
 func (c *schemaCompiler) only(t *tree, at string, allowed ...string) error {
 	for _, m := range t.members {
-		if !slices.Contains(allowed, m.name) && !slices.Contains(annotations, m.name) {
-			return refuse(step(at, m.name), "the keyword %q is not supported here", m.name)
+		if slices.Contains(allowed, m.name) || slices.Contains(annotations, m.name) || !c.strict && isRemark(m.name) {
+			continue
+		}
+		if err := c.forgive(step(at, m.name), refuse(step(at, m.name), "the keyword %q is not supported here", m.name)); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -295,111 +365,26 @@ func (c *schemaCompiler) typed(t *tree, name, at string, level int, start, end i
 	case "array":
 		return c.arrayOf(t, at, level, start, end)
 	case "string":
+		if !c.strict {
+			return c.someString(t, at, start, end)
+		}
 		return c.stringOf(t, at, start, end)
 	case "integer", "number":
-		return c.numberOf(t, name, at, start, end)
+		err := c.numberOf(t, name, at, start, end)
+		if err == nil || c.forgive(at, err) != nil {
+			return err
+		}
+		rule := c.number()
+		if name == "integer" {
+			rule = c.integer()
+		}
+		c.join(c.call(start, rule), end)
 	case "boolean":
 		c.join(c.text(start, "true"), end)
 		c.join(c.text(start, "false"), end)
 	case "null":
 		c.join(c.text(start, "null"), end)
 	}
-	return nil
-}
-
-func (c *schemaCompiler) objectOf(t *tree, at string, level int, start, end int32) error {
-	if level++; c.strict && level > maxLevels {
-		return refuse(at, "strict mode allows %d levels of objects", maxLevels)
-	}
-	extra, properties := t.get("additionalProperties"), t.get("properties")
-	closed := extra != nil && extra.scalar == false
-	if c.strict && !closed {
-		return refuse(at, `strict mode needs "additionalProperties": false`)
-	}
-	required, err := stringsOf(t.get("required"), step(at, "required"))
-	if err != nil {
-		return err
-	}
-	if properties == nil {
-		properties = &tree{kind: '{'}
-		if !closed && len(required) == 0 {
-			return c.mapOf(extra, at, level, start, end)
-		}
-	}
-	switch {
-	case properties.kind != '{':
-		return refuse(step(at, "properties"), "must be an object")
-	case extra != nil && !closed:
-		return refuse(step(at, "additionalProperties"), "beside properties only false is supported")
-	}
-	for _, name := range required {
-		if properties.get(name) == nil {
-			return refuse(step(at, "required"), "%q is not among the properties", name)
-		}
-	}
-	if c.properties += len(properties.members); c.properties > maxProperties {
-		return refuse(step(at, "properties"), "more than %d properties in all", maxProperties)
-	}
-	return c.members(properties, required, at, level, start, end)
-}
-
-// members builds an object from its described properties, in their order.
-func (c *schemaCompiler) members(properties *tree, required []string, at string, level int, start, end int32) error {
-	// Two ways through them: before and after the first one that is written, which needs no comma.
-	none, some := c.text(start, "{"), c.add()
-	written := false // a required property came: the way without any is closed
-	for i := range properties.members {
-		m := &properties.members[i]
-		path := step(step(at, "properties"), m.name)
-		must := slices.Contains(required, m.name)
-		if c.strict && !must {
-			return refuse(path, "strict mode needs every property in \"required\"")
-		}
-		rule, err := c.schema(&m.value, path, level)
-		if err != nil {
-			return err
-		}
-		key, nextNone, nextSome := c.add(), c.add(), c.add()
-		if !written {
-			c.join(none, key)
-		}
-		if i > 0 {
-			c.join(c.call(c.text(some, ","), c.gap()), key)
-		}
-		c.join(c.call(c.call(c.text(key, quote(m.name)+":"), c.gap()), rule), nextSome)
-		if !must {
-			c.join(none, nextNone)
-			c.join(some, nextSome)
-		}
-		written = written || must
-		none, some = nextNone, nextSome
-		if c.over {
-			return c.err()
-		}
-	}
-	if !written {
-		c.join(c.text(none, "}"), end)
-	}
-	c.join(c.text(some, "}"), end)
-	return nil
-}
-
-// mapOf is an object with any names.
-func (c *schemaCompiler) mapOf(extra *tree, at string, level int, start, end int32) error {
-	if extra == nil || extra.scalar == true {
-		c.join(c.call(start, c.object()), end)
-		return nil
-	}
-	rule, err := c.schema(extra, step(at, "additionalProperties"), level)
-	if err != nil {
-		return err
-	}
-	open, key := c.text(start, "{"), c.add()
-	c.join(c.text(open, "}"), end)
-	c.join(open, key)
-	after := c.call(c.call(c.text(c.call(key, c.str()), ":"), c.gap()), rule)
-	c.join(c.call(c.text(after, ","), c.gap()), key)
-	c.join(c.text(after, "}"), end)
 	return nil
 }
 

@@ -30,9 +30,24 @@ type forms struct {
 
 // matcher follows a new answer of the form. After a think block a line break or two may come first.
 func (f *forms) matcher(form *engine.Form, afterThinking bool) (*constraint.Matcher, error) {
+	if form.Trigger != "" && form.Then != nil {
+		a, err := f.automaton(form.Then)
+		if err != nil {
+			return nil, err
+		}
+		return constraint.NewTriggered(a, form.Trigger), nil
+	}
 	if afterThinking {
 		form = &engine.Form{Sequence: []engine.Form{{Pattern: "\n{0,2}"}, *form}}
 	}
+	a, err := f.automaton(form)
+	if err != nil {
+		return nil, err
+	}
+	return constraint.NewMatcher(a), nil
+}
+
+func (f *forms) automaton(form *engine.Form) (*constraint.Automaton, error) {
 	data, err := json.Marshal(form)
 	if err != nil {
 		return nil, fmt.Errorf("form: %w", err)
@@ -52,7 +67,7 @@ func (f *forms) matcher(form *engine.Form, afterThinking bool) (*constraint.Matc
 		}
 		f.keep(key, a)
 	}
-	return constraint.NewMatcher(a), nil
+	return a, nil
 }
 
 func (f *forms) keep(key string, a *constraint.Automaton) {
