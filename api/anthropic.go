@@ -71,6 +71,7 @@ type anthropicError struct {
 
 func newAnthropicError(e *Error, id string) anthropicError {
 	body := e.wire().Error
+	body.Details = e.Details
 	switch e.Status {
 	case http.StatusUnauthorized:
 		body.Type = "authentication_error"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,7 +47,7 @@ func (s *Server) generate(
 		}
 	}()
 	rec := recordOf(ctx)
-	rec.stream, rec.images, rec.videos = req.Stream, len(req.Images), len(req.Videos)
+	rec.stream, rec.images, rec.videos, rec.skipped = req.Stream, len(req.Images), len(req.Videos), req.Skipped
 	p, err := s.plan(ctx, r, req)
 	if err != nil {
 		return nil, nil, publicError(ctx, err)
@@ -66,7 +67,7 @@ func (s *Server) generate(
 	for i := range work.requests {
 		g.answers = append(g.answers, &answering{
 			index:  i,
-			parser: prompt.NewParser(prompt.ParserOptions{ThinkOpen: work.thinkOpen, Tools: len(req.Tools) > 0 && !req.ToolsOff}),
+			parser: prompt.NewParser(prompt.ParserOptions{ThinkOpen: work.thinkOpen, Tools: req.Callable}),
 			tokens: newLogprobFilter(work.thinkOpen),
 		})
 	}
@@ -93,6 +94,9 @@ func (s *Server) plan(ctx context.Context, r *http.Request, req *chatRequest) (*
 }
 
 func setRouteHeaders(w http.ResponseWriter, r *routed) {
+	if kinds := r.req.Skipped; len(kinds) > 0 {
+		w.Header().Set(headerWarning, "tools of these kinds were left out, since this server does not have them: "+strings.Join(kinds, ", "))
+	}
 	w.Header().Set(headerVariant, string(r.decision.Variant))
 	w.Header().Set(headerRouteSource, string(r.decision.Source))
 }
@@ -195,7 +199,7 @@ func (g *generation) deltas(a *answering, ev *engine.Event) []prompt.Delta {
 		if out[i].Content != "" {
 			a.tokens.answering()
 		}
-		if g.req.Form != nil {
+		if g.req.formed() {
 			a.checked = append(a.checked, out[i].Content...)
 		}
 	}
@@ -205,6 +209,9 @@ func (g *generation) deltas(a *answering, ev *engine.Event) []prompt.Delta {
 	}
 	if ev.Usage != nil {
 		a.usage = *ev.Usage
+	}
+	if g.req.HideReasoning {
+		out = slices.DeleteFunc(out, func(d prompt.Delta) bool { return d.Reasoning != "" })
 	}
 	if g.req.MergeReasoning {
 		a.merge(out)

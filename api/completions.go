@@ -1,9 +1,7 @@
 package api
 
 import (
-	"bytes"
 	"context"
-	"math"
 	"net/http"
 	"strings"
 
@@ -12,143 +10,7 @@ import (
 	"github.com/qwenvld/qwenvld/router"
 )
 
-const (
-	objectText = "text_completion"
-	// defaultCompletionTokens is OpenAI's default of max_tokens for plain completions.
-	defaultCompletionTokens = 16
-	maxTextLogprobs         = 5
-)
-
-// textRequest is a decoded body of POST /v1/completions: prompts that are continued as they are, without a chat template.
-type textRequest struct {
-	*chatRequest // model, sampling, stop, n, stream; Logprobs and TopLogprobs from logprobs
-	prompts      []textPrompt
-	echo         bool
-}
-
-// textPrompt is text, in which special tokens are recognised, or tokens.
-type textPrompt struct {
-	text   string
-	tokens []int32
-}
-
-func (p *textPrompt) piece() engine.Piece {
-	if p.tokens != nil {
-		return engine.Piece{Kind: engine.PieceTokens, Tokens: p.tokens}
-	}
-	return engine.Piece{Kind: engine.PieceControl, Text: p.text}
-}
-
-// decodeText checks a completions body. What it shares with chat completions is decoded as there.
-func (r *requestDecoder) decodeText(body []byte) (*textRequest, error) {
-	root, err := r.parse(body)
-	if err != nil {
-		return nil, err
-	}
-	out := &textRequest{}
-	d := &decoder{limits: r.limits, req: &chatRequest{}}
-	out.chatRequest = d.req
-	shared := []string{
-		"model", "max_tokens", "temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty",
-		"logit_bias", "seed", "stop", "n", "stream", "stream_options", "user", "structured_outputs",
-	}
-	bestOf := 0
-	own := map[string]param{
-		"prompt": func(d *decoder, v *value, path string) { out.prompts = d.prompts(v, path) },
-		"echo":   func(d *decoder, v *value, path string) { out.echo = d.flag(v, path) },
-		"logprobs": func(d *decoder, v *value, path string) {
-			d.req.Logprobs, d.req.TopLogprobs = true, int(d.integer(v, path, 0, maxTextLogprobs))
-		},
-		"best_of": func(d *decoder, v *value, path string) { bestOf = int(d.integer(v, path, 1, math.MaxInt32)) },
-		"suffix": func(d *decoder, _ *value, path string) {
-			d.fail(path, codeUnsupported, "text cannot be filled in before a suffix")
-		},
-	}
-	for _, name := range shared {
-		own[name] = r.params[name]
-	}
-	for i := range root.members {
-		m := &root.members[i]
-		read, ok := own[m.key]
-		if !ok {
-			d.fail(abbreviate(m.key), codeUnknown, "unknown parameter %q", abbreviate(m.key))
-			break
-		}
-		if m.value.kind != kindNull {
-			read(d, &m.value, m.key)
-		}
-	}
-	for _, name := range []string{"model", "prompt"} {
-		if present(root, name) == nil {
-			d.fail(name, codeMissing, "%s is required", name)
-		}
-	}
-	d.finish()
-	if d.req.MaxTokens == nil {
-		d.req.MaxTokens = ptr(defaultCompletionTokens)
-	}
-	switch {
-	case bestOf > 0 && bestOf != max(1, d.req.Choices):
-		d.fail("best_of", codeUnsupported, "only as many completions as n are made")
-	case out.echo && d.req.Logprobs:
-		d.fail("logprobs", codeUnsupported, "log-probabilities of an echoed prompt are not computed")
-	case len(out.prompts)*max(1, d.req.Choices) > r.limits.Choices*r.limits.Choices:
-		d.fail("prompt", codeInvalidValue, "at most %d completions can be asked for at once", r.limits.Choices*r.limits.Choices)
-	}
-	if d.err != nil {
-		return nil, d.err
-	}
-	return out, nil
-}
-
-// spell finds the text of prompts that came as tokens.
-func (r *textRequest) spell(ctx context.Context, eng engine.Engine) error {
-	for i := range r.prompts {
-		p := &r.prompts[i]
-		if p.tokens == nil {
-			continue
-		}
-		pieces, err := eng.TokenBytes(ctx, p.tokens)
-		if err != nil {
-			return err
-		}
-		p.text = strings.ToValidUTF8(string(bytes.Join(pieces, nil)), "\uFFFD")
-	}
-	return nil
-}
-
-// prompts reads a text, a list of texts, a list of tokens or a list of such lists.
-func (d *decoder) prompts(v *value, path string) []textPrompt {
-	switch {
-	case v.kind == kindString:
-		return []textPrompt{{text: d.text(v, path)}}
-	case !d.want(v, path, kindArray):
-		return nil
-	case len(v.items) == 0:
-		d.fail(path, codeInvalidValue, "must not be empty")
-		return nil
-	case v.items[0].kind == kindNumber:
-		return []textPrompt{{tokens: d.tokenList(v, path)}}
-	}
-	var out []textPrompt
-	for i := range v.items {
-		item, at := &v.items[i], index(path, i)
-		if item.kind == kindArray {
-			out = append(out, textPrompt{tokens: d.tokenList(item, at)})
-		} else {
-			out = append(out, textPrompt{text: d.text(item, at)})
-		}
-	}
-	return out
-}
-
-func (d *decoder) tokenList(v *value, path string) []int32 {
-	out := make([]int32, 0, len(v.items))
-	for i := range v.items {
-		out = append(out, int32(d.integer(&v.items[i], index(path, i), 0, math.MaxInt32)))
-	}
-	return out
-}
+const objectText = "text_completion"
 
 // textCompletion is the JSON reply and, in a stream, a chunk.
 type textCompletion struct {
@@ -242,7 +104,13 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	rec.measured = s.cfg.Metrics.Begin(metrics.Start{
 		Endpoint: endpointOf(r), Variant: variant, At: start, Answers: len(requests), PerPrompt: max(1, req.Choices),
 	})
-	work := (&plan{engine: eng, requests: requests}).carryOut(ctx, s.cfg.Metrics)
+	work := &carried{cancel: func() {}}
+	if *req.MaxTokens > 0 {
+		work = (&plan{engine: eng, requests: requests}).carryOut(ctx, s.cfg.Metrics)
+	} else if work.items, err = noAnswers(ctx, eng, requests); err != nil {
+		rec.measured.End(unwanted(ctx))
+		return publicError(ctx, err)
+	}
 	defer func() {
 		work.stop()
 		rec.measured.End(unwanted(ctx))
@@ -263,6 +131,31 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	}
 	err = out.copy(ctx, items, cancel, func(it *item) (bool, error) { return g.send(out, it) })
 	return out.end(rec, err, failure)
+}
+
+// noAnswers is what becomes of requests for no tokens at all: prompts are counted, and echoed where that is asked for.
+func noAnswers(ctx context.Context, eng engine.Engine, requests []*engine.Request) (<-chan item, error) {
+	items := make(chan item, 2*len(requests))
+	for i, r := range requests {
+		tokens, err := countPieces(ctx, eng, r.Prompt)
+		if err != nil {
+			return nil, err
+		}
+		items <- item{choice: i, accepted: true}
+		items <- item{choice: i, event: engine.Event{Result: &engine.Result{
+			FinishReason: engine.FinishLength, Usage: engine.Usage{PromptTokens: tokens},
+		}}}
+	}
+	close(items)
+	return items, nil
+}
+
+func countPieces(ctx context.Context, eng engine.Engine, pieces []engine.Piece) (int, error) {
+	if len(pieces) == 1 && pieces[0].Kind == engine.PieceTokens {
+		return len(pieces[0].Tokens), nil
+	}
+	tokens, err := eng.Tokenize(ctx, pieces)
+	return len(tokens), err
 }
 
 // textEngine is the engine that the model id names; the routed id means instruct where there is one.

@@ -95,7 +95,6 @@ func TestCompletionFaultsNameTheirField(t *testing.T) {
 	s := newSite(t, nil)
 	for body, want := range map[string]string{
 		`{"model":"qwen3-vl"}`:                                                  "prompt",
-		`{"prompt":"a"}`:                                                        "model",
 		`{"model":"x","prompt":"a"}`:                                            "model",
 		`{"model":"qwen3-vl","prompt":[]}`:                                      "prompt",
 		`{"model":"qwen3-vl","prompt":[1,"a"]}`:                                 "prompt[1]",

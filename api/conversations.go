@@ -105,7 +105,7 @@ func (r *chatRequest) userTurns() []router.Features {
 		f := router.Features{Text: m.Text}
 		for _, p := range m.Parts {
 			switch {
-			case p.IsImage, p.IsVideo:
+			case !p.isText():
 				f.Images++
 			case f.Text == "":
 				f.Text = p.Text

@@ -31,7 +31,7 @@ type Limits struct {
 // DefaultLimits are generous enough for OpenAI's clients and bound the memory of one request.
 func DefaultLimits() Limits {
 	return Limits{
-		BodyBytes: 64 << 20, Messages: 2048, Images: 32, Videos: 8, Tools: 128, Stops: 4, StopBytes: 512, LogitBias: 1024,
+		BodyBytes: 64 << 20, Messages: 2048, Images: 32, Videos: 8, Tools: 128, Stops: 16, StopBytes: 512, LogitBias: 1024,
 		Choices: 8, Depth: 64, Values: 200_000, SchemaBytes: 256 << 10,
 	}
 }
@@ -63,9 +63,10 @@ func (l Limits) withDefaults() Limits {
 // decoder walks a parsed body and keeps the first error. Its readers return zero values after an error,
 // so that callers need not check each one.
 type decoder struct {
-	limits Limits
-	err    *Error
-	// raw is the request being filled.
+	limits  Limits
+	foreign *foreign
+	err     *Error
+	// req is the request being filled.
 	req *chatRequest
 	// both max_tokens spellings, to compare at the end
 	maxTokens, maxCompletionTokens *int
@@ -76,9 +77,9 @@ type decoder struct {
 	toolChoice                       *value
 	choice                           toolChoice
 	tools                            []toolSpec
+	skipped                          []skippedTool
 	// the answer's form by response_format and by structured_outputs
 	format, structured *engine.Form
-	streamOptions      bool
 	// vLLM's words for going on from the last message
 	continued, generationPrompt *bool
 }
@@ -151,16 +152,6 @@ func (d *decoder) oneOf(v *value, path string, allowed ...string) string {
 	return s
 }
 
-// keys refuses members that are not in known.
-func (d *decoder) keys(v *value, path string, known ...string) {
-	for i := range v.members {
-		if k := v.members[i].key; !slices.Contains(known, k) {
-			d.fail(strings.TrimPrefix(path+"."+abbreviate(k), "."), codeUnknown, "unknown parameter %q", abbreviate(k))
-			return
-		}
-	}
-}
-
 // present returns the member unless it is missing or null.
 func present(v *value, key string) *value {
 	if m := v.get(key); m != nil && m.kind != kindNull {
@@ -172,20 +163,25 @@ func present(v *value, key string) *value {
 // param decodes one top-level parameter.
 type param func(d *decoder, v *value, path string)
 
-// requestDecoder holds the table of top-level parameters. It is immutable and safe for concurrent use.
+// requestDecoder holds the table of top-level parameters. It is safe for concurrent use.
 type requestDecoder struct {
-	limits Limits
-	params map[string]param
+	limits  Limits
+	foreign foreign
+	params  map[string]param
 }
 
 func newRequestDecoder(l Limits) *requestDecoder {
 	r := &requestDecoder{limits: l.withDefaults(), params: map[string]param{}}
-	for _, table := range []map[string]param{coreParams(), samplingTable(), thinkingTable(), toolTable(), refusedParams()} {
+	for _, table := range []map[string]param{coreParams(), samplingTable(), thinkingTable(), visibleTable(), toolTable(), refusedParams()} {
 		for name, p := range table {
 			r.params[name] = p
 		}
 	}
 	return r
+}
+
+func (r *requestDecoder) newDecoder() *decoder {
+	return &decoder{limits: r.limits, foreign: &r.foreign, req: &chatRequest{}}
 }
 
 // decode parses and checks a chat completions body. Its errors are *Error.
@@ -211,27 +207,9 @@ func (r *requestDecoder) parse(body []byte) (*value, error) {
 
 // decodeWithout checks a chat completions body that may have members which are not for chat completions.
 func (r *requestDecoder) decodeWithout(root *value, others ...string) (*chatRequest, error) {
-	d := &decoder{limits: r.limits, req: &chatRequest{}}
-	for i := range root.members {
-		m := &root.members[i]
-		if slices.Contains(others, m.key) {
-			continue
-		}
-		decodeParam, ok := r.params[m.key]
-		if !ok {
-			d.fail(abbreviate(m.key), codeUnknown, "unknown parameter %q", abbreviate(m.key))
-			break
-		}
-		// OpenAI's clients send null for "not given".
-		if m.value.kind != kindNull {
-			decodeParam(d, &m.value, m.key)
-		}
-	}
-	for _, name := range []string{"model", "messages"} {
-		if present(root, name) == nil {
-			d.fail(name, codeMissing, "%s is required", name)
-		}
-	}
+	d := r.newDecoder()
+	d.members(root, r.params, others...)
+	d.needs(root, "messages")
 	d.finish()
 	if d.err != nil {
 		return nil, d.err
@@ -258,14 +236,12 @@ func (d *decoder) finish() {
 	default:
 		r.Controls.EnableThinking = d.templateThinking
 	}
+	d.finishSampling()
 	if d.topLogprobs != nil {
 		r.TopLogprobs = *d.topLogprobs
-		if !r.Logprobs {
+		if !r.Logprobs && r.TopLogprobs > 0 {
 			d.fail("top_logprobs", codeInvalidValue, "needs logprobs to be true")
 		}
-	}
-	if d.streamOptions && !r.Stream {
-		d.fail("stream_options", codeInvalidValue, "is only allowed when stream is true")
 	}
 	if r.MinPixels != nil && r.MaxPixels != nil && *r.MinPixels > *r.MaxPixels {
 		d.fail("mm_processor_kwargs.min_pixels", codeInvalidValue, "must not be larger than max_pixels")
@@ -273,6 +249,13 @@ func (d *decoder) finish() {
 	d.finishTools()
 	d.finishForm()
 	d.finishPrefill()
+}
+
+// finishSampling makes greedy what leaves nothing but the likeliest token.
+func (d *decoder) finishSampling() {
+	if s := &d.req.Sampling; s.TopP != nil && *s.TopP == 0 {
+		s.TopP, s.Temperature = nil, ptr(0.0)
+	}
 }
 
 // finishPrefill settles whether the answer goes on from the last message.
@@ -291,9 +274,12 @@ func (d *decoder) finishPrefill() {
 			name = "add_generation_prompt"
 		}
 		d.fail(name, codeInvalidValue, "needs an assistant message with text at the end to go on from")
-	case p != nil && r.Form != nil:
+	case goOn && d.wholeForm():
 		d.fail(p.path, codeUnsupported, "an answer that must have a form cannot be begun for the model; "+
 			"send continue_final_message: false to have this message stand as a turn of its own")
+	case p != nil && d.wholeForm():
+		// Frameworks ask for a form after an answer that has ended: nobody asked to go on from it.
+		r.NewTurn = true
 	}
 }
 

@@ -35,14 +35,14 @@ func (d *decoder) message(v *value, path string) {
 		d.fail(path+".role", codeMissing, "a message needs a role")
 		return
 	}
-	var m chatMessage
+	m := chatMessage{Path: path}
 	switch name := d.text(r, path+".role"); name {
 	case "system", "developer":
 		m.Role = roleSystem
-		d.keys(v, path, "role", "content", "name")
+		d.keys(v, path, "role", "content")
 	case "user":
 		m.Role = roleUser
-		d.keys(v, path, "role", "content", "name")
+		d.keys(v, path, "role", "content")
 	case "assistant":
 		m.Role = roleAssistant
 		d.assistant(v, path, &m)
@@ -54,29 +54,16 @@ func (d *decoder) message(v *value, path string) {
 	default:
 		d.fail(path+".role", codeInvalidValue, "must be one of system, developer, user, assistant, tool, not %q", abbreviate(name))
 	}
-	// The chat template has no place for names; a tool's name is known from its call.
-	if n := present(v, "name"); n != nil && m.Role != roleTool {
-		d.fail(path+".name", codeUnsupported, "participant names cannot be shown to this model; put the name into the content")
-	}
 	d.content(v, path+".content", &m)
 	d.req.Messages = append(d.req.Messages, m)
 }
 
+// assistant reads a turn of the model. SDKs and gateways send a reply back as they got it, with members of their own.
 func (d *decoder) assistant(v *value, path string, m *chatMessage) {
-	d.keys(v, path, "role", "content", "name", "tool_calls", "reasoning_content", "reasoning",
-		"refusal", "audio", "function_call", "annotations")
-	// SDKs send a reply back as they got it, with these members null or empty.
-	for _, key := range []string{"refusal", "audio", "function_call"} {
-		if present(v, key) != nil {
-			d.fail(path+"."+key, codeUnsupported, "%s in an assistant message is not supported", key)
-		}
-	}
-	if a := present(v, "annotations"); a != nil && d.want(a, path+".annotations", kindArray) && len(a.items) > 0 {
-		d.fail(path+".annotations", codeUnsupported, "annotations are not supported")
-	}
+	d.keys(v, path, "role", "content", "tool_calls", "reasoning_content", "reasoning", "refusal", "audio", "prefix", "partial")
 	for _, key := range []string{"reasoning_content", "reasoning"} {
 		r := present(v, key)
-		if r == nil {
+		if r == nil || key == "reasoning" && r.kind != kindString {
 			continue
 		}
 		text := d.text(r, path+"."+key)
@@ -98,37 +85,53 @@ func (d *decoder) toolCall(v *value, path string, m *chatMessage) {
 	if !d.want(v, path, kindObject) {
 		return
 	}
-	d.keys(v, path, "id", "type", "function", "index")
+	d.keys(v, path, "id", "type", "function", "custom")
+	kind := "function"
 	if t := present(v, "type"); t != nil {
-		d.oneOf(t, path+".type", "function")
+		kind = d.oneOf(t, path+".type", "function", "custom")
 	}
-	f := present(v, "function")
-	path += ".function"
+	f := present(v, kind)
+	at := path + "." + kind
 	if f == nil {
-		d.fail(path, codeMissing, "a tool call needs a function")
+		d.fail(at, codeMissing, "a tool call needs a %s", kind)
 		return
 	}
-	if !d.want(f, path, kindObject) {
+	if !d.want(f, at, kindObject) {
 		return
 	}
-	d.keys(f, path, "name", "arguments")
-	call := toolCall{Name: d.functionName(f, path)}
+	call := toolCall{Name: d.member(f, at, "name")}
 	if id := present(v, "id"); id != nil {
-		call.ID = d.text(id, strings.TrimSuffix(path, ".function")+".id")
+		call.ID = d.text(id, path+".id")
 	}
-	switch a := present(f, "arguments"); {
-	case a == nil:
-		call.Arguments = json.RawMessage("{}")
-	case a.kind == kindObject || a.kind == kindString:
-		call.Arguments = rawCopy(a)
-	default:
-		d.fail(path+".arguments", codeInvalidValue, "must be a string, not %s", a.kind)
+	if kind == "custom" {
+		d.keys(f, at, "name", "input")
+		call.Arguments = customInput(d.member(f, at, "input"))
+	} else {
+		d.keys(f, at, "name", "arguments")
+		call.Arguments = d.callArguments(present(f, "arguments"), at+".arguments")
 	}
 	m.ToolCalls = append(m.ToolCalls, call)
 }
 
+// callArguments are a call's arguments as the template shows them: a text as it stands, of which nothing at all means none.
+func (d *decoder) callArguments(a *value, path string) json.RawMessage {
+	switch {
+	case a == nil, a.kind == kindString && strings.TrimSpace(unquote(a.raw)) == "":
+		return json.RawMessage("{}")
+	case a.kind == kindObject || a.kind == kindString:
+		return rawCopy(a)
+	}
+	d.fail(path, codeInvalidValue, "must be a string, not %s", a.kind)
+	return nil
+}
+
+// customInput shows what went into a custom tool of another server the way function calls are shown.
+func customInput(input string) json.RawMessage {
+	return json.RawMessage(`{"input": ` + string(mustJSON(input)) + `}`)
+}
+
 func (d *decoder) toolMessage(v *value, path string, m *chatMessage) {
-	d.keys(v, path, "role", "content", "name", "tool_call_id")
+	d.keys(v, path, "role", "content", "tool_call_id")
 	id := present(v, "tool_call_id")
 	if id == nil {
 		d.fail(path+".tool_call_id", codeMissing, "a tool message needs a tool_call_id")
@@ -152,19 +155,23 @@ func (d *decoder) answersCall(id string) bool {
 	return false
 }
 
+// content reads a message's content. An assistant, like a tool, may have nothing to say, in whichever way a client writes nothing.
 func (d *decoder) content(v *value, path string, m *chatMessage) {
 	c := present(v, "content")
+	if c == nil && m.Role == roleAssistant {
+		c = present(v, "refusal") // what it said instead
+	}
+	silent := m.Role == roleAssistant || m.Role == roleTool
 	switch {
 	case c == nil:
-		// Only an assistant turn that called tools, or reasoned, may say nothing.
-		if m.Role != roleAssistant || len(m.ToolCalls) == 0 && m.Reasoning == nil {
+		if !silent {
 			d.fail(path, codeMissing, "a message needs content")
 		}
 		m.IsText = true
 	case c.kind == kindString:
 		m.IsText, m.Text = true, unquote(c.raw)
 	case c.kind == kindArray:
-		if len(c.items) == 0 {
+		if len(c.items) == 0 && !silent {
 			d.fail(path, codeInvalidValue, "must not be empty")
 		}
 		for i := range c.items {
@@ -173,12 +180,17 @@ func (d *decoder) content(v *value, path string, m *chatMessage) {
 			}
 			d.part(&c.items[i], index(path, i), m)
 		}
+		m.IsText = len(m.Parts) == 0
 	default:
 		d.fail(path, codeInvalidValue, "must be a string or an array of parts, not %s", c.kind)
 	}
 }
 
 func (d *decoder) part(v *value, path string, m *chatMessage) {
+	if v.kind == kindString { // a list of texts, as some frameworks write it
+		m.Parts = append(m.Parts, chatPart{Text: unquote(v.raw)})
+		return
+	}
 	if !d.want(v, path, kindObject) {
 		return
 	}
@@ -188,14 +200,14 @@ func (d *decoder) part(v *value, path string, m *chatMessage) {
 		return
 	}
 	switch name := d.text(t, path+".type"); name {
-	case "text":
+	case "text", "input_text", "output_text":
 		d.keys(v, path, "type", "text")
-		text := present(v, "text")
-		if text == nil {
-			d.fail(path+".text", codeMissing, "a text part needs text")
-			return
-		}
-		m.Parts = append(m.Parts, chatPart{Text: d.text(text, path+".text")})
+		m.Parts = append(m.Parts, chatPart{Text: d.member(v, path, "text")})
+	case "refusal":
+		d.keys(v, path, "type", "refusal")
+		m.Parts = append(m.Parts, chatPart{Text: d.member(v, path, "refusal")})
+	case "thinking", "reasoning":
+		d.thoughtPart(v, path, name, m)
 	case "image_url", "input_image":
 		d.imagePart(v, path, m)
 	case "video_url", "input_video", "video":
@@ -204,11 +216,33 @@ func (d *decoder) part(v *value, path string, m *chatMessage) {
 		d.fail(path+".type", codeUnsupported, "this model does not take audio")
 	case "file", "input_file":
 		d.fail(path+".type", codeUnsupported, "files are not supported")
-	case "refusal":
-		d.fail(path+".type", codeUnsupported, "refusal parts are not supported")
 	default:
 		d.fail(path+".type", codeInvalidValue, "must be text, image_url or video_url, not %q", abbreviate(name))
 	}
+}
+
+// thoughtPart reads thoughts that a gateway put among the content of an answer.
+func (d *decoder) thoughtPart(v *value, path, kind string, m *chatMessage) {
+	d.keys(v, path, "type", "text", kind)
+	if m.Role != roleAssistant {
+		d.fail(path+".type", codeInvalidValue, "%s is a part of an assistant message", kind)
+		return
+	}
+	text := present(v, kind)
+	if text == nil {
+		text = orEmpty(present(v, "text"))
+	}
+	if text.kind != kindString { // lists of summaries and the like
+		return
+	}
+	m.addThought(unquote(text.raw))
+}
+
+func (m *chatMessage) addThought(text string) {
+	if m.Reasoning != nil {
+		text = *m.Reasoning + "\n" + text
+	}
+	m.Reasoning = &text
 }
 
 // imagePart takes {"image_url": {"url", "detail"}} and the flat form {"image_url": "...", "detail"}.
@@ -225,15 +259,13 @@ func (d *decoder) imagePart(v *value, path string, m *chatMessage) {
 		return
 	}
 	ref := imageRef{Path: path + ".image_url"}
-	detail := present(v, "detail")
-	detailPath := path + ".detail"
+	detail, detailPath := present(v, "detail"), path+".detail"
 	url := u
 	if u.kind == kindObject {
 		d.keys(u, ref.Path, "url", "detail")
-		if detail != nil {
-			d.fail(detailPath, codeUnknown, "detail belongs into image_url")
+		if inner := present(u, "detail"); inner != nil {
+			detail, detailPath = inner, ref.Path+".detail"
 		}
-		detail, detailPath = present(u, "detail"), ref.Path+".detail"
 		ref.Path += ".url"
 		if url = present(u, "url"); url == nil {
 			d.fail(ref.Path, codeMissing, "an image part needs a url")
@@ -244,12 +276,7 @@ func (d *decoder) imagePart(v *value, path string, m *chatMessage) {
 		d.fail(ref.Path, codeInvalidValue, "must not be empty")
 	}
 	if detail != nil {
-		ref.Low = d.oneOf(detail, detailPath, "auto", "low", "high") == "low"
+		ref.Low = d.oneOf(detail, detailPath, "auto", "low", "high", "original") == "low"
 	}
-	if len(d.req.Images) == d.limits.Images {
-		d.fail(ref.Path, codeInvalidValue, "at most %d images per request are allowed", d.limits.Images)
-		return
-	}
-	d.req.Images = append(d.req.Images, ref)
-	m.Parts = append(m.Parts, chatPart{IsImage: true})
+	d.addImage(&ref, m)
 }

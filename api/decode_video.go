@@ -8,6 +8,8 @@ import (
 
 // videoRef is a video to bring in: one file, or a list of frames.
 type videoRef struct {
+	// Index is its place in chatRequest.Videos.
+	Index int
 	// Path locates the URL in the request, for errors.
 	Path string
 	URL  string
@@ -172,12 +174,7 @@ func (d *decoder) videoPart(v *value, path, kind string, m *chatMessage) {
 	if (ref.FPS != nil || ref.AutoFPS) && ref.NumFrames != nil {
 		d.fail(ref.paths[optNumFrames], codeInvalidValue, "contradicts fps; send one of them")
 	}
-	if len(d.req.Videos) == d.limits.Videos {
-		d.fail(ref.Path, codeInvalidValue, "at most %d videos per request are allowed", d.limits.Videos)
-		return
-	}
-	d.req.Videos = append(d.req.Videos, ref)
-	m.Parts = append(m.Parts, chatPart{IsVideo: true})
+	d.addVideo(&ref, m)
 }
 
 // videoObject reads url, or data with a format that is not needed.

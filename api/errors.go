@@ -71,7 +71,9 @@ type Error struct {
 	Message string // safe to show to the client
 	// RetryAfter is sent as a header, in whole seconds, when it is not zero.
 	RetryAfter time.Duration
-	cause      error
+	// Details are for an SDK that acts on them; Anthropic's errors carry them.
+	Details any
+	cause   error
 }
 
 func (e *Error) Error() string {
@@ -113,6 +115,7 @@ type wireErrorBody struct {
 	Type    string  `json:"type"`
 	Param   *string `json:"param"`
 	Code    *string `json:"code"`
+	Details any     `json:"details,omitempty"` // on Anthropic's surface only
 }
 
 func (e *Error) wire() wireError {

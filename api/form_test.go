@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/constraint"
 )
 
@@ -25,8 +26,27 @@ func TestFormsReachTheEngine(t *testing.T) {
 		params  string // members of the request
 		yes, no []string
 	}{
-		"text":        {`"response_format":{"type":"text"}`, nil, nil},
-		"tools, auto": {`"tools":[` + addTool + `]`, nil, nil},
+		"text": {`"response_format":{"type":"text"}`, nil, nil},
+		"tools, auto": {
+			`"tools":[` + addTool + `]`,
+			[]string{"hi", "", "<tool>", call("add", `{"a": 1}`), "Let me see.\n" + call("add", `{"a": 1}`)},
+			[]string{call("sub", `{"a": 1}`), call("add", `"a"`), call("add", `{}`), "<tool_call>"},
+		},
+		"any object": {
+			`"tools":[{"type":"function","function":{"name":"f","parameters":{}}}],"tool_choice":"required"`,
+			[]string{call("f", `{}`), call("f", `{"a": [1]}`)},
+			[]string{call("f", `"x"`), call("f", `[1]`), call("f", `1`)},
+		},
+		"objects only": {
+			`"tools":[{"type":"function","function":{"name":"f","parameters":{"anyOf":[{"type":"string"},{"$ref":"#/$defs/o"}],"$defs":{"o":{"type":"object","required":["a"]}}}}}],"tool_choice":"required"`,
+			[]string{call("f", `{"a": 1}`)},
+			[]string{call("f", `"x"`), call("f", `{}`)},
+		},
+		"allowed tools": {
+			`"tools":[` + addTool + `,` + onTool + `],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"on"}}]}}`,
+			[]string{call("on", `{"x": true}`)},
+			[]string{call("add", `{"a": 1}`), "hi"},
+		},
 		"tools, none": {`"tools":[` + onTool + `],"tool_choice":"none"`, nil, nil},
 		"json object": {`"response_format":{"type":"json_object"}`, []string{`{"a": [1]}`}, []string{"hi", "[1]"}},
 		"json schema": {
@@ -57,7 +77,7 @@ func TestFormsReachTheEngine(t *testing.T) {
 			[]string{"hi < there", call("on", `{"x": true}`) + "\n" + call("add", `{"a": 1}`)},
 			[]string{call("on", `{}`), call("on", `{"x": true, "y": 1}`)},
 		},
-		"loose arguments":  {`"tools":[` + looseTo + `],"tool_choice":"required"`, []string{call("go", `{"to": "x", "fast": true}`)}, []string{call("go", `"x"`)}},
+		"loose arguments":  {`"tools":[` + looseTo + `],"tool_choice":"required"`, []string{call("go", `{"to": "x"}`)}, []string{call("go", `"x"`), call("go", `{"to": 1}`)}},
 		"no parameters":    {`"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required"`, []string{call("f", `{}`)}, []string{call("f", ``)}},
 		"format and tools": {`"tools":[` + addTool + `],"response_format":{"type":"json_object"}`, []string{`{"b": 1}`, call("add", `{"a": 1}`)}, []string{"hi"}},
 	}
@@ -75,25 +95,13 @@ func TestFormsReachTheEngine(t *testing.T) {
 			if form == nil {
 				return
 			}
-			g, err := constraint.Compile(form)
-			if err != nil {
-				t.Fatal(err)
-			}
-			a, err := constraint.NewAutomaton(g, constraint.NewVocabulary([][]byte{{'x'}}))
-			if err != nil {
-				t.Fatal(err)
-			}
-			accepts := func(text string) bool {
-				state, ok := a.Advance(a.Start(), []byte(text))
-				return ok && a.Accepts(state)
-			}
 			for _, text := range tc.yes {
-				if !accepts(text) {
+				if !accepts(t, form, text) {
 					t.Errorf("refuses %s", text)
 				}
 			}
 			for _, text := range tc.no {
-				if accepts(text) {
+				if accepts(t, form, text) {
 					t.Errorf("accepts %s", text)
 				}
 			}
@@ -101,14 +109,35 @@ func TestFormsReachTheEngine(t *testing.T) {
 	}
 }
 
+// accepts says whether text has a form, as the worker judges it.
+func accepts(t *testing.T, form *engine.Form, text string) bool {
+	t.Helper()
+	if form.Trigger != "" {
+		at := strings.Index(text, form.Trigger)
+		if at < 0 {
+			return true
+		}
+		form, text = form.Then, text[at:]
+	}
+	g, err := constraint.Compile(form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := constraint.NewAutomaton(g, constraint.NewVocabulary([][]byte{{'x'}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, ok := a.Advance(a.Start(), []byte(text))
+	return ok && a.Accepts(state)
+}
+
 func TestFormFaultsNameTheirPlace(t *testing.T) {
 	schema := func(s string, strict string) string {
 		return `"response_format":{"type":"json_schema","json_schema":{"name":"n","strict":` + strict + `,"schema":` + s + `}}`
 	}
 	cases := map[string]struct{ params, param, code, says string }{
-		"keyword":         {schema(`{"type":"object","properties":{"a":{"not":{}}}}`, "false"), "response_format.json_schema.schema", "invalid_json_schema", "/properties/a/not"},
+		"strict keyword":  {schema(`{"type":"object","properties":{"a":{"not":{}}},"required":["a"],"additionalProperties":false}`, "true"), "response_format.json_schema.schema", "invalid_json_schema", "/properties/a"},
 		"strict":          {schema(`{"type":"object","properties":{}}`, "true"), "response_format.json_schema.schema", "invalid_json_schema", "additionalProperties"},
-		"no name":         {`"response_format":{"type":"json_schema","json_schema":{"schema":{}}}`, "response_format.json_schema.name", "missing_required_parameter", ""},
 		"no schema":       {`"response_format":{"type":"json_schema"}`, "response_format.json_schema", "missing_required_parameter", ""},
 		"long schema":     {schema(`{"description":"`+strings.Repeat("x", 300_000)+`"}`, "false"), "response_format.json_schema.schema", "invalid_value", "bytes"},
 		"type":            {`"response_format":{"type":"xml"}`, "response_format.type", "invalid_value", ""},
@@ -116,10 +145,11 @@ func TestFormFaultsNameTheirPlace(t *testing.T) {
 		"choice alone":    {`"tool_choice":"required"`, "tool_choice", "invalid_value", ""},
 		"unknown name":    {`"tools":[` + addTool + `],"tool_choice":{"type":"function","function":{"name":"sub"}}`, "tool_choice.function.name", "invalid_value", "sub"},
 		"choice type":     {`"tools":[` + addTool + `],"tool_choice":{"type":"custom"}`, "tool_choice.type", "unsupported_parameter", ""},
-		"parallel alone":  {`"parallel_tool_calls":false`, "parallel_tool_calls", "invalid_value", ""},
 		"regex":           {`"structured_outputs":{"regex":"(?=a)"}`, "structured_outputs.regex", "invalid_json_schema", ""},
-		"two at once":     {`"structured_outputs":{"regex":"a","choice":["a"]}`, "structured_outputs", "invalid_value", ""},
+		"two at once":     {`"structured_outputs":{"regex":"a","choice":["a"]}`, "structured_outputs.choice", "invalid_value", ""},
 		"none":            {`"structured_outputs":{}`, "structured_outputs", "invalid_value", ""},
+		"grammar":         {`"structured_outputs":{"grammar":"root ::= x"}`, "structured_outputs.grammar", "unsupported_parameter", "grammars"},
+		"guided grammar":  {`"guided_grammar":"root ::= x"`, "guided_grammar", "unsupported_parameter", "grammars"},
 		"empty choice":    {`"structured_outputs":{"choice":[""]}`, "structured_outputs.choice", "invalid_value", ""},
 		"both parameters": {`"structured_outputs":{"choice":["a"]},"response_format":{"type":"json_object"}`, "structured_outputs", "invalid_value", "response_format"},
 	}

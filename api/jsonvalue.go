@@ -75,8 +75,9 @@ type jsonLimits struct {
 	values int // in the whole body
 }
 
-// parseJSON reads one JSON text. It is stricter than encoding/json: duplicate keys, invalid UTF-8 and lone
-// surrogates are errors, because each would silently change what the client wrote.
+// parseJSON reads one JSON text. It is stricter than encoding/json: duplicate keys and invalid UTF-8 are errors, because each would
+// silently change what the client wrote. An escape of half a surrogate pair, which JavaScript's clients write when they cut a text inside
+// an emoji, stands for U+FFFD.
 func parseJSON(body []byte, limits jsonLimits) (*value, error) {
 	p := jsonParser{body: body, limits: limits}
 	p.space()
@@ -280,8 +281,6 @@ func (p *jsonParser) string() error {
 		return p.errorf("invalid UTF-8 in a string")
 	case !json.Valid(quoted):
 		return p.errorf("invalid escape or control character in a string")
-	case loneSurrogate(quoted):
-		return p.errorf("lone surrogate in a string")
 	default:
 		return nil
 	}
@@ -308,44 +307,6 @@ func unquote(raw []byte) string {
 	// The parser has validated raw, so this cannot fail.
 	_ = json.Unmarshal(raw, &s)
 	return s
-}
-
-// loneSurrogate finds a \ud800..\udfff escape without its partner, which encoding/json would replace.
-func loneSurrogate(s []byte) bool {
-	for i := 0; i+1 < len(s); i++ {
-		if s[i] != '\\' {
-			continue
-		}
-		i++
-		if s[i] != 'u' || i+4 >= len(s) {
-			continue
-		}
-		switch surrogate(s[i+1 : i+5]) {
-		case 1:
-			if i+10 >= len(s) || s[i+5] != '\\' || s[i+6] != 'u' || surrogate(s[i+7:i+11]) != 2 {
-				return true
-			}
-			i += 10
-		case 2:
-			return true
-		}
-	}
-	return false
-}
-
-// surrogate is 1 for the four digits of a high surrogate, 2 for a low one, else 0.
-func surrogate(hex []byte) int {
-	if hex[0] != 'd' && hex[0] != 'D' {
-		return 0
-	}
-	switch c := hex[1]; {
-	case c == '8' || c == '9' || c|0x20 == 'a' || c|0x20 == 'b':
-		return 1
-	case c|0x20 >= 'c' && c|0x20 <= 'f':
-		return 2
-	default:
-		return 0
-	}
 }
 
 // abbreviate keeps error messages short whatever the client sent.

@@ -41,7 +41,7 @@ func (s *Server) images(ctx context.Context, r *routed) ([]engine.Image, error) 
 	g.SetLimit(max(2, runtime.GOMAXPROCS(0)))
 	for i := range r.req.Images {
 		g.Go(func() error {
-			ref := &r.req.Images[i]
+			ref := r.req.Images[i]
 			in, err := s.imageInput(r, ref)
 			if err != nil {
 				return err

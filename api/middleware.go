@@ -24,6 +24,7 @@ import (
 const (
 	headerRequestID   = "X-Request-Id"
 	headerRoute       = "X-Qwenvld-Route"
+	headerWarning     = "X-Qwenvld-Warning"
 	headerVariant     = "X-Qwenvld-Variant"
 	headerRouteSource = "X-Qwenvld-Route-Source"
 )
@@ -47,6 +48,7 @@ type record struct {
 	finish   string
 	images   int
 	videos   int
+	skipped  []string // kinds of tools that were left out
 	stream   bool
 	// measured is the generation, nil before it begins.
 	measured *metrics.Generation
@@ -172,6 +174,9 @@ func (r *record) attrs() []slog.Attr {
 		a = append(a, slog.String("variant", string(r.decision.Variant)), slog.String("route_source", string(r.decision.Source)),
 			slog.Bool("stream", r.stream), slog.Int("images", r.images), slog.Int("videos", r.videos))
 	}
+	if len(r.skipped) > 0 {
+		a = append(a, slog.Any("skipped_tools", r.skipped))
+	}
 	if r.measured != nil && r.measured.FirstToken() > 0 {
 		a = append(a, slog.Duration("ttft", r.measured.FirstToken()))
 	}
@@ -180,7 +185,10 @@ func (r *record) attrs() []slog.Attr {
 			slog.Int("reasoning_tokens", r.usage.ReasoningTokens), slog.String("finish_reason", r.finish))
 	}
 	if r.err != nil {
-		a = append(a, slog.String("error_code", r.err.Code), slog.String("error_param", r.err.Param))
+		a = append(a, slog.String("error_code", r.err.Code))
+		if r.err.Code != codeUnknown { // else it is a name that the client made up
+			a = append(a, slog.String("error_param", r.err.Param))
+		}
 		// The text of a 4xx may quote the request; causes of server errors are our own.
 		if r.err.Status >= http.StatusInternalServerError {
 			a = append(a, slog.String("error", r.err.Error()))

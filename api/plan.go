@@ -82,7 +82,7 @@ func (s *Server) decide(ctx context.Context, req *chatRequest, h http.Header) (*
 		in.Facts.MaxTokens = *req.MaxTokens
 	}
 	in.Facts.Tools = len(req.Tools) > 0 && !req.ToolsOff
-	in.Facts.Schema = req.Form != nil
+	in.Facts.Schema = req.formed()
 	turns := req.userTurns()
 	if len(turns) > 0 {
 		in.Features, in.History = turns[len(turns)-1], turns[:len(turns)-1]
@@ -240,11 +240,7 @@ func (s *Server) render(req *chatRequest, info *engine.Info) (prompt.Rendered, e
 	if begun != nil {
 		c.Messages = c.Messages[:len(c.Messages)-1]
 	}
-	err = renderer.Unsupported(c)
-	var rendered prompt.Rendered
-	if err == nil {
-		rendered, err = renderer.Render(c)
-	}
+	rendered, err := prompt.Show(renderer, c)
 	var refused *prompt.ConversationError
 	if errors.As(err, &refused) {
 		return rendered, badField(refused.Param, codeUnsupported, "%s", refused.Reason)
@@ -259,19 +255,19 @@ func (s *Server) render(req *chatRequest, info *engine.Info) (prompt.Rendered, e
 		return rendered, badField("messages", codeUnsupported, "The chat template shows %d of %d videos.", n, len(req.Videos))
 	}
 	if begun != nil {
-		return begun.begin(rendered)
+		rendered = begun.begin(rendered)
 	}
 	return rendered, nil
 }
 
 func conversation(req *chatRequest) *prompt.Conversation {
-	c := &prompt.Conversation{Messages: make([]prompt.Message, len(req.Messages)), AddGenerationPrompt: true}
+	c := &prompt.Conversation{Messages: make([]prompt.Message, len(req.Messages)), AddGenerationPrompt: true, AddVisionID: req.VisionID}
 	if !req.ToolsOff {
 		c.Tools = req.Tools
 	}
 	for i := range req.Messages {
 		m := &req.Messages[i]
-		out := prompt.Message{Role: string(m.Role), ReasoningContent: m.Reasoning, ToolCallID: m.ToolCallID}
+		out := prompt.Message{Role: string(m.Role), ReasoningContent: m.Reasoning, ToolCallID: m.ToolCallID, Path: m.Path}
 		if m.IsText {
 			out.Content = prompt.TextContent(m.Text)
 		} else {
@@ -279,10 +275,10 @@ func conversation(req *chatRequest) *prompt.Conversation {
 			for j, p := range m.Parts {
 				parts[j] = prompt.Part{Kind: prompt.PartText, Text: p.Text}
 				switch {
-				case p.IsImage:
-					parts[j] = prompt.Part{Kind: prompt.PartImage}
-				case p.IsVideo:
-					parts[j] = prompt.Part{Kind: prompt.PartVideo}
+				case p.Image != nil:
+					parts[j] = prompt.Part{Kind: prompt.PartImage, Media: p.Image.Index}
+				case p.Video != nil:
+					parts[j] = prompt.Part{Kind: prompt.PartVideo, Media: p.Video.Index}
 				}
 			}
 			out.Content = prompt.ListContent(parts...)

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/qwenvld/qwenvld/engine"
@@ -26,12 +25,12 @@ func (r *chatRequest) prefill() *prefill {
 	var text strings.Builder
 	text.WriteString(last.Text)
 	for _, p := range last.Parts {
-		if p.IsImage || p.IsVideo {
+		if !p.isText() {
 			return nil
 		}
 		text.WriteString(p.Text)
 	}
-	out := &prefill{text: text.String(), path: fmt.Sprintf("messages[%d]", len(r.Messages)-1)}
+	out := &prefill{text: text.String(), path: last.Path}
 	if last.Reasoning != nil {
 		out.reasoning = *last.Reasoning
 	}
@@ -42,8 +41,8 @@ func (r *chatRequest) prefill() *prefill {
 }
 
 // begin writes the beginning of the answer behind a prompt that asks for one. An answer that has begun is thought about no more;
-// thoughts without an answer go on.
-func (p *prefill) begin(r prompt.Rendered) (prompt.Rendered, error) {
+// thoughts without an answer go on, where the weights think.
+func (p *prefill) begin(r prompt.Rendered) prompt.Rendered {
 	pieces := r.Pieces[:len(r.Pieces):len(r.Pieces)]
 	switch {
 	case r.ThinkOpen:
@@ -55,11 +54,11 @@ func (p *prefill) begin(r prompt.Rendered) (prompt.Rendered, error) {
 			r.ThinkOpen = false
 		}
 	case p.text == "":
-		return r, badField(p.path+".reasoning_content", codeUnsupported, "thoughts can be gone on with by the thinking weights only")
+		return r // instruct shows no thoughts, of this turn as of earlier ones
 	}
 	if p.text != "" {
 		pieces = append(pieces, engine.Piece{Kind: engine.PieceText, Text: p.text})
 	}
 	r.Pieces = pieces
-	return r, nil
+	return r
 }

@@ -43,18 +43,22 @@ func TestAnswerGoesOnFromWhatTheClientBegan(t *testing.T) {
 	}
 	for want, more := range map[string][]any{
 		"add_generation_prompt": {"continue_final_message", true, "add_generation_prompt", true},
-		"messages[1]":           {"response_format", map[string]any{"type": "json_object"}},
+		"messages[1]":           {"response_format", map[string]any{"type": "json_object"}, "continue_final_message", true},
 	} {
 		_, got := ask("qwen3-vl-instruct", begun, more...)
 		if _, param, _ := got.failure(t); param != want {
 			t.Errorf("%v: %q", more, param)
 		}
 	}
-	_, got := ask("qwen3-vl-instruct", map[string]any{"role": "assistant", "reasoning_content": "hm"})
-	if _, param, _ := got.failure(t); param != "messages[1].reasoning_content" {
-		t.Errorf("%s", got.body)
+	// Whether a request is good must not depend on who answers it: thoughts alone are nothing to go on from for instruct.
+	if prompt, got := ask("qwen3-vl-instruct", map[string]any{"role": "assistant", "reasoning_content": "hm"}); !strings.HasSuffix(prompt, "<|im_start|>assistant\n") {
+		t.Errorf("%s %q", got.body, prompt)
 	}
-	_, got = ask("qwen3-vl-instruct", map[string]any{"role": "user", "content": "now"}, "continue_final_message", true)
+	// Agents ask for a form after an answer that has ended.
+	if prompt, got := ask("qwen3-vl-instruct", begun, "response_format", map[string]any{"type": "json_object"}); !strings.HasSuffix(prompt, "is<|im_end|>\n<|im_start|>assistant\n") {
+		t.Errorf("%s %q", got.body, prompt)
+	}
+	_, got := ask("qwen3-vl-instruct", map[string]any{"role": "user", "content": "now"}, "continue_final_message", true)
 	if _, param, _ := got.failure(t); param != "continue_final_message" {
 		t.Errorf("%s", got.body)
 	}

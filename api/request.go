@@ -11,16 +11,19 @@ import (
 type chatRequest struct {
 	Model    string
 	Messages []chatMessage
-	// Images are the image parts of all messages in order of appearance.
-	Images []imageRef
-	// Videos are the video parts of all messages in order of appearance, VideoDefaults what is said of all of them.
-	Videos        []videoRef
+	// Images and Videos are those that the parts of messages show, each at its own Index; VideoDefaults is what is said of all videos.
+	Images        []*imageRef
+	Videos        []*videoRef
 	VideoDefaults videoOptions
 
 	// Tools hold each tool object as the client wrote it, since key order reaches the prompt.
 	Tools []json.RawMessage
-	// Form is what the answer must look like, nil for free text.
-	Form *engine.Form
+	// Form is what the answer must look like, nil for free text. FreeText says that it bounds no more than the calls in free text;
+	// Loose that not all of its schema is enforced.
+	Form            *engine.Form
+	FreeText, Loose bool
+	// Callable names the tools that may be called; Skipped the kinds of those that this server does not have.
+	Callable, Skipped []string
 	// ToolsOff is tool_choice none: the tools stay out of the prompt.
 	ToolsOff bool
 
@@ -38,8 +41,10 @@ type chatRequest struct {
 	IncludeUsage bool
 	// RunningUsage puts the usage so far into each chunk.
 	RunningUsage bool
-	// MergeReasoning puts reasoning into the content, in think tags.
-	MergeReasoning bool
+	// MergeReasoning puts reasoning into the content, in think tags. HideReasoning keeps it back; it is counted all the same.
+	MergeReasoning, HideReasoning bool
+	// VisionID numbers the pictures and videos in the prompt.
+	VisionID bool
 	// NewTurn lets an assistant message at the end stand, instead of going on from it.
 	NewTurn bool
 
@@ -47,6 +52,9 @@ type chatRequest struct {
 	// MinPixels and MaxPixels narrow every image's area, in pixels, and by way of VideoDefaults that of every frame.
 	MinPixels, MaxPixels *int
 }
+
+// formed says whether the whole answer must have a form.
+func (r *chatRequest) formed() bool { return r.Form != nil && !r.FreeText }
 
 // samplingParams are the client's own choices; what is nil comes from the variant's defaults.
 type samplingParams struct {
@@ -69,6 +77,8 @@ const (
 
 type chatMessage struct {
 	Role role
+	// Path is where the message stands in the request, for errors.
+	Path string
 	// Text is string content; Parts is content given as a list. IsText tells which of them holds.
 	IsText bool
 	Text   string
@@ -79,11 +89,15 @@ type chatMessage struct {
 	ToolCallID string
 }
 
-// chatPart is text or the next image of chatRequest.Images or the next video of chatRequest.Videos.
+// chatPart is an image or a video, or text where it is neither.
 type chatPart struct {
-	IsImage, IsVideo bool
-	Text             string
+	Text  string
+	Image *imageRef
+	Video *videoRef
 }
+
+// isText says whether the part is text.
+func (p *chatPart) isText() bool { return p.Image == nil && p.Video == nil }
 
 type toolCall struct {
 	ID, Name string
@@ -93,6 +107,8 @@ type toolCall struct {
 
 // imageRef is an image to bring in.
 type imageRef struct {
+	// Index is its place in chatRequest.Images.
+	Index int
 	// Path locates the URL in the request, for errors.
 	Path string
 	URL  string

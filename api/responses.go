@@ -95,8 +95,6 @@ func (s *Server) readResponse(w http.ResponseWriter, r *http.Request) (*response
 func (s *Server) checkStore(req *responseRequest) error {
 	kept := s.cfg.Store != nil && (req.Store == nil || *req.Store)
 	switch {
-	case s.cfg.Store == nil && req.Store != nil && *req.Store:
-		return badField("store", codeUnsupported, "this server keeps no responses; send false")
 	case req.Background && !kept:
 		return badField("background", codeUnsupported, "background responses must be kept, which this request or this server excludes")
 	}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -36,36 +37,54 @@ func (d *decoder) responseItem(v *value, path string) {
 		d.responseMessage(v, path)
 	case "reasoning":
 		d.responseThought(v, path)
-	case "function_call":
-		d.keys(v, path, "type", "id", "call_id", "name", "arguments", "status")
-		call := toolCall{ID: d.member(v, path, "call_id"), Name: d.functionName(v, path)}
-		call.Arguments = mustJSON(d.member(v, path, "arguments"))
-		m := d.openTurn(func(last *chatMessage) bool { return true })
-		m.ToolCalls = append(m.ToolCalls, call)
-	case "function_call_output":
+	case "function_call", "custom_tool_call":
+		d.responseCall(v, path, kind)
+	case "function_call_output", "custom_tool_call_output":
 		d.responseResult(v, path)
 	case "item_reference":
 		d.fail(path+".type", codeUnsupported, "item references are not supported; send the item or use previous_response_id")
 	default:
-		d.fail(path+".type", codeUnsupported, "items of type %q are not supported", abbreviate(kind))
+		if !slices.Contains(serverItems, kind) {
+			d.fail(path+".type", codeUnsupported, "items of type %q are not supported", abbreviate(kind))
+		}
 	}
+}
+
+// serverItems are what OpenAI's own tools left in a conversation. Where it goes on here, they say nothing that the model could be shown.
+var serverItems = []string{
+	"web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "mcp_list_tools", "mcp_call",
+	"mcp_approval_request", "mcp_approval_response", "tool_search_call", "tool_search_output", "compaction",
+}
+
+// responseCall reads a call of the assistant; one of a custom tool, of another server, is shown like any other.
+func (d *decoder) responseCall(v *value, path, kind string) {
+	call := toolCall{ID: d.member(v, path, "call_id"), Name: d.member(v, path, "name")}
+	if kind == "function_call" {
+		d.keys(v, path, "type", "call_id", "name", "arguments")
+		call.Arguments = d.callArguments(present(v, "arguments"), path+".arguments")
+	} else {
+		d.keys(v, path, "type", "call_id", "name", "input")
+		call.Arguments = customInput(d.member(v, path, "input"))
+	}
+	m := d.openTurn(path, func(*chatMessage) bool { return true })
+	m.ToolCalls = append(m.ToolCalls, call)
 }
 
 // openTurn is the assistant's turn that an item belongs to: the last message if it is the assistant's and fits, else a new one. Items of
 // one turn follow each other.
-func (d *decoder) openTurn(fits func(*chatMessage) bool) *chatMessage {
+func (d *decoder) openTurn(path string, fits func(*chatMessage) bool) *chatMessage {
 	if n := len(d.req.Messages); n > 0 {
 		if last := &d.req.Messages[n-1]; last.Role == roleAssistant && fits(last) {
 			return last
 		}
 	}
-	d.req.Messages = append(d.req.Messages, chatMessage{Role: roleAssistant, IsText: true})
+	d.req.Messages = append(d.req.Messages, chatMessage{Role: roleAssistant, Path: path, IsText: true})
 	return &d.req.Messages[len(d.req.Messages)-1]
 }
 
 func (d *decoder) responseMessage(v *value, path string) {
-	d.keys(v, path, "type", "id", "status", "role", "content", "phase")
-	m := chatMessage{IsText: true}
+	d.keys(v, path, "type", "role", "content")
+	m := chatMessage{Path: path, IsText: true}
 	switch d.oneOf(orEmpty(present(v, "role")), path+".role", "user", "assistant", "system", "developer") {
 	case "assistant":
 		m.Role = roleAssistant
@@ -74,21 +93,20 @@ func (d *decoder) responseMessage(v *value, path string) {
 	default:
 		m.Role = roleSystem
 	}
-	content := present(v, "content")
-	path += ".content"
-	switch {
+	switch content := present(v, "content"); {
+	case content == nil && m.Role != roleAssistant:
+		d.fail(path+".content", codeMissing, "a message needs content")
 	case content == nil:
-		d.fail(path, codeMissing, "a message needs content")
 	case content.kind == kindString:
 		m.Text = unquote(content.raw)
 	default:
-		d.responseParts(content, path, &m)
+		d.responseParts(content, path+".content", &m)
 	}
 	if m.Role != roleAssistant {
 		d.req.Messages = append(d.req.Messages, m)
 		return
 	}
-	turn := d.openTurn(func(last *chatMessage) bool {
+	turn := d.openTurn(path, func(last *chatMessage) bool {
 		return last.Text == "" && len(last.Parts) == 0 && len(last.ToolCalls) == 0
 	})
 	turn.IsText, turn.Text, turn.Parts = m.IsText, m.Text, m.Parts
@@ -106,8 +124,11 @@ func (d *decoder) responseParts(v *value, path string, m *chatMessage) {
 		}
 		switch kind := d.text(orEmpty(present(p, "type")), at+".type"); kind {
 		case "input_text", "output_text", "text":
-			d.keys(p, at, "type", "text", "annotations", "logprobs", "parsed")
+			d.keys(p, at, "type", "text")
 			m.Parts = append(m.Parts, chatPart{Text: d.member(p, at, "text")})
+		case "refusal", "summary_text", "reasoning_text":
+			d.keys(p, at, "type", "text", "refusal")
+			m.Parts = append(m.Parts, chatPart{Text: memberText(p, "text") + memberText(p, "refusal")})
 		case "input_image":
 			if present(p, "file_id") != nil {
 				d.fail(at+".file_id", codeUnsupported, "files are not kept here; send image_url")
@@ -127,13 +148,10 @@ func (d *decoder) responseParts(v *value, path string, m *chatMessage) {
 	m.IsText = len(m.Parts) == 0
 }
 
-// responseThought reads a reasoning item, whose text is in its content or, from other servers, in its summary.
+// responseThought reads a reasoning item, whose text is in its content or, from other servers, in its summary. What those encrypted
+// cannot be read and is left out.
 func (d *decoder) responseThought(v *value, path string) {
-	d.keys(v, path, "type", "id", "status", "summary", "content", "encrypted_content")
-	if present(v, "encrypted_content") != nil {
-		d.fail(path+".encrypted_content", codeUnsupported, "this server made no encrypted reasoning and cannot read it")
-		return
-	}
+	d.keys(v, path, "type", "summary", "content", "encrypted_content")
 	var texts []string
 	for _, key := range []string{"content", "summary"} {
 		list := present(v, key)
@@ -150,21 +168,23 @@ func (d *decoder) responseThought(v *value, path string) {
 			texts = append(texts, d.member(&list.items[i], at, "text"))
 		}
 	}
-	turn := d.openTurn(func(last *chatMessage) bool {
+	if len(texts) == 0 {
+		return
+	}
+	turn := d.openTurn(path, func(last *chatMessage) bool {
 		return last.Reasoning == nil && last.Text == "" && len(last.Parts) == 0 && len(last.ToolCalls) == 0
 	})
 	turn.Reasoning = ptr(strings.Join(texts, "\n\n"))
 }
 
 func (d *decoder) responseResult(v *value, path string) {
-	d.keys(v, path, "type", "id", "call_id", "output", "status")
-	m := chatMessage{Role: roleTool, IsText: true, ToolCallID: d.member(v, path, "call_id")}
+	d.keys(v, path, "type", "call_id", "output")
+	m := chatMessage{Role: roleTool, Path: path, IsText: true, ToolCallID: d.member(v, path, "call_id")}
 	if d.err == nil && !d.answersCall(m.ToolCallID) {
 		d.fail(path+".call_id", codeInvalidValue, "no earlier function_call has the call_id %q", abbreviate(m.ToolCallID))
 	}
 	switch output := present(v, "output"); {
-	case output == nil:
-		d.fail(path+".output", codeMissing, "output is required")
+	case output == nil: // a function that returned nothing
 	case output.kind == kindString:
 		m.Text = unquote(output.raw)
 	default:

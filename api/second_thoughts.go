@@ -59,7 +59,7 @@ func (t *secondThoughts) count() {
 func (t *secondThoughts) looksAt(p *plan, rec *record) bool {
 	d := &p.decision
 	return t.looks != nil && d.Uncertain && (d.Variant == router.Instruct || d.Options > 0) && len(p.req.Videos) == 0 &&
-		p.req.Form == nil && p.req.prefill() == nil && !rec.background && t.looks.Take()
+		!p.req.formed() && p.req.prefill() == nil && !rec.background && t.looks.Take()
 }
 
 // watches says whether p's answer is judged before it is sent.
@@ -239,8 +239,8 @@ func (c *carried) judged(items []item) (*doubt.Answer, *engine.Result) {
 	if n > 0 {
 		a.MeanLogprob = sum / float64(n)
 	}
-	if f := c.req.Form; f != nil && result.StopString == "" {
-		a.Misformed = a.Cut || checkForm(f, []byte(a.Text)) != nil
+	if f := c.req.Form; c.req.formed() && result.StopString == "" {
+		a.Misformed = a.Cut || !c.req.Loose && checkForm(f, []byte(a.Text)) != nil
 	}
 	return a, result
 }

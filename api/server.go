@@ -65,7 +65,9 @@ type Config struct {
 	Video        *video.Tool
 	VideoFetcher VideoFetcher
 	Limits       Limits
-	Media        MediaLimits
+	// Unknown says what becomes of unknown members of requests (refuse).
+	Unknown UnknownParameters
+	Media   MediaLimits
 	// SecondLook and Rerun say what may come of answers of instruct that look wrong; by default nothing.
 	SecondLook SecondLook
 	Rerun      Rerun
@@ -107,6 +109,11 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.Limits = c.Limits.withDefaults()
 	c.Media = c.Media.withDefaults()
+	switch c.Unknown {
+	case "", RefuseUnknown, IgnoreUnknown:
+	default:
+		return c, fmt.Errorf("api: unknown_parameters %q is neither refuse nor ignore", c.Unknown)
+	}
 	switch c.Reasoning {
 	case "":
 		c.Reasoning = ReasoningContent
@@ -189,6 +196,7 @@ func New(c Config) (*Server, error) {
 		inflight: map[*request]struct{}{},
 		runs:     runs{byID: map[string]*run{}},
 	}
+	s.decoder.foreign.ignore, s.decoder.foreign.logger = c.Unknown == IgnoreUnknown, c.Logger
 	s.routes = s.newRoutes()
 	return s, nil
 }

@@ -49,7 +49,7 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) error {
 	var pieces []engine.Piece
 	var info engine.Info
 	var eng engine.Engine
-	d := &decoder{limits: s.decoder.limits, req: &chatRequest{}}
+	d := s.decoder.newDecoder()
 	withPieces := d.optionalFlag(root, "with_pieces", false)
 	if present(root, "messages") != nil {
 		req, err := s.decoder.decodeWithout(root, "with_pieces")
@@ -142,7 +142,7 @@ func (s *Server) detokenize(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	d := &decoder{limits: s.decoder.limits, req: &chatRequest{}}
+	d := s.decoder.newDecoder()
 	d.keys(root, "", "model", "tokens")
 	var tokens []int32
 	if list := present(root, "tokens"); list == nil {
@@ -241,7 +241,7 @@ func (s *Server) inputTokens(ctx context.Context, r *routed) (*inputTokens, erro
 		if err := flush(); err != nil {
 			return nil, err
 		}
-		n, err := s.imageTokens(ctx, r, &r.req.Images[p.Image])
+		n, err := s.imageTokens(ctx, r, r.req.Images[p.Image])
 		if err != nil {
 			return nil, err
 		}

@@ -57,9 +57,10 @@ func (noLoader) Load(url string) (any, error) {
 }
 
 // verify reports an answer that ended by itself and does not follow its schema. That is a fault of this server: the client is told
-// nothing, since the answer is all there is, but the operator is. Answers cut by length say so in their finish reason.
+// nothing, since the answer is all there is, but the operator is. Answers cut by length say so in their finish reason, and of a schema
+// that could not be enforced as a whole nothing more can be expected.
 func (g *generation) verify(a *answering, r *engine.Result) {
-	if g.req.Form == nil || r.FinishReason != engine.FinishStop || r.StopString != "" || a.calls > 0 {
+	if !g.req.formed() || g.req.Loose || r.FinishReason != engine.FinishStop || r.StopString != "" || a.calls > 0 {
 		return
 	}
 	if err := checkForm(g.req.Form, a.checked); err != nil {

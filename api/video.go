@@ -95,7 +95,7 @@ func (s *Server) openVideos(ctx context.Context, r *routed) (_ videoInputs, err 
 	}()
 	factor := r.info.Vision.PatchSize * r.info.Vision.MergeSize
 	for i := range r.req.Videos {
-		ref := &r.req.Videos[i]
+		ref := r.req.Videos[i]
 		out[i] = &videoInput{ref: ref}
 		out[i].request, out[i].auto, err = s.videoRequest(ref, ref.over(r.req.VideoDefaults), factor)
 		if err != nil {

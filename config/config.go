@@ -27,9 +27,11 @@ type Config struct {
 	MemoryLimit int64 `mapstructure:"memory_limit"`
 	// ReasoningField names the reasoning in responses: reasoning_content, reasoning or both.
 	ReasoningField string `mapstructure:"reasoning_field"`
-	Log            Log    `mapstructure:"log"`
-	Limits         Limits `mapstructure:"limits"`
-	Media          Media  `mapstructure:"media"`
+	// UnknownParameters says what becomes of members of requests that nobody knows: refuse or ignore.
+	UnknownParameters string `mapstructure:"unknown_parameters"`
+	Log               Log    `mapstructure:"log"`
+	Limits            Limits `mapstructure:"limits"`
+	Media             Media  `mapstructure:"media"`
 	// Keys are accepted from clients; without any, none is needed.
 	Keys []Key `mapstructure:"keys"`
 	CORS CORS  `mapstructure:"cors"`
@@ -207,10 +209,10 @@ func Default() Config {
 	return Config{
 		Listen:          "127.0.0.1:8080",
 		ShutdownTimeout: 30 * time.Second,
-		ReasoningField:  "reasoning_content",
-		Log:             Log{Level: "info", Format: "text"},
-		Limits:          Limits{MaxConcurrent: 64, BodyBytes: 64 << 20, Images: 32, Videos: 8},
-		Responses:       Responses{Path: ResponsesInMemory, Bytes: 256 << 20, Keep: 30 * 24 * time.Hour},
+		ReasoningField:  "reasoning_content", UnknownParameters: "refuse",
+		Log:       Log{Level: "info", Format: "text"},
+		Limits:    Limits{MaxConcurrent: 64, BodyBytes: 64 << 20, Images: 32, Videos: 8},
+		Responses: Responses{Path: ResponsesInMemory, Bytes: 256 << 20, Keep: 30 * 24 * time.Hour},
 		Router: Router{
 			Quality: 5, SecondLook: SecondLook{Tokens: 1, Margin: 0.3, Entropy: 0.5},
 			Rerun: Rerun{On: []string{"form", "loop", "length", "logprob"}},
@@ -244,6 +246,7 @@ func (c *Config) faults() []*fault {
 	v.atLeast("memory_limit", c.MemoryLimit, 0)
 	v.atLeast("shutdown_timeout", int64(c.ShutdownTimeout), 0)
 	v.oneOf("reasoning_field", c.ReasoningField, "reasoning_content", "reasoning", "both")
+	v.oneOf("unknown_parameters", c.UnknownParameters, "refuse", "ignore")
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "text", "json")
 	v.atLeast("limits.max_concurrent", int64(c.Limits.MaxConcurrent), 1)

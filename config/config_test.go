@@ -96,6 +96,7 @@ func TestFaultsNameTheirKey(t *testing.T) {
 		"listen: 8080": "listen", "listen: 127.0.0.1:99999": "listen", "log: {level: loud}": "log.level",
 		"limits: {max_concurrent: 0}": "limits.max_concurrent", "limits: {images: many}": "images",
 		"media: {min_pixels: 10, max_pixels: 5}":                                 "media.min_pixels",
+		"unknown_parameters: warn":                                               "unknown_parameters",
 		"reasoning_field: thoughts":                                              "reasoning_field",
 		"models: [{id: a}]":                                                      "models[0]",
 		"models: [{id: auto, instruct: {model: x}}]":                             "models[0].id",

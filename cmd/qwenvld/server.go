@@ -67,8 +67,9 @@ func serverConfig(c *config.Config, name string, workers map[router.Variant]metr
 		SecondLook: api.SecondLook{
 			Share: look.Share, Limits: doubt.Limits{Tokens: look.Tokens, Margin: look.Margin, Entropy: look.Entropy},
 		},
-		Reasoning: api.ReasoningField(c.ReasoningField), MaxConcurrent: c.Limits.MaxConcurrent,
-		Origins: c.CORS.AllowedOrigins, PublicMetrics: c.Metrics.Public,
+		Reasoning: api.ReasoningField(c.ReasoningField), Unknown: api.UnknownParameters(c.UnknownParameters),
+		MaxConcurrent: c.Limits.MaxConcurrent,
+		Origins:       c.CORS.AllowedOrigins, PublicMetrics: c.Metrics.Public,
 		Rerun:   api.Rerun{Share: c.Router.Rerun.Share, Causes: causes},
 		Metrics: metrics.New(metrics.Options{Version: version, RouterVersion: weights.Version, Workers: workers}),
 	}

@@ -15,6 +15,9 @@ type Conversation struct {
 	AddVisionID bool
 	// AddGenerationPrompt opens the assistant's turn at the end.
 	AddGenerationPrompt bool
+	// ShowAll has the instruct renderer show what its template drops, as the thinking template shows it: system messages that do not
+	// come first, and the media of system and assistant messages. Whether a conversation is valid must not depend on the weights.
+	ShowAll bool
 }
 
 // Message is one turn.
@@ -30,6 +33,8 @@ type Message struct {
 	// ToolCallID and Name are given to templates other than Qwen3-VL's, which do not read them.
 	ToolCallID string
 	Name       string
+	// Path is where the message stands in the request, for errors; empty means messages[i].
+	Path string
 }
 
 // Content is a message's content: one string or a list of parts. Templates tell the two apart.
@@ -46,7 +51,7 @@ type PartKind string
 const (
 	// PartText is text.
 	PartText PartKind = "text"
-	// PartImage is a still image; the pixels travel beside the conversation, in the same order.
+	// PartImage is a still image, whose pixels travel beside the conversation.
 	PartImage PartKind = "image"
 	// PartVideo is a video.
 	PartVideo PartKind = "video"
@@ -57,6 +62,8 @@ type Part struct {
 	Kind PartKind
 	// Text is set for PartText.
 	Text string
+	// Media says which of the images, or of the videos, beside the conversation the part shows.
+	Media int
 }
 
 // ToolCall is a call the assistant made in an earlier turn.

@@ -8,5 +8,5 @@
 //
 // The package must not tokenise (only the worker has the vocabulary), fetch or decode media, know
 // OpenAI's wire types, or correct a conversation: what a template cannot show is an error that names the
-// message, and the caller decides.
+// message, and the caller decides. Show is the one exception: it finds a place for system messages.
 package prompt

@@ -1,6 +1,9 @@
 package prompt
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // instructRenderer is the Qwen3-VL instruct template.
 type instructRenderer struct{}
@@ -8,7 +11,7 @@ type instructRenderer struct{}
 func (instructRenderer) Name() string { return "qwen3-vl-instruct" }
 
 // Render drops, like the template, later system messages, unknown roles and the media of system and
-// assistant messages; Unsupported finds these.
+// assistant messages, unless the conversation says to show them; Unsupported finds these.
 func (instructRenderer) Render(c *Conversation) (Rendered, error) {
 	if len(c.Messages) == 0 {
 		return Rendered{}, errNoMessages()
@@ -21,12 +24,14 @@ func (instructRenderer) Render(c *Conversation) (Rendered, error) {
 	for i, m := range c.Messages {
 		switch m.Role {
 		case "user":
-			b.control(messageStart + "user\n")
-			qwenContent(m.Content, c.AddVisionID, &n, true).place(&b)
-			b.control(messageEnd + "\n")
+			qwenTurn(&b, m.Role, qwenContent(m.Content, c.AddVisionID, &n, true))
+		case "system":
+			if i > 0 && c.ShowAll {
+				qwenTurn(&b, m.Role, qwenContent(m.Content, c.AddVisionID, &n, true))
+			}
 		case "assistant":
 			b.control(messageStart + "assistant\n")
-			b.text(textOnly(m.Content))
+			instructContent(c, m.Content, &n).place(&b)
 			// The template tests the content itself: a list with nothing but empty text counts as content.
 			if err := qwenToolCalls(&b, i, m.ToolCalls, !m.Content.empty()); err != nil {
 				return Rendered{}, err
@@ -47,37 +52,32 @@ func instructSystem(b *builder, c *Conversation) error {
 	system := first.Role == "system"
 	if len(c.Tools) == 0 {
 		if system {
-			b.control(messageStart + "system\n")
-			b.text(textOnly(first.Content))
-			b.control(messageEnd + "\n")
+			qwenTurn(b, first.Role, instructContent(c, first.Content, &mediaCount{}))
 		}
 		return nil
 	}
 	b.control(messageStart + "system\n")
 	if system {
-		b.text(textOnly(first.Content))
+		instructContent(c, first.Content, &mediaCount{}).place(b)
 		b.control("\n\n")
 	}
 	return qwenTools(b, c.Tools)
 }
 
-// textOnly joins the text of content without its media.
-func textOnly(c Content) string {
-	if c.Parts == nil {
-		return validUTF8(c.Text)
+// instructContent is content of a system or assistant message, of which the template shows the text only.
+func instructContent(c *Conversation, content Content, n *mediaCount) passage {
+	if !c.ShowAll && content.Parts != nil {
+		content.Parts = slices.DeleteFunc(slices.Clone(content.Parts), func(p Part) bool { return p.Kind != PartText })
 	}
-	text := ""
-	for _, p := range c.Parts {
-		if p.Kind == PartText {
-			text += validUTF8(p.Text)
-		}
-	}
-	return text
+	return qwenContent(content, c.AddVisionID, n, true)
 }
 
 func (instructRenderer) Unsupported(c *Conversation) error {
 	if err := checkCommon(c); err != nil {
 		return err
+	}
+	if c.ShowAll {
+		return nil
 	}
 	for i, m := range c.Messages {
 		if m.Role == "system" && i > 0 {

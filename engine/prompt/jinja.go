@@ -104,11 +104,23 @@ func (r *jinjaRenderer) Render(c *Conversation) (Rendered, error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	text, err := r.execute(c)
+	if err != nil {
+		return Rendered{}, err
+	}
+	b := builder{}
+	placeOutside(&b, text, r.mediaOrder(c))
+	open := strings.HasSuffix(strings.TrimRight(text, "\n"), thinkOpen)
+	return Rendered{Pieces: b.pieces, ThinkOpen: open && c.AddGenerationPrompt}, nil
+}
+
+// execute is what the template writes, outside text with fences. The caller holds the lock.
+func (r *jinjaRenderer) execute(c *Conversation) (string, error) {
 	clear(r.orders)
 	r.calls = 0
 	data, err := r.data(c)
 	if err != nil {
-		return Rendered{}, err
+		return "", err
 	}
 	out := &boundedBuffer{limit: maxPrompt}
 	// The interpreter passes on neither what a function failed with nor that a write failed.
@@ -123,17 +135,13 @@ func (r *jinjaRenderer) Render(c *Conversation) (Rendered, error) {
 	err = guarded(func() error { return r.template.Execute(out, exec.NewContext(data)) })
 	switch {
 	case refusal != "":
-		return Rendered{}, &ConversationError{Message: -1, Param: "messages", Reason: refusal}
+		return "", &ConversationError{Message: -1, Param: "messages", Reason: refusal}
 	case out.full:
-		return Rendered{}, fmt.Errorf("the chat template writes more than %d bytes", maxPrompt)
+		return "", fmt.Errorf("the chat template writes more than %d bytes", maxPrompt)
 	case err != nil:
-		return Rendered{}, fmt.Errorf("chat template: %w", err)
+		return "", fmt.Errorf("chat template: %w", err)
 	}
-	text := string(out.text)
-	b := builder{}
-	placeOutside(&b, text)
-	open := strings.HasSuffix(strings.TrimRight(text, "\n"), thinkOpen)
-	return Rendered{Pieces: b.pieces, ThinkOpen: open && c.AddGenerationPrompt}, nil
+	return string(out.text), nil
 }
 
 // boundedBuffer fails when a template writes without end.

@@ -37,12 +37,12 @@ func (r *jinjaRenderer) defuse(text string) string {
 }
 
 // placeOutside splits rendered text at the fences and media marks: characters before a fence are text, the rest is the
-// template's.
-func placeOutside(b *builder, text string) {
+// template's. The marks stand for what shown lists.
+func placeOutside(b *builder, text string, shown *mediaOrder) {
 	for text != "" {
 		at := strings.IndexRune(text, fence)
 		if at < 0 {
-			placeMedia(b, text)
+			placeMedia(b, text, shown)
 			return
 		}
 		before, rest := text[:at], text[at+len(string(fence)):]
@@ -51,14 +51,14 @@ func placeOutside(b *builder, text string) {
 		if len(runes) > 0 {
 			last = string(runes[len(runes)-1])
 		}
-		placeMedia(b, before[:len(before)-len(last)])
+		placeMedia(b, before[:len(before)-len(last)], shown)
 		b.text(last)
 		text = rest
 	}
 }
 
 // placeMedia finds the marks that a template wrote.
-func placeMedia(b *builder, text string) {
+func placeMedia(b *builder, text string, shown *mediaOrder) {
 	for text != "" {
 		image, video := strings.Index(text, imagePad), strings.Index(text, videoMark)
 		switch {
@@ -67,11 +67,11 @@ func placeMedia(b *builder, text string) {
 			return
 		case video < 0 || image >= 0 && image < video:
 			b.control(text[:image])
-			b.image()
+			b.image(next(&shown.images))
 			text = text[image+len(imagePad):]
 		default:
 			b.control(text[:video])
-			b.video()
+			b.video(next(&shown.videos))
 			text = text[video+len(videoMark):]
 		}
 	}

@@ -11,8 +11,9 @@ const (
 type ParserOptions struct {
 	// ThinkOpen means that the prompt ended inside a think block (Rendered.ThinkOpen).
 	ThinkOpen bool
-	// Tools means that the request offered tools. Without it, tool call text stays where it is.
-	Tools bool
+	// Tools names the tools that may be called. Without any, tool call text stays where it is; so does that of a call to another tool
+	// or with arguments that are no object.
+	Tools []string
 }
 
 // Delta is a step of a parsed answer. Exactly one of its fields is set.
@@ -23,7 +24,8 @@ type Delta struct {
 }
 
 // ToolCallDelta is a step of a tool call. The first one of a call has the name, the following ones bytes
-// of the arguments, the last one Done or Truncated.
+// of the arguments, the last one Done or Truncated. A call is told of once it is known to name a tool that may be called and to have
+// an object for arguments; one that the model makes among its thoughts, where nothing keeps it to the form, once it is whole.
 type ToolCallDelta struct {
 	// Index counts the calls of the answer from 0.
 	Index int
@@ -149,7 +151,7 @@ func (p *Parser) stepReasoning(end bool) bool {
 		return false
 	}
 	tags := []string{thinkClose}
-	if p.options.Tools {
+	if len(p.options.Tools) > 0 {
 		tags = append(tags, callOpen)
 	}
 	at, tag := firstTag(p.buf, tags)
@@ -179,7 +181,7 @@ func (p *Parser) stepContent(end bool) bool {
 	if !p.trimLead() {
 		return false
 	}
-	if !p.options.Tools {
+	if len(p.options.Tools) == 0 {
 		p.content(p.buf)
 		p.buf = ""
 		return false
@@ -205,12 +207,13 @@ func (p *Parser) stepContent(end bool) bool {
 func (p *Parser) openCall(newlines, at int) {
 	p.held, p.from = p.buf[newlines:at], p.state
 	p.buf = p.buf[at+len(callOpen):]
-	p.state, p.call = stateCall, &callParser{}
+	p.call = &callParser{tools: p.options.Tools, hold: p.state == stateReasoning}
+	p.state = stateCall
 }
 
 func (p *Parser) stepCall(end bool) bool {
 	n, status := p.call.feed(p.buf)
-	started := p.call.started()
+	started := p.call.ready()
 	if started {
 		p.callDeltas()
 	}

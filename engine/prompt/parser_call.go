@@ -3,6 +3,8 @@ package prompt
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 )
 
 type callStatus int
@@ -16,7 +18,10 @@ const (
 // callParser reads the JSON object of one tool call byte by byte. Members other than "name" and
 // "arguments" are checked and left out; of repeated members the first counts.
 type callParser struct {
-	scan jsonScanner
+	tools []string // names that may be called
+	hold  bool     // nothing is told before the call is whole
+	whole bool
+	scan  jsonScanner
 	// raw is the text read so far, kept until the call is announced; consumed is how much of the last
 	// feed's text is in it.
 	raw      string
@@ -28,13 +33,16 @@ type callParser struct {
 
 	name         string
 	arguments    []byte // found and not yet sent
+	first        byte   // of the arguments, which must be an object: '{'
 	hasArguments bool   // the member was seen
 	announced    bool   // the name was sent
 	index        int
 }
 
-// started reports whether the call's name is known, after which it can be sent.
-func (c *callParser) started() bool { return c.name != "" }
+// ready reports whether the call can be told of: its name is known, and that its arguments are an object.
+func (c *callParser) ready() bool {
+	return c.name != "" && (c.whole || c.first == '{' && !c.hold)
+}
 
 // feed reads text and returns how many bytes it took. A byte that breaks the JSON is not taken.
 func (c *callParser) feed(text string) (int, callStatus) {
@@ -46,6 +54,7 @@ func (c *callParser) feed(text string) (int, callStatus) {
 			return i, status
 		}
 		if status == callComplete {
+			c.whole = true
 			return i + 1, status
 		}
 	}
@@ -84,7 +93,9 @@ func (c *callParser) observe(before jsonScanner, b byte) callStatus {
 		if c.member == "" {
 			c.openMember()
 		}
-		c.take(before, b)
+		if !c.take(before, b) {
+			return callBroken
+		}
 	}
 	if c.member != "" && len(now.stack) <= 1 && memberOver(now.state) {
 		if !c.closeMember() {
@@ -123,10 +134,11 @@ func (c *callParser) openMember() {
 	}
 }
 
-// take adds a byte to the current member's value. The byte that ends a number is not part of it.
-func (c *callParser) take(before jsonScanner, b byte) {
+// take adds a byte to the current member's value. The byte that ends a number is not part of it. It reports false for arguments that
+// cannot be an object.
+func (c *callParser) take(before jsonScanner, b byte) bool {
 	if before.state == scanNumber && c.scan.state != scanNumber && len(before.stack) == 1 {
-		return
+		return true
 	}
 	text := []byte{b}
 	if before.state == scanString && b < 0x20 {
@@ -136,15 +148,39 @@ func (c *callParser) take(before jsonScanner, b byte) {
 	case "name":
 		c.value = append(c.value, text...)
 	case "arguments":
+		if c.first == 0 {
+			c.first = b
+		}
 		c.arguments = append(c.arguments, text...)
+		// An object's text in a string, and null for none, are ways that models have.
+		return c.first == '{' || c.first == '"' || c.first == 'n'
 	}
+	return true
 }
 
 func (c *callParser) closeMember() bool {
-	if c.member == "name" && (json.Unmarshal(c.value, &c.name) != nil || c.name == "") {
-		return false
-	}
+	member := c.member
 	c.member = ""
+	switch {
+	case member == "name":
+		var name string
+		if json.Unmarshal(c.value, &name) != nil || !slices.Contains(c.tools, name) {
+			return false
+		}
+		c.name = name
+	case member == "arguments" && c.first == 'n':
+		c.arguments, c.first = []byte("{}"), '{'
+	case member == "arguments" && c.first == '"':
+		var text string
+		if json.Unmarshal(c.arguments, &text) != nil {
+			return false
+		}
+		text = strings.TrimSpace(text)
+		if !strings.HasPrefix(text, "{") || !json.Valid([]byte(text)) {
+			return false
+		}
+		c.arguments, c.first = []byte(text), '{'
+	}
 	return true
 }
 

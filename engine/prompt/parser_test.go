@@ -2,6 +2,7 @@ package prompt
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,8 +59,9 @@ func weatherParsed() parsedCall {
 
 func TestParser(t *testing.T) {
 	t.Parallel()
-	plain, tools := ParserOptions{}, ParserOptions{Tools: true}
-	think, both := ParserOptions{ThinkOpen: true}, ParserOptions{ThinkOpen: true, Tools: true}
+	offered := []string{"weather", "f", "g"}
+	plain, tools := ParserOptions{}, ParserOptions{Tools: offered}
+	think, both := ParserOptions{ThinkOpen: true}, ParserOptions{ThinkOpen: true, Tools: offered}
 	tests := []struct {
 		name    string
 		options ParserOptions
@@ -89,10 +91,16 @@ func TestParser(t *testing.T) {
 		{"mention of the tag in reasoning", both, "use\n<tool_call> now\n</think>\nx", answer{Reasoning: "use\n<tool_call> now", Content: "x"}},
 		{"arguments first", tools, `<tool_call>{"arguments":{"a":"}"},"id":7,"name":"f"}</tool_call>`, answer{Calls: []parsedCall{{"f", `{"a":"}"}`, true}}}},
 		{"no arguments", tools, `<tool_call>{"name":"f"}</tool_call>`, answer{Calls: []parsedCall{{"f", "{}", true}}}},
-		{"number arguments", tools, `<tool_call>{"name":"f","arguments":-1.5e3,"x":0}</tool_call>`, answer{Calls: []parsedCall{{"f", "-1.5e3", true}}}},
-		{"number ends the call", tools, `<tool_call>{"name":"f","arguments":12}</tool_call>`, answer{Calls: []parsedCall{{"f", "12", true}}}},
-		{"string arguments", tools, `<tool_call>{"name":"f","arguments":"{\"a\":1}"}</tool_call>`, answer{Calls: []parsedCall{{"f", `"{\"a\":1}"`, true}}}},
-		{"repeated members", tools, `<tool_call>{"name":"f","arguments":1,"name":"g","arguments":2}`, answer{Calls: []parsedCall{{"f", "1", true}}}},
+		{"number arguments", tools, `<tool_call>{"name":"f","arguments":-1.5e3,"x":0}</tool_call>`, answer{Content: `<tool_call>{"name":"f","arguments":-1.5e3,"x":0}</tool_call>`}},
+		{"list arguments", tools, `<tool_call>{"name":"f","arguments":[{}]}</tool_call>`, answer{Content: `<tool_call>{"name":"f","arguments":[{}]}</tool_call>`}},
+		{"null arguments", tools, `<tool_call>{"name":"f","arguments":null}</tool_call>`, answer{Calls: []parsedCall{{"f", "{}", true}}}},
+		{"a string that is no object", tools, `<tool_call>{"name":"f","arguments":"[1]"}</tool_call>`, answer{Content: `<tool_call>{"name":"f","arguments":"[1]"}</tool_call>`}},
+		{"a tool nobody declared", tools, "a\n<tool_call>\n{\"name\": \"h\", \"arguments\": {}}\n</tool_call>", answer{Content: "a\n<tool_call>\n{\"name\": \"h\", \"arguments\": {}}\n</tool_call>"}},
+		{"and then one that is", tools, `<tool_call>{"arguments":{},"name":"h"}</tool_call><tool_call>{"name":"f"}</tool_call>`, answer{Content: `<tool_call>{"arguments":{},"name":"h"}</tool_call>`, Calls: []parsedCall{{"f", "{}", true}}}},
+		{"a broken call among thoughts", both, `hm<tool_call>{"name":"f","arguments":{"a":x</think>y`, answer{Reasoning: `hm<tool_call>{"name":"f","arguments":{"a":x`, Content: "y"}},
+		{"a call among thoughts that breaks off", both, `hm<tool_call>{"name":"f","arguments":{"a":`, answer{Reasoning: `hm<tool_call>{"name":"f","arguments":{"a":`, Truncated: true, InReasoning: false}},
+		{"string arguments", tools, `<tool_call>{"name":"f","arguments":"{\"a\":1}"}</tool_call>`, answer{Calls: []parsedCall{{"f", `{"a":1}`, true}}}},
+		{"repeated members", tools, `<tool_call>{"name":"f","arguments":{"a":1},"name":"g","arguments":2}`, answer{Calls: []parsedCall{{"f", `{"a":1}`, true}}}},
 		{"tags inside a string", tools, `<tool_call>{"name":"f","arguments":{"a":"</tool_call><tool_call>"}}`, answer{Calls: []parsedCall{{"f", `{"a":"</tool_call><tool_call>"}`, true}}}},
 		{"raw newline in a string", tools, "<tool_call>{\"name\":\"f\",\"arguments\":{\"a\":\"x\ny\"}}", answer{Calls: []parsedCall{{"f", `{"a":"x\u000ay"}`, true}}}},
 		{"missing closing tag", tools, `<tool_call>{"name":"f","arguments":{}} and`, answer{Content: "and", Calls: []parsedCall{{"f", "{}", true}}}},
@@ -120,7 +128,7 @@ func TestParser(t *testing.T) {
 
 func TestParserSendsArgumentsAsTheyCome(t *testing.T) {
 	t.Parallel()
-	p := NewParser(ParserOptions{Tools: true})
+	p := NewParser(ParserOptions{Tools: []string{"f"}})
 	var got []ToolCallDelta
 	for _, chunk := range []string{"<tool_call>\n{\"name\": \"f\"", ", \"arguments\": {\"a\"", ": \"xy", "z\"}}", "\n</tool_call>"} {
 		for _, d := range p.Add(chunk) {
@@ -142,7 +150,7 @@ func TestParserIgnoresChunkBorders(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		text := strings.Join(rapid.SliceOfN(rapid.SampledFrom(words), 0, 24).Draw(t, "words"), "")
-		o := ParserOptions{ThinkOpen: rapid.Bool().Draw(t, "open"), Tools: rapid.Bool().Draw(t, "tools")}
+		o := ParserOptions{ThinkOpen: rapid.Bool().Draw(t, "open"), Tools: offeredIf(rapid.Bool().Draw(t, "tools"))}
 		var chunks []string
 		for rest := text; rest != ""; {
 			n := rapid.IntRange(1, len(rest)).Draw(t, "cut")
@@ -150,6 +158,13 @@ func TestParserIgnoresChunkBorders(t *testing.T) {
 		}
 		checkAnswer(t, o, text, chunks)
 	})
+}
+
+func offeredIf(tools bool) []string {
+	if !tools {
+		return nil
+	}
+	return []string{"f", "weather"}
 }
 
 // fataler is what *testing.T and *rapid.T share.
@@ -163,11 +178,11 @@ func checkAnswer(t fataler, o ParserOptions, text string, chunks []string) {
 		t.Fatalf("%q as %q (-whole +chunks):\n%s", text, chunks, diff)
 	}
 	for _, c := range whole.Calls {
-		if c.Name == "" || c.Done && !json.Valid([]byte(c.Arguments)) {
+		if !slices.Contains(o.Tools, c.Name) || c.Done && json.Unmarshal([]byte(c.Arguments), new(map[string]any)) != nil {
 			t.Fatalf("%q: bad call %+v", text, c)
 		}
 	}
-	if !o.Tools && len(whole.Calls) > 0 {
+	if o.Tools == nil && len(whole.Calls) > 0 {
 		t.Fatalf("%q: calls without tools", text)
 	}
 }
@@ -182,6 +197,6 @@ func FuzzParser(f *testing.F) {
 			n := min(len(rest), int(size)+1)
 			chunks, rest = append(chunks, rest[:n]), rest[n:]
 		}
-		checkAnswer(t, ParserOptions{ThinkOpen: open, Tools: tools}, text, chunks)
+		checkAnswer(t, ParserOptions{ThinkOpen: open, Tools: offeredIf(tools)}, text, chunks)
 	})
 }

@@ -17,6 +17,7 @@ type passage struct {
 type passageMark struct {
 	start, end int
 	kind       engine.PieceKind
+	media      int // of an image or video: which one
 }
 
 func (p *passage) outside(text string) { p.text += text }
@@ -25,7 +26,12 @@ func (p *passage) mark(kind engine.PieceKind, text string) {
 	if text == "" {
 		return
 	}
-	p.marks = append(p.marks, passageMark{len(p.text), len(p.text) + len(text), kind})
+	p.media(kind, text, 0)
+}
+
+// media adds the mark of one image or video.
+func (p *passage) media(kind engine.PieceKind, text string, which int) {
+	p.marks = append(p.marks, passageMark{len(p.text), len(p.text) + len(text), kind, which})
 	p.text += text
 }
 
@@ -35,7 +41,7 @@ func (p passage) slice(lo, hi int) passage {
 	for _, m := range p.marks {
 		start, end := max(m.start, lo), min(m.end, hi)
 		if start < end {
-			out.marks = append(out.marks, passageMark{start - lo, end - lo, m.kind})
+			out.marks = append(out.marks, passageMark{start - lo, end - lo, m.kind, m.media})
 		}
 	}
 	return out
@@ -73,9 +79,9 @@ func (p passage) place(b *builder) {
 		b.text(p.text[at:m.start])
 		switch m.kind {
 		case engine.PieceImage:
-			b.image()
+			b.image(m.media)
 		case engine.PieceVideo:
-			b.video()
+			b.video(m.media)
 		default:
 			b.add(m.kind, p.text[m.start:m.end])
 		}

@@ -39,14 +39,14 @@ func qwenContent(c Content, visionID bool, n *mediaCount, count bool) passage {
 				n.images++
 			}
 			p.mark(engine.PieceControl, mediaLabel(visionID, "Picture ", n.images)+visionStart)
-			p.mark(engine.PieceImage, imagePad)
+			p.media(engine.PieceImage, imagePad, part.Media)
 			p.mark(engine.PieceControl, visionEnd)
 		case PartVideo:
 			if count {
 				n.videos++
 			}
 			p.mark(engine.PieceControl, mediaLabel(visionID, "Video ", n.videos))
-			p.mark(engine.PieceVideo, videoMark)
+			p.media(engine.PieceVideo, videoMark, part.Media)
 		case PartText:
 			p.outside(validUTF8(part.Text))
 		}
@@ -59,6 +59,13 @@ func mediaLabel(on bool, word string, n int) string {
 		return ""
 	}
 	return word + strconv.Itoa(n) + ": "
+}
+
+// qwenTurn renders a turn that is nothing but content.
+func qwenTurn(b *builder, role string, content passage) {
+	b.control(messageStart + role + "\n")
+	content.place(b)
+	b.control(messageEnd + "\n")
 }
 
 // qwenTools renders the tool section, up to and with the end of the system turn.

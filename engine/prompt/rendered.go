@@ -70,16 +70,22 @@ func (r Rendered) count(kind engine.PieceKind) int {
 }
 
 // WithFrames puts timestamps and frame pairs in the place of videos, as Qwen3VLProcessor does: for each pair its stamp, and the
-// picture between its own marks. stamps holds those of each video; pairs are numbered as images from first on. Stamps are control
-// pieces, so that they join with the text around them when it is tokenised, as in transformers, which tokenises the prompt as one text.
+// picture between its own marks. stamps holds those of each video; pairs are numbered as images from first on, those of the first video
+// first, wherever in the prompt it stands. Stamps are control pieces, so that they join with the text around them when it is tokenised,
+// as in transformers, which tokenises the prompt as one text.
 func (r Rendered) WithFrames(stamps [][]string, first int) Rendered {
-	b := builder{images: first}
+	starts := make([]int, len(stamps))
+	for i := range stamps {
+		starts[i] = first
+		first += len(stamps[i])
+	}
+	var b builder
 	for _, p := range r.Pieces {
 		switch p.Kind {
 		case engine.PieceVideo:
-			for _, stamp := range stamps[p.Video] {
+			for i, stamp := range stamps[p.Video] {
 				b.control(stamp + visionStart)
-				b.image()
+				b.image(starts[p.Video] + i)
 				b.control(visionEnd)
 			}
 		case engine.PieceControl, engine.PieceText:
@@ -93,11 +99,7 @@ func (r Rendered) WithFrames(stamps [][]string, first int) Rendered {
 }
 
 // builder collects pieces and joins neighbours of one kind.
-type builder struct {
-	pieces []engine.Piece
-	images int
-	videos int
-}
+type builder struct{ pieces []engine.Piece }
 
 func (b *builder) add(kind engine.PieceKind, text string) {
 	if text == "" {
@@ -114,12 +116,10 @@ func (b *builder) control(text string) { b.add(engine.PieceControl, text) }
 
 func (b *builder) text(text string) { b.add(engine.PieceText, text) }
 
-func (b *builder) image() {
-	b.pieces = append(b.pieces, engine.Piece{Kind: engine.PieceImage, Image: b.images})
-	b.images++
+func (b *builder) image(which int) {
+	b.pieces = append(b.pieces, engine.Piece{Kind: engine.PieceImage, Image: which})
 }
 
-func (b *builder) video() {
-	b.pieces = append(b.pieces, engine.Piece{Kind: engine.PieceVideo, Video: b.videos})
-	b.videos++
+func (b *builder) video(which int) {
+	b.pieces = append(b.pieces, engine.Piece{Kind: engine.PieceVideo, Video: which})
 }

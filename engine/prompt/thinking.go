@@ -24,9 +24,7 @@ func (thinkingRenderer) Render(c *Conversation) (Rendered, error) {
 		content := qwenContent(m.Content, c.AddVisionID, &n, true)
 		switch {
 		case m.Role == "user", m.Role == "system" && i > 0:
-			b.control(messageStart + m.Role + "\n")
-			content.place(&b)
-			b.control(messageEnd + "\n")
+			qwenTurn(&b, m.Role, content)
 		case m.Role == "assistant":
 			if err := thinkingAssistant(&b, c, i, content, last); err != nil {
 				return Rendered{}, err
