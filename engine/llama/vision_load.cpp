@@ -90,6 +90,9 @@ class gguf_file {
             std::fread(bytes.data(), 1, bytes.size(), data_.get()) != bytes.size()) {
             fail("projector tensor %s is cut short", t->name);
         }
+        if (!ggml_validate_row_data(t->type, bytes.data(), bytes.size())) {
+            fail("projector tensor %s has a value that is not a number", t->name);
+        }
         return bytes;
     }
 

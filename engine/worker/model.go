@@ -71,7 +71,7 @@ func load(ctx context.Context, c Config, logger *slog.Logger, progress func(floa
 	}
 	w.forms.tokens = w.answerTokens
 	w.rows = rowcache.New(c.VisionCache)
-	return w, nil
+	return w, w.try(ctx)
 }
 
 // answerTokens are the bytes of all tokens that an answer may be made of: control tokens have none.

@@ -2,13 +2,16 @@ package worker
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"math"
 	"os"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/gguf"
 )
 
 func loaded(t *testing.T) *weights {
@@ -137,6 +140,43 @@ func TestABadFileIsRefusedBeforeItIsLoaded(t *testing.T) {
 		}
 		if err == nil || !strings.Contains(err.Error(), tc.want) || strings.Count(err.Error(), named) == 0 {
 			t.Errorf("%+v: %v", tc, err)
+		}
+	}
+}
+
+func TestWeightsThatComputeNoNumbersAreRefused(t *testing.T) {
+	for _, tc := range []struct{ file, tensor string }{
+		{"model.gguf", "output_norm.weight"}, {"model.gguf", "blk.1.ffn_down.weight"}, {"mmproj.gguf", "v.blk.0.ln1.bias"}, {"mmproj.gguf", "mm.2.weight"},
+	} {
+		c := config("dense-tied")
+		path := references + "dense-tied/" + tc.file
+		f, err := gguf.Read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last, at := f.Tensors[len(f.Tensors)-1], f.Tensor(tc.tensor)
+		const alignment = 32
+		weights := len(data) - int((last.Offset+last.Bytes+alignment-1)/alignment*alignment)
+		binary.LittleEndian.PutUint32(data[weights+int(at.Offset):], math.Float32bits(float32(math.NaN())))
+		damaged := t.TempDir() + "/" + tc.file
+		if err := os.WriteFile(damaged, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if tc.file == "model.gguf" {
+			c.Model = damaged
+		} else {
+			c.Projector = damaged
+		}
+		w, err := load(t.Context(), c, nil, nil)
+		if err == nil {
+			w.close()
+		}
+		if err == nil || !strings.Contains(err.Error(), damaged) || !strings.Contains(err.Error(), "not a number") && !strings.Contains(err.Error(), "not numbers") {
+			t.Errorf("%s: %v", tc.tensor, err)
 		}
 	}
 }
