@@ -91,6 +91,9 @@ Exit codes: 0 answered, 1 failed, 2 wrong command line, 130 interrupted.`,
   qwenvld ask --video clip.mp4 --json "What happens?" | jq .usage`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := oneOf(cmd, [2]string{"think", "no-think"}, [2]string{"url", "config"}); err != nil {
+				return err
+			}
 			text, err := askText(args, cmd.InOrStdin())
 			if err != nil {
 				return err
@@ -115,8 +118,6 @@ Exit codes: 0 answered, 1 failed, 2 wrong command line, 130 interrupted.`,
 	}
 	o.addFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the daemon's whole reply as JSON instead of streaming the answer")
-	cmd.MarkFlagsMutuallyExclusive("think", "no-think")
-	cmd.MarkFlagsMutuallyExclusive("url", "config")
 	return cmd
 }
 

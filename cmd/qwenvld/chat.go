@@ -25,6 +25,9 @@ func chatCommand() *cobra.Command {
 leaves, as does the end of the input. A line that ends with a backslash goes on. /help tells what else can be said.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := oneOf(cmd, [2]string{"think", "no-think"}, [2]string{"url", "config"}); err != nil {
+				return err
+			}
 			parts, err := o.attachments()
 			if err != nil {
 				return err
@@ -45,8 +48,6 @@ leaves, as does the end of the input. A line that ends with a backslash goes on.
 		},
 	}
 	o.addFlags(cmd.Flags())
-	cmd.MarkFlagsMutuallyExclusive("think", "no-think")
-	cmd.MarkFlagsMutuallyExclusive("url", "config")
 	return cmd
 }
 

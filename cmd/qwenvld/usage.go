@@ -48,6 +48,16 @@ func checkUsage(cmd *cobra.Command) {
 	}
 }
 
+// oneOf refuses flags that contradict each other.
+func oneOf(cmd *cobra.Command, pairs ...[2]string) error {
+	for _, p := range pairs {
+		if cmd.Flags().Changed(p[0]) && cmd.Flags().Changed(p[1]) {
+			return &usageError{cmd, fmt.Errorf("--%s and --%s contradict each other", p[0], p[1])}
+		}
+	}
+	return nil
+}
+
 // refuseUnknown refuses what is no command of c's.
 func refuseUnknown(c *cobra.Command, args []string) error {
 	if len(args) == 0 {

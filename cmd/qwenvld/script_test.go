@@ -1,0 +1,120 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"qwenvld": main})
+}
+
+// fakeDaemon answers questions by telling what it was asked. One about "for ever" it begins to answer and never ends.
+type fakeDaemon struct {
+	server *httptest.Server
+	begun  chan struct{} // gets an element when an endless answer has begun
+	left   chan struct{} // and when its client is gone
+}
+
+func newFakeDaemon() *fakeDaemon {
+	d := &fakeDaemon{begun: make(chan struct{}, 8), left: make(chan struct{}, 8)}
+	d.server = httptest.NewServer(d)
+	return d
+}
+
+func (d *fakeDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	var req struct {
+		Messages []struct {
+			Role    string `json:"role"`
+			Content any    `json:"content"`
+		} `json:"messages"`
+		Think  *bool `json:"enable_thinking"`
+		Stream bool  `json:"stream"`
+	}
+	if err := json.Unmarshal(body, &req); err != nil || r.URL.Path != "/v1/chat/completions" {
+		http.NotFound(w, r)
+		return
+	}
+	if r.Header.Get("Authorization") == "Bearer wrong" {
+		w.WriteHeader(http.StatusUnauthorized)
+		fmt.Fprint(w, `{"error":{"message":"Send a valid API key."}}`)
+		return
+	}
+	var heard []string
+	for _, m := range req.Messages {
+		parts, ok := m.Content.([]any)
+		if !ok {
+			parts = []any{map[string]any{"type": "text", "text": m.Content}}
+		}
+		for _, p := range parts {
+			part := p.(map[string]any)
+			if part["type"] == "text" {
+				heard = append(heard, fmt.Sprintf("%s %q", m.Role, part["text"]))
+			} else {
+				url := part[part["type"].(string)].(map[string]any)["url"].(string)
+				heard = append(heard, m.Role+" "+url[:strings.Index(url, ",")])
+			}
+		}
+	}
+	answer := strings.Join(heard, ", ")
+	if !req.Stream {
+		fmt.Fprintf(w, `{"choices":[{"message":{"content":%q}}]}`, answer)
+		return
+	}
+	send := func(format string, args ...any) {
+		fmt.Fprintf(w, "data: "+format+"\n\n", args...)
+		_ = http.NewResponseController(w).Flush()
+	}
+	send(`{"model":"m-x","choices":[{"delta":{"content":""}}],"routing":{"source":"router","score":0.7,"threshold":0.5,"reasons":["sum"]}}`)
+	if req.Think != nil && *req.Think {
+		send(`{"choices":[{"delta":{"reasoning_content":"Hm."}}]}`)
+	}
+	if strings.Contains(answer, "for ever") && !strings.Contains(answer, "for ever\", ") {
+		send(`{"choices":[{"delta":{"content":"I beg"}}]}`)
+		d.begun <- struct{}{}
+		<-r.Context().Done()
+		d.left <- struct{}{}
+		return
+	}
+	quoted, _ := json.Marshal(answer)
+	send(`{"choices":[{"delta":{"content":%s}}]}`, quoted)
+	send(`{"choices":[{"delta":{},"finish_reason":"length"}]}`)
+	send(`{"choices":[],"usage":{"completion_tokens":5}}`)
+	send(`[DONE]`)
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			d := newFakeDaemon()
+			e.Values["daemon"] = d
+			e.Setenv("QWENVLD_URL", d.server.URL)
+			e.Setenv("TMPDIR", e.WorkDir)
+			e.Defer(d.server.Close)
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			// begun waits until an endless answer has begun, left until its client is gone.
+			"begun": func(ts *testscript.TestScript, _ bool, _ []string) { await(ts, ts.Value("daemon").(*fakeDaemon).begun) },
+			"left":  func(ts *testscript.TestScript, _ bool, _ []string) { await(ts, ts.Value("daemon").(*fakeDaemon).left) },
+		},
+	})
+}
+
+func await(ts *testscript.TestScript, c <-chan struct{}) {
+	select {
+	case <-c:
+	case <-time.After(time.Minute):
+		ts.Fatalf("it did not happen")
+	}
+}
