@@ -131,6 +131,7 @@ func TestLeavingEndsTheRequest(t *testing.T) {
 	c := New(Options{URL: s.URL})
 	defer c.Close()
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	var last error
 	for _, err := range c.Stream(ctx, &Request{}) {
 		last = err
