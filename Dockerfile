@@ -22,6 +22,7 @@ COPY --from=build /src/bin/qwenvld /usr/local/bin/qwenvld
 USER 10001
 ENV QWENVLD_LISTEN=0.0.0.0:8080
 EXPOSE 8080
+# Asks the daemon of this container however that was started: with flags, keys, https or another address.
 HEALTHCHECK --interval=10s --timeout=6s --start-period=120s --retries=3 CMD ["qwenvld", "health"]
 ENTRYPOINT ["qwenvld"]
 CMD ["serve"]
