@@ -296,8 +296,10 @@ type anthropicEvent struct {
 func (st *anthropicStream) send(it *item) (done bool, err error) {
 	a := st.answers[0]
 	if it.accepted {
+		st.begin(a, it.event.Start)
 		first := *st.message
-		first.Content = []anthropicBlock{}
+		first.Content, first.Usage = []anthropicBlock{}, newAnthropicUsage(&it.event.Start.Usage)
+		first.Routing = st.server.newRouting(st.plan, nil)
 		return false, st.event("message_start", anthropicEvent{Type: "message_start", Message: &first})
 	}
 	for _, d := range st.deltas(a, &it.event) {

@@ -48,6 +48,7 @@ func (s *Server) generate(
 	}()
 	rec := recordOf(ctx)
 	rec.stream, rec.images, rec.videos, rec.skipped = req.Stream, len(req.Images), len(req.Videos), req.Skipped
+	rec.prompt = req.promptParam()
 	p, err := s.plan(ctx, r, req)
 	if err != nil {
 		return nil, nil, publicError(ctx, err)
@@ -66,9 +67,7 @@ func (s *Server) generate(
 	g = &generation{server: s, carried: work, ctx: ctx, record: rec, start: start, cancel: cancel}
 	for i := range work.requests {
 		g.answers = append(g.answers, &answering{
-			index:  i,
-			parser: prompt.NewParser(prompt.ParserOptions{ThinkOpen: work.thinkOpen, Tools: req.Callable}),
-			tokens: newLogprobFilter(work.thinkOpen),
+			index: i, parser: prompt.NewParser(prompt.ParserOptions{}), tokens: newLogprobFilter(false), // until it begins
 		})
 	}
 	started = true
@@ -135,8 +134,8 @@ type generation struct {
 	// usage is that of the answers that have ended.
 	usage engine.Usage
 	ended int
-	// begun is set once a stream's first chunk is out, which tells the routing.
-	begun bool
+	// told is set once a stream's first chunk is out, which tells the routing.
+	told bool
 }
 
 // answering is one choice in the making.
@@ -184,8 +183,19 @@ func (p *plan) picturePath(i int) string {
 // errNoResult is an engine that broke its contract.
 var errNoResult = errors.New("the engine's stream ended without a result")
 
+// begin notes how the engine begins an answer. It alone knows whether the answer begins inside a think block.
+func (g *generation) begin(a *answering, s *engine.Start) {
+	a.parser = prompt.NewParser(prompt.ParserOptions{ThinkOpen: s.ThinkOpen, Tools: g.req.Callable})
+	a.tokens = newLogprobFilter(s.ThinkOpen)
+	g.begun = s
+}
+
 // deltas parses the text of ev; after the last event also what the parser held back.
 func (g *generation) deltas(a *answering, ev *engine.Event) []prompt.Delta {
+	if ev.Start != nil {
+		g.begin(a, ev.Start)
+		return nil
+	}
 	g.record.produced++
 	a.tokens.add(ev.Tokens)
 	out := a.parser.Add(ev.Text)
@@ -280,7 +290,7 @@ func (g *generation) complete(ctx context.Context, w http.ResponseWriter) error 
 
 // gather hands events to take until it reports the last one.
 func gather(ctx context.Context, items <-chan item, take func(*item) (last bool)) error {
-	return each(ctx, items, func(it *item) (bool, error) { return !it.accepted && take(it), nil })
+	return each(ctx, items, func(it *item) (bool, error) { return take(it), nil })
 }
 
 // each hands items to take until it reports the last one or fails.

@@ -20,6 +20,13 @@ type textCompletion struct {
 	Model   string       `json:"model"`
 	Choices []textChoice `json:"choices"`
 	Usage   *usage       `json:"usage,omitempty"`
+	// Routing tells what the answer was cut to, where that is less than was asked for.
+	Routing *textRouting `json:"routing,omitempty"`
+}
+
+// textRouting tells why completions are shorter than was asked for.
+type textRouting struct {
+	MaxTokens int `json:"max_tokens,omitempty"`
 }
 
 type textChoice struct {
@@ -39,7 +46,8 @@ type textLogprobs struct {
 
 // textAnswer is one choice in the making.
 type textAnswer struct {
-	usage    engine.Usage // so far, where it is asked for
+	start    *engine.Start // nil until it is known
+	usage    engine.Usage  // so far, where it is asked for
 	text     strings.Builder
 	logprobs textLogprobs
 	offset   int // bytes of the tokens so far
@@ -72,7 +80,7 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel, end := s.begin(r.Context())
 	defer end()
 	rec := recordOf(ctx)
-	rec.stream = req.Stream
+	rec.stream, rec.prompt = req.Stream, req.promptParam()
 	info, eng, variant, err := s.textEngine(ctx, req.Model)
 	if err != nil {
 		return publicError(ctx, err)
@@ -182,8 +190,12 @@ func (g *textGeneration) prompt(choice int) *textPrompt {
 
 // take notes an event and returns the text and log-probabilities that came with it.
 func (g *textGeneration) take(it *item) (text string, logprobs *textLogprobs) {
-	g.record.produced++
 	a := g.answers[it.choice]
+	if it.event.Start != nil {
+		a.start = it.event.Start
+		return "", nil
+	}
+	g.record.produced++
 	text = it.event.Text
 	g.record.measured.Event(it.choice, &it.event, text != "")
 	if g.req.Logprobs {
@@ -236,7 +248,7 @@ func (l *textLogprobs) add(more *textLogprobs) {
 
 func (g *textGeneration) whole() *textCompletion {
 	out := g.base
-	out.Usage = newUsage(g.usage)
+	out.Usage, out.Routing = newUsage(g.usage), g.routing()
 	for i, a := range g.answers {
 		c := textChoice{Index: i, Text: a.text.String(), FinishReason: ptr(string(a.result.FinishReason))}
 		if g.req.echo {
@@ -252,6 +264,7 @@ func (g *textGeneration) whole() *textCompletion {
 
 func (g *textGeneration) send(out *eventWriter, it *item) (done bool, err error) {
 	if it.accepted {
+		g.take(it)
 		if !g.req.echo {
 			out.begin()
 			return false, nil
@@ -264,6 +277,9 @@ func (g *textGeneration) send(out *eventWriter, it *item) (done bool, err error)
 		c.FinishReason = ptr(string(r.FinishReason))
 	}
 	next := g.chunk(c)
+	if g.over() {
+		next.Routing = g.routing()
+	}
 	if u := it.event.Usage; u != nil {
 		g.answers[it.choice].usage = *u
 		next.Usage = g.runningUsage()
@@ -282,6 +298,18 @@ func (g *textGeneration) send(out *eventWriter, it *item) (done bool, err error)
 		}
 	}
 	return true, out.data("[DONE]")
+}
+
+// routing is nil where there is nothing to tell.
+func (g *textGeneration) routing() *textRouting {
+	most := 0
+	for _, a := range g.answers {
+		most = max(most, cutTo(g.req.MaxTokens, a.start))
+	}
+	if most == 0 {
+		return nil
+	}
+	return &textRouting{MaxTokens: most}
 }
 
 // runningUsage is the usage of all answers so far. Choices of one prompt share its tokens.

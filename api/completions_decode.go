@@ -50,6 +50,7 @@ func (r *requestDecoder) decodeText(body []byte) (*textRequest, error) {
 		return nil, err
 	}
 	d := r.newDecoder()
+	d.req.PromptParam = "prompt"
 	out := &textRequest{chatRequest: d.req}
 	bestOf, nothing := 0, false
 	own := map[string]param{

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -142,7 +143,7 @@ func publicError(ctx context.Context, err error) *Error {
 		}
 		return &Error{Status: statusClientGone, Type: typeInvalidRequest, Message: "The client closed the request.", cause: err}
 	}
-	if e := engineError(err); e != nil {
+	if e := engineError(err, cmp.Or(recordOf(ctx).prompt, "messages")); e != nil {
 		return e
 	}
 	return &Error{
@@ -151,8 +152,8 @@ func publicError(ctx context.Context, err error) *Error {
 	}
 }
 
-// engineError converts what engine and router refuse with; nil for any other error.
-func engineError(err error) *Error {
+// engineError converts what engine and router refuse with; nil for any other error. prompt is the member that carries the prompt.
+func engineError(err error, prompt string) *Error {
 	var (
 		length *engine.ContextLengthError
 		field  *engine.RequestError
@@ -160,11 +161,11 @@ func engineError(err error) *Error {
 	)
 	switch {
 	case errors.As(err, &length):
-		e := badField("messages", codeContextLength, "%s", contextMessage(length))
+		e := badField(prompt, codeContextLength, "%s", contextMessage(length))
 		e.cause = err
 		return e
 	case errors.As(err, &field):
-		return badField(requestField(field.Field), codeInvalidValue, "%s", field.Message)
+		return badField(requestField(field.Field, prompt), codeInvalidValue, "%s", field.Message)
 	case errors.As(err, &budget):
 		param := string(budget.Source)
 		if budget.Source == router.SourceThinking {
@@ -186,22 +187,18 @@ func engineError(err error) *Error {
 }
 
 func contextMessage(e *engine.ContextLengthError) string {
-	if e.MaxTokens > 0 {
-		return fmt.Sprintf("This model's context holds %d tokens. The prompt has %s tokens and max_tokens asks for %d.",
-			e.ContextSize, e.Prompt(), e.MaxTokens)
-	}
 	return fmt.Sprintf("This model's context holds %d tokens. The prompt has %s tokens, which leaves no room for an answer.",
 		e.ContextSize, e.Prompt())
 }
 
 // requestField maps a field of engine.Request to the parameter it came from.
-func requestField(f string) string {
+func requestField(f, prompt string) string {
 	const sampling = "sampling."
 	if len(f) > len(sampling) && f[:len(sampling)] == sampling {
 		return f[len(sampling):]
 	}
 	if f == "prompt" {
-		return "messages"
+		return prompt
 	}
 	return f
 }

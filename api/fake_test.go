@@ -32,6 +32,7 @@ type fakeEngine struct {
 	info   engine.Info
 	down   bool
 	refuse error
+	begin  *engine.Start // instead of what the request asks for
 	events []engine.Event
 	fail   error         // ends the events
 	hold   chan struct{} // if set, each event takes one
@@ -84,7 +85,18 @@ func (f *fakeEngine) Generate(ctx context.Context, req *engine.Request) (engine.
 		}
 	}
 	f.open.Add(1)
-	return &fakeStream{engine: f, ctx: ctx, events: f.events, running: req.RunningUsage}, nil
+	events := append([]engine.Event{{Start: f.start(req)}}, f.events...)
+	return &fakeStream{engine: f, ctx: ctx, events: events, running: req.RunningUsage}, nil
+}
+
+func (f *fakeEngine) start(req *engine.Request) *engine.Start {
+	if f.begin != nil {
+		return f.begin
+	}
+	return &engine.Start{
+		Usage: engine.Usage{PromptTokens: 7}, MaxTokens: f.info.ContextSize - 7, ThinkOpen: req.Thinking.Open && !req.Thinking.Empty,
+		ThinkingBudget: req.Thinking.Budget,
+	}
 }
 
 // Tokenize takes each byte for a token.
@@ -129,7 +141,7 @@ type fakeStream struct {
 }
 
 func (s *fakeStream) Next() (engine.Event, error) {
-	if s.engine.hold != nil {
+	if s.engine.hold != nil && (len(s.events) == 0 || s.events[0].Start == nil) {
 		select {
 		case <-s.engine.hold:
 		case <-s.ctx.Done():

@@ -50,6 +50,7 @@ type record struct {
 	videos   int
 	skipped  []string // kinds of tools that were left out
 	stream   bool
+	prompt   string // the member of the body that carries the prompt
 	// measured is the generation, nil before it begins.
 	measured *metrics.Generation
 	err      *Error

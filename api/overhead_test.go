@@ -45,10 +45,16 @@ func (e *pacedEngine) Generate(ctx context.Context, _ *engine.Request) (engine.S
 type pacedStream struct {
 	ctx  context.Context
 	left int
-	tick *time.Ticker
+	// begun is set after the first event.
+	begun bool
+	tick  *time.Ticker
 }
 
 func (s *pacedStream) Next() (engine.Event, error) {
+	if !s.begun {
+		s.begun = true
+		return engine.Event{Start: &engine.Start{MaxTokens: s.left}}, nil
+	}
 	if s.tick != nil {
 		select {
 		case <-s.tick.C:

@@ -112,8 +112,8 @@ type plan struct {
 	requests []*engine.Request
 	// videos are being decoded while the engine works.
 	videos videoInputs
-	// thinkOpen tells the parser that the answer starts inside the think block.
-	thinkOpen bool
+	// begun is what the engine made of the request, nil until it is known.
+	begun *engine.Start
 	// discarded counts the tokens of an answer that this one replaces.
 	discarded int
 }
@@ -133,23 +133,16 @@ func (s *Server) prepare(ctx context.Context, r *routed, requestID string) (*pla
 	}
 	p := &plan{
 		routed: r, id: "chatcmpl-" + s.cfg.NewID(), created: s.cfg.Now().Unix(), model: s.modelID(d.Variant),
-		engine: s.cfg.Engines[d.Variant], thinkOpen: rendered.ThinkOpen,
+		engine: s.cfg.Engines[d.Variant],
 	}
 	request := &engine.Request{
 		ID: requestID, Prompt: rendered.Pieces,
 		Sampling: sampling(r.info.Sampling, d.Variant, len(req.Images)+len(req.Videos) > 0, &req.Sampling),
 		Stop:     req.Stop, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs, Form: req.Form,
-		RunningUsage: req.RunningUsage,
+		RunningUsage: req.RunningUsage, Thinking: thinking(&rendered, d.ThinkingBudget),
 	}
 	if req.MaxTokens != nil {
 		request.MaxTokens = *req.MaxTokens
-	}
-	switch {
-	case rendered.ThinkOpen && d.ThinkingBudget > 0:
-		request.Thinking = engine.Thinking{Open: true, Budget: d.ThinkingBudget, CloseText: thinkClose, EndTag: thinkEnd}
-	case rendered.ThinkOpen:
-		p.thinkOpen = false
-		request.Prompt = appendControl(request.Prompt, thinkEmpty)
 	}
 	if len(req.Images) > 0 && r.pictures == nil {
 		if r.pictures, err = s.images(ctx, r); err != nil {
@@ -167,6 +160,17 @@ func (s *Server) prepare(ctx context.Context, r *routed, requestID string) (*pla
 	}
 	p.requests = several(request, max(1, req.Choices))
 	return p, nil
+}
+
+// thinking tells the engine of the prompt's think block. Whether the block is open when the answer begins is the engine's to say.
+func thinking(r *prompt.Rendered, budget int) engine.Thinking {
+	if !r.ThinkOpen && !r.ThinkClosed {
+		return engine.Thinking{}
+	}
+	return engine.Thinking{
+		Open: r.ThinkOpen, Closed: r.ThinkClosed, Empty: budget == 0, Budget: budget,
+		CloseText: thinkClose, EmptyText: thinkEmpty, EndTag: thinkEnd,
+	}
 }
 
 // checkSight refuses pictures for a model that sees none.
@@ -215,11 +219,6 @@ func several(first *engine.Request, n int) []*engine.Request {
 	return out
 }
 
-// appendControl adds template text without touching pieces that a renderer may share.
-func appendControl(pieces []engine.Piece, text string) []engine.Piece {
-	return append(pieces[:len(pieces):len(pieces)], engine.Piece{Kind: engine.PieceControl, Text: text})
-}
-
 func checkLogitBias(req *chatRequest, vocab int) error {
 	for id := range req.Sampling.LogitBias {
 		if vocab > 0 && int(id) >= vocab {
@@ -249,10 +248,10 @@ func (s *Server) render(req *chatRequest, info *engine.Info) (prompt.Rendered, e
 		return rendered, fmt.Errorf("render the prompt: %w", err)
 	}
 	if n := rendered.Images(); n != len(req.Images) {
-		return rendered, badField("messages", codeUnsupported, "The chat template shows %d of %d images.", n, len(req.Images))
+		return rendered, badField(req.promptParam(), codeUnsupported, "The chat template shows %d of %d images.", n, len(req.Images))
 	}
 	if n := rendered.Videos(); n != len(req.Videos) {
-		return rendered, badField("messages", codeUnsupported, "The chat template shows %d of %d videos.", n, len(req.Videos))
+		return rendered, badField(req.promptParam(), codeUnsupported, "The chat template shows %d of %d videos.", n, len(req.Videos))
 	}
 	if begun != nil {
 		rendered = begun.begin(rendered)

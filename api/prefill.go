@@ -51,7 +51,7 @@ func (p *prefill) begin(r prompt.Rendered) prompt.Rendered {
 		}
 		if p.text != "" {
 			pieces = append(pieces, engine.Piece{Kind: engine.PieceControl, Text: thinkEmpty})
-			r.ThinkOpen = false
+			r.ThinkOpen, r.ThinkClosed = false, true
 		}
 	case p.text == "":
 		return r // instruct shows no thoughts, of this turn as of earlier ones

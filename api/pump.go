@@ -14,9 +14,10 @@ import (
 // longer read.
 const eventBuffer = 64
 
-// item is what a pump hands on about one of a request's answers: the news that the engine took it, an event, or the end.
+// item is what a pump hands on about one of a request's answers: an event, or why there are no more.
 type item struct {
-	choice   int
+	choice int
+	// accepted says that the engine has taken the request: event.Start is set.
 	accepted bool
 	event    engine.Event
 	err      error
@@ -55,15 +56,12 @@ func pump(ctx context.Context, eng engine.Engine, req *engine.Request, choice in
 		return
 	}
 	defer func() { _ = stream.Close() }()
-	if !send(item{accepted: true}) {
-		return
-	}
 	for {
 		ev, err := stream.Next()
 		if errors.Is(err, io.EOF) {
 			return
 		}
-		if !send(item{event: ev, err: err}) || err != nil {
+		if !send(item{accepted: ev.Start != nil, event: ev, err: err}) || err != nil {
 			return
 		}
 	}

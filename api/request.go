@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 
 	"github.com/qwenvld/qwenvld/engine"
@@ -26,6 +27,9 @@ type chatRequest struct {
 	Callable, Skipped []string
 	// ToolsOff is tool_choice none: the tools stay out of the prompt.
 	ToolsOff bool
+
+	// PromptParam is the member that carries the prompt where it is not "messages".
+	PromptParam string
 
 	MaxTokens *int
 	// MaxTokensParam is the name under which MaxTokens came.
@@ -55,6 +59,9 @@ type chatRequest struct {
 
 // formed says whether the whole answer must have a form.
 func (r *chatRequest) formed() bool { return r.Form != nil && !r.FreeText }
+
+// promptParam is the member of the request that carries the prompt.
+func (r *chatRequest) promptParam() string { return cmp.Or(r.PromptParam, "messages") }
 
 // samplingParams are the client's own choices; what is nil comes from the variant's defaults.
 type samplingParams struct {

@@ -136,6 +136,8 @@ type routing struct {
 	Threshold      float64  `json:"threshold"`
 	Reasons        []string `json:"reasons"`
 	ThinkingBudget int      `json:"thinking_budget"` // tokens, 0 without thinking
+	// MaxTokens is how long the completion may get where more was asked for than the context leaves.
+	MaxTokens int `json:"max_tokens,omitempty"`
 	// Kind is what the request is about, Version names the router's weights.
 	Kind    string `json:"kind"`
 	Version string `json:"version"`
@@ -157,10 +159,21 @@ func (s *Server) newRouting(p *plan, result *engine.Result) *routing {
 	if out.Reasons == nil {
 		out.Reasons = []string{}
 	}
+	if s := p.begun; s != nil {
+		out.ThinkingBudget, out.MaxTokens = s.ThinkingBudget, cutTo(p.req.MaxTokens, s)
+	}
 	if result != nil {
 		out.ClosedBy = result.ThinkingClosedBy
 	}
 	return out
+}
+
+// cutTo is how long a completion may get where more was asked for, 0 otherwise.
+func cutTo(asked *int, s *engine.Start) int {
+	if asked == nil || s == nil || s.MaxTokens >= *asked {
+		return 0
+	}
+	return s.MaxTokens
 }
 
 // rounded cuts a score to what is worth reading.

@@ -42,6 +42,8 @@ func (b *responseBuilder) tell(kind string) error {
 func (b *responseBuilder) take(it *item) (last bool, err error) {
 	a := b.answers[0]
 	if it.accepted {
+		b.begin(a, it.event.Start)
+		b.response.Routing = b.server.newRouting(b.plan, nil)
 		if !b.response.Background {
 			if err := b.tell("created"); err != nil {
 				return false, err

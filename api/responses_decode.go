@@ -50,6 +50,7 @@ func previousID(root *value) (string, error) {
 // decodeResponse checks a body. past holds the lists of items of earlier turns, oldest first; newID makes ids for items without one.
 func (r *requestDecoder) decodeResponse(root *value, past []json.RawMessage, newID func() string) (*responseRequest, error) {
 	d := r.newDecoder()
+	d.req.PromptParam = "input"
 	out := &responseRequest{chatRequest: d.req, echo: responseEcho{Parallel: true}}
 	d.members(root, d.responseTable(out))
 	if d.err != nil {

@@ -156,9 +156,10 @@ func (e *eventWriter) copy(ctx context.Context, items <-chan item, cancel contex
 func (g *generation) sendItem(out *eventWriter, it *item) (done bool, err error) {
 	a := g.answers[it.choice]
 	if it.accepted {
+		g.begin(a, it.event.Start)
 		first := g.chunk(a, wireDelta{Role: string(roleAssistant), Content: ptr("")})
-		if !g.begun {
-			g.begun, first.Routing = true, g.server.newRouting(g.plan, nil)
+		if !g.told {
+			g.told, first.Routing = true, g.server.newRouting(g.plan, nil)
 		}
 		return false, out.json(first)
 	}

@@ -41,7 +41,7 @@ func (s *Server) fitVideos(
 			return rendered, err
 		}
 		cost.videos = videos.tokens()
-		if cost.total() <= r.info.ContextSize-max(1, maxTokens(r.req)) && (tries > 0 || cost.total() <= room || !videos.auto()) {
+		if cost.total() < r.info.ContextSize && (tries > 0 || cost.total() <= room || !videos.auto()) {
 			return full, nil
 		}
 		pairs := 0
@@ -69,12 +69,13 @@ func maxTokens(req *chatRequest) int {
 	return *req.MaxTokens
 }
 
-// answerRoom is what is left free for the answer where the rate is chosen here.
+// answerRoom is what is left free for the answer where the rate is chosen here: what was asked for, but never most of the context, since
+// clients ask for more than they need.
 func answerRoom(r *routed) int {
+	const share, most = 8, 2
 	if n := maxTokens(r.req); n > 0 {
-		return n
+		return min(n, r.info.ContextSize/most)
 	}
-	const share = 8
 	return r.info.ContextSize / share
 }
 
@@ -183,9 +184,6 @@ func (s *Server) overBudget(r *routed, videos videoInputs, cost *promptCost, fps
 	text := fmt.Sprintf("This model's context holds %d tokens. "+
 		"The prompt has %d: %d of text and timestamps, %d of images and %d of %d video frames",
 		r.info.ContextSize, cost.total(), cost.text, cost.images, cost.videos, frames)
-	if n := maxTokens(r.req); n > 0 {
-		text += fmt.Sprintf("; max_tokens asks for %d more", n)
-	}
 	if ok {
 		text += fmt.Sprintf(". The largest fps that fits is %s (\"auto\" chooses it)", formatRate(fps))
 	} else {

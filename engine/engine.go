@@ -134,7 +134,7 @@ type Request struct {
 	ID     string  `json:"id"`
 	Prompt []Piece `json:"prompt"`
 	Images []Image `json:"images,omitempty"`
-	// MaxTokens bounds the completion, reasoning included; 0 means up to the context's end.
+	// MaxTokens bounds the completion, reasoning included; 0, and more than the context leaves, mean up to the context's end.
 	MaxTokens int      `json:"max_tokens,omitempty"`
 	Sampling  Sampling `json:"sampling"`
 	// Stop strings end the answer; they are never emitted and do not apply inside the think block.
@@ -152,16 +152,24 @@ type Request struct {
 	Form *Form `json:"form,omitempty"`
 }
 
-// Thinking tells the engine about a think block, which it must close in time.
+// Thinking tells the engine about the think block of a prompt. The engine alone closes blocks, since it knows what room there is;
+// Start.ThinkOpen says what became of this one.
 type Thinking struct {
-	// Open means that the prompt ends inside a think block.
+	// Open means that the prompt ends inside a think block, which the engine must close in time.
 	Open bool `json:"open,omitempty"`
+	// Empty has an open block closed in the prompt, so that the answer comes at once.
+	Empty bool `json:"empty,omitempty"`
+	// Closed means that the prompt itself closed the block.
+	Closed bool `json:"closed,omitempty"`
 	// Budget is how many tokens the block may take; 0 means no bound but MaxTokens less the answer reserve.
 	Budget int `json:"budget,omitempty"`
 	// CloseText is forced into the sequence, as control text, when the budget is spent. It contains the
 	// closing tag.
 	CloseText string `json:"close_text,omitempty"`
-	// EndTag is the closing tag, "</think>"; tokens up to and with it count as reasoning.
+	// EmptyText is control text that closes a block in the prompt.
+	EmptyText string `json:"empty_text,omitempty"`
+	// EndTag is the closing tag, "</think>"; tokens up to and with it count as reasoning. Where not the model closed the block, the
+	// answer cannot contain it: a model that was cut short would close the block again.
 	EndTag string `json:"end_tag,omitempty"`
 }
 
@@ -179,8 +187,22 @@ type Sampling struct {
 	Seed *uint64 `json:"seed,omitempty"`
 }
 
+// Start is what an engine made of a request that it has taken.
+type Start struct {
+	// Usage counts the prompt.
+	Usage Usage `json:"usage"`
+	// MaxTokens is how long the completion may get: as asked for, or what the context leaves.
+	MaxTokens int `json:"max_tokens"`
+	// ThinkOpen means that the answer begins inside the think block that the prompt opened, and ThinkingBudget how many tokens it may
+	// take there. Otherwise there is no block, or it was closed in the prompt.
+	ThinkOpen      bool `json:"think_open,omitempty"`
+	ThinkingBudget int  `json:"thinking_budget,omitempty"`
+}
+
 // Event is one step of a stream.
 type Event struct {
+	// Start is set on the first event, which comes before anything is computed and has nothing else.
+	Start *Start `json:"start,omitempty"`
 	// Text is valid UTF-8; it may be empty while a character or a possible stop string is incomplete.
 	Text string `json:"text,omitempty"`
 	// Tokens are the tokens whose text this event completes, when log-probabilities were asked for.

@@ -30,13 +30,11 @@ type ContextLengthError struct {
 	PromptTokens int `json:"prompt_tokens"`
 	// More says that PromptTokens is no count: there are more than so many.
 	More        bool `json:"more,omitempty"`
-	MaxTokens   int  `json:"max_tokens"` // as asked for, 0 if not
 	ContextSize int  `json:"context_size"`
 }
 
 func (e *ContextLengthError) Error() string {
-	return fmt.Sprintf("the prompt has %s tokens and up to %d were asked for, but the context holds %d",
-		e.Prompt(), e.MaxTokens, e.ContextSize)
+	return fmt.Sprintf("the prompt has %s tokens, but the context holds %d", e.Prompt(), e.ContextSize)
 }
 
 // Prompt says in words how many tokens the prompt has.

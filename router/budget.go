@@ -4,14 +4,13 @@ const (
 	// minAutomaticAnswer is the smallest max_tokens, in tokens, at which the router still picks thinking by
 	// itself: below it the reasoning would be cut before it helps.
 	minAutomaticAnswer = 256
-	// answerReserve is the divisor of the share kept for the answer: 1/4 of max_tokens.
-	answerReserve = 4
 	// budgetSlack is the room that the estimate of a request's thinking tokens gets.
 	budgetSlack = 1.5
 )
 
 // budgetFor finds the think budget: the client's number, else its effort, else the class of the estimate when nobody but the
-// router or a phrase asked, else the largest effort. All but the client's number leave the answer reserve.
+// router or a phrase asked, else the largest effort. None is more than the completion may have; how much of that is kept for the answer is
+// the engine's to say, which knows what room there is.
 func budgetFor(in *Input, v Variant, tokens float64) (int, error) {
 	if v != Thinking {
 		return 0, nil
@@ -33,11 +32,11 @@ func budgetFor(in *Input, v Variant, tokens float64) (int, error) {
 	limit := completionLimit(&in.Facts)
 	switch {
 	case c.Effort != "" && c.Effort != EffortNone:
-		return reserve(c.Effort.Budget(), limit), nil
+		return within(c.Effort.Budget(), limit), nil
 	case len(c.wishes()) == 0:
 		return automaticBudget(tokens, limit), nil
 	default:
-		return reserve(EffortXHigh.Budget(), limit), nil
+		return within(EffortXHigh.Budget(), limit), nil
 	}
 }
 
@@ -45,18 +44,18 @@ func budgetFor(in *Input, v Variant, tokens float64) (int, error) {
 func automaticBudget(tokens float64, limit int) int {
 	for _, e := range Efforts()[1:] {
 		if float64(e.Budget()) >= tokens*budgetSlack {
-			return reserve(e.Budget(), limit)
+			return within(e.Budget(), limit)
 		}
 	}
-	return reserve(EffortXHigh.Budget(), limit)
+	return within(EffortXHigh.Budget(), limit)
 }
 
-// reserve keeps a quarter of the limit for the answer.
-func reserve(budget, limit int) int {
+// within keeps a budget to the limit, where there is one.
+func within(budget, limit int) int {
 	if limit > 0 {
-		budget = min(budget, limit-(limit+answerReserve-1)/answerReserve)
+		return min(budget, limit)
 	}
-	return max(budget, 0)
+	return budget
 }
 
 // refusesThinking reports that the strongest control below the model id asks for no thinking. With a

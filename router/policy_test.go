@@ -200,7 +200,7 @@ func TestMissingWeightsNeverFail(t *testing.T) {
 	}
 }
 
-func TestBudgetsLeaveAnAnswer(t *testing.T) {
+func TestBudgetsStayWithinTheCompletion(t *testing.T) {
 	tests := []struct {
 		name     string
 		facts    router.Facts
@@ -209,22 +209,22 @@ func TestBudgetsLeaveAnAnswer(t *testing.T) {
 		wantErr  bool
 	}{
 		{
-			"automatic keeps a quarter of max_tokens",
+			"automatic stays within max_tokens",
 			router.Facts{Instruct: true, Thinking: true, MaxTokens: 1000},
 			router.Controls{},
-			750, false,
+			1000, false,
 		},
 		{
-			"effort keeps a quarter of the context",
+			"effort stays within the context",
 			router.Facts{Instruct: true, Thinking: true, ContextSize: 4096},
 			router.Controls{Effort: router.EffortHigh},
-			3072, false,
+			4096, false,
 		},
 		{
-			"one token leaves nothing to think",
+			"how much is left for an answer is not decided here",
 			router.Facts{Instruct: true, Thinking: true, MaxTokens: 1},
 			router.Controls{Effort: router.EffortHigh},
-			0, false,
+			1, false,
 		},
 		{
 			"an explicit budget is taken as it is",

@@ -206,7 +206,7 @@ func (s *Supervisor) Generate(ctx context.Context, req *engine.Request) (engine.
 		return nil, engine.ErrUnavailable
 	}
 	if limit := engine.CountedContexts * c.info.ContextSize; c.info.Exceeds(req.Prompt, limit) {
-		return nil, &engine.ContextLengthError{PromptTokens: limit, More: true, MaxTokens: req.MaxTokens, ContextSize: c.info.ContextSize}
+		return nil, &engine.ContextLengthError{PromptTokens: limit, More: true, ContextSize: c.info.ContextSize}
 	}
 	st := &stream{ctx: ctx, supervisor: s, req: req, conn: c, retries: 1}
 	inner, err := c.client.generate(ctx, req)
@@ -257,6 +257,7 @@ type stream struct {
 	conn       *connection
 	inner      *clientStream
 	retries    int
+	started    bool // the first event was passed on, which another worker would tell again
 	begun      bool
 }
 
@@ -296,6 +297,11 @@ func (st *stream) Next() (engine.Event, error) {
 			st.inner.close()
 			st.inner = inner
 			continue
+		case err == nil && ev.Start != nil:
+			if st.started {
+				continue
+			}
+			st.started = true
 		case err == nil:
 			st.begun = true
 		case errors.Is(err, io.EOF):

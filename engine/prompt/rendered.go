@@ -35,6 +35,8 @@ type Rendered struct {
 	Pieces []engine.Piece
 	// ThinkOpen means that the prompt ends inside a think block, so the answer starts with reasoning.
 	ThinkOpen bool
+	// ThinkClosed means that a think block was closed after the template had opened it.
+	ThinkClosed bool
 }
 
 // String is the prompt as one text, with images as <|image_pad|> and videos as <|video_pad|> between their marks: what Jinja renders.

@@ -17,7 +17,7 @@ import (
 )
 
 // Version of the protocol.
-const Version = 2
+const Version = 3
 
 // Paths of the worker's HTTP server.
 const (

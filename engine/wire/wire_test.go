@@ -31,7 +31,7 @@ func sample() *engine.Request {
 		},
 		MaxTokens: 5, Stop: []string{"\n"}, Logprobs: true, TopLogprobs: 3,
 		Sampling: engine.Sampling{Temperature: 0.5, LogitBias: map[int32]float64{3: -1}, Seed: &seed},
-		Thinking: engine.Thinking{Open: true, Budget: 9, CloseText: "x</think>", EndTag: "</think>"},
+		Thinking: engine.Thinking{Open: true, Empty: true, Budget: 9, CloseText: "x</think>", EndTag: "</think>"},
 	}
 }
 
@@ -205,7 +205,7 @@ func TestPixelsThatDoNotComeAreToldToWhoWaits(t *testing.T) {
 func TestErrorsKeepTheirMeaning(t *testing.T) {
 	for _, err := range []error{
 		engine.ErrOverloaded, engine.ErrUnavailable,
-		&engine.ContextLengthError{PromptTokens: 1, MaxTokens: 2, ContextSize: 3},
+		&engine.ContextLengthError{PromptTokens: 1, ContextSize: 3},
 		&engine.ImageMemoryError{Image: 1, NeededBytes: 2, LimitBytes: 3},
 		&engine.RequestError{Field: "f", Message: "m"},
 	} {

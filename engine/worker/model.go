@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/constraint"
@@ -29,6 +30,9 @@ type weights struct {
 	endTokens  []int32
 	forms      forms
 	rows       *rowcache.Cache // of pictures encoded before
+
+	tagsMu sync.Mutex
+	tags   map[string]*schedule.Tag
 }
 
 func load(ctx context.Context, c Config, logger *slog.Logger, progress func(float32)) (w *weights, err error) {

@@ -13,12 +13,6 @@ import (
 	"github.com/qwenvld/qwenvld/engine/worker/schedule"
 )
 
-// A think block leaves a quarter of the completion, and at least minReserve tokens, for the answer.
-const (
-	reserveShare = 4
-	minReserve   = 16
-)
-
 // prepare checks req against the model and turns it into tokens. Every refusal comes here, before anything is computed.
 func (w *weights) prepare(ctx context.Context, req *engine.Request) (schedule.Spec, error) {
 	spec := schedule.Spec{
@@ -32,24 +26,15 @@ func (w *weights) prepare(ctx context.Context, req *engine.Request) (schedule.Sp
 	if spec.Segments, err = w.segments(ctx, req); err != nil {
 		return spec, err
 	}
-	prompt := cells(spec.Segments)
-	maxTokens, err := w.room(prompt, req.MaxTokens)
-	if err != nil {
+	if _, err := w.room(cells(spec.Segments), req.MaxTokens); err != nil {
 		return spec, err
 	}
 	if err := w.checkImages(ctx, req); err != nil {
 		return spec, err
 	}
-	if req.Thinking.Open {
-		if err := w.boundThinking(&spec, req, maxTokens); err != nil {
-			return spec, err
-		}
-		// An empty think block may have been added to the prompt.
-		if maxTokens, err = w.room(cells(spec.Segments), req.MaxTokens); err != nil {
-			return spec, err
-		}
+	if err := w.bound(&spec, req); err != nil {
+		return spec, err
 	}
-	spec.MaxTokens = maxTokens
 	seed := rand.Uint64()
 	if req.Sampling.Seed != nil {
 		seed = *req.Sampling.Seed
@@ -140,43 +125,4 @@ func promptTokens(segments []schedule.Segment) []int32 {
 		out = append(out, segments[i].Tokens...)
 	}
 	return out
-}
-
-// room is how many tokens the completion may have.
-func (w *weights) room(prompt, asked int) (int, error) {
-	rest := w.config.ContextSize - prompt
-	if rest < max(1, asked) {
-		return 0, &engine.ContextLengthError{PromptTokens: prompt, MaxTokens: asked, ContextSize: w.config.ContextSize}
-	}
-	if asked > 0 {
-		return asked, nil
-	}
-	return rest, nil
-}
-
-// boundThinking sets when the think block is closed and with which tokens. Where the completion has no room for a block at all,
-// an empty one ends the prompt instead.
-func (w *weights) boundThinking(spec *schedule.Spec, req *engine.Request, maxTokens int) error {
-	t := &req.Thinking
-	if t.EndTag == "" || t.CloseText == "" {
-		return &engine.RequestError{Field: "thinking", Message: "an open think block needs close_text and end_tag"}
-	}
-	closing, err := w.template(t.CloseText)
-	if err != nil {
-		return err
-	}
-	limit := maxTokens - len(closing) - max(minReserve, maxTokens/reserveShare)
-	if limit <= 0 {
-		empty, err := w.template("\n" + t.EndTag + "\n\n")
-		if err != nil {
-			return err
-		}
-		spec.Segments = append(spec.Segments, schedule.Segment{Tokens: empty})
-		return nil
-	}
-	if t.Budget > 0 {
-		limit = min(limit, t.Budget)
-	}
-	spec.Thinking = schedule.Thinking{Open: true, Limit: limit, Close: closing}
-	return nil
 }

@@ -15,19 +15,19 @@ func (w *weights) segments(ctx context.Context, req *engine.Request) ([]schedule
 	s := segmenter{weights: w, ctx: ctx, limit: engine.CountedContexts * w.config.ContextSize}
 	info := engine.Info{TokenBytes: w.text.MaxTextBytes()}
 	if info.Exceeds(req.Prompt, s.limit) {
-		return nil, s.tooLong(req)
+		return nil, s.tooLong()
 	}
 	for i := range req.Prompt {
 		err := s.add(req, &req.Prompt[i])
 		if errors.Is(err, tokenizer.ErrTooMany) {
-			return nil, s.tooLong(req)
+			return nil, s.tooLong()
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
 	if err := s.flush(); errors.Is(err, tokenizer.ErrTooMany) {
-		return nil, s.tooLong(req)
+		return nil, s.tooLong()
 	} else if err != nil {
 		return nil, err
 	}
@@ -46,8 +46,8 @@ type segmenter struct {
 	run   []tokenizer.Piece // text since the last image
 }
 
-func (s *segmenter) tooLong(req *engine.Request) error {
-	return &engine.ContextLengthError{PromptTokens: s.limit, More: true, MaxTokens: req.MaxTokens, ContextSize: s.config.ContextSize}
+func (s *segmenter) tooLong() error {
+	return &engine.ContextLengthError{PromptTokens: s.limit, More: true, ContextSize: s.config.ContextSize}
 }
 
 func (s *segmenter) flush() error {

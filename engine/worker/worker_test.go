@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -82,40 +83,50 @@ func start(t *testing.T, c Config) *service {
 
 // generate sends a request and gathers its answer.
 func (s *service) generate(req *engine.Request) (text string, result *engine.Result, err error) {
+	_, text, result, err = s.answer(req)
+	return text, result, err
+}
+
+// answer also gives what the engine said first.
+func (s *service) answer(req *engine.Request) (first *engine.Start, text string, result *engine.Result, err error) {
 	body, err := wire.EncodeRequest(context.Background(), req)
 	if err != nil {
-		return "", nil, err
+		return nil, "", nil, err
 	}
 	r, err := http.NewRequest(http.MethodPost, "http://worker"+wire.PathGenerate, body)
 	if err != nil {
-		return "", nil, err
+		return nil, "", nil, err
 	}
 	r.ContentLength = body.Size()
 	resp, err := s.client.Do(r)
 	if err != nil {
-		return "", nil, err
+		return nil, "", nil, err
 	}
 	defer resp.Body.Close()
 	dec := json.NewDecoder(resp.Body)
 	if resp.StatusCode != http.StatusOK {
 		var e wire.Error
 		if err := dec.Decode(&e); err != nil {
-			return "", nil, err
+			return nil, "", nil, err
 		}
-		return "", nil, e.Unpack()
+		return nil, "", nil, e.Unpack()
 	}
 	var b strings.Builder
 	for {
 		var f wire.Frame
 		if err := dec.Decode(&f); err != nil {
-			return b.String(), result, err
+			return first, b.String(), result, err
 		}
 		if f.Error != nil {
-			return b.String(), nil, f.Error.Unpack()
+			return first, b.String(), nil, f.Error.Unpack()
+		}
+		if f.Event.Start != nil {
+			first = f.Event.Start
+			continue
 		}
 		b.WriteString(f.Event.Text)
 		if f.Event.Result != nil {
-			return b.String(), f.Event.Result, nil
+			return first, b.String(), f.Event.Result, nil
 		}
 	}
 }
@@ -282,7 +293,6 @@ func TestRequestsThatCannotBeHonouredAreRefused(t *testing.T) {
 		want any
 	}{
 		"long prompt":   {engine.Request{Prompt: []engine.Piece{{Kind: engine.PieceText, Text: strings.Repeat("a b ", 500)}}}, &length},
-		"long answer":   {engine.Request{Prompt: text, MaxTokens: 256}, &length},
 		"many pixels":   {engine.Request{Prompt: image, Images: pixels(256, 256)}, &memory},
 		"odd size":      {engine.Request{Prompt: image, Images: pixels(33, 32)}, &field},
 		"missing image": {engine.Request{Prompt: image}, &field},
@@ -341,24 +351,6 @@ func TestTextModelsServeWithoutAProjector(t *testing.T) {
 	}
 }
 
-// A completion too short for a think block gets an empty one, so that what there is of it is an answer.
-func TestThinkingLeavesRoomForTheAnswer(t *testing.T) {
-	s := start(t, config("dense-untied"))
-	for _, maxTokens := range []int{1, 8, 60, 150} {
-		_, result, err := s.generate(&engine.Request{
-			Prompt: []engine.Piece{{Kind: engine.PieceControl, Text: "<|im_start|>assistant\n<think>\n"}}, MaxTokens: maxTokens,
-			Thinking: engine.Thinking{Open: true, CloseText: "\nEnough.\n</think>\n\n", EndTag: "</think>"},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		u := result.Usage
-		if answer := u.CompletionTokens - u.ReasoningTokens; result.FinishReason == engine.FinishLength && answer < min(maxTokens, minReserve) {
-			t.Errorf("max_tokens %d: %+v leaves %d for the answer", maxTokens, u, answer)
-		}
-	}
-}
-
 func TestFaultyConfigurationsFailBeforeAnyRequest(t *testing.T) {
 	cases := map[string]func(*Config){
 		"no model":             func(c *Config) { c.Model = "/no/such.gguf" },
@@ -397,4 +389,22 @@ func TestInfoDescribesTheWeights(t *testing.T) {
 		info.Vision == nil || info.Vision.PatchSize != 16 || info.Vision.MergeSize != 2 || !strings.Contains(info.Name, "reference") {
 		t.Errorf("%+v", info)
 	}
+}
+
+func (s *service) tokenize(t *testing.T, pieces ...engine.Piece) []int32 {
+	t.Helper()
+	body, err := json.Marshal(wire.Text{Pieces: pieces})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := s.client.Post("http://worker"+wire.PathTokenize, "application/json", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var out wire.Tokens
+	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil {
+		t.Fatal(err)
+	}
+	return out.Tokens
 }

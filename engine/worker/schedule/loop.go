@@ -98,6 +98,7 @@ func (l *Loop) Submit(ctx context.Context, spec Spec) (*Job, error) {
 	j.leave = sync.OnceFunc(func() { l.places.Release(1) })
 	j.ctx, j.cancel = context.WithCancel(ctx)
 	context.AfterFunc(j.ctx, l.nudge)
+	j.out.put(engine.Event{Start: j.start()})
 	select {
 	case l.submit <- j:
 		return j, nil

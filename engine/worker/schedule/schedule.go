@@ -107,7 +107,10 @@ type Spec struct {
 
 // Thinking bounds the think block of a job whose prompt opens one.
 type Thinking struct {
+	// Open means that the prompt ends inside the block.
 	Open bool
+	// EndTag is what closes blocks, nil for a prompt that never opened one. Unless the model wrote it itself, the answer cannot.
+	EndTag *Tag
 	// Limit in tokens, after which Close is forced into the sequence.
 	Limit int
 	// Close are the tokens that end the block.
@@ -127,7 +130,19 @@ type Job struct {
 	out    mailbox
 }
 
-// mailbox passes events from the loop, which must never wait, to the job's reader. It holds at most one event a token.
+func (j *Job) start() *engine.Start {
+	s := &engine.Start{Usage: j.promptUsage(), MaxTokens: j.spec.MaxTokens}
+	if t := &j.spec.Thinking; t.Open {
+		s.ThinkOpen, s.ThinkingBudget = true, t.Limit
+	}
+	return s
+}
+
+func (j *Job) promptUsage() engine.Usage {
+	return engine.Usage{PromptTokens: j.prompt, ImageTokens: j.images, VideoTokens: j.videos}
+}
+
+// mailbox passes events from the loop, which must never wait, to the job's reader. It holds at most one event a token, and the first.
 type mailbox struct {
 	mu     sync.Mutex
 	events []engine.Event

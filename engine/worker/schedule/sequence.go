@@ -33,6 +33,7 @@ type sequence struct {
 	closedBy string
 	// fresh is set until a token after a forced end of thinking has been drawn: it must not end the answer.
 	fresh    bool
+	tail     []byte         // end of the answer, where a closing tag must not be completed
 	withheld []engine.Token // of bytes not shown yet
 	ends     []int          // offset after each withheld token
 	produced int            // bytes of all tokens so far
@@ -45,8 +46,7 @@ type encoded struct {
 }
 
 func newSequence(j *Job, id int32) *sequence {
-	s := &sequence{job: j, id: id, segments: j.spec.Segments, thinking: j.spec.Thinking.Open}
-	s.usage.PromptTokens, s.usage.ImageTokens, s.usage.VideoTokens = j.prompt, j.images, j.videos
+	s := &sequence{job: j, id: id, segments: j.spec.Segments, thinking: j.spec.Thinking.Open, usage: j.promptUsage()}
 	s.layout()
 	if s.thinking && j.spec.Thinking.Limit <= 0 {
 		s.closeThinking(closedByBudget)
@@ -209,11 +209,26 @@ func (s *sequence) choose(logits []float32, v Vocabulary) (token int32, drawn bo
 			limits.Also = v.EndTokens()
 		}
 	}
-	if s.fresh {
-		limits.Banned, s.fresh = v.EndTokens(), false
-	}
+	limits.Banned = s.banned(v)
 	token, err = s.job.spec.Sampler.Sample(logits, limits)
 	return token, true, err
+}
+
+// banned are tokens that must not come next, whatever the form: an end right after a forced end of thinking, and another closing tag
+// in an answer that the model did not itself begin by one. Under a form only the tag's own token is, which no form needs; text that
+// spells it may be part of the form.
+func (s *sequence) banned(v Vocabulary) (out []int32) {
+	if s.fresh {
+		out, s.fresh = v.EndTokens(), false
+	}
+	tag := s.job.spec.Thinking.EndTag
+	switch {
+	case tag == nil || s.thinking || s.closedBy == closedByModel:
+		return out
+	case s.job.spec.Form != nil:
+		return append(out[:len(out):len(out)], tag.whole...)
+	}
+	return append(out[:len(out):len(out)], tag.banned(s.tail)...)
 }
 
 // Who closed the think block.
@@ -237,6 +252,9 @@ func (s *sequence) emit(token int32, logits []float32, v Vocabulary) {
 	spec := &s.job.spec
 	b := v.Bytes(token)
 	s.produced += len(b)
+	if tag := spec.Thinking.EndTag; tag != nil && !s.thinking {
+		s.tail = tag.keep(s.tail, b)
+	}
 	switch first := len(s.output) <= spec.FirstTokens; {
 	case first:
 		s.withhold(token, b, logits, max(spec.TopLogprobs, spec.FirstTop), v)
