@@ -159,7 +159,7 @@ func TestControlsReachTheEngine(t *testing.T) {
 	// Thinking weights that must not think get an empty block.
 	s.ask(map[string]any{"model": "qwen3-vl-thinking", "enable_thinking": false})
 	req = s.thinking.request(t)
-	if last := req.Prompt[len(req.Prompt)-1].Text; req.Thinking.Open || !strings.HasSuffix(last, "</think>\n\n") {
+	if block := req.Thinking; !block.Open || !block.Empty || block.EmptyText != "\n</think>\n\n" {
 		t.Errorf("%+v", req)
 	}
 }

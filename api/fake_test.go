@@ -93,9 +93,13 @@ func (f *fakeEngine) start(req *engine.Request) *engine.Start {
 	if f.begin != nil {
 		return f.begin
 	}
+	most := f.info.ContextSize - 7
+	if req.MaxTokens > 0 {
+		most = min(most, req.MaxTokens)
+	}
 	return &engine.Start{
-		Usage: engine.Usage{PromptTokens: 7}, MaxTokens: f.info.ContextSize - 7, ThinkOpen: req.Thinking.Open && !req.Thinking.Empty,
-		ThinkingBudget: req.Thinking.Budget,
+		Usage: engine.Usage{PromptTokens: 7}, MaxTokens: most, ThinkOpen: req.Thinking.Open && !req.Thinking.Empty,
+		ThinkingBudget: min(req.Thinking.Budget, most-most/4),
 	}
 }
 

@@ -189,6 +189,7 @@ func (s *Server) countInput(w http.ResponseWriter, r *http.Request) error {
 
 // tellInputTokens answers with what the prompt of req would take.
 func (s *Server) tellInputTokens(w http.ResponseWriter, r *http.Request, req *chatRequest) error {
+	recordOf(r.Context()).prompt = req.promptParam()
 	decided, err := s.decide(r.Context(), req, r.Header)
 	if err != nil {
 		return publicError(r.Context(), err)

@@ -343,11 +343,11 @@ func TestVideosThatDoNotFit(t *testing.T) {
 	if pairs < 15 || pairs > 30 {
 		t.Errorf("%d pairs at fps auto", pairs)
 	}
-	// Without max_tokens some room is left; with too much asked for, no rate helps.
+	// Without max_tokens some room is left; what more is asked for than fits is cut, and takes no more than half from the video.
 	if got, _ := ask(object{"fps": "auto"}, object{"max_tokens": nil}); got.status != 200 {
 		t.Errorf("%s", got.body)
 	}
-	if got, message := ask(object{"fps": "auto"}, object{"max_tokens": 1950}); got.status != 400 || !strings.Contains(message, "No fps is low enough") {
+	if got, _ := ask(object{"fps": "auto"}, object{"max_tokens": 1_000_000}); got.status != 200 {
 		t.Errorf("%s", got.body)
 	}
 }
