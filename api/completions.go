@@ -149,7 +149,7 @@ func noAnswers(ctx context.Context, eng engine.Engine, requests []*engine.Reques
 		if err != nil {
 			return nil, err
 		}
-		items <- item{choice: i, accepted: true}
+		items <- item{choice: i, accepted: true, event: engine.Event{Start: &engine.Start{}}}
 		items <- item{choice: i, event: engine.Event{Result: &engine.Result{
 			FinishReason: engine.FinishLength, Usage: engine.Usage{PromptTokens: tokens},
 		}}}
