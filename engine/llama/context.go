@@ -43,9 +43,26 @@ type ContextOptions struct {
 	MaxSequences int
 	Threads      int
 	KV           KVType
-	// PlainAttention turns flash attention off. ggml's CPU flash attention rounds keys, values and sums to half precision
-	// whatever KV says, so exact comparisons need this together with KVFloat32.
+	// PlainAttention computes attention as matrix products with all scores in memory, which the library does with KVFloat32 in
+	// any case: its graph of flash attention rounds such keys and values to half precision first.
 	PlainAttention bool
+}
+
+func (o *ContextOptions) plain() bool { return o.PlainAttention || o.KV == KVFloat32 }
+
+// scoreBytes bounds the scores of plain attention, for which the library reserves memory for all cells at once.
+const scoreBytes = 512 << 20
+
+// microBatch is how many rows are computed at once.
+func (o *ContextOptions) microBatch(heads int) int {
+	n := o.BatchSize
+	if o.MicroBatchSize > 0 {
+		n = min(n, o.MicroBatchSize)
+	}
+	if o.plain() {
+		n = min(n, max(1, scoreBytes/(4*heads*o.ContextSize)))
+	}
+	return n
 }
 
 // Context holds the KV cache of one model, unified over its sequences.
@@ -69,15 +86,12 @@ func NewContext(m *Model, o ContextOptions) (*Context, error) {
 	p := C.llama_context_default_params()
 	p.n_ctx = C.uint32_t(o.ContextSize)
 	p.n_batch = C.uint32_t(o.BatchSize)
-	p.n_ubatch = p.n_batch
-	if o.MicroBatchSize > 0 {
-		p.n_ubatch = C.uint32_t(min(o.MicroBatchSize, o.BatchSize))
-	}
+	p.n_ubatch = C.uint32_t(o.microBatch(int(C.llama_model_n_head(m.ptr))))
 	p.n_seq_max = C.uint32_t(o.MaxSequences)
 	p.n_threads = C.int32_t(o.Threads)
 	p.n_threads_batch = C.int32_t(o.Threads)
 	p.flash_attn_type = C.LLAMA_FLASH_ATTN_TYPE_ENABLED
-	if o.PlainAttention {
+	if o.plain() {
 		p.flash_attn_type = C.LLAMA_FLASH_ATTN_TYPE_DISABLED
 	}
 	p.type_k, p.type_v = kv, kv

@@ -3,6 +3,7 @@ package llama
 import (
 	"errors"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/qwenvld/qwenvld/engine/tokenizer"
@@ -150,5 +151,67 @@ func TestContextRefusesNonsense(t *testing.T) {
 	var incompatible *IncompatibleError
 	if err := c.Decode(b); !errors.As(err, &incompatible) {
 		t.Errorf("rows of a wrong width: %v", err)
+	}
+}
+
+// The scores of plain attention grow with cells times rows times heads; the library reserves them when the context is made.
+func TestPlainAttentionComputesFewRowsAtOnceInALargeCache(t *testing.T) {
+	for _, tc := range []struct {
+		o     ContextOptions
+		heads int
+		want  int
+	}{
+		{ContextOptions{ContextSize: 262144, BatchSize: 512}, 64, 512},
+		{ContextOptions{ContextSize: 32768, BatchSize: 512, KV: KVFloat32}, 16, 256},
+		{ContextOptions{ContextSize: 262144, BatchSize: 512, KV: KVFloat32}, 32, 16},
+		{ContextOptions{ContextSize: 1 << 20, BatchSize: 512, PlainAttention: true}, 64, 2},
+		{ContextOptions{ContextSize: 4096, BatchSize: 512, MicroBatchSize: 64, KV: KVFloat32}, 16, 64},
+	} {
+		if got := tc.o.microBatch(tc.heads); got != tc.want {
+			t.Errorf("%+v, %d heads: %d rows at once, want %d", tc.o, tc.heads, got, tc.want)
+		}
+	}
+	m := loadModel(t, denseModel)
+	for _, kv := range []KVType{KVFloat16, KVQ8, KVFloat32} {
+		c := newContext(t, m, ContextOptions{ContextSize: 262144, BatchSize: 512, MaxSequences: 8, KV: kv})
+		if b := NewTokenBatch(1); c.Size() < 262144 {
+			t.Errorf("%s: %d cells", kv, c.Size())
+		} else {
+			b.AddToken(1, 0, 0, true)
+			if err := c.Decode(b); err != nil {
+				t.Errorf("%s: %v", kv, err)
+			}
+			_ = b.Close()
+		}
+		_ = c.Close()
+	}
+}
+
+// The attention kernel's sums depend on a row's query and on what it sees, not on the threads or on the rows computed beside it.
+// Sequences of their own are rows of one batch here, so the rest of the network computes the same in both runs.
+func TestAttentionDoesNotDependOnThreadsOrOnOtherSequencesCells(t *testing.T) {
+	m := loadModel(t, denseModel)
+	run := func(threads int, beside bool) []float32 {
+		c := newContext(t, m, ContextOptions{ContextSize: 4096, BatchSize: 300, MaxSequences: 2, Threads: threads})
+		defer c.Close()
+		other := depthText(700)
+		for at := 0; at < 600; at += 100 {
+			if beside { // cells of another sequence lie between ours
+				decodeTokens(t, c, 1, int32(at), other[at:at+70+at/60])
+				c.RemoveSequence(1, int32(at+30), -1)
+				c.RemoveSequence(1, int32(at), -1)
+				decodeTokens(t, c, 1, int32(at), other[at:at+100])
+			}
+			decodeTokens(t, c, 0, int32(at), depthText(700)[at:at+100])
+		}
+		return decodeTokens(t, c, 0, 600, depthText(700)[600:601])
+	}
+	want := run(1, false)
+	for _, threads := range []int{1, 2, 5} {
+		for _, beside := range []bool{false, true} {
+			if got := run(threads, beside); !slices.Equal(got, want) {
+				t.Errorf("%d threads, others beside %v: logits differ by %g", threads, beside, relative(got, want))
+			}
+		}
 	}
 }

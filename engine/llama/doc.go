@@ -15,6 +15,7 @@ package llama
 
 // #cgo CPPFLAGS: -I${SRCDIR}/../../.deps/ollama/llama/llama.cpp/include
 // #cgo CPPFLAGS: -I${SRCDIR}/../../.deps/ollama/ml/backend/ggml/ggml/include
+// #cgo CPPFLAGS: -I${SRCDIR}/../../.deps/ollama/ml/backend/ggml/ggml/src
 // #cgo CXXFLAGS: -std=c++17
 import "C"
 

@@ -1,6 +1,7 @@
 package llama
 
 // #include <stdlib.h>
+// #include "attention.h"
 // #include "bridge.h"
 import "C"
 
@@ -59,6 +60,7 @@ func LoadModel(ctx context.Context, o ModelOptions) (*Model, error) {
 	}
 	sink.attach(o.Logger)
 	C.llama_backend_init()
+	C.qv_register_attention()
 
 	params := C.llama_model_default_params()
 	params.n_gpu_layers = C.int32_t(o.GPULayers)

@@ -1,0 +1,78 @@
+// The attention kernel, apart from the device that runs it. Internal to this package.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "ggml.h"
+
+namespace qv {
+
+// What one thread needs: rows of queries, scores and sums of a tile, a block of keys or values, and the list of visible cells.
+struct attention_scratch {
+    std::vector<float>    queries, scores, block, sums, total;
+    std::vector<float>    lanes;      // per row: the split's denominator, one partial sum a vector lane
+    std::vector<float>    weight;     // per row: the denominator over all splits
+    std::vector<int32_t>  peak;       // per row: the split's exponent
+    std::vector<int32_t>  total_peak; // per row: that over all splits
+    std::vector<uint32_t> cells;
+    std::vector<int64_t>  seen;       // per token: how many of the cells it sees, or -1 where these are not the first ones
+};
+
+// One flash attention node and how its work is cut. Threads share it and take tasks until none is left.
+//
+// Keys and values are widened to single precision block by block, and all sums are in single precision. The exponent that keeps the
+// exponentials small is a whole power of two, so that scaling sums by it is exact; and sums over cells are joined in splits of a
+// fixed size. So a row's result depends only on its query and on the cells it sees, in their order: not on the number of threads,
+// on the rows computed beside it or on cells of others.
+class attention_job {
+  public:
+    // Whether the kernel computes this node: no sinks, no soft cap, no ALiBi, one stream, a mask that only hides.
+    static bool takes(const ggml_tensor * node);
+
+    // Lays out the work on node for so many threads.
+    void prepare(const ggml_tensor * node, int threads);
+
+    // Does what is left to do; each thread calls it with its own number.
+    void work(int thread);
+
+  private:
+    // Tokens from..to of key heads head..head+heads, and so the rows of a tile: by head, then token, then query head.
+    struct tile {
+        int64_t from, to, head, heads;
+        int64_t tokens() const { return to - from; }
+    };
+
+    void size_scratch(attention_scratch & s) const;
+    void attend(attention_scratch & s, tile t);
+    void attend_part(attention_scratch & s, const tile & t, int64_t part);
+    int64_t chain(int64_t from, int64_t to) const;
+    void load_queries(attention_scratch & s, const tile & t) const;
+    void add_split(attention_scratch & s, const tile & t, int64_t begin, int64_t end) const;
+    void weigh(attention_scratch & s, const tile & t, int64_t head_row, int64_t at, int64_t count) const;
+    void hide(attention_scratch & s, float * scores, int64_t token, int64_t seen, int64_t at, int64_t count) const;
+    void join(attention_scratch & s, int64_t row, const float * sums, float weight, int32_t peak) const;
+    void store(const attention_scratch & s, const tile & t) const;
+    void widen(const attention_scratch & s, const ggml_tensor * t, int64_t head, int64_t at, int64_t count, int64_t width, float * out) const;
+    const uint16_t * mask(int64_t token) const;
+
+    const ggml_tensor *q_ = nullptr, *k_ = nullptr, *v_ = nullptr, *mask_ = nullptr, *dst_ = nullptr;
+    float   scale_   = 1.0f;
+    int64_t group_   = 1;  // query heads that share a key head
+    int64_t tile_    = 1;  // tokens of a task
+    int64_t span_    = 1;  // key heads of a task
+    int64_t parts_   = 1;  // tasks that share the cells of one token
+    int64_t share_   = 0;  // splits of such a task
+    int64_t tiles_   = 0, spans_ = 0, tasks_ = 0;
+    int64_t k_width_ = 0, v_width_ = 0;  // of a head, padded to whole vectors
+    std::atomic<int64_t>                    next_{0};
+    std::vector<attention_scratch>          threads_;
+    std::vector<float>                      partial_;  // what splits gave that the last task of a token joins
+    std::unique_ptr<std::atomic<int32_t>[]> open_;     // by token and span: tasks that are not done
+    size_t                                  open_size_ = 0;
+};
+
+}  // namespace qv
