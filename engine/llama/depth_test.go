@@ -45,7 +45,7 @@ type depthPrompt struct {
 	rows         []float32
 }
 
-func depthPrompts(t *testing.T, m *Model, v *Vision, lengths ...int) []depthPrompt {
+func depthPrompts(t *testing.T, v *Vision, lengths ...int) []depthPrompt {
 	t.Helper()
 	var out []depthPrompt
 	for _, n := range lengths {
@@ -59,16 +59,9 @@ func depthPrompts(t *testing.T, m *Model, v *Vision, lengths ...int) []depthProm
 	if err != nil {
 		t.Fatal(err)
 	}
-	special := func(text string) Token {
-		id, ok := m.SpecialToken(text)
-		if !ok {
-			t.Fatalf("the vocabulary lacks %s", text)
-		}
-		return id
-	}
 	return append(out, depthPrompt{
-		name: "picture", before: append(depthText(8), special("<|vision_start|>")), rows: rows,
-		tail: append([]Token{special("<|vision_end|>")}, depthText(24)...),
+		name: "picture", before: append(depthText(8), special(t, "<|vision_start|>")), rows: rows,
+		tail: append([]Token{special(t, "<|vision_end|>")}, depthText(24)...),
 	})
 }
 
@@ -184,7 +177,7 @@ func depthReference(t *testing.T, variant string, width int) (rows [][]float32) 
 func TestServedLogitsMatchTransformersAtDepth(t *testing.T) {
 	for _, variant := range variants {
 		m := loadModel(t, variant+"/model.gguf")
-		prompts := depthPrompts(t, m, loadVision(t, variant+"/mmproj.gguf", 0), 2000, 4000)
+		prompts := depthPrompts(t, loadVision(t, variant+"/mmproj.gguf", 0), 2000, 4000)
 		want := depthReference(t, variant, m.VocabSize())
 		if len(want) != len(prompts)*len(depthDistances) {
 			t.Fatalf("%d rows in depth.bin", len(want))
@@ -230,7 +223,7 @@ func TestServedLogitsStayCloseToExactOnes(t *testing.T) {
 			if tc.n > 4000 && os.Getenv("QWENVLD_SLOW_TESTS") == "" {
 				t.Skip("takes a minute: set QWENVLD_SLOW_TESTS")
 			}
-			p := depthPrompts(t, m, nil, tc.n)[0]
+			p := depthPrompts(t, nil, tc.n)[0]
 			o := ContextOptions{ContextSize: 16384, KV: KVFloat32, PlainAttention: true}
 			want := p.logits(t, depthContext(t, m, o), distances)
 			worst, mean, flips := worstAndMean(t, p.logits(t, depthContext(t, m, ContextOptions{ContextSize: 16384, KV: tc.kv}), distances), want)
