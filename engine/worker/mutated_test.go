@@ -173,8 +173,10 @@ func answerOnce(t *testing.T, s *service, name string) {
 	req := &engine.Request{
 		ID: "a", MaxTokens: 4,
 		Prompt: []engine.Piece{
-			{Kind: engine.PieceControl, Text: "<|im_start|>user\n<|vision_start|>"}, {Kind: engine.PieceImage},
-			{Kind: engine.PieceControl, Text: "<|vision_end|>"}, {Kind: engine.PieceText, Text: "What is it?"},
+			{Kind: engine.PieceControl, Text: "<|im_start|>user\n<|vision_start|>"},
+			{Kind: engine.PieceImage},
+			{Kind: engine.PieceControl, Text: "<|vision_end|>"},
+			{Kind: engine.PieceText, Text: "What is it?"},
 			{Kind: engine.PieceControl, Text: "<|im_end|>\n<|im_start|>assistant\n"},
 		},
 		Images: []engine.Image{{Width: 96, Height: 96, RGB: make([]byte, 3*96*96)}},
