@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 	"slices"
 	"testing"
@@ -13,23 +11,9 @@ import (
 // call posts JSON and decodes the reply.
 func call(t *testing.T, url string, in, out any) {
 	t.Helper()
-	body, err := json.Marshal(in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req, err := http.NewRequestWithContext(timeout(t, time.Minute), http.MethodPost, url, bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %d %s, %v", url, resp.StatusCode, data, err)
+	status, data, err := send(timeout(t, time.Minute), t, url, in)
+	if err != nil || status != http.StatusOK {
+		t.Fatalf("%s: %d %s, %v", url, status, data, err)
 	}
 	if err := json.Unmarshal(data, out); err != nil {
 		t.Fatalf("%s: %v", data, err)

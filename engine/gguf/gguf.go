@@ -178,9 +178,9 @@ func (f *File) Integer(key string) (int64, bool) {
 	case Uint32:
 		return int64(binary.LittleEndian.Uint32(v.numbers)), true
 	case Int32:
-		return int64(int32(binary.LittleEndian.Uint32(v.numbers))), true //nolint:gosec // its bits are an int32's
+		return int64(int32(binary.LittleEndian.Uint32(v.numbers))), true
 	case Uint64, Int64:
-		return int64(binary.LittleEndian.Uint64(v.numbers)), true //nolint:gosec // no count is that large
+		return int64(binary.LittleEndian.Uint64(v.numbers)), true
 	default:
 		return 0, false
 	}
@@ -210,7 +210,7 @@ func (f *File) Int32s(key string) ([]int32, bool) {
 	}
 	out := make([]int32, v.N)
 	for i := range out {
-		out[i] = int32(binary.LittleEndian.Uint32(v.numbers[4*i:])) //nolint:gosec // as documented
+		out[i] = int32(binary.LittleEndian.Uint32(v.numbers[4*i:]))
 	}
 	return out, true
 }

@@ -75,10 +75,10 @@ func (r *reader) count(size, limit int64) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if n > uint64(limit) || n > uint64(r.left/size) { //nolint:gosec // neither is negative
+	if n > uint64(limit) || n > uint64(r.left/size) {
 		return 0, fmt.Errorf("%d are declared, the file has room for %d", n, min(limit, r.left/size))
 	}
-	return int(n), nil //nolint:gosec // at most limit
+	return int(n), nil
 }
 
 // text appends a string to buf.
@@ -87,7 +87,7 @@ func (r *reader) text(buf []byte, limit int64) ([]byte, error) {
 	if err != nil {
 		return buf, err
 	}
-	if n > uint64(limit) || n > uint64(r.left) { //nolint:gosec // neither is negative
+	if n > uint64(limit) || n > uint64(r.left) {
 		return buf, fmt.Errorf("a string of %d bytes, the file has room for %d", n, min(limit, r.left))
 	}
 	at := len(buf)

@@ -45,7 +45,8 @@ func (f *File) readOtherParts() error {
 		}
 	}
 	if v := f.keys["split.tensors.count"]; v == nil || v.Type != Int32 || int(binary.LittleEndian.Uint32(v.numbers)) != len(f.Tensors) {
-		return fmt.Errorf("%q: has %d tensors in %d parts, which is not what the key %q says", f.Path, len(f.Tensors), parts, "split.tensors.count")
+		return fmt.Errorf("%q: has %d tensors in %d parts, which is not what the key %q says",
+			f.Path, len(f.Tensors), parts, "split.tensors.count")
 	}
 	return nil
 }

@@ -102,10 +102,10 @@ func (r *reader) shape(t *Tensor) error {
 		if err != nil {
 			return err
 		}
-		if n == 0 || n > uint64(math.MaxInt64/64/values) { //nolint:gosec // values is positive
+		if n == 0 || n > uint64(math.MaxInt64/64/values) {
 			return fmt.Errorf("dimension %d is %d", i, n)
 		}
-		t.Dims[i] = int64(n) //nolint:gosec // just checked
+		t.Dims[i] = int64(n)
 		values *= t.Dims[i]
 	}
 	kind, err := r.uint32()
@@ -132,7 +132,7 @@ func (r *reader) shape(t *Tensor) error {
 	if offset > math.MaxInt64/4 {
 		return fmt.Errorf("lies at %d", offset)
 	}
-	t.Offset = int64(offset) //nolint:gosec // just checked
+	t.Offset = int64(offset)
 	return nil
 }
 

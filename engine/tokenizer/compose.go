@@ -171,7 +171,7 @@ func (m *marks) sort(from, to int) {
 	i := 0
 	for k, end := range at {
 		for ; i < end; i++ {
-			classes[i] = uint8(k) //nolint:gosec // below 256
+			classes[i] = uint8(k)
 		}
 	}
 }

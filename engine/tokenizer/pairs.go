@@ -101,11 +101,11 @@ func (t *Tokenizer) appendLong(ctx context.Context, out []int32, word string) ([
 	w := &longWord{t: t, ids: links[:n], next: links[n : 2*n], prev: links[2*n:], lists: map[int32]*waiting{}, recentRank: -1}
 	for i := range n {
 		w.ids[i] = t.single[word[i]]
-		w.next[i], w.prev[i] = int32(i+1), int32(i-1) //nolint:gosec // a word is shorter than 2 GiB
+		w.next[i], w.prev[i] = int32(i+1), int32(i-1)
 	}
 	for i := range n - 1 {
 		if m := t.first[word[i]][word[i+1]]; m.rank >= 0 {
-			w.wait(m.rank, int32(i)) //nolint:gosec // as above
+			w.wait(m.rank, int32(i))
 		}
 	}
 	if err := w.merge(ctx); err != nil {

@@ -80,7 +80,7 @@ func newCharacters() (*characters, error) {
 	}
 	b.share()
 	for r := range c.ascii {
-		c.ascii[r] = c.of(rune(r)).class() //nolint:gosec // below 128
+		c.ascii[r] = c.of(rune(r)).class()
 	}
 	return c, nil
 }
@@ -118,7 +118,7 @@ func (b *builder) line(fields []string) error {
 		if err != nil {
 			return err
 		}
-		runes[i] = rune(r) //nolint:gosec // 21 bits
+		runes[i] = rune(r)
 	}
 	switch fields[0] {
 	case "pair":
@@ -151,7 +151,7 @@ func (b *builder) ranges(fields []string, p property) error {
 			return err
 		}
 		for r := from; r <= to; r++ {
-			b.add(rune(r), p) //nolint:gosec // 21 bits
+			b.add(rune(r), p)
 		}
 	}
 	return nil

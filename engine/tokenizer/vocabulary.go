@@ -33,7 +33,7 @@ type Vocabulary struct {
 // pair is two tokens side by side.
 type pair uint64
 
-func pairOf(left, right int32) pair { return pair(uint32(left))<<32 | pair(uint32(right)) } //nolint:gosec // only bits move
+func pairOf(left, right int32) pair { return pair(uint32(left))<<32 | pair(uint32(right)) }
 
 // byteAlphabet gives the character that stands for each byte: printable ones of Latin-1 for themselves, the others from U+0100 on.
 func byteAlphabet() (letters [256]rune) {
@@ -56,7 +56,7 @@ func byteValues() []int16 {
 		for len(values) <= int(r) {
 			values = append(values, -1)
 		}
-		values[r] = int16(b) //nolint:gosec // below 256
+		values[r] = int16(b)
 	}
 	return values
 }
@@ -75,7 +75,7 @@ func New(v Vocabulary) (*Tokenizer, error) {
 	ids := make(map[string]int32, len(v.Tokens))
 	values := byteValues()
 	for i, text := range v.Tokens {
-		id := int32(i) //nolint:gosec // bounded above
+		id := int32(i)
 		if _, twice := ids[text]; twice || text == "" {
 			return nil, fmt.Errorf("token %d, %q, is empty or there twice", i, text)
 		}
@@ -106,7 +106,7 @@ func (t *Tokenizer) addToken(id int32, text string, values []int16) error {
 			if int(r) >= len(values) || values[r] < 0 {
 				return fmt.Errorf("token %d, %q, has a character that stands for no byte", id, text)
 			}
-			raw = append(raw, byte(values[r])) //nolint:gosec // below 256
+			raw = append(raw, byte(values[r]))
 		}
 		t.bytes[id] = string(raw)
 		t.longest = max(t.longest, len(raw))
@@ -141,7 +141,7 @@ func (t *Tokenizer) addMerges(merges []string, ids map[string]int32) error {
 		if !ok || t.kinds[l] != Normal || t.kinds[r] != Normal || t.kinds[joined] != Normal {
 			return fmt.Errorf("merge %d, %q, does not make a token of ordinary ones", rank, m)
 		}
-		if !t.merges.add(pairOf(l, r), merge{rank: int32(rank), id: joined}) { //nolint:gosec // no more than a file has room for
+		if !t.merges.add(pairOf(l, r), merge{rank: int32(rank), id: joined}) {
 			return fmt.Errorf("merge %d, %q, is there twice", rank, m)
 		}
 	}

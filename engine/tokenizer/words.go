@@ -13,10 +13,10 @@ func (c *characters) wordEnd(s string, i int) int {
 		}
 	}
 	kind, next := c.at(s, i)
-	switch {
-	case kind == letter:
+	switch kind {
+	case letter:
 		return c.runEnd(s, next, letter)
-	case kind == number:
+	case number:
 		return next
 	}
 	newline := s[i] == '\r' || s[i] == '\n'

@@ -86,7 +86,7 @@ func (w *weights) answerTokens() [][]byte {
 	}
 	out := make([][]byte, w.text.Size())
 	for t := range out {
-		token := int32(t) //nolint:gosec // ids are 32 bits wide
+		token := int32(t)
 		if w.text.IsControl(token) {
 			continue
 		}
