@@ -219,7 +219,7 @@ func Default() Config {
 		},
 		Media: Media{
 			Fetch: true, FetchTimeout: 15 * time.Second, ImageBytes: 32 << 20, ImagePixels: 100_000_000,
-			DecodeMemory: 1 << 30, DecodeTimeout: 30 * time.Second, DecodeWait: 30 * time.Second,
+			DecodeMemory: 3 << 29, DecodeTimeout: 30 * time.Second, DecodeWait: 30 * time.Second,
 			Video: Video{
 				FetchTimeout: time.Minute, Bytes: 256 << 20, Disk: 4 << 30, SourcePixels: 40_000_000, SourceFrames: 2_000_000, Duration: 6 * time.Hour,
 				FPS: 30, Frames: 768, TotalPixels: 25165824, FFmpeg: "ffmpeg", FFprobe: "ffprobe", Decoders: 2, Memory: 3 << 30,

@@ -146,7 +146,7 @@ func (d *daemon) status(path string) string {
 	return ""
 }
 
-// workers are the process ids of the daemon's children, by variant.
+// workers are the process ids of the daemon's children that hold weights; others decode pictures.
 func (d *daemon) workers() []int {
 	var out []int
 	for _, task := range tasks(d.cmd.Process.Pid) {
@@ -157,7 +157,9 @@ func (d *daemon) workers() []int {
 		for _, f := range strings.Fields(string(data)) {
 			var pid int
 			fmt.Sscan(f, &pid)
-			out = append(out, pid)
+			if line, _ := os.ReadFile("/proc/" + f + "/cmdline"); strings.Contains(string(line), "\x00worker") {
+				out = append(out, pid)
+			}
 		}
 	}
 	return out

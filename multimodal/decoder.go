@@ -12,13 +12,14 @@ import (
 type DecoderOptions struct {
 	// MaxPixels bounds the area of an image as sent (100 million).
 	MaxPixels int
-	// Memory bounds in bytes what all images together take that are decoded at a time (1 GiB). What takes more by itself is refused.
+	// Memory bounds in bytes what all images together take that are decoded at a time (1.5 GiB). What takes more by itself is refused.
 	Memory int64
 	// AtOnce is how many images are decoded at a time (one a processor, at least 2).
 	AtOnce int
 	// Timeout is how long decoding an image may take (30 s), Wait how long it may wait for others to give memory back (30 s).
 	Timeout, Wait time.Duration
-	// Run carries a job out; nil does it in this process. It must stop soon after ctx is done and is called by several goroutines.
+	// Run carries a job out; nil does it in this process. It must stop soon after ctx is done and is called by several goroutines. A
+	// picture that it gives away it must not touch again, but for those of animations.
 	Run func(ctx context.Context, j *Job, frame func(n int, img *Image) error) error
 }
 
@@ -27,7 +28,7 @@ func (o DecoderOptions) withDefaults() DecoderOptions {
 		o.MaxPixels = 100_000_000
 	}
 	if o.Memory == 0 {
-		o.Memory = 1 << 30
+		o.Memory = 3 << 29
 	}
 	if o.AtOnce == 0 {
 		o.AtOnce = max(2, runtime.GOMAXPROCS(0))
@@ -62,12 +63,8 @@ func NewDecoder(o DecoderOptions) *Decoder {
 // KindBusy where it waited in vain, or the cause of ctx's end.
 func (d *Decoder) Decode(ctx context.Context, data []byte, width, height int) (out *Image, err error) {
 	j := &Job{Data: data, MaxPixels: d.o.MaxPixels, Width: width, Height: height}
-	if err := WaitFor(ctx, d.places, 1, d.o.Wait); err != nil {
-		return nil, err
-	}
-	defer d.places.Release(1)
 	late := fault(KindDecodeTime, nil, "Decoding the image takes too long; send a smaller one.")
-	err = d.do(ctx, j, d.o.Timeout, late, func(_ int, img *Image) error {
+	err = d.do(ctx, j, d.places, d.o.Timeout, late, func(_ int, img *Image) error {
 		out = img
 		return nil
 	})
@@ -81,10 +78,13 @@ func (d *Decoder) Animate(
 ) error {
 	late := fault(KindDecodeTime, nil,
 		"Decoding the animation takes too long; ask for a part of it with video_start and video_end, or send a smaller one.")
-	return d.do(ctx, j, timeout, late, frame)
+	return d.do(ctx, j, nil, timeout, late, frame)
 }
 
-func (d *Decoder) do(ctx context.Context, j *Job, timeout time.Duration, late *Error, frame func(n int, img *Image) error) error {
+// do carries a job out when there is a place, nil for none that has to be waited for, and memory.
+func (d *Decoder) do(
+	ctx context.Context, j *Job, places *semaphore.Weighted, timeout time.Duration, late *Error, frame func(n int, img *Image) error,
+) error {
 	bytes, err := j.memory()
 	if err != nil {
 		return err
@@ -93,6 +93,12 @@ func (d *Decoder) do(ctx context.Context, j *Job, timeout time.Duration, late *E
 		const mebi = 1 << 20
 		return fault(KindTooManyPixels, nil, "Decoding the image takes %d MiB of memory, %d are allowed; send a smaller one, "+
 			"or one that is not progressive, interlaced or of 16 bits a channel.", bytes/mebi+1, d.o.Memory/mebi)
+	}
+	if places != nil {
+		if err := WaitFor(ctx, places, 1, d.o.Wait); err != nil {
+			return err
+		}
+		defer places.Release(1)
 	}
 	if err := WaitFor(ctx, d.memory, bytes, d.o.Wait); err != nil {
 		return err

@@ -30,7 +30,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	cmd.SetVersionTemplate("qwenvld {{.Version}}\n")
-	cmd.AddCommand(serveCommand(), workerCommand(), routeCommand(), routerCommand(), healthCommand(), keyCommand(), examplesCommand(), askCommand(), chatCommand(),
+	cmd.AddCommand(serveCommand(), workerCommand(), decodeCommand(), routeCommand(), routerCommand(), healthCommand(), keyCommand(), examplesCommand(), askCommand(), chatCommand(),
 		versionCommand())
 	checkUsage(cmd)
 	return cmd

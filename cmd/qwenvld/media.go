@@ -6,6 +6,7 @@ import (
 
 	"github.com/qwenvld/qwenvld/config"
 	"github.com/qwenvld/qwenvld/multimodal"
+	"github.com/qwenvld/qwenvld/multimodal/decoders"
 	"github.com/qwenvld/qwenvld/multimodal/video"
 )
 
@@ -39,10 +40,10 @@ func (f fetchers) close() {
 	}
 }
 
-// newDecoder decodes pictures.
-func newDecoder(m *config.Media) *multimodal.Decoder {
+// newDecoder decodes pictures in processes of their own.
+func newDecoder(m *config.Media, apart *decoders.Pool) *multimodal.Decoder {
 	return multimodal.NewDecoder(multimodal.DecoderOptions{
-		MaxPixels: m.ImagePixels, Memory: m.DecodeMemory, Timeout: m.DecodeTimeout, Wait: m.DecodeWait,
+		MaxPixels: m.ImagePixels, Memory: m.DecodeMemory, Timeout: m.DecodeTimeout, Wait: m.DecodeWait, Run: apart.Run,
 	})
 }
 

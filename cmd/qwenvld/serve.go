@@ -20,6 +20,7 @@ import (
 	"github.com/qwenvld/qwenvld/engine/llama"
 	"github.com/qwenvld/qwenvld/engine/process"
 	"github.com/qwenvld/qwenvld/internal/running"
+	"github.com/qwenvld/qwenvld/multimodal/decoders"
 	"github.com/qwenvld/qwenvld/router"
 )
 
@@ -78,6 +79,7 @@ type daemon struct {
 	model       *config.Model
 	supervisors map[router.Variant]*process.Supervisor
 	fetchers    fetchers
+	decoders    *decoders.Pool
 	store       *history.Store // nil where nothing is kept
 	server      *api.Server
 	certificate *x509.Certificate // nil without TLS
@@ -112,7 +114,10 @@ func assemble(ctx context.Context, c *config.Config, logger *slog.Logger) (_ *da
 		return nil, err
 	}
 	d.fetchers = newFetchers(&d.config.Media)
-	images := newDecoder(&d.config.Media)
+	if d.decoders, err = newDecoders(&d.config.Media); err != nil {
+		return nil, err
+	}
+	images := newDecoder(&d.config.Media, d.decoders)
 	tool, err := newVideoTool(ctx, &d.config.Media.Video, images, logger)
 	if err != nil {
 		return nil, err
@@ -148,6 +153,9 @@ func (d *daemon) check() error {
 
 func (d *daemon) close() {
 	d.fetchers.close()
+	if d.decoders != nil {
+		_ = d.decoders.Close() // no request is left
+	}
 	if d.store != nil {
 		_ = d.store.Close() // all is written
 	}
