@@ -144,3 +144,127 @@ func TestTheOldestGoWhenThereIsTooMuch(t *testing.T) {
 		t.Errorf("%d kept, %v", n, err)
 	}
 }
+
+func kept(id string, bytes int, at int64) *Response {
+	return &Response{ID: id, Created: time.Unix(at, 0), Input: make([]byte, bytes), Body: []byte("{}")}
+}
+
+func TestAResponseLargerThanAllThatIsKeptIsRefusedAndHarmsNoOther(t *testing.T) {
+	ctx := context.Background()
+	s, err := Open(ctx, "", 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Put(ctx, kept("small", 10, 1)); err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{1<<20 - 33<<10, 1 << 20, 4 << 20} {
+		err := s.Put(ctx, kept("large", size, 2))
+		_, missing := s.Get(ctx, "", "large")
+		if fits := size < 1<<20; fits != (err == nil) || fits != (missing == nil) || !fits && !errors.Is(err, ErrTooLarge) {
+			t.Errorf("%d bytes: %v, then %v", size, err, missing)
+		}
+		if err == nil {
+			if err := s.Delete(ctx, "", "large"); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Put(ctx, kept("small", 10, 1)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if _, err := s.Get(ctx, "", "small"); err != nil {
+		t.Errorf("the other: %v", err)
+	}
+	if s.Trouble() != nil {
+		t.Error(s.Trouble())
+	}
+}
+
+func TestAResponseThatGrowsMakesRoomForItself(t *testing.T) {
+	ctx := context.Background()
+	s, err := Open(ctx, "", 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for i, id := range []string{"grows", "other"} { // the one that grows is the oldest
+		if err := s.Put(ctx, kept(id, 400_000, int64(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Update(ctx, &Response{ID: "grows", Body: make([]byte, 500_000)}); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := s.Get(ctx, "", "grows"); err != nil || len(r.Body) != 500_000 {
+		t.Error(err)
+	}
+	if _, err := s.Get(ctx, "", "other"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("the other: %v", err)
+	}
+}
+
+func TestATurnIsReadWithinABoundAndWithoutItsEvents(t *testing.T) {
+	ctx := context.Background()
+	s, err := Open(ctx, "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	r := kept("x", 1000, 1)
+	r.Events, r.Previous = []byte("{}\n"), "before"
+	if err := s.Put(ctx, r); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Turn(ctx, "", "x", 1002); err != nil || len(got.Input) != 1000 || got.Events != nil || got.Previous != "before" {
+		t.Errorf("%+v %v", got, err)
+	}
+	if _, err := s.Turn(ctx, "", "x", 1001); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("%v", err)
+	}
+	if _, err := s.Turn(ctx, "", "y", 1); !errors.Is(err, ErrNotFound) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestALockedFileIsToldOnceAndLeftAloneForAWhile(t *testing.T) {
+	ctx, path := context.Background(), filepath.Join(t.TempDir(), "r.db")
+	s, err := Open(ctx, path, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var told []error
+	s.Watch(func(err error) { told = append(told, err) })
+	other, err := Open(ctx, path, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if _, err := other.db.ExecContext(ctx, "BEGIN EXCLUSIVE"); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	for range 20 {
+		if err := s.Put(ctx, kept("x", 1, 1)); !errors.Is(err, ErrUnavailable) {
+			t.Fatalf("%v", err)
+		}
+	}
+	// Twenty that wait one after the other would take twenty times the wait for a lock.
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("took %s", took)
+	}
+	if _, err := other.db.ExecContext(ctx, "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	s.mu.Lock()
+	s.health.again = time.Time{} // the rest is over
+	s.mu.Unlock()
+	if err := s.Put(ctx, kept("x", 1, 1)); err != nil {
+		t.Error(err)
+	}
+	if len(told) != 2 || told[0] == nil || told[1] != nil || s.Trouble() != nil {
+		t.Errorf("told %v", told)
+	}
+}

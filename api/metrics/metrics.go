@@ -40,6 +40,7 @@ type Metrics struct {
 	durations   *prometheus.HistogramVec
 	errors      *prometheus.CounterVec
 	inFlight    prometheus.Gauge
+	unstored    prometheus.Counter
 	media       *prometheus.CounterVec
 	mediaTimes  *prometheus.HistogramVec
 	decisions   decisions
@@ -72,6 +73,10 @@ func New(o Options) *Metrics {
 	build.WithLabelValues(o.Version, runtime.Version(), o.RouterVersion).Set(1)
 	register(m, build)
 	register(m, newWorkers(o.Workers))
+	m.unstored = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: prefix + "responses_not_stored_total", Help: "How often a response that was to be stored was not.",
+	})
+	register(m, m.unstored)
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -96,6 +101,27 @@ func (m *Metrics) Admitted() { m.inFlight.Inc() }
 
 // Released ends what Admitted began.
 func (m *Metrics) Released() { m.inFlight.Dec() }
+
+// Store is where responses are kept.
+type Store interface {
+	// Trouble is why it cannot be used at the moment, nil if it can. It must not block.
+	Trouble() error
+}
+
+// Watch has the state of s told at each scrape.
+func (m *Metrics) Watch(s Store) {
+	register(m, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: prefix + "response_store_up", Help: "1 while responses can be stored, else 0.",
+	}, func() float64 {
+		if s.Trouble() != nil {
+			return 0
+		}
+		return 1
+	}))
+}
+
+// Unstored counts a response that was to be stored and was not.
+func (m *Metrics) Unstored() { m.unstored.Inc() }
 
 // Media is a sort of input.
 type Media string
