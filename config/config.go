@@ -25,6 +25,10 @@ type Config struct {
 	// MemoryLimit in bytes is what the daemon itself, without its workers, tries to stay below; 0 takes a quarter of what its control
 	// group may have, if that is limited.
 	MemoryLimit int64 `mapstructure:"memory_limit"`
+	// DrainDelay is how long the daemon goes on saying that it is not ready before it stops listening.
+	DrainDelay time.Duration `mapstructure:"drain_delay"`
+	// Public serves what tells of the daemon itself to everybody, where keys are set: readiness and the API's description.
+	Public bool `mapstructure:"public"`
 	// ReasoningField names the reasoning in responses: reasoning_content, reasoning or both.
 	ReasoningField string `mapstructure:"reasoning_field"`
 	// UnknownParameters says what becomes of members of requests that nobody knows: refuse or ignore.
@@ -119,10 +123,16 @@ type Log struct {
 
 // Limits bound requests.
 type Limits struct {
-	MaxConcurrent int   `mapstructure:"max_concurrent"` // requests worked on at a time
-	BodyBytes     int64 `mapstructure:"body_bytes"`
-	Images        int   `mapstructure:"images"` // in one request
-	Videos        int   `mapstructure:"videos"` // in one request
+	MaxConcurrent int `mapstructure:"max_concurrent"` // generations worked on at a time
+	// MaxWaiting more may wait for a place, each for WaitTimeout.
+	MaxWaiting  int           `mapstructure:"max_waiting"`
+	WaitTimeout time.Duration `mapstructure:"wait_timeout"`
+	BodyBytes   int64         `mapstructure:"body_bytes"`
+	// BodyRate is how many bytes a second a body must have on average; AllBodyBytes bounds those of all that are held, 0 four of the largest.
+	BodyRate     int64 `mapstructure:"body_rate"`
+	AllBodyBytes int64 `mapstructure:"all_body_bytes"`
+	Images       int   `mapstructure:"images"` // in one request
+	Videos       int   `mapstructure:"videos"` // in one request
 }
 
 // Media says what images may cost and where they may come from.
@@ -209,9 +219,12 @@ func Default() Config {
 	return Config{
 		Listen:          "127.0.0.1:8080",
 		ShutdownTimeout: 30 * time.Second,
+		DrainDelay:      2 * time.Second,
 		ReasoningField:  "reasoning_content", UnknownParameters: "refuse",
-		Log:       Log{Level: "info", Format: "text"},
-		Limits:    Limits{MaxConcurrent: 64, BodyBytes: 64 << 20, Images: 32, Videos: 8},
+		Log: Log{Level: "info", Format: "text"},
+		Limits: Limits{
+			MaxConcurrent: 64, MaxWaiting: 64, WaitTimeout: 5 * time.Second, BodyBytes: 64 << 20, BodyRate: 16 << 10, Images: 32, Videos: 8,
+		},
 		Responses: Responses{Path: ResponsesInMemory, Bytes: 256 << 20, Keep: 30 * 24 * time.Hour},
 		Router: Router{
 			Quality: 5, SecondLook: SecondLook{Tokens: 1, Margin: 0.3, Entropy: 0.5},
@@ -245,14 +258,12 @@ func (c *Config) faults() []*fault {
 	}
 	v.atLeast("memory_limit", c.MemoryLimit, 0)
 	v.atLeast("shutdown_timeout", int64(c.ShutdownTimeout), 0)
+	v.atLeast("drain_delay", int64(c.DrainDelay), 0)
 	v.oneOf("reasoning_field", c.ReasoningField, "reasoning_content", "reasoning", "both")
 	v.oneOf("unknown_parameters", c.UnknownParameters, "refuse", "ignore")
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "text", "json")
-	v.atLeast("limits.max_concurrent", int64(c.Limits.MaxConcurrent), 1)
-	v.atLeast("limits.body_bytes", c.Limits.BodyBytes, 1024)
-	v.atLeast("limits.images", int64(c.Limits.Images), 1)
-	v.atLeast("limits.videos", int64(c.Limits.Videos), 1)
+	c.Limits.validate(&v)
 	v.atLeast("responses.bytes", c.Responses.Bytes, 1<<20)
 	v.atLeast("responses.keep", int64(c.Responses.Keep), 0)
 	if c.Responses.Path == "" {
@@ -279,6 +290,20 @@ func (c *Config) faults() []*fault {
 		c.Models[i].validate(&v, fmt.Sprintf("models[%d]", i))
 	}
 	return v.faults
+}
+
+func (c *Limits) validate(v *validation) {
+	const key = "limits."
+	v.atLeast(key+"max_concurrent", int64(c.MaxConcurrent), 1)
+	v.atLeast(key+"max_waiting", int64(c.MaxWaiting), 0)
+	v.atLeast(key+"wait_timeout", int64(c.WaitTimeout), 0)
+	v.atLeast(key+"body_bytes", c.BodyBytes, 1024)
+	v.atLeast(key+"body_rate", c.BodyRate, 1)
+	if c.AllBodyBytes != 0 {
+		v.atLeast(key+"all_body_bytes", c.AllBodyBytes, c.BodyBytes)
+	}
+	v.atLeast(key+"images", int64(c.Images), 1)
+	v.atLeast(key+"videos", int64(c.Videos), 1)
 }
 
 func (c *Router) validate(v *validation) {

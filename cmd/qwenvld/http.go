@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/qwenvld/qwenvld/api"
+	"github.com/qwenvld/qwenvld/api/rawreply"
 	"github.com/qwenvld/qwenvld/config"
 )
 
@@ -20,21 +21,23 @@ func scheme(c *config.Config) string {
 	return "http"
 }
 
-// serveHTTP serves until ctx is done, then lets requests finish for the shutdown timeout.
+// serveHTTP serves until ctx is done. Then it says for a while that it is not ready, so that who asks is told to ask elsewhere, stops
+// listening, and lets requests finish for the shutdown timeout; a second signal ends all of that.
 func serveHTTP(ctx context.Context, c *config.Config, l net.Listener, s *api.Server, logger *slog.Logger, stopWorkers func()) error {
 	srv := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		// The API refuses headers long before, in its own words.
+		MaxHeaderBytes: 1 << 20,
+		ErrorLog:       slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
 	go func() {
 		if c.TLS.Certificate != "" {
 			served <- srv.ServeTLS(l, c.TLS.Certificate, c.TLS.Key)
 		} else {
-			served <- srv.Serve(l)
+			served <- srv.Serve(rawreply.Listen(l))
 		}
 		close(served)
 	}()
@@ -44,27 +47,46 @@ func serveHTTP(ctx context.Context, c *config.Config, l net.Listener, s *api.Ser
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
-	logger.Info("draining", "timeout", c.ShutdownTimeout)
+	logger.Info("draining", "delay", c.DrainDelay, "timeout", c.ShutdownTimeout)
 	s.Drain()
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.ShutdownTimeout)
+	patient, cancel := untilHurried(context.WithoutCancel(ctx), hurryOf(ctx))
+	defer cancel()
+	pause(patient, c.DrainDelay)
+	err := finish(patient, srv, s, c.ShutdownTimeout, logger)
+	if end := <-served; !errors.Is(end, http.ErrServerClosed) {
+		err = errors.Join(err, end)
+	}
+	return err
+}
+
+// finish stops listening and waits until all requests have ended, which it sees to itself when the timeout has passed or ctx is done.
+func finish(ctx context.Context, srv *http.Server, s *api.Server, timeout time.Duration, logger *slog.Logger) error {
+	drain, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	err := srv.Shutdown(drain)
 	if err == nil {
 		err = s.Wait(drain)
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		logger.Warn("requests are ended that did not finish in time")
-		s.Abort()
-		const grace = 2 * time.Second
-		last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), grace)
-		defer cancelLast()
-		if err = srv.Shutdown(last); err != nil {
-			err = srv.Close()
-		}
-		err = errors.Join(err, s.Wait(last))
+	if err == nil || drain.Err() == nil {
+		return err
 	}
-	if end := <-served; !errors.Is(end, http.ErrServerClosed) {
-		err = errors.Join(err, end)
+	logger.Warn("requests are ended that did not finish in time")
+	s.Abort()
+	const grace = 2 * time.Second
+	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancelLast()
+	if err = srv.Shutdown(last); err != nil {
+		err = srv.Close()
 	}
-	return err
+	return errors.Join(err, s.Wait(last))
+}
+
+// pause waits for d, or until ctx is done.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }

@@ -34,6 +34,7 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			outliveTerminal()
 			return serve(cmd.Context(), c, newLogger(c.Log), cmd.OutOrStdout())
 		},
 	}

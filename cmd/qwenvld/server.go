@@ -7,6 +7,7 @@ import (
 	"github.com/qwenvld/qwenvld/api"
 	"github.com/qwenvld/qwenvld/api/access"
 	"github.com/qwenvld/qwenvld/api/history"
+	"github.com/qwenvld/qwenvld/api/intake"
 	"github.com/qwenvld/qwenvld/api/metrics"
 	"github.com/qwenvld/qwenvld/config"
 	"github.com/qwenvld/qwenvld/engine"
@@ -55,6 +56,7 @@ func serverConfig(c *config.Config, name string, workers map[router.Variant]metr
 	a = api.Config{
 		ModelName: name, Router: r, RouterVersion: weights.Version,
 		Limits: api.Limits{BodyBytes: c.Limits.BodyBytes, Images: c.Limits.Images, Videos: c.Limits.Videos},
+		Bodies: intake.Limits{Total: c.Limits.AllBodyBytes, Rate: c.Limits.BodyRate},
 		Media: api.MediaLimits{
 			Pixels:    multimodal.PixelLimits{Min: c.Media.MinPixels, Max: c.Media.MaxPixels},
 			DataBytes: int(c.Media.ImageBytes),
@@ -68,8 +70,8 @@ func serverConfig(c *config.Config, name string, workers map[router.Variant]metr
 			Share: look.Share, Limits: doubt.Limits{Tokens: look.Tokens, Margin: look.Margin, Entropy: look.Entropy},
 		},
 		Reasoning: api.ReasoningField(c.ReasoningField), Unknown: api.UnknownParameters(c.UnknownParameters),
-		MaxConcurrent: c.Limits.MaxConcurrent,
-		Origins:       c.CORS.AllowedOrigins, PublicMetrics: c.Metrics.Public,
+		MaxConcurrent: c.Limits.MaxConcurrent, MaxWaiting: waiting(c.Limits.MaxWaiting), Patience: max(c.Limits.WaitTimeout, 1),
+		Origins: c.CORS.AllowedOrigins, PublicMetrics: c.Metrics.Public, PublicInfo: c.Public,
 		Rerun:   api.Rerun{Share: c.Router.Rerun.Share, Causes: causes},
 		Metrics: metrics.New(metrics.Options{Version: version, RouterVersion: weights.Version, Workers: workers}),
 	}
@@ -83,4 +85,12 @@ func serverConfig(c *config.Config, name string, workers map[router.Variant]metr
 		})
 	}
 	return a, nil
+}
+
+// waiting is how many requests may wait, in the words of package api, where 0 is the default.
+func waiting(n int) int {
+	if n == 0 {
+		return -1
+	}
+	return n
 }

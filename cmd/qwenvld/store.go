@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -26,7 +27,8 @@ func expire(ctx context.Context, store *history.Store, keep time.Duration, logge
 	tick := time.NewTicker(min(keep, time.Hour))
 	defer tick.Stop()
 	for {
-		if n, err := store.Expire(ctx, time.Now().Add(-keep)); err != nil {
+		// That the store cannot be used is logged where it begins.
+		if n, err := store.Expire(ctx, time.Now().Add(-keep)); err != nil && !errors.Is(err, history.ErrUnavailable) {
 			logger.Warn("old responses stay", "error", err)
 		} else if n > 0 {
 			logger.Info("forgot old responses", "count", n)

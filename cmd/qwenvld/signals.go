@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+)
+
+type hurryKey struct{}
+
+// withSignals gives a context that the first SIGINT or SIGTERM ends. The second closes what hurryOf returns, and any further one ends the
+// process as if nobody listened. stop gives the signals back.
+func withSignals(parent context.Context) (ctx context.Context, stop func()) {
+	hurry := make(chan struct{})
+	ctx, cancel := context.WithCancel(context.WithValue(parent, hurryKey{}, (<-chan struct{})(hurry)))
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	over := make(chan struct{})
+	var listening sync.WaitGroup
+	listening.Go(func() {
+		defer signal.Stop(signals)
+		for _, act := range []func(){cancel, func() { close(hurry) }} {
+			select {
+			case <-signals:
+				act()
+			case <-over:
+				return
+			}
+		}
+	})
+	return ctx, func() {
+		close(over)
+		listening.Wait()
+		cancel()
+	}
+}
+
+// hurryOf is closed when whoever asked for the end asks again.
+func hurryOf(ctx context.Context) <-chan struct{} {
+	hurry, _ := ctx.Value(hurryKey{}).(<-chan struct{})
+	return hurry
+}
+
+// untilHurried is a context that ends when hurry is closed, or with cancel, which must be called.
+func untilHurried(parent context.Context, hurry <-chan struct{}) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(parent)
+	var waiting sync.WaitGroup
+	waiting.Go(func() {
+		select {
+		case <-hurry:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		cancel()
+		waiting.Wait()
+	}
+}
+
+// outliveTerminal has the process go on when its terminal is closed. There is nothing to reload, which is what daemons also get this
+// signal for.
+func outliveTerminal() { signal.Ignore(syscall.SIGHUP) }
