@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/prompt"
@@ -69,6 +70,11 @@ type anthropicError struct {
 	RequestID string        `json:"request_id"`
 }
 
+// speaksAnthropic says whether what is at path, or below it, is Anthropic's, whose clients read errors in its form.
+func speaksAnthropic(path string) bool {
+	return path == pathMessages || strings.HasPrefix(path, pathMessages+"/")
+}
+
 func newAnthropicError(e *Error, id string) anthropicError {
 	body := e.wire().Error
 	body.Details = e.Details
@@ -89,22 +95,6 @@ func newAnthropicError(e *Error, id string) anthropicError {
 		body.Type = typeInvalidRequest
 	}
 	return anthropicError{Type: "error", Error: body, RequestID: id}
-}
-
-// handleAnthropic is handle with Anthropic's form of errors.
-func (s *Server) handleAnthropic(h handlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		err := h(w, r)
-		if err == nil {
-			return
-		}
-		e := publicError(r.Context(), err)
-		rec := recordOf(r.Context())
-		rec.fail(e)
-		s.setWriteDeadline(w)
-		e.retryHeader(w)
-		writeJSON(w, e.Status, newAnthropicError(e, rec.id))
-	}
 }
 
 // messages serves POST /v1/messages.
@@ -229,6 +219,11 @@ func (s *Server) countTokens(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	done, err := s.counting(r.Context(), req)
+	if err != nil {
+		return err
+	}
+	defer done()
 	decided, err := s.decide(r.Context(), req, r.Header)
 	if err != nil {
 		return err
@@ -269,7 +264,7 @@ func (g *generation) streamAnthropic(ctx context.Context, m *anthropicMessage, w
 	}
 	g.record.fail(failure)
 	if failure.Status != statusClientGone && st.event("error", newAnthropicError(failure, g.record.id)) == nil {
-		_ = out.session.Flush() // a client that left needs no telling
+		_ = out.flush() // a client that left needs no telling
 	}
 	return nil
 }

@@ -14,8 +14,6 @@ import (
 
 const (
 	headerAPIKey = "X-Api-Key" //nolint:gosec // the name of a header
-	pathLive     = "/health/live"
-	pathMetrics  = "/metrics"
 	pathMessages = "/v1/messages"
 )
 
@@ -27,27 +25,21 @@ func accountOf(ctx context.Context) *access.Account {
 	return a
 }
 
-// authenticate lets requests with a known key pass, and all of them where no keys are set. Only liveness needs none, and the metrics
-// where they are public.
+// authenticate lets requests with a known key pass, and all of them where no keys are set.
 func (s *Server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.keys.Open() || r.URL.Path == pathLive || s.cfg.PublicMetrics && r.URL.Path == pathMetrics {
+		if s.keys.Open() {
 			next.ServeHTTP(w, r)
 			return
 		}
 		account := s.keys.Find(presentedKey(r))
 		if account == nil {
-			handle := s.handle
-			if strings.HasPrefix(r.URL.Path, pathMessages) {
-				handle = s.handleAnthropic
-			}
-			handle(func(w http.ResponseWriter, _ *http.Request) error {
-				w.Header().Set("WWW-Authenticate", "Bearer")
-				return &Error{
-					Status: http.StatusUnauthorized, Type: typeInvalidRequest, Code: codeInvalidKey,
-					Message: "Send a valid API key as Authorization: Bearer KEY or in the header X-Api-Key.",
-				}
-			})(w, r)
+			recordOf(r.Context()).stranger = true
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			s.refuse(w, r, &Error{
+				Status: http.StatusUnauthorized, Type: typeInvalidRequest, Code: codeInvalidKey,
+				Message: "Send a valid API key as Authorization: Bearer KEY or in the header X-Api-Key.",
+			})
 			return
 		}
 		recordOf(r.Context()).key = account.Name()

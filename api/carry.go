@@ -29,7 +29,7 @@ func (p *plan) carryOut(ctx context.Context, m *metrics.Metrics) *carried {
 			p.videos.decode(ctx, m)
 			p.videos.close()
 		})
-		pumpAll(ctx, p.engine, p.requests, items)
+		pumpAll(ctx, p.engine, p.requests, visitOf(ctx).places(), items)
 		decoding.Wait()
 	}()
 	return &carried{plan: p, items: items, cancel: cancel}

@@ -53,6 +53,10 @@ func (s *Server) generate(
 	if err != nil {
 		return nil, nil, publicError(ctx, err)
 	}
+	if err := s.enter(ctx, len(p.requests)); err != nil {
+		p.videos.close()
+		return nil, nil, err
+	}
 	rec.measured = s.cfg.Metrics.Begin(metrics.Start{
 		Endpoint: endpointOf(r), Variant: p.decision.Variant, At: start, Answers: len(p.requests), PerPrompt: len(p.requests),
 	})
@@ -89,6 +93,11 @@ func (s *Server) plan(ctx context.Context, r *http.Request, req *chatRequest) (*
 	s.conversations.keep(decided.conversation, decided.decision.Mode)
 	s.cfg.Metrics.Decided(&decided.decision)
 	s.cfg.Metrics.Carried(rec.images, rec.videos)
+	done, err := s.fetching(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	return s.prepare(ctx, decided, rec.id)
 }
 
@@ -108,6 +117,9 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) error {
 	}
 	req, err := s.decoder.decode(body)
 	if err != nil {
+		return err
+	}
+	if err := s.enter(r.Context(), 1); err != nil {
 		return err
 	}
 	decided, err := s.decide(r.Context(), req, r.Header)

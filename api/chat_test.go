@@ -278,7 +278,7 @@ func TestDrainRefusesAndAbortEnds(t *testing.T) {
 }
 
 func TestTooManyRequestsAreRefused(t *testing.T) {
-	s := newSite(t, func(c *Config) { c.MaxConcurrent = 1 })
+	s := newSite(t, func(c *Config) { c.MaxConcurrent, c.MaxWaiting = 1, -1 })
 	s.instruct.hold = make(chan struct{})
 	done := make(chan reply)
 	go func() { done <- s.ask(map[string]any{"model": "qwen3-vl-instruct"}) }()

@@ -88,6 +88,9 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	if err := checkLogitBias(req.chatRequest, info.VocabSize); err != nil {
 		return err
 	}
+	if err := s.enter(ctx, len(req.prompts)*max(1, req.Choices)); err != nil {
+		return err
+	}
 	if req.echo {
 		if err := req.spell(ctx, eng); err != nil {
 			return publicError(ctx, err)

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/qwenvld/qwenvld/api/history"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/router"
 )
@@ -48,9 +49,13 @@ const (
 	codeUnsupportedType = "unsupported_media_type"
 	codeInvalidKey      = "invalid_api_key"
 	codeRateLimit       = "rate_limit_exceeded"
+	codeTimeout         = "request_timeout"
+	codeInvalidBody     = "invalid_body"
+	codeStore           = "store_unavailable"
+	codeHeader          = "header_too_large"
 )
 
-// retryAfter is what clients are told to wait when the daemon is busy or a worker restarts.
+// retryAfter is what clients are told to wait when nothing better is known, as while a worker restarts.
 const retryAfter = 2 * time.Second
 
 // statusClientGone is nginx's status for a client that left; it appears in the access log only.
@@ -75,6 +80,8 @@ type Error struct {
 	// Details are for an SDK that acts on them; Anthropic's errors carry them.
 	Details any
 	cause   error
+	// closes says that the connection cannot be used again.
+	closes bool
 }
 
 func (e *Error) Error() string {
@@ -104,6 +111,11 @@ func unavailable(code, message string, cause error) *Error {
 		Status: http.StatusServiceUnavailable, Type: typeServer, Code: code, Message: message,
 		RetryAfter: retryAfter, cause: cause,
 	}
+}
+
+// shuttingDown refuses what comes, or ends what is there, while the server stops.
+func shuttingDown(cause error) *Error {
+	return unavailable(codeShuttingDown, "The server is shutting down.", cause)
 }
 
 // wireError is the body of every error, and the data of an error event in a stream.
@@ -137,10 +149,11 @@ func publicError(ctx context.Context, err error) *Error {
 	if errors.As(err, &e) {
 		return e
 	}
-	if cause := context.Cause(ctx); cause != nil {
-		if errors.Is(cause, errShuttingDown) {
-			return unavailable(codeShuttingDown, "The server is shutting down.", err)
-		}
+	cause := context.Cause(ctx)
+	switch {
+	case errors.Is(cause, errShuttingDown):
+		return shuttingDown(err)
+	case cause != nil, errors.Is(err, errClientGone):
 		return &Error{Status: statusClientGone, Type: typeInvalidRequest, Message: "The client closed the request.", cause: err}
 	}
 	if e := engineError(err, cmp.Or(recordOf(ctx).prompt, "messages")); e != nil {
@@ -152,7 +165,7 @@ func publicError(ctx context.Context, err error) *Error {
 	}
 }
 
-// engineError converts what engine and router refuse with; nil for any other error. prompt is the member that carries the prompt.
+// engineError converts what engine, router and store refuse with; nil for any other error. prompt is the member that carries the prompt.
 func engineError(err error, prompt string) *Error {
 	var (
 		length *engine.ContextLengthError
@@ -174,6 +187,8 @@ func engineError(err error, prompt string) *Error {
 		return badField(param, codeInvalidValue, "%s", budget.Error())
 	case errors.Is(err, engine.ErrUnavailable), errors.Is(err, router.ErrNothingLoaded):
 		return unavailable(codeModelNotLoaded, "The model is not loaded at the moment.", err)
+	case errors.Is(err, history.ErrUnavailable):
+		return storeFailure(err)
 	case errors.Is(err, engine.ErrOverloaded):
 		return unavailable(codeOverloaded, "Too many requests are waiting for the model.", err)
 	case errors.Is(err, engine.ErrWorkerDied):
@@ -218,18 +233,6 @@ func imageError(path string, err error) error {
 
 func mebibytes(n int64) string {
 	return strconv.FormatInt(int64(math.Ceil(float64(n)/(1<<20))), 10) + " MiB"
-}
-
-// writeError sends err as a JSON body. It is the only place where an error becomes a response.
-func writeError(w http.ResponseWriter, e *Error) {
-	e.retryHeader(w)
-	writeJSON(w, e.Status, e.wire())
-}
-
-func (e *Error) retryHeader(w http.ResponseWriter) {
-	if e.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
-	}
 }
 
 // writeJSON sends v. A failed write means that the client is gone, which the access log shows.

@@ -41,6 +41,7 @@ type fakeEngine struct {
 	last   *engine.Request
 	asked  []*engine.Request
 	open   atomic.Int32
+	most   atomic.Int32 // that were open at a time
 	closed chan struct{}
 }
 
@@ -84,7 +85,8 @@ func (f *fakeEngine) Generate(ctx context.Context, req *engine.Request) (engine.
 			return nil, err
 		}
 	}
-	f.open.Add(1)
+	for n, most := f.open.Add(1), f.most.Load(); n > most && !f.most.CompareAndSwap(most, n); most = f.most.Load() {
+	}
 	events := append([]engine.Event{{Start: f.start(req)}}, f.events...)
 	return &fakeStream{engine: f, ctx: ctx, events: events, running: req.RunningUsage}, nil
 }

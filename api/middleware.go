@@ -6,9 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"mime"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -60,6 +58,10 @@ type record struct {
 	detached bool
 	// background is set for a background response.
 	background bool
+	// stranger is set for a request without a key, which is not counted for its route.
+	stranger bool
+	// unstored is set where a response was to be stored and was not.
+	unstored bool
 }
 
 // tokens are what the request took; of one that was broken off, about what it had produced.
@@ -90,8 +92,13 @@ func (s *Server) identify(next http.Handler) http.Handler {
 			id = "req_" + s.cfg.NewID()
 		}
 		w.Header().Set(headerRequestID, id)
+		rc := http.NewResponseController(w)
 		// A deadline left by an earlier request on this connection must not cut this one.
-		_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
+		_ = rc.SetWriteDeadline(time.Time{})
+		if r.ContentLength != 0 {
+			// net/http reads on in a body that no handler has read before it sends the reply, for as long as that takes.
+			_ = rc.SetReadDeadline(s.cfg.Now().Add(s.cfg.Bodies.Grace))
+		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), recordKey{}, &record{id: id})))
 	})
 }
@@ -144,11 +151,14 @@ func (s *Server) logAccess(next http.Handler) http.Handler {
 		rec := recordOf(r.Context())
 		defer func() {
 			pattern := chi.RouteContext(r.Context()).RoutePattern()
+			if rec.stranger {
+				pattern = ""
+			}
 			attrs := []slog.Attr{
-				slog.String("request_id", rec.id), slog.String("method", r.Method), slog.String("route", pattern),
+				slog.String("request_id", rec.id), slog.String("method", methodWord(r.Method)), slog.String("route", pattern),
 				slog.Int("status", rw.status), slog.Int64("bytes", rw.bytes), slog.Duration("duration", s.cfg.Now().Sub(start)),
 			}
-			s.cfg.Logger.LogAttrs(r.Context(), rec.level(), "request", append(attrs, rec.attrs()...)...)
+			s.cfg.Logger.LogAttrs(r.Context(), rec.level(), "request", append(attrs, rec.attrs(s.words)...)...)
 			s.countRequest(pattern, rw, rec, s.cfg.Now().Sub(start))
 		}()
 		next.ServeHTTP(rw, r)
@@ -166,7 +176,7 @@ func (r *record) level() slog.Level {
 	}
 }
 
-func (r *record) attrs() []slog.Attr {
+func (r *record) attrs(words vocabulary) []slog.Attr {
 	var a []slog.Attr
 	if r.key != "" {
 		a = append(a, slog.String("key", r.key))
@@ -185,11 +195,11 @@ func (r *record) attrs() []slog.Attr {
 		a = append(a, slog.Int("prompt_tokens", r.usage.PromptTokens), slog.Int("completion_tokens", r.usage.CompletionTokens),
 			slog.Int("reasoning_tokens", r.usage.ReasoningTokens), slog.String("finish_reason", r.finish))
 	}
+	if r.unstored {
+		a = append(a, slog.Bool("stored", false))
+	}
 	if r.err != nil {
-		a = append(a, slog.String("error_code", r.err.Code))
-		if r.err.Code != codeUnknown { // else it is a name that the client made up
-			a = append(a, slog.String("error_param", r.err.Param))
-		}
+		a = append(a, slog.String("error_code", r.err.Code), slog.String("error_param", words.path(r.err.Param)))
 		// The text of a 4xx may quote the request; causes of server errors are our own.
 		if r.err.Status >= http.StatusInternalServerError {
 			a = append(a, slog.String("error", r.err.Error()))
@@ -212,73 +222,12 @@ func (s *Server) recoverPanic(next http.Handler) http.Handler {
 			s.cfg.Logger.ErrorContext(r.Context(), "handler panicked", slog.String("request_id", recordOf(r.Context()).id),
 				slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
 			e := publicError(context.WithoutCancel(r.Context()), fmt.Errorf("panic: %v", p))
-			recordOf(r.Context()).fail(e)
 			if rw, ok := w.(*responseWriter); ok && rw.status != 0 {
+				recordOf(r.Context()).fail(e)
 				panic(http.ErrAbortHandler)
 			}
-			writeError(w, e)
+			s.refuse(w, r, e)
 		}()
 		next.ServeHTTP(w, r)
 	})
-}
-
-// readBody reads a JSON body within its limits of size and time.
-func (s *Server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
-		return nil, &Error{
-			Status: http.StatusUnsupportedMediaType, Type: typeInvalidRequest, Code: codeUnsupportedType,
-			Message: "Send the body as Content-Type: application/json.",
-		}
-	}
-	if enc := r.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
-		return nil, &Error{
-			Status: http.StatusUnsupportedMediaType, Type: typeInvalidRequest, Code: codeUnsupportedType,
-			Message: "Compressed bodies are not accepted.",
-		}
-	}
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(s.cfg.Now().Add(s.cfg.BodyTimeout))
-	body, err := readAll(http.MaxBytesReader(w, r.Body, s.cfg.Limits.BodyBytes), r.ContentLength, s.cfg.Limits.BodyBytes)
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return nil, &Error{
-			Status: http.StatusRequestEntityTooLarge, Type: typeInvalidRequest, Code: codeTooLarge,
-			Message: fmt.Sprintf("The body is larger than %d bytes.", tooLarge.Limit),
-		}
-	case err != nil:
-		return nil, &Error{
-			Status: http.StatusRequestTimeout, Type: typeInvalidRequest, Code: codeInvalidJSON,
-			Message: "The body could not be read in time.", cause: err,
-		}
-	}
-	_ = rc.SetReadDeadline(time.Time{})
-	return body, nil
-}
-
-// readAll reads r, without growing step by step when the length is known and believable.
-func readAll(r io.Reader, length, limit int64) ([]byte, error) {
-	const trusted = 1 << 20
-	if length > trusted && length <= limit {
-		// One byte more lets the last Read see the end.
-		buf := make([]byte, 0, length+1)
-		return appendAll(buf, r)
-	}
-	return io.ReadAll(r)
-}
-
-func appendAll(buf []byte, r io.Reader) ([]byte, error) {
-	for {
-		n, err := r.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		if errors.Is(err, io.EOF) {
-			return buf, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if len(buf) == cap(buf) {
-			buf = append(buf, 0)[:len(buf)]
-		}
-	}
 }

@@ -146,6 +146,15 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) error {
 	case len(infos) > 0:
 		reply.Status, status = "degraded", http.StatusOK
 	}
+	if store := s.cfg.Store; store != nil {
+		reply.Store = "ready"
+		if store.Trouble() != nil {
+			reply.Store = "unavailable"
+			if reply.Status == "ready" {
+				reply.Status = "degraded"
+			}
+		}
+	}
 	s.setWriteDeadline(w)
 	writeJSON(w, status, reply)
 	return nil

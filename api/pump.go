@@ -23,14 +23,23 @@ type item struct {
 	err      error
 }
 
-// pumpAll runs one generation for each request and returns when the engine has let go of all of them, which is soon after ctx is done,
-// whether or not items are read.
-func pumpAll(ctx context.Context, eng engine.Engine, requests []*engine.Request, items chan<- item) {
+// pumpAll runs one generation for each request, at most so many at once, in their order. It returns when the engine has let go of all of
+// them, which is soon after ctx is done, whether or not items are read.
+func pumpAll(ctx context.Context, eng engine.Engine, requests []*engine.Request, atOnce int, items chan<- item) {
+	places := make(chan struct{}, max(1, atOnce))
 	var running sync.WaitGroup
+	defer running.Wait()
 	for i, req := range requests {
-		running.Go(func() { pump(ctx, eng, req, i, items) })
+		select {
+		case places <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+		running.Go(func() {
+			defer func() { <-places }()
+			pump(ctx, eng, req, i, items)
+		})
 	}
-	running.Wait()
 }
 
 // pump runs a generation and sends what comes to items.

@@ -217,6 +217,8 @@ type liveReply struct {
 type readyReply struct {
 	Status   string                  `json:"status"`
 	Variants map[string]variantReady `json:"variants"`
+	// Store says whether responses can be stored: ready or unavailable; it is absent where none are kept.
+	Store string `json:"store,omitempty"`
 }
 
 type variantReady struct {

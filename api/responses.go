@@ -51,7 +51,7 @@ func (s *Server) createResponse(w http.ResponseWriter, r *http.Request) error {
 	account := accountOf(r.Context())
 	release := func() {
 		end()
-		s.dismiss()
+		visitOf(r.Context()).end()
 		if account != nil {
 			account.Leave(g.record.tokens())
 		}
@@ -102,41 +102,6 @@ func (s *Server) checkStore(req *responseRequest) error {
 	return nil
 }
 
-// past returns the lists of items of the response id and those before it, oldest first.
-func (s *Server) past(ctx context.Context, id string) ([]json.RawMessage, error) {
-	const param = "previous_response_id"
-	if id != "" && s.cfg.Store == nil {
-		return nil, badField(param, codeUnsupported, "this server keeps no responses; send the whole conversation as input")
-	}
-	var lists []json.RawMessage
-	for id != "" {
-		if len(lists) > 2*s.decoder.limits.Messages {
-			return nil, badField(param, codeInvalidValue, "the conversation has too many turns")
-		}
-		kept, err := s.cfg.Store.Get(ctx, ownerOf(ctx), id)
-		if errors.Is(err, history.ErrNotFound) {
-			return nil, responseNotFound(id, param)
-		}
-		if err != nil {
-			return nil, err
-		}
-		var body struct {
-			Status string          `json:"status"`
-			Output json.RawMessage `json:"output"`
-		}
-		if err := json.Unmarshal(kept.Body, &body); err != nil {
-			return nil, err
-		}
-		if body.Status != statusCompleted && body.Status != statusIncomplete {
-			return nil, badField(param, codeInvalidValue, "the response %s is %s, so nothing can follow it", abbreviate(id), body.Status)
-		}
-		lists = append(lists, body.Output, kept.Input)
-		id = kept.Previous
-	}
-	slices.Reverse(lists)
-	return lists, nil
-}
-
 func ownerOf(ctx context.Context) string {
 	if a := accountOf(ctx); a != nil {
 		return a.Name()
@@ -152,25 +117,14 @@ func responseNotFound(id, param string) *Error {
 	return e
 }
 
-// keep stores the response as it ended.
-func (b *responseBuilder) keep(kept *history.Response) error {
-	if !b.response.Store {
-		return nil
-	}
-	var err error
-	if kept.Body, err = json.Marshal(b.response); err != nil {
-		return err
-	}
-	return b.server.cfg.Store.Put(context.WithoutCancel(b.ctx), kept)
-}
-
 // complete sends the response in one piece.
 func (b *responseBuilder) complete(w http.ResponseWriter, kept *history.Response) error {
 	if err := each(b.ctx, b.items, b.take); err != nil {
 		return b.failure(b.ctx, err)
 	}
-	if err := b.keep(kept); err != nil {
-		return err
+	b.keep(kept)
+	if b.record.unstored {
+		w.Header().Set(headerStored, "false")
 	}
 	b.server.setWriteDeadline(w)
 	writeJSON(w, http.StatusOK, b.response)
@@ -195,9 +149,7 @@ func (b *responseBuilder) stream(w http.ResponseWriter, r *http.Request, kept *h
 		if !last || err != nil {
 			return last, err
 		}
-		if err := b.keep(kept); err != nil {
-			return false, err
-		}
+		b.keep(kept)
 		return true, b.end()
 	})
 	if err == nil {
@@ -209,27 +161,33 @@ func (b *responseBuilder) stream(w http.ResponseWriter, r *http.Request, kept *h
 	}
 	b.record.fail(failure)
 	if failure.Status != statusClientGone && b.fail(failure, err) == nil {
-		_ = out.session.Flush() // a client that left needs no telling
+		_ = out.flush() // a client that left needs no telling
 	}
 	return nil
 }
 
-// stored finds the response that a path names.
-func (s *Server) stored(r *http.Request) (*history.Response, error) {
-	id := chi.URLParam(r, "id")
+// stored finds the response that a path names, and its run if it is a background response in the making, or one that is not stored yet.
+func (s *Server) stored(r *http.Request) (*history.Response, *run, error) {
+	id, owner := chi.URLParam(r, "id"), ownerOf(r.Context())
 	if s.cfg.Store == nil {
-		return nil, responseNotFound(id, "")
+		return nil, nil, responseNotFound(id, "")
 	}
-	kept, err := s.cfg.Store.Get(r.Context(), ownerOf(r.Context()), id)
-	if errors.Is(err, history.ErrNotFound) {
-		return nil, responseNotFound(id, "")
+	run := s.runs.find(owner, id)
+	kept, err := s.cfg.Store.Get(r.Context(), owner, id)
+	switch {
+	case err == nil:
+		return kept, run, nil
+	case run != nil && !run.unwanted():
+		return run.response(), run, nil
+	case errors.Is(err, history.ErrNotFound):
+		return nil, nil, responseNotFound(id, "")
 	}
-	return kept, err
+	return nil, nil, err
 }
 
 // getResponse serves GET /v1/responses/{id}: the response, or with stream=true the events of a background response from any of them on.
 func (s *Server) getResponse(w http.ResponseWriter, r *http.Request) error {
-	kept, err := s.stored(r)
+	kept, run, err := s.stored(r)
 	if err != nil {
 		return err
 	}
@@ -245,7 +203,7 @@ func (s *Server) getResponse(w http.ResponseWriter, r *http.Request) error {
 			return badField("starting_after", codeInvalidValue, "must be the sequence_number of an event, and stream must be true")
 		}
 	}
-	run := s.runs.find(kept.Owner, kept.ID)
+	streamed = streamed && r.Method != http.MethodHead
 	switch {
 	case streamed && run != nil:
 		return s.follow(w, r, run, after+1)
@@ -304,7 +262,7 @@ func (s *Server) follow(w http.ResponseWriter, r *http.Request, run *run, first 
 		}
 		first += len(events)
 		out.begin()
-		if out.session.Flush() != nil || ended {
+		if out.flush() != nil || ended {
 			return nil
 		}
 		select {
@@ -343,22 +301,22 @@ func (s *Server) replay(w http.ResponseWriter, r *http.Request, lines []byte, fi
 			return nil // the client left
 		}
 	}
-	_ = out.session.Flush() // as above
+	_ = out.flush() // as above
 	return nil
 }
 
 // deleteResponse serves DELETE /v1/responses/{id}. One in the making ends.
 func (s *Server) deleteResponse(w http.ResponseWriter, r *http.Request) error {
-	kept, err := s.stored(r)
+	kept, run, err := s.stored(r)
 	if err != nil {
 		return err
 	}
-	if run := s.runs.find(kept.Owner, kept.ID); run != nil {
-		run.cancel(errCancelled)
+	if run != nil {
+		run.forget()
 	}
-	if err := s.cfg.Store.Delete(r.Context(), kept.Owner, kept.ID); errors.Is(err, history.ErrNotFound) {
+	if err := s.cfg.Store.Delete(r.Context(), kept.Owner, kept.ID); errors.Is(err, history.ErrNotFound) && run == nil {
 		return responseNotFound(kept.ID, "")
-	} else if err != nil {
+	} else if err != nil && !errors.Is(err, history.ErrNotFound) {
 		return err
 	}
 	s.setWriteDeadline(w)
@@ -372,18 +330,18 @@ func (s *Server) deleteResponse(w http.ResponseWriter, r *http.Request) error {
 
 // cancelResponse serves POST /v1/responses/{id}/cancel. A response that has ended stays as it is.
 func (s *Server) cancelResponse(w http.ResponseWriter, r *http.Request) error {
-	kept, err := s.stored(r)
+	kept, run, err := s.stored(r)
 	if err != nil {
 		return err
 	}
-	if run := s.runs.find(kept.Owner, kept.ID); run != nil {
+	if run != nil {
 		run.cancel(errCancelled)
 		select {
 		case <-run.done:
 		case <-r.Context().Done():
 			return context.Cause(r.Context())
 		}
-		if kept, err = s.stored(r); err != nil {
+		if kept, _, err = s.stored(r); err != nil {
 			return err
 		}
 	}
@@ -405,7 +363,7 @@ func (s *Server) cancelResponse(w http.ResponseWriter, r *http.Request) error {
 
 // listInputItems serves GET /v1/responses/{id}/input_items.
 func (s *Server) listInputItems(w http.ResponseWriter, r *http.Request) error {
-	kept, err := s.stored(r)
+	kept, _, err := s.stored(r)
 	if err != nil {
 		return err
 	}

@@ -91,7 +91,12 @@ func (b *responseBuilder) fail(e *Error, cause error) error {
 		code = "invalid_prompt"
 	}
 	b.response.Status, b.response.Error = statusFailed, &responseError{Code: code, Message: e.Message}
-	return errors.Join(err, b.end())
+	if err = errors.Join(err, b.end()); err == nil || errors.Is(err, errClientGone) {
+		return err
+	}
+	// What was written so far cannot be told, which may be what went wrong; that it ended still can.
+	b.kind, b.response.Output = "", []outputItem{}
+	return b.end()
 }
 
 func itemKind(d *prompt.Delta) string {
@@ -124,9 +129,9 @@ func (b *responseBuilder) delta(a *answering, d *prompt.Delta) error {
 	case "function_call":
 		ev.Type = "response.function_call_arguments.delta"
 	case "reasoning":
-		ev.Type, ev.ContentIndex = "response.reasoning_text.delta", ptr(0)
+		ev.Type = b.place(&ev).text + ".delta"
 	default:
-		ev.Type, ev.ContentIndex = "response.output_text.delta", ptr(0)
+		ev.Type = b.place(&ev).text + ".delta"
 		ev.Logprobs = &[]tokenLogprob{}
 		if b.req.Logprobs {
 			if more := a.tokens.take(); more != nil {
@@ -153,7 +158,10 @@ func (b *responseBuilder) openItem(a *answering, kind string, d *prompt.Delta) e
 		call := b.toolCall(a, d.ToolCall)
 		it.ID, it.CallID, it.Name, it.Arguments = "fc_"+id, call.ID, call.Function.Name, ptr("")
 	case "reasoning":
-		it.ID, it.Summary, it.Content = "rs_"+id, noJSON(), &[]outputPart{}
+		it.ID, it.Summary = "rs_"+id, &[]outputPart{}
+		if !b.summed() {
+			it.Content = &[]outputPart{}
+		}
 	default:
 		it.ID, it.Role, it.Content = "msg_"+id, string(roleAssistant), &[]outputPart{}
 	}
@@ -163,14 +171,37 @@ func (b *responseBuilder) openItem(a *answering, kind string, d *prompt.Delta) e
 		return err
 	}
 	part := b.part("")
-	return b.send(responseEvent{
-		Type: "response.content_part.added", OutputIndex: b.index(), ItemID: it.ID, ContentIndex: ptr(0), Part: &part,
-	})
+	added := responseEvent{OutputIndex: b.index(), ItemID: it.ID, Part: &part}
+	added.Type = b.place(&added).part + ".added"
+	return b.send(added)
+}
+
+// summed says whether reasoning is told as its own summary, which some clients show alone. It is the same text then, once.
+func (b *responseBuilder) summed() bool { return b.response.Reasoning.Summary != nil }
+
+// partEvents are the first words of the events about a part's text and about the part.
+type partEvents struct{ text, part string }
+
+// place gives ev the index of the open item's part and names the events about it.
+func (b *responseBuilder) place(ev *responseEvent) partEvents {
+	switch {
+	case b.kind != "reasoning":
+		ev.ContentIndex = ptr(0)
+		return partEvents{"response.output_text", "response.content_part"}
+	case b.summed():
+		ev.SummaryIndex = ptr(0)
+		return partEvents{"response.reasoning_summary_text", "response.reasoning_summary_part"}
+	}
+	ev.ContentIndex = ptr(0)
+	return partEvents{"response.reasoning_text", "response.content_part"}
 }
 
 // part is the open item's content.
 func (b *responseBuilder) part(text string) outputPart {
-	if b.kind == "reasoning" {
+	switch {
+	case b.kind == "reasoning" && b.summed():
+		return outputPart{Type: "summary_text", Text: text}
+	case b.kind == "reasoning":
 		return outputPart{Type: "reasoning_text", Text: text}
 	}
 	logprobs := b.logprobs
@@ -199,16 +230,18 @@ func (b *responseBuilder) closeItem(status string) error {
 			b.logprobs = append(b.logprobs, rest...)
 		}
 		part := b.part(text)
-		it.Content = &[]outputPart{part}
-		at.ContentIndex = ptr(0)
-		done, whole := at, at
-		done.Type, done.Text = "response.output_text.done", &text
-		if kind == "reasoning" {
-			done.Type = "response.reasoning_text.done"
+		if kind == "reasoning" && b.summed() {
+			it.Summary = &[]outputPart{part}
 		} else {
+			it.Content = &[]outputPart{part}
+		}
+		names := b.place(&at)
+		done, whole := at, at
+		done.Type, done.Text = names.text+".done", &text
+		if kind == "message" {
 			done.Logprobs = part.Logprobs
 		}
-		whole.Type, whole.Part = "response.content_part.done", &part
+		whole.Type, whole.Part = names.part+".done", &part
 		events = append(events, done, whole)
 	}
 	b.kind = ""

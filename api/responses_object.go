@@ -53,6 +53,8 @@ type responseObject struct {
 	PromptCacheKey    *string            `json:"prompt_cache_key"`
 	SafetyIdentifier  *string            `json:"safety_identifier"`
 	Routing           *routing           `json:"routing"`
+	// StoreError says why Store is false although the response was to be stored.
+	StoreError *responseError `json:"store_error,omitempty"`
 }
 
 type responseError struct {
@@ -75,18 +77,18 @@ type responseFormat struct {
 
 // outputItem is a message, a function_call or reasoning; its type says which members it has.
 type outputItem struct {
-	Type      string             `json:"type"`
-	ID        string             `json:"id"`
-	Status    string             `json:"status"`
-	Role      string             `json:"role,omitempty"`
-	Summary   *[]json.RawMessage `json:"summary,omitempty"` // of reasoning, always empty
-	Content   *[]outputPart      `json:"content,omitempty"`
-	CallID    string             `json:"call_id,omitempty"`
-	Name      string             `json:"name,omitempty"`
-	Arguments *string            `json:"arguments,omitempty"`
+	Type      string        `json:"type"`
+	ID        string        `json:"id"`
+	Status    string        `json:"status"`
+	Role      string        `json:"role,omitempty"`
+	Summary   *[]outputPart `json:"summary,omitempty"` // of reasoning: its text where a summary was asked for
+	Content   *[]outputPart `json:"content,omitempty"`
+	CallID    string        `json:"call_id,omitempty"`
+	Name      string        `json:"name,omitempty"`
+	Arguments *string       `json:"arguments,omitempty"`
 }
 
-// outputPart is output_text or reasoning_text.
+// outputPart is output_text, reasoning_text or summary_text.
 type outputPart struct {
 	Type        string             `json:"type"`
 	Text        string             `json:"text"`
@@ -121,6 +123,7 @@ type responseEvent struct {
 	OutputIndex  *int            `json:"output_index,omitempty"`
 	ItemID       string          `json:"item_id,omitempty"`
 	ContentIndex *int            `json:"content_index,omitempty"`
+	SummaryIndex *int            `json:"summary_index,omitempty"`
 	Item         *outputItem     `json:"item,omitempty"`
 	Part         *outputPart     `json:"part,omitempty"`
 	Delta        *string         `json:"delta,omitempty"`

@@ -18,13 +18,14 @@ type storedEvent struct {
 	data []byte
 }
 
-// run is a background response in the making. Its goroutine adds events, any number of clients read them.
+// run is a background response in the making, or one that waits to be stored. Its goroutine adds events, any number of clients read them.
 type run struct {
-	owner  string
+	kept   history.Response // as it was when it began
 	cancel context.CancelCauseFunc
-	done   chan struct{} // closed when the response is stored
+	done   chan struct{} // closed when the response has ended and is stored, if it could be
 
 	mu     sync.Mutex
+	gone   bool // its client deleted it
 	events []storedEvent
 	body   []byte // the response as last told
 	// changed is closed, and replaced, when something was added.
@@ -60,6 +61,28 @@ func (r *run) since(first int) ([]storedEvent, <-chan struct{}) {
 	return r.events[min(first, len(r.events)):], r.changed
 }
 
+// response is the response as it is now, without its events.
+func (r *run) response() *history.Response {
+	kept := r.kept
+	kept.Body = r.snapshot()
+	return &kept
+}
+
+// forget ends a response that its client deletes.
+func (r *run) forget() {
+	r.mu.Lock()
+	r.gone = true
+	r.mu.Unlock()
+	r.cancel(errCancelled)
+}
+
+// unwanted says whether the client deleted it.
+func (r *run) unwanted() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.gone
+}
+
 func (r *run) snapshot() []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -88,7 +111,7 @@ type runs struct {
 func (r *runs) find(owner, id string) *run {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if run := r.byID[id]; run != nil && run.owner == owner {
+	if run := r.byID[id]; run != nil && run.kept.Owner == owner {
 		return run
 	}
 	return nil
@@ -98,7 +121,7 @@ func (r *runs) find(owner, id string) *run {
 func (s *Server) startRun(
 	ctx context.Context, g *generation, end func(), b *responseBuilder, kept *history.Response,
 ) (r *run, queued []byte, err error) {
-	r = &run{owner: kept.Owner, cancel: g.cancel, done: make(chan struct{}), changed: make(chan struct{})}
+	r = &run{kept: *kept, cancel: g.cancel, done: make(chan struct{}), changed: make(chan struct{})}
 	b.emit = r.add
 	b.response.Status = statusQueued
 	for _, kind := range []string{"created", statusQueued} {
@@ -107,48 +130,53 @@ func (s *Server) startRun(
 		}
 	}
 	queued = r.snapshot()
-	kept.Body = queued
-	if err := s.cfg.Store.Put(ctx, kept); err != nil {
+	err = s.cfg.Store.Put(ctx, r.response())
+	if errors.Is(err, history.ErrTooLarge) {
+		return nil, nil, badField("background", codeTooLarge, "background responses must be kept, and this one is larger than all that this server keeps")
+	}
+	if err != nil {
 		return nil, nil, err
 	}
 	s.runs.mu.Lock()
 	s.runs.byID[kept.ID] = r
 	s.runs.mu.Unlock()
 	s.runs.all.Go(func() {
-		defer close(r.done)
 		defer func() {
 			s.runs.mu.Lock()
 			delete(s.runs.byID, kept.ID)
 			s.runs.mu.Unlock()
 		}()
-		defer end()
-		s.background(g, b, r, kept)
+		if s.background(g, end, b, r) {
+			return
+		}
+		s.settleLater(context.WithoutCancel(ctx), r)
 	})
 	return r, queued, nil
 }
 
-func (s *Server) background(g *generation, b *responseBuilder, r *run, kept *history.Response) {
+// background carries a run to its end, and says whether it is stored.
+func (s *Server) background(g *generation, end func(), b *responseBuilder, r *run) (settled bool) {
+	defer close(r.done)
+	defer end()
 	err := b.read()
 	if err != nil {
 		failure := g.failure(g.ctx, err)
 		g.record.fail(failure)
 		s.countError(g.record)
-		_ = b.fail(failure, context.Cause(g.ctx))
+		_ = b.fail(failure, context.Cause(g.ctx)) // a run takes every event
 	} else {
 		_ = b.end()
 	}
-	kept.Body, kept.Events = r.snapshot(), r.lines()
 	// The request is over, and a shutdown must not lose what was computed.
 	ctx := context.WithoutCancel(g.ctx)
-	if err := s.cfg.Store.Update(ctx, kept); err != nil && !errors.Is(err, history.ErrNotFound) {
-		s.cfg.Logger.LogAttrs(ctx, slog.LevelError, "a background response is lost",
-			slog.String("response", kept.ID), slog.Any("error", err))
-	}
+	settled = s.settle(ctx, r)
+	g.record.unstored = !settled
 	attrs := append([]slog.Attr{
-		slog.String("response", kept.ID), slog.String("request_id", g.record.id), slog.String("status", b.response.Status),
+		slog.String("response", r.kept.ID), slog.String("request_id", g.record.id), slog.String("status", b.response.Status),
 		slog.Duration("duration", s.cfg.Now().Sub(g.start)),
-	}, g.record.attrs()...)
+	}, g.record.attrs(s.words)...)
 	s.cfg.Logger.LogAttrs(ctx, g.record.level(), "background response", attrs...)
+	return settled
 }
 
 // read takes all that the generation gives. A panic ends the response, not the daemon, as in requests.

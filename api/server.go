@@ -5,18 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	"golang.org/x/sync/semaphore"
+	"github.com/go-chi/chi/v5/middleware"
 
+	"github.com/qwenvld/qwenvld"
 	"github.com/qwenvld/qwenvld/api/access"
+	"github.com/qwenvld/qwenvld/api/admission"
 	"github.com/qwenvld/qwenvld/api/docs"
 	"github.com/qwenvld/qwenvld/api/history"
+	"github.com/qwenvld/qwenvld/api/intake"
 	"github.com/qwenvld/qwenvld/api/metrics"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/multimodal"
@@ -77,17 +82,23 @@ type Config struct {
 	Store *history.Store
 	// Keys are the API keys that are accepted; without any, none is needed.
 	Keys []access.Key
-	// Metrics are served at /metrics; nil makes some that know no workers. PublicMetrics serves them to those without a key too.
-	Metrics       *metrics.Metrics
-	PublicMetrics bool
+	// Metrics are served at /metrics; nil makes some that know no workers. PublicMetrics serves them to those without a key too, PublicInfo
+	// readiness and the API's description.
+	Metrics                   *metrics.Metrics
+	PublicMetrics, PublicInfo bool
 	// Origins are those from which browsers may ask ("https://chat.example.com", "*" for all); none by default.
 	Origins []string
-	// MaxConcurrent bounds the requests being worked on (64); more are refused with 503.
-	MaxConcurrent int
+	// MaxConcurrent bounds the generations being worked on (64). MaxWaiting more requests (64; none if negative) may wait for a place, each
+	// for Patience (5 s); then they are refused with 503. The client with the fewest places comes first.
+	MaxConcurrent, MaxWaiting int
+	Patience                  time.Duration
+	// Bodies bound what is being received: Total (four times a body), Readers (1024), Rate (16 KiB/s) and Grace (10 s); Body is
+	// Limits.BodyBytes.
+	Bodies intake.Limits
 	// KeepAlive is the longest silence of a stream before a comment is sent (15 s).
 	KeepAlive time.Duration
-	// WriteTimeout bounds each write to a client (30 s), BodyTimeout the reading of a body (60 s).
-	WriteTimeout, BodyTimeout time.Duration
+	// WriteTimeout bounds each write to a client (30 s).
+	WriteTimeout time.Duration
 	// Logger gets one line per request. nil discards.
 	Logger *slog.Logger
 	// Now is the clock and NewID makes the random part of ids; both have defaults.
@@ -124,7 +135,6 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.MaxConcurrent, 64)
 	setDefault(&c.KeepAlive, 15*time.Second)
 	setDefault(&c.WriteTimeout, 30*time.Second)
-	setDefault(&c.BodyTimeout, 60*time.Second)
 	if c.Images == nil {
 		c.Images = multimodal.NewDecoder(multimodal.DecoderOptions{})
 	}
@@ -134,6 +144,13 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Disk == nil {
 		c.Disk = video.NewDisk("", 0)
 	}
+	setDefault(&c.MaxWaiting, 64)
+	setDefault(&c.Patience, 5*time.Second)
+	c.Bodies.Body = c.Limits.BodyBytes
+	setDefault(&c.Bodies.Total, 4*c.Bodies.Body)
+	setDefault(&c.Bodies.Readers, 1024)
+	setDefault(&c.Bodies.Rate, 16<<10)
+	setDefault(&c.Bodies.Grace, 10*time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -166,9 +183,17 @@ type Server struct {
 	thoughts      secondThoughts
 	routes        *chi.Mux
 	keys          *access.Keyring
-	slots         *semaphore.Weighted
-	draining      atomic.Bool
-	started       time.Time
+	// bodies are read without a place, then media are fetched with one of fetches, then a request is worked on with one of slots.
+	bodies   *intake.Intake
+	fetches  *admission.Gate
+	slots    *admission.Gate
+	draining atomic.Bool
+	// stop closes stopping when draining begins; unsettled counts background responses that wait to be stored.
+	stop      func()
+	stopping  chan struct{}
+	unsettled atomic.Int32
+	started   time.Time
+	words     vocabulary
 
 	mu       sync.Mutex
 	inflight map[*request]struct{}
@@ -190,11 +215,20 @@ func New(c Config) (*Server, error) {
 		cfg:      c,
 		decoder:  newRequestDecoder(c.Limits),
 		keys:     access.New(c.Keys, c.Now),
-		slots:    semaphore.NewWeighted(int64(c.MaxConcurrent)),
+		bodies:   intake.New(c.Bodies, c.Now),
+		fetches:  c.newGate(fetchers*c.MaxConcurrent, fetchers*c.MaxConcurrent*fetchShare/4),
+		slots:    c.newGate(c.MaxConcurrent, 0),
 		thoughts: newSecondThoughts(c.SecondLook, c.Rerun),
 		started:  c.Now(),
 		inflight: map[*request]struct{}{},
 		runs:     runs{byID: map[string]*run{}},
+		stopping: make(chan struct{}),
+		words:    newVocabulary(qwenvld.OpenAPI),
+	}
+	s.stop = sync.OnceFunc(func() { close(s.stopping) })
+	if c.Store != nil {
+		c.Store.Watch(s.watchStore)
+		c.Metrics.Watch(c.Store)
 	}
 	s.decoder.foreign.ignore, s.decoder.foreign.logger = c.Unknown == IgnoreUnknown, c.Logger
 	s.routes = s.newRoutes()
@@ -203,52 +237,83 @@ func New(c Config) (*Server, error) {
 
 func (s *Server) newRoutes() *chi.Mux {
 	m := chi.NewRouter()
-	m.Use(s.identify, s.logAccess, s.recoverPanic)
+	m.Use(onPath, middleware.GetHead, s.identify, s.logAccess, s.recoverPanic, s.boundHeader)
 	if len(s.cfg.Origins) > 0 {
 		m.Use(s.crossOrigin())
 	}
-	m.Use(s.authenticate)
-	m.NotFound(s.handle(func(_ http.ResponseWriter, r *http.Request) error {
-		return &Error{
-			Status: http.StatusNotFound, Type: typeInvalidRequest, Code: codeNotFound,
-			Message: fmt.Sprintf("Unknown URL: %s %s", r.Method, abbreviate(r.URL.Path)),
+	m.NotFound(s.authenticate(s.handle(notFound)).ServeHTTP)
+	m.MethodNotAllowed(s.authenticate(s.handle(s.methodNotAllowed)).ServeHTTP)
+	protected := m.With(s.authenticate)
+	open := func(public bool) chi.Router {
+		if public {
+			return m
 		}
-	}))
-	m.MethodNotAllowed(s.handle(func(w http.ResponseWriter, r *http.Request) error {
-		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
-			if m.Match(chi.NewRouteContext(), method, r.URL.Path) {
-				w.Header().Add("Allow", method)
-			}
-		}
-		return &Error{
-			Status: http.StatusMethodNotAllowed, Type: typeInvalidRequest, Code: codeMethod,
-			Message: fmt.Sprintf("Method %s is not allowed for %s", abbreviate(r.Method), abbreviate(r.URL.Path)),
-		}
-	}))
-	m.Get(pathLive, s.handle(s.live))
+		return protected
+	}
+	m.Get("/health/live", s.handle(s.live))
+	m.Get("/healthz", s.handle(s.live))
+	open(s.cfg.PublicMetrics).Get("/metrics", s.handle(s.metrics))
+	s.informing(open(s.cfg.PublicInfo))
+	s.answering(protected)
+	return m
+}
+
+// informing adds what tells of the server itself.
+func (s *Server) informing(m chi.Router) {
 	m.Get("/health/ready", s.handle(s.ready))
-	m.Get(pathMetrics, s.handle(s.metrics))
+	m.Get("/health", s.handle(s.ready))
 	m.Get(docs.PathDescription, docs.Description)
+	m.Get(docs.PathJSON, docs.JSON)
 	m.Get(docs.PathPage, docs.Page)
 	m.Get(docs.PathScript, docs.Script)
+}
+
+// answering adds what the models are asked for.
+func (s *Server) answering(m chi.Router) {
 	m.Get("/v1/models", s.handle(s.listModels))
 	m.Get("/v1/models/{model}", s.handle(s.getModel))
-	m.Post("/v1/chat/completions", s.handle(s.metered(s.admitted(s.chat))))
-	m.Post(pathMessages, s.handleAnthropic(s.metered(s.admitted(s.messages))))
-	m.Post(pathMessages+"/count_tokens", s.handleAnthropic(s.metered(s.admitted(s.countTokens))))
-	m.Post("/v1/responses", s.handle(s.metered(s.admitted(s.createResponse))))
-	m.Post("/v1/responses/input_tokens", s.handle(s.metered(s.admitted(s.countResponseInput))))
 	m.Get("/v1/responses/{id}", s.handle(s.getResponse))
 	m.Delete("/v1/responses/{id}", s.handle(s.deleteResponse))
 	m.Post("/v1/responses/{id}/cancel", s.handle(s.cancelResponse))
 	m.Get("/v1/responses/{id}/input_items", s.handle(s.listInputItems))
 	m.Post("/v1/embeddings", s.handle(s.metered(s.embeddings)))
-	m.Post("/v1/completions", s.handle(s.metered(s.admitted(s.completions))))
-	m.Post("/v1/chat/completions/input_tokens", s.handle(s.metered(s.admitted(s.countInput))))
-	m.Post("/tokenize", s.handle(s.metered(s.admitted(s.tokenize))))
-	m.Post("/detokenize", s.handle(s.metered(s.admitted(s.detokenize))))
-	m.Post("/v1/route", s.handle(s.metered(s.admitted(s.route))))
-	return m
+	for path, h := range map[string]handlerFunc{
+		"/v1/chat/completions":              s.chat,
+		"/v1/chat/completions/input_tokens": s.countInput,
+		"/v1/completions":                   s.completions,
+		pathMessages:                        s.messages,
+		pathMessages + "/count_tokens":      s.countTokens,
+		"/v1/responses":                     s.createResponse,
+		"/v1/responses/input_tokens":        s.countResponseInput,
+		"/v1/route":                         s.route,
+		"/tokenize":                         s.tokenize,
+		"/detokenize":                       s.detokenize,
+	} {
+		m.Post(path, s.handle(s.metered(s.visited(h))))
+	}
+}
+
+func notFound(_ http.ResponseWriter, r *http.Request) error {
+	return &Error{
+		Status: http.StatusNotFound, Type: typeInvalidRequest, Code: codeNotFound,
+		Message: fmt.Sprintf("Unknown URL: %s %s", abbreviate(r.Method), abbreviate(r.URL.Path)),
+	}
+}
+
+func (s *Server) methodNotAllowed(w http.ResponseWriter, r *http.Request) error {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+		if !s.routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
+			continue
+		}
+		w.Header().Add("Allow", method)
+		if method == http.MethodGet {
+			w.Header().Add("Allow", http.MethodHead)
+		}
+	}
+	return &Error{
+		Status: http.StatusMethodNotAllowed, Type: typeInvalidRequest, Code: codeMethod,
+		Message: fmt.Sprintf("Method %s is not allowed for %s", abbreviate(r.Method), abbreviate(r.URL.Path)),
+	}
 }
 
 // ServeHTTP implements http.Handler.
@@ -259,11 +324,15 @@ func (s *Server) Routes() chi.Routes { return s.routes }
 
 // Drain refuses new generations with 503 and makes /health/ready say so. Call it before
 // http.Server.Shutdown.
-func (s *Server) Drain() { s.draining.Store(true) }
+func (s *Server) Drain() {
+	s.draining.Store(true)
+	s.stop()
+}
 
 // Abort ends the generations in flight: streams get an error event, other requests a 503. Call it when
 // the drain deadline has passed, then give http.Server.Shutdown a moment to finish.
 func (s *Server) Abort() {
+	s.stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for r := range s.inflight {
@@ -296,36 +365,32 @@ func (s *Server) handle(h handlerFunc) http.HandlerFunc {
 		if err == nil {
 			return
 		}
-		e := publicError(r.Context(), err)
-		recordOf(r.Context()).fail(e)
-		s.setWriteDeadline(w)
-		writeError(w, e)
+		s.refuse(w, r, publicError(r.Context(), err))
 	}
 }
 
-// admitted lets at most MaxConcurrent requests run h, and none while draining.
-func (s *Server) admitted(h handlerFunc) handlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		if s.draining.Load() {
-			return unavailable(codeShuttingDown, "The server is shutting down.", nil)
-		}
-		if !s.slots.TryAcquire(1) {
-			return unavailable(codeOverloaded, "The server is working on as many requests as it accepts.", nil)
-		}
-		s.cfg.Metrics.Admitted()
-		defer func() {
-			if !recordOf(r.Context()).detached {
-				s.dismiss()
-			}
-		}()
-		return h(w, r)
+// refuse sends e in the form of the API that was asked, and notes it for the access log. It is the only place where an error becomes a
+// response.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, e *Error) {
+	rec := recordOf(r.Context())
+	rec.fail(e)
+	s.setWriteDeadline(w)
+	if e.Code == codeOverloaded {
+		told := *e
+		told.RetryAfter = s.retryIn()
+		e = &told
 	}
-}
-
-// dismiss gives back the place of an admitted request.
-func (s *Server) dismiss() {
-	s.slots.Release(1)
-	s.cfg.Metrics.Released()
+	if e.closes {
+		w.Header().Set("Connection", "close")
+	}
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+	}
+	if speaksAnthropic(r.URL.Path) {
+		writeJSON(w, e.Status, newAnthropicError(e, rec.id))
+	} else {
+		writeJSON(w, e.Status, e.wire())
+	}
 }
 
 // setWriteDeadline gives the next writes WriteTimeout. Writers without deadlines, as in tests, go without.

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -48,7 +49,18 @@ func (e *eventWriter) begin() {
 func (e *eventWriter) message(m *sse.Message) error {
 	e.begin()
 	e.server.setWriteDeadline(e.w)
-	return e.session.Send(m)
+	return e.sent(e.session.Send(m))
+}
+
+func (e *eventWriter) flush() error { return e.sent(e.session.Flush()) }
+
+// sent marks an error of the connection: only that means that the client is gone. Whatever else fails on the way to an event is the
+// server's fault, of which the client is told.
+func (e *eventWriter) sent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", errClientGone, err)
 }
 
 func (e *eventWriter) data(text string) error {
@@ -78,7 +90,7 @@ func (e *eventWriter) keepAlive() error {
 	if err := e.message(&m); err != nil {
 		return err
 	}
-	return e.session.Flush()
+	return e.flush()
 }
 
 // stream sends the answer as it comes.
@@ -106,7 +118,7 @@ func (e *eventWriter) end(rec *record, err error, explain func(error) *Error) er
 	}
 	// A failure here means that the client left too: there is nobody to tell.
 	if e.json(failure.wire()) == nil {
-		_ = e.session.Flush()
+		_ = e.flush()
 	}
 	return nil
 }
@@ -114,8 +126,10 @@ func (e *eventWriter) end(rec *record, err error, explain func(error) *Error) er
 // copy is a stream's loop: send writes an item and reports whether it was the last. Events that are ready together are flushed
 // together. A client that is gone cancels the request with a cause that says so.
 func (e *eventWriter) copy(ctx context.Context, items <-chan item, cancel context.CancelCauseFunc, send func(*item) (bool, error)) error {
-	gone := func(err error) error {
-		cancel(fmt.Errorf("%w: %w", errClientGone, err))
+	failed := func(err error) error {
+		if errors.Is(err, errClientGone) {
+			cancel(err)
+		}
 		return err
 	}
 	silence := time.NewTicker(e.server.cfg.KeepAlive)
@@ -126,7 +140,7 @@ func (e *eventWriter) copy(ctx context.Context, items <-chan item, cancel contex
 			return context.Cause(ctx)
 		case <-silence.C:
 			if err := e.keepAlive(); err != nil {
-				return gone(err)
+				return failed(err)
 			}
 		case it, open := <-items:
 			switch {
@@ -139,10 +153,10 @@ func (e *eventWriter) copy(ctx context.Context, items <-chan item, cancel contex
 			}
 			done, err := send(&it)
 			if err == nil && (done || len(items) == 0) {
-				err = e.session.Flush()
+				err = e.flush()
 			}
 			if err != nil {
-				return gone(err)
+				return failed(err)
 			}
 			if done {
 				return nil
@@ -157,7 +171,10 @@ func (g *generation) sendItem(out *eventWriter, it *item) (done bool, err error)
 	a := g.answers[it.choice]
 	if it.accepted {
 		g.begin(a, it.event.Start)
-		first := g.chunk(a, wireDelta{Role: string(roleAssistant), Content: ptr("")})
+		first := g.chunk(a, wireDelta{Role: string(roleAssistant)})
+		if len(g.req.Tools) == 0 || g.req.ToolsOff {
+			first.Choices[0].Delta.Content = ptr("") // as OpenAI begins a text; calls begin without
+		}
 		if !g.told {
 			g.told, first.Routing = true, g.server.newRouting(g.plan, nil)
 		}

@@ -56,6 +56,11 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
+		done, err := s.counting(r.Context(), req)
+		if err != nil {
+			return err
+		}
+		defer done()
 		decided, err := s.decide(r.Context(), req, r.Header)
 		if err != nil {
 			return err
@@ -78,6 +83,9 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) error {
 		}
 		if d.err != nil {
 			return d.err
+		}
+		if err := s.enter(r.Context(), 1); err != nil {
+			return err
 		}
 		pieces = []engine.Piece{{Kind: kind, Text: text}}
 		if info, eng, err = s.anyEngine(r.Context(), d.optionalText(root, "model")); err != nil {
@@ -156,6 +164,9 @@ func (s *Server) detokenize(w http.ResponseWriter, r *http.Request) error {
 	if d.err != nil {
 		return d.err
 	}
+	if err := s.enter(r.Context(), 1); err != nil {
+		return err
+	}
 	_, eng, err := s.anyEngine(r.Context(), model)
 	if err != nil {
 		return err
@@ -190,6 +201,11 @@ func (s *Server) countInput(w http.ResponseWriter, r *http.Request) error {
 // tellInputTokens answers with what the prompt of req would take.
 func (s *Server) tellInputTokens(w http.ResponseWriter, r *http.Request, req *chatRequest) error {
 	recordOf(r.Context()).prompt = req.promptParam()
+	done, err := s.counting(r.Context(), req)
+	if err != nil {
+		return err
+	}
+	defer done()
 	decided, err := s.decide(r.Context(), req, r.Header)
 	if err != nil {
 		return publicError(r.Context(), err)

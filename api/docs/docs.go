@@ -1,11 +1,16 @@
-// Package docs serves the description of the API: openapi.yaml as it is, and as a page that needs nothing from other hosts. The page is
-// drawn by Redoc (redoc.standalone.js, MIT).
+// Package docs serves the description of the API: openapi.yaml as it is, as JSON, and as a page that needs nothing from other hosts. The
+// page is drawn by Redoc (redoc.standalone.js, MIT).
 package docs
 
 import (
 	_ "embed"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
+	"sync"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/qwenvld/qwenvld"
 )
@@ -19,6 +24,7 @@ var page []byte
 // Paths of what is served.
 const (
 	PathDescription = "/openapi.yaml"
+	PathJSON        = "/openapi.json"
 	PathPage        = "/docs"
 	PathScript      = "/docs/redoc.js"
 )
@@ -30,6 +36,25 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'
 // Description serves openapi.yaml.
 func Description(w http.ResponseWriter, _ *http.Request) {
 	send(w, "application/yaml", qwenvld.OpenAPI)
+}
+
+// converted is openapi.yaml as JSON, made when it is first asked for.
+var converted = sync.OnceValues(func() ([]byte, error) {
+	var doc map[string]any
+	if err := yaml.Unmarshal(qwenvld.OpenAPI, &doc); err != nil {
+		return nil, fmt.Errorf("openapi.yaml: %w", err)
+	}
+	return json.Marshal(doc)
+})
+
+// JSON serves openapi.yaml as JSON.
+func JSON(w http.ResponseWriter, _ *http.Request) {
+	body, err := converted()
+	if err != nil { // which a test excludes
+		http.Error(w, `{"error":{"message":"openapi.yaml cannot be read","type":"server_error"}}`, http.StatusInternalServerError)
+		return
+	}
+	send(w, "application/json", body)
 }
 
 // Page serves the page.

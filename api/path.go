@@ -1,0 +1,71 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// unversioned are the paths that clients also use without /v1 before them.
+func unversioned() []string {
+	return []string{"/chat/completions", "/completions", "/messages", "/responses", "/embeddings", "/models", "/route"}
+}
+
+// onPath has everything that follows, routing included, see one path: decoded, with single slashes, none at its end, and /v1 where that
+// was left out or doubled. What is judged is then what is routed.
+func onPath(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if path := plainPath(r.URL.Path); path != r.URL.Path || r.URL.RawPath != "" {
+			changed, u := *r, *r.URL
+			u.Path, u.RawPath = path, ""
+			changed.URL = &u
+			r = &changed
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func plainPath(path string) string {
+	const version = "/v1"
+	for strings.Contains(path, "//") {
+		path = strings.ReplaceAll(path, "//", "/")
+	}
+	if len(path) > 1 {
+		path = strings.TrimSuffix(path, "/")
+	}
+	for strings.HasPrefix(path, version+version+"/") {
+		path = path[len(version):]
+	}
+	if rest, ok := strings.CutPrefix(path, version); ok && (rest == "/tokenize" || rest == "/detokenize") {
+		return rest
+	}
+	for _, p := range unversioned() {
+		if path == p || strings.HasPrefix(path, p+"/") {
+			return version + path
+		}
+	}
+	return path
+}
+
+// maxHeader bounds what comes before a body, in bytes. http.Server's own bound should be larger, since it refuses in words of its own.
+const maxHeader = 64 << 10
+
+// boundHeader refuses requests whose header is too long.
+func (s *Server) boundHeader(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		size := len(r.Method) + len(r.RequestURI)
+		for name, values := range r.Header {
+			for _, v := range values {
+				size += len(name) + len(v) + len(": \r\n")
+			}
+		}
+		if size > maxHeader {
+			s.refuse(w, r, &Error{
+				Status: http.StatusRequestHeaderFieldsTooLarge, Type: typeInvalidRequest, Code: codeHeader, closes: true,
+				Message: fmt.Sprintf("The header of the request has more than %d bytes.", maxHeader),
+			})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

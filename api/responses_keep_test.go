@@ -1,0 +1,276 @@
+package api
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/qwenvld/qwenvld/api/history"
+)
+
+// TestAnAnswerIsDeliveredWhenItCannotBeStored closes the store under the server, which fails as a lost disk does.
+func TestAnAnswerIsDeliveredWhenItCannotBeStored(t *testing.T) {
+	s := newSite(t, numbered)
+	if err := s.server.cfg.Store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		got := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi"})
+		r := got.response(t)
+		if r.Status != statusCompleted || r.Store || r.StoreError == nil || r.StoreError.Code != codeStore || got.header.Get(headerStored) != "false" {
+			t.Errorf("%s %v", got.body, got.header)
+		}
+	}
+	got := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi", "stream": true})
+	var last responseEvent
+	events := got.events(t)
+	if err := json.Unmarshal([]byte(events[len(events)-1]), &last); err != nil {
+		t.Fatal(err)
+	}
+	if last.Type != "response.completed" || last.Response.Store || last.Response.StoreError == nil {
+		t.Errorf("%s", events[len(events)-1])
+	}
+	for what, got := range map[string]reply{
+		"reading":    s.get("/v1/responses/resp_1"),
+		"deleting":   s.send(http.MethodDelete, "/v1/responses/resp_1"),
+		"going on":   s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi", "previous_response_id": "resp_1"}),
+		"background": s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi", "background": true}),
+	} {
+		if code, _, _ := got.failure(t); got.status != http.StatusServiceUnavailable || code != codeStore || got.header.Get("Retry-After") == "" {
+			t.Errorf("%s: %d %s", what, got.status, got.body)
+		}
+	}
+	if got := s.get("/health/ready"); got.status != http.StatusOK || !strings.Contains(string(got.body), `"store":"unavailable"`) ||
+		!strings.Contains(string(got.body), `"status":"degraded"`) {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	metrics := string(s.get("/metrics").body)
+	if !strings.Contains(metrics, "qwenvld_response_store_up 0") || !strings.Contains(metrics, "qwenvld_responses_not_stored_total 3") {
+		t.Errorf("%s", metrics)
+	}
+	log := s.log.String()
+	if n := strings.Count(log, "answers are given without"); n != 1 || strings.Contains(log, "status=499") || !strings.Contains(log, "stored=false") {
+		t.Errorf("told %d times: %s", n, log)
+	}
+}
+
+func TestAResponseLargerThanTheStoreIsDeliveredAndHarmsNoOther(t *testing.T) {
+	s := newSite(t, func(c *Config) {
+		numbered(c)
+		store, err := history.Open(t.Context(), "", 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = store.Close() })
+		c.Store = store
+	})
+	small := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi"}).response(t)
+	large := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": strings.Repeat("x", 1<<20)}).response(t)
+	if large.Store || large.StoreError == nil || large.StoreError.Code != "response_too_large" || large.Status != statusCompleted {
+		t.Errorf("%+v", large.StoreError)
+	}
+	if got := s.get("/v1/responses/" + large.ID); got.status != http.StatusNotFound {
+		t.Errorf("%d", got.status)
+	}
+	if got := s.get("/v1/responses/" + small.ID); got.status != http.StatusOK {
+		t.Errorf("the other: %d", got.status)
+	}
+}
+
+func TestABackgroundResponseIsNotLostWithItsRow(t *testing.T) {
+	s := newSite(t, numbered)
+	s.instruct.hold = make(chan struct{})
+	queued := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi", "background": true}).response(t)
+	await(t, "the generation", func() bool { return s.instruct.open.Load() == 1 })
+	// As when others need the room.
+	if err := s.server.cfg.Store.Delete(t.Context(), "", queued.ID); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.get("/v1/responses/" + queued.ID).response(t); got.Status != statusInProgress {
+		t.Errorf("%+v", got)
+	}
+	close(s.instruct.hold)
+	if err := s.server.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.get("/v1/responses/" + queued.ID).response(t); got.Status != statusCompleted || len(got.Output) == 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestABackgroundResponseThatIsDeletedStaysDeleted(t *testing.T) {
+	s := newSite(t, numbered)
+	s.instruct.hold = make(chan struct{})
+	queued := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi", "background": true}).response(t)
+	if got := s.send(http.MethodDelete, "/v1/responses/"+queued.ID); got.status != http.StatusOK {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	if err := s.server.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.get("/v1/responses/" + queued.ID); got.status != http.StatusNotFound {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+func TestABackgroundResponseThatCannotBeStoredCanBeReadMeanwhile(t *testing.T) {
+	s := newSite(t, numbered)
+	s.instruct.hold = make(chan struct{})
+	queued := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi", "background": true}).response(t)
+	if err := s.server.cfg.Store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	close(s.instruct.hold)
+	await(t, "who waits to be stored", func() bool { return s.server.unsettled.Load() == 1 })
+	if n := s.server.slots.Expected(1); n != 0 {
+		t.Error("it holds its place")
+	}
+	if got := s.get("/v1/responses/" + queued.ID).response(t); got.Status != statusCompleted || len(got.Output) == 0 {
+		t.Errorf("%+v", got)
+	}
+	if got := s.get("/v1/responses/" + queued.ID + "?stream=true"); !strings.Contains(string(got.body), "response.completed") {
+		t.Errorf("%s", got.body)
+	}
+	s.server.Drain()
+	if err := s.server.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(s.log.String(), "a background response is lost") {
+		t.Errorf("%s", s.log.String())
+	}
+}
+
+func TestAConversationIsReadWithinTheBoundOfABody(t *testing.T) {
+	s := newSite(t, func(c *Config) {
+		numbered(c)
+		c.Limits.BodyBytes = 8000
+	})
+	previous := ""
+	statuses := map[int]int{}
+	for range 5 {
+		body := map[string]any{"model": "qwen3-vl-instruct", "input": strings.Repeat("x", 1500)}
+		if previous != "" {
+			body["previous_response_id"] = previous
+		}
+		got := s.post("/v1/responses", body)
+		statuses[got.status]++
+		if got.status == http.StatusOK {
+			previous = got.response(t).ID
+			continue
+		}
+		if code, param, _ := got.failure(t); code != codeContextLength || param != "previous_response_id" {
+			t.Errorf("%s", got.body)
+		}
+	}
+	if statuses[http.StatusOK] < 2 || statuses[http.StatusBadRequest] == 0 {
+		t.Errorf("%v", statuses)
+	}
+	if s.server.bodies.Reading() != 0 {
+		t.Error("a body is still read")
+	}
+}
+
+func TestALockedStoreDelaysAnAnswerOnlyOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "r.db")
+	s := newSite(t, func(c *Config) {
+		numbered(c)
+		store, err := history.Open(context.Background(), path, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = store.Close() })
+		c.Store = store
+	})
+	lock := lockFile(t, path)
+	for range 3 {
+		if r := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi"}).response(t); r.Store {
+			t.Error("stored")
+		}
+	}
+	lock()
+	if n := strings.Count(s.log.String(), "answers are given without"); n != 1 {
+		t.Errorf("told %d times: %s", n, s.log.String())
+	}
+}
+
+func TestReasoningIsItsOwnSummaryWhereOneIsAskedFor(t *testing.T) {
+	s := newSite(t, numbered)
+	for _, summary := range []any{nil, "auto"} {
+		body := map[string]any{"model": "qwen3-vl-thinking", "input": "hi", "reasoning": map[string]any{"summary": summary}}
+		whole := s.post("/v1/responses", body).response(t)
+		body["stream"] = true
+		kinds := map[string]string{}
+		var streamed *responseObject
+		for _, e := range s.post("/v1/responses", body).events(t) {
+			var ev responseEvent
+			if err := json.Unmarshal([]byte(e), &ev); err != nil {
+				t.Fatal(err)
+			}
+			if ev.Delta != nil {
+				kinds[ev.Type] += *ev.Delta
+			} else if strings.Contains(ev.Type, "reasoning") || ev.Part != nil && ev.Part.Type != "output_text" {
+				kinds[ev.Type] = ev.Type
+				if ev.Part != nil {
+					kinds[ev.Type] = ev.Part.Type
+				}
+			}
+			streamed = ev.Response
+		}
+		for _, r := range []*responseObject{whole, streamed} {
+			it := &r.Output[0]
+			asked := summary != nil
+			if it.Type != "reasoning" || (len(*it.Summary) == 1) != asked || (it.Content == nil) != asked {
+				t.Fatalf("%+v", it)
+			}
+			part := *it.Summary
+			kind := "summary_text"
+			if !asked {
+				part, kind = *it.Content, "reasoning_text"
+			}
+			if part[0].Type != kind || part[0].Text != "hm" {
+				t.Errorf("%+v", part)
+			}
+		}
+		want := map[string]string{
+			"response.reasoning_text.delta": "hm", "response.reasoning_text.done": "response.reasoning_text.done",
+			"response.content_part.added": "reasoning_text", "response.content_part.done": "reasoning_text",
+		}
+		if summary != nil {
+			want = map[string]string{
+				"response.reasoning_summary_part.added": "summary_text", "response.reasoning_summary_text.delta": "hm",
+				"response.reasoning_summary_text.done": "response.reasoning_summary_text.done", "response.reasoning_summary_part.done": "summary_text",
+			}
+		}
+		delete(kinds, "response.output_text.delta")
+		for k, v := range want {
+			if kinds[k] != v {
+				t.Errorf("%s is %q, want %q", k, kinds[k], v)
+			}
+		}
+		if len(kinds) != len(want) {
+			t.Errorf("%v", kinds)
+		}
+		// And the next turn reads it back.
+		if got := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-thinking", "input": "go on", "previous_response_id": whole.ID}); got.status != http.StatusOK {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+	}
+}
+
+// lockFile has another program use a database for itself until unlock is called.
+func lockFile(t *testing.T, path string) (unlock func()) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.SetMaxOpenConns(1)
+	if _, err := db.ExecContext(t.Context(), "BEGIN EXCLUSIVE"); err != nil {
+		t.Fatal(err)
+	}
+	return func() { _ = db.Close() }
+}
