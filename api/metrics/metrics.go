@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,6 +42,7 @@ type Metrics struct {
 	errors      *prometheus.CounterVec
 	inFlight    prometheus.Gauge
 	unstored    prometheus.Counter
+	store       atomic.Pointer[Store]
 	media       *prometheus.CounterVec
 	mediaTimes  *prometheus.HistogramVec
 	decisions   decisions
@@ -77,6 +79,9 @@ func New(o Options) *Metrics {
 		Name: prefix + "responses_not_stored_total", Help: "How often a response that was to be stored was not.",
 	})
 	register(m, m.unstored)
+	register(m, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: prefix + "response_store_up", Help: "0 while responses that are to be stored cannot be, else 1.",
+	}, m.storeUp))
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -109,15 +114,14 @@ type Store interface {
 }
 
 // Watch has the state of s told at each scrape.
-func (m *Metrics) Watch(s Store) {
-	register(m, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: prefix + "response_store_up", Help: "1 while responses can be stored, else 0.",
-	}, func() float64 {
-		if s.Trouble() != nil {
-			return 0
-		}
-		return 1
-	}))
+func (m *Metrics) Watch(s Store) { m.store.Store(&s) }
+
+// storeUp is 1 but while there is a store that cannot be used.
+func (m *Metrics) storeUp() float64 {
+	if s := m.store.Load(); s != nil && (*s).Trouble() != nil {
+		return 0
+	}
+	return 1
 }
 
 // Unstored counts a response that was to be stored and was not.
