@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -60,7 +61,7 @@ var whatClientsSend = map[string][]string{
 		`"max_tokens":-1`, `"stop":""`, `"stop":["a","","b"]`, `"stop":[]`, `"top_p":0`, `"n":1,"best_of":1,"ignore_eos":false,"echo":false`,
 		`"top_logprobs":0`, `"stream_options":{"include_usage":true,"include_obfuscation":false}`,
 		`"reasoning":{"effort":"high","exclude":false,"max_tokens":null},"include_reasoning":true,"usage":{"include":true}`,
-		`"reasoning":{"enabled":false}`, `"reasoning_effort":"max"`, `"reasoning_effort":"none"`, `"reasoning_format":"auto"`,
+		`"reasoning":{"enabled":false}`, `"reasoning_effort":"max"`, `"reasoning_effort":"none"`, `"reasoning_effort":"default"`, `"thinking":{"type":"auto"}`, `"reasoning_format":"auto"`,
 		`"response_format":{"type":"json_schema","json_schema":{"name":"Answer[int]","schema":{"type":"object","properties":{"u":{"type":"string","format":"uri","default":null}},"allOf":[{"if":{}}]},"strict":false}}`,
 		`"response_format":{"type":"json_object","schema":{"type":"object"}}`,
 		`"messages":[{"role":"system","content":"a"},{"role":"developer","content":[{"type":"text","text":"b"}]},{"role":"user","content":"c"},{"role":"system","content":"d"}]`,
@@ -280,6 +281,28 @@ func TestAPromptIsEchoedWithoutAnAnswer(t *testing.T) {
 	}
 	if s.instruct.last != nil {
 		t.Error("the engine was asked for an answer")
+	}
+}
+
+// Agents with many servers send hundreds of tools, whose schemas together are more than can be enforced.
+func TestManyToolsAreAsGoodAsFew(t *testing.T) {
+	s := newSite(t, nil)
+	var tools []string
+	for i := range 300 {
+		var properties []string
+		for j := range 40 {
+			properties = append(properties, fmt.Sprintf(`"a_rather_long_name_of_a_property_%d":{"type":"string","maxLength":500}`, j))
+		}
+		tools = append(tools, fmt.Sprintf(`{"type":"function","function":{"name":"f%d","parameters":{"type":"object","properties":{%s}}}}`,
+			i, strings.Join(properties, ",")))
+	}
+	got := s.post(chatPath, with(chatPath, `"model":"qwen3-vl-instruct","tools":[`+strings.Join(tools, ",")+`]`))
+	if got.status != http.StatusOK {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
+	form := s.instruct.request(t).Form
+	if yes, no := "<tool_call>\n{\"name\": \"f7\", \"arguments\": {}}\n</tool_call>", "<tool_call>\n{\"name\": \"g\", \"arguments\": {}}\n</tool_call>"; !accepts(t, form, yes) || accepts(t, form, no) {
+		t.Error("calls are not held to the tools")
 	}
 }
 

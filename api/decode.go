@@ -31,7 +31,7 @@ type Limits struct {
 // DefaultLimits are generous enough for OpenAI's clients and bound the memory of one request.
 func DefaultLimits() Limits {
 	return Limits{
-		BodyBytes: 64 << 20, Messages: 2048, Images: 32, Videos: 8, Tools: 128, Stops: 16, StopBytes: 512, LogitBias: 1024,
+		BodyBytes: 64 << 20, Messages: 2048, Images: 32, Videos: 8, Tools: 1024, Stops: 16, StopBytes: 512, LogitBias: 1024,
 		Choices: 8, Depth: 64, Values: 200_000, SchemaBytes: 256 << 10,
 	}
 }
@@ -78,6 +78,7 @@ type decoder struct {
 	choice                           toolChoice
 	tools                            []toolSpec
 	skipped                          []skippedTool
+	schemaSize                       int // of the tools' schemas so far
 	// the answer's form by response_format and by structured_outputs
 	format, structured *engine.Form
 	// vLLM's words for going on from the last message

@@ -39,7 +39,11 @@ func (d *decoder) thinking(v *value, path string) {
 		d.fail(path+".type", codeMissing, "thinking.type is required")
 		return
 	}
-	kind, err := router.ParseThinkingType(d.text(m, path+".type"))
+	name := d.text(m, path+".type")
+	if name == "auto" { // Doubao's word
+		name = string(router.ThinkingAdaptive)
+	}
+	kind, err := router.ParseThinkingType(name)
 	if err != nil {
 		d.fail(path+".type", codeInvalidValue, "%s", err)
 	}
@@ -55,8 +59,11 @@ func (d *decoder) thinking(v *value, path string) {
 // effort reads how much to think in any surface's words. Max is what some call the most.
 func (d *decoder) effort(v *value, path string) router.Effort {
 	name := d.text(v, path)
-	if name == "max" {
+	switch name {
+	case "max":
 		name = string(router.EffortXHigh)
+	case "auto", "default": // Groq's and others' way to say nothing
+		return ""
 	}
 	effort, err := router.ParseEffort(name)
 	if err != nil {

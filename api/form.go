@@ -54,6 +54,11 @@ func (d *decoder) finishForm() {
 		d.fail("structured_outputs", codeInvalidValue, "response_format already says what the answer must be; send one of them")
 	}
 	calls := d.calls()
+	if calls != nil && d.err == nil {
+		if _, err := constraint.Compile(calls); err != nil {
+			calls = d.plainCalls() // so many tools that their schemas cannot be followed together
+		}
+	}
 	if d.err != nil {
 		return
 	}
@@ -73,6 +78,19 @@ func (d *decoder) finishForm() {
 			d.req.Callable = append(d.req.Callable, d.tools[i].name)
 		}
 	}
+}
+
+// plainCalls are calls whose arguments are any object.
+func (d *decoder) plainCalls() *engine.Form {
+	tools := slices.Clone(d.tools)
+	defer func() { d.tools = tools }()
+	d.tools, d.schemaSize = slices.Clone(tools), 0
+	for i := range d.tools {
+		if !d.tools[i].strict {
+			d.tools[i].parameters = nil
+		}
+	}
+	return d.calls()
 }
 
 // calls is the form of one or several tool calls as the chat template writes them; nil where there are none to make.
@@ -106,14 +124,27 @@ func (d *decoder) arguments(t *toolSpec) engine.Form {
 	if t.parameters == nil {
 		return engine.Form{Object: true}
 	}
+	// All schemas together must fit into one form, so no more than that is spent on reading them.
+	const tooLarge = constraint.MaxSize / 4
+	if d.schemaSize > constraint.MaxSize {
+		if t.strict {
+			d.fail(t.path+"."+t.schemaKey, codeInvalidSchema, "the schemas of all tools together are too large to be enforced")
+		}
+		return engine.Form{Object: true}
+	}
 	form := engine.Form{Schema: t.parameters, Strict: t.strict, ObjectOnly: true}
-	_, err := constraint.Compile(&form)
+	g, err := constraint.Compile(&form)
 	switch {
-	case err == nil:
+	case err == nil && !slices.Contains(g.Dropped, ""):
+		d.schemaSize += g.Size()
+		return form
+	case err == nil: // as a whole, which a schema that is too large is too
+		d.schemaSize += tooLarge
 		return form
 	case t.strict:
 		d.formError(t.path+"."+t.schemaKey, err)
 	}
+	d.schemaSize += tooLarge
 	return engine.Form{Object: true}
 }
 

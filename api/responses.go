@@ -88,6 +88,9 @@ func (s *Server) readResponse(w http.ResponseWriter, r *http.Request) (*response
 	if err != nil {
 		return nil, err
 	}
+	if err := s.followReferences(r.Context(), root); err != nil {
+		return nil, err
+	}
 	return s.decoder.decodeResponse(root, past, s.cfg.NewID)
 }
 

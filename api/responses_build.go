@@ -152,7 +152,7 @@ func (b *responseBuilder) openItem(a *answering, kind string, d *prompt.Delta) e
 	b.kind, b.logprobs = kind, nil
 	b.text.Reset()
 	it := outputItem{Type: kind, Status: statusInProgress}
-	id := b.server.cfg.NewID()
+	id := outputItemID(b.response)
 	switch kind {
 	case "function_call":
 		call := b.toolCall(a, d.ToolCall)

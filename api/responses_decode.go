@@ -204,7 +204,9 @@ func (d *decoder) responseReasoning(v *value, path string, e *responseEcho) {
 	}
 	d.keys(v, path, "effort", "summary", "generate_summary", "exclude")
 	if m := present(v, "effort"); m != nil {
-		e.Effort = ptr(string(d.effort(m, path+".effort")))
+		if effort := d.effort(m, path+".effort"); effort != "" {
+			e.Effort = ptr(string(effort))
+		}
 	}
 	for _, key := range []string{"generate_summary", "summary"} {
 		if m := present(v, key); m != nil {

@@ -42,7 +42,7 @@ func (d *decoder) responseItem(v *value, path string) {
 	case "function_call_output", "custom_tool_call_output":
 		d.responseResult(v, path)
 	case "item_reference":
-		d.fail(path+".type", codeUnsupported, "item references are not supported; send the item or use previous_response_id")
+		d.fail(path+".id", codeNotFound, "no kept response has the item %q; send the item itself", abbreviate(memberText(v, "id")))
 	default:
 		if !slices.Contains(serverItems, kind) {
 			d.fail(path+".type", codeUnsupported, "items of type %q are not supported", abbreviate(kind))

@@ -394,7 +394,7 @@ func TestResponseRefusalsNameTheirPlace(t *testing.T) {
 		`{"model":"qwen3-vl","input":"a","text":{"format":{"type":"json_schema","name":"x","strict":true,"schema":{"type":"what"}}}}`: "text.format.schema",
 		`{"model":"qwen3-vl","input":"a","reasoning":{"effort":"huge"}}`:                                                              "reasoning.effort",
 		`{"model":"qwen3-vl","input":"a","include":["everything"]}`:                                                                   "include[0]",
-		`{"model":"qwen3-vl","input":[{"type":"item_reference","id":"x"}]}`:                                                           "input[0].type",
+		`{"model":"qwen3-vl","input":[{"type":"item_reference","id":"x"}]}`:                                                           "input[0].id",
 		`{"model":"qwen3-vl","input":[{"type":"function_call_output","call_id":"x","output":"y"}]}`:                                   "input[0].call_id",
 		`{"model":"qwen3-vl","input":[{"role":"user","content":[{"type":"input_file"}]}]}`:                                            "input[0].content[0].type",
 		`{"model":"qwen3-vl","input":[{"role":"user","content":[{"type":"input_image","file_id":"f"}]}]}`:                             "input[0].content[0].file_id",
@@ -448,5 +448,32 @@ func TestEmbeddingsAreRefusedClearly(t *testing.T) {
 	s := newSite(t, nil)
 	if got := s.post("/v1/embeddings", map[string]any{"model": "x", "input": "y"}); got.status != http.StatusBadRequest {
 		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+// The AI SDK sends earlier items as references where responses are kept.
+func TestItemsCanBeReferredTo(t *testing.T) {
+	s := newSite(t, numbered)
+	first := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-thinking", "input": "one"}).response(t)
+	var input []any
+	input = append(input, map[string]any{"role": "user", "content": "one"})
+	for _, it := range first.Output {
+		input = append(input, map[string]any{"type": "item_reference", "id": it.ID})
+	}
+	input = append(input, map[string]any{"role": "user", "content": "two"})
+	second := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": input}).response(t)
+	if shown := pieces(s.instruct.request(t)); !strings.Contains(shown, "assistant\n42<|im_end|>") {
+		t.Errorf("%q", shown)
+	}
+	// What was referred to is kept with the new response.
+	third := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "three", "previous_response_id": second.ID}).response(t)
+	if shown := pieces(s.instruct.request(t)); third.Status != statusCompleted || !strings.Contains(shown, "assistant\n42<|im_end|>") {
+		t.Errorf("%q", shown)
+	}
+	for _, id := range []string{"msg_none_0", "msg_" + strings.TrimPrefix(first.ID, "resp_") + "_9", ""} {
+		got := s.post("/v1/responses", map[string]any{"input": []any{map[string]any{"type": "item_reference", "id": id}}})
+		if _, param, _ := got.failure(t); param != "input[0].id" {
+			t.Errorf("%s: %s", id, got.body)
+		}
 	}
 }

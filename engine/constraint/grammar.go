@@ -19,6 +19,12 @@ type Grammar struct {
 	Dropped []string
 }
 
+// Size is what the grammar takes, in nodes; a form may have MaxSize.
+func (g *Grammar) Size() int { return len(g.nodes) }
+
+// MaxSize bounds a form.
+const MaxSize = maxNodes
+
 type node struct {
 	bytes []byteEdge
 	empty []int32 // targets reached without a byte
@@ -160,14 +166,13 @@ func Without(s string) (*Grammar, error) {
 	return b.finish(nodes[0], end)
 }
 
-// embed copies g's nodes and returns its start; each of its ends then leads on to `to`.
-func (b *builder) embed(g *Grammar, to int32) int32 {
+// rule copies g as a rule of its own, which may be called from several places, and returns its start.
+func (b *builder) rule(g *Grammar) int32 {
 	shift := int32(len(b.nodes))
 	if len(b.nodes)+len(g.nodes) > maxNodes {
 		b.over = true
-		return to
+		return 0
 	}
-	ends := g.ends()
 	for i := range g.nodes {
 		n := &g.nodes[i]
 		c := node{final: n.final}
@@ -182,11 +187,21 @@ func (b *builder) embed(g *Grammar, to int32) int32 {
 		}
 		b.nodes = append(b.nodes, c)
 	}
-	for _, e := range ends {
+	return g.start + shift
+}
+
+// embed copies g's nodes and returns its start; each of its ends then leads on to `to`.
+func (b *builder) embed(g *Grammar, to int32) int32 {
+	shift := int32(len(b.nodes))
+	start := b.rule(g)
+	if b.over {
+		return to
+	}
+	for _, e := range g.ends() {
 		b.nodes[e+shift].final = false
 		b.join(e+shift, to)
 	}
-	return g.start + shift
+	return start
 }
 
 // ends are the final nodes of the outermost rule: those reached from the start without entering a rule.
@@ -242,17 +257,19 @@ func Either(parts ...*Grammar) (*Grammar, error) {
 	return b.finish(start, end)
 }
 
-// Repeat is the form at least low times; high < 0 sets no limit. Between two of them stands the separator.
+// Repeat is the form at least low times; high < 0 sets no limit. Between two of them stands the separator. However often it may come,
+// the form is there once.
 func Repeat(part, separator *Grammar, low, high int) (*Grammar, error) {
 	var b builder
 	start, end := b.add(), b.add()
+	once := b.rule(part)
 	if low == 0 {
 		b.join(start, end)
 	}
 	at := start
 	for i := 0; high < 0 && i <= max(low, 1) || i < high; i++ {
 		after := b.add()
-		b.join(at, b.embed(part, after))
+		b.nodes[at].calls = append(b.nodes[at].calls, call{once, after})
 		if i+1 >= low {
 			b.join(after, end)
 		}
