@@ -103,7 +103,7 @@ func (s *Server) plan(ctx context.Context, r *http.Request, req *chatRequest) (*
 
 func setRouteHeaders(w http.ResponseWriter, r *routed) {
 	if kinds := r.req.Skipped; len(kinds) > 0 {
-		w.Header().Set(headerWarning, "tools of these kinds were left out, since this server does not have them: "+strings.Join(kinds, ", "))
+		w.Header().Set(headerWarning, "tools of kinds that this server does not have were left out: "+strings.Join(kinds, ", "))
 	}
 	w.Header().Set(headerVariant, string(r.decision.Variant))
 	w.Header().Set(headerRouteSource, string(r.decision.Source))

@@ -80,6 +80,12 @@ func visibleTable() map[string]param {
 		"include_reasoning":  func(d *decoder, v *value, path string) { d.req.HideReasoning = !d.flag(v, path) },
 		"reasoning":          (*decoder).reasoning,
 		"reasoning_format":   (*decoder).reasoningFormat,
+		"usage": func(d *decoder, v *value, path string) { // OpenRouter's way to ask for it at a stream's end
+			if d.want(v, path, kindObject) {
+				d.keys(v, path, "include")
+				d.req.IncludeUsage = d.req.IncludeUsage || d.optionalFlagOf(v, path, "include")
+			}
+		},
 	}
 }
 
@@ -113,7 +119,11 @@ func (d *decoder) reasoning(v *value, path string) {
 
 // exclude keeps the thoughts out of the reply.
 func (d *decoder) exclude(v *value, path string) {
-	if m := present(v, "exclude"); m != nil && d.flag(m, path+".exclude") {
-		d.req.HideReasoning = true
-	}
+	d.req.HideReasoning = d.req.HideReasoning || d.optionalFlagOf(v, path, "exclude")
+}
+
+// optionalFlagOf reads a flag of an object; one that is not there is off.
+func (d *decoder) optionalFlagOf(v *value, path, key string) bool {
+	m := present(v, key)
+	return m != nil && d.flag(m, path+"."+key)
 }

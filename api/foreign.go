@@ -33,8 +33,9 @@ var clientMembers = []string{
 	"return_token_ids", "return_tokens_as_token_ids", "kv_transfer_params", "vllm_xargs", "guided_decoding_backend",
 	"guided_whitespace_pattern", "stream_reasoning", "length_penalty", "early_stopping",
 	// OpenRouter, LiteLLM, Ollama, DashScope
-	"transforms", "route", "models", "provider", "plugins", "debug", "session_id", "trace", "usage", "caching", "drop_params", "num_retries",
-	"litellm_metadata", "litellm_call_id", "litellm_trace_id", "litellm_session_id", "keep_alive", "vl_high_resolution_images",
+	"transforms", "route", "models", "provider", "plugins", "debug", "session_id", "trace", "usage", "caching",
+	"drop_params", "num_retries", "litellm_metadata", "litellm_call_id", "litellm_trace_id", "litellm_session_id", "keep_alive",
+	"vl_high_resolution_images",
 }
 
 // clientInner are the same for objects inside a request: messages, parts, tools, calls, options.
@@ -43,9 +44,9 @@ var clientInner = []string{
 	"reasoning_details", "reasoning_signature", "thought_signature", "signature", "extra_content", "provider_specific_fields",
 	"providerMetadata", "providerOptions", "provider_options", "metadata", "additional_kwargs", "response_metadata", "timestamp", "created",
 	"created_at", "createdAt", "namespace", "phase", "caller", "toolset_name", "defer_loading", "allowed_callers", "input_examples",
-	"eager_input_streaming", "output_schema", "outputSchema", "returns", "title", "images", "thinking_blocks", "function_call", "include_obfuscation", "refusal",
-	"media_type", "prompt_cache_breakpoint", "created_by", "is_error", "context", "user_id",
-	"disable_fallback", "disable_any_whitespace", "disable_additional_properties", "whitespace_pattern",
+	"eager_input_streaming", "output_schema", "outputSchema", "returns", "title", "images", "thinking_blocks",
+	"function_call", "include_obfuscation", "refusal", "media_type", "prompt_cache_breakpoint", "created_by", "is_error",
+	"context", "user_id", "disable_fallback", "disable_any_whitespace", "disable_additional_properties", "whitespace_pattern",
 }
 
 // foreign judges members that no reader knows. It is safe for concurrent use; the zero value refuses and does not log.

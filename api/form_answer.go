@@ -107,7 +107,8 @@ func (d *decoder) structuredOutputs(v *value, path string) {
 	}
 }
 
-const whyNoGrammar = "context-free grammars are not supported; describe the form by a JSON schema (json), a regular expression (regex) or texts (choice)"
+const whyNoGrammar = "context-free grammars are not supported; describe the form by a JSON schema (json), a regular expression (regex) " +
+	"or texts (choice)"
 
 // guided reads one of vLLM's older names: guided_json is structured_outputs.json.
 func guided(key string) param {
@@ -116,7 +117,8 @@ func guided(key string) param {
 
 func (d *decoder) structure(v *value, key, path string) {
 	if d.structured != nil {
-		d.fail(path, codeInvalidValue, "the form of the answer is given twice; send one of structured_outputs, guided_json, guided_regex and guided_choice")
+		d.fail(path, codeInvalidValue, "the form of the answer is given twice; "+
+			"send one of structured_outputs, guided_json, guided_regex and guided_choice")
 		return
 	}
 	d.structured = d.structuredForm(v, key, path)

@@ -87,7 +87,8 @@ func modelNotFound(id string) *Error {
 // qualityMark stands between a routed model id and a quality: "auto:quality=7".
 const qualityMark = ":quality="
 
-// namedVariant is the variant that a model id names, "" for a routed id, as is a missing one, and the quality that a routed id may end with.
+// namedVariant is the variant that a model id names, "" for a routed id, as is a missing one, and the quality that a routed id may end
+// with.
 func (s *Server) namedVariant(id string) (v router.Variant, quality *float64, err error) {
 	name, wanted, ok := strings.Cut(id, qualityMark)
 	if name == s.cfg.ModelName || name == modelAuto || id == "" {

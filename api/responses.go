@@ -97,8 +97,7 @@ func (s *Server) readResponse(w http.ResponseWriter, r *http.Request) (*response
 // checkStore settles whether the response is kept.
 func (s *Server) checkStore(req *responseRequest) error {
 	kept := s.cfg.Store != nil && (req.Store == nil || *req.Store)
-	switch {
-	case req.Background && !kept:
+	if req.Background && !kept {
 		return badField("background", codeUnsupported, "background responses must be kept, which this request or this server excludes")
 	}
 	req.Store = &kept

@@ -106,6 +106,21 @@ type Config struct {
 	NewID func() string
 }
 
+// checkWords refuses words that say nothing.
+func (c *Config) checkWords() error {
+	switch c.Unknown {
+	case RefuseUnknown, IgnoreUnknown:
+	default:
+		return fmt.Errorf("api: unknown_parameters %q is neither refuse nor ignore", c.Unknown)
+	}
+	switch c.Reasoning {
+	case ReasoningContent, ReasoningShort, ReasoningBoth:
+	default:
+		return fmt.Errorf("api: unknown reasoning field %q", c.Reasoning)
+	}
+	return nil
+}
+
 func (c Config) withDefaults() (Config, error) {
 	if c.ModelName == "" {
 		return c, errors.New("api: no model name")
@@ -120,17 +135,10 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.Limits = c.Limits.withDefaults()
 	c.Media = c.Media.withDefaults()
-	switch c.Unknown {
-	case "", RefuseUnknown, IgnoreUnknown:
-	default:
-		return c, fmt.Errorf("api: unknown_parameters %q is neither refuse nor ignore", c.Unknown)
-	}
-	switch c.Reasoning {
-	case "":
-		c.Reasoning = ReasoningContent
-	case ReasoningContent, ReasoningShort, ReasoningBoth:
-	default:
-		return c, fmt.Errorf("api: unknown reasoning field %q", c.Reasoning)
+	setDefault(&c.Unknown, RefuseUnknown)
+	setDefault(&c.Reasoning, ReasoningContent)
+	if err := c.checkWords(); err != nil {
+		return c, err
 	}
 	setDefault(&c.MaxConcurrent, 64)
 	setDefault(&c.KeepAlive, 15*time.Second)

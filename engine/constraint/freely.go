@@ -80,9 +80,8 @@ func (c *schemaCompiler) isUnion(t *tree, name string) bool {
 		return true
 	}
 	return !slices.ContainsFunc(list.items, func(branch tree) bool {
-		return !slices.ContainsFunc([]string{"$ref", "type", "properties", "enum", "const", "anyOf", "oneOf", "allOf"}, func(key string) bool {
-			return branch.get(key) != nil
-		})
+		kinds := []string{"$ref", "type", "properties", "enum", "const", "anyOf", "oneOf", "allOf"}
+		return !slices.ContainsFunc(kinds, func(key string) bool { return branch.get(key) != nil })
 	})
 }
 
