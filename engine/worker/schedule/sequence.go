@@ -225,7 +225,7 @@ func (s *sequence) banned(v Vocabulary) (out []int32) {
 	switch {
 	case tag == nil || s.thinking || s.closedBy == closedByModel:
 		return out
-	case s.job.spec.Form != nil:
+	case s.job.spec.Form != nil && !s.job.spec.Form.Idle():
 		return append(out[:len(out):len(out)], tag.whole...)
 	}
 	return append(out[:len(out):len(out)], tag.banned(s.tail)...)
