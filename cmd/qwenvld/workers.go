@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,7 +23,7 @@ func newSupervisors(m *config.Model, logger *slog.Logger) (map[router.Variant]*p
 	if err != nil {
 		return nil, fmt.Errorf("find this binary: %w", err)
 	}
-	environment := workerEnvironment(os.Environ(), m.Instruct.Model != "" && m.Thinking.Model != "")
+	environment := workerEnvironment(os.Environ())
 	out := map[router.Variant]*process.Supervisor{}
 	for variant, w := range map[router.Variant]config.Weights{router.Instruct: m.Instruct, router.Thinking: m.Thinking} {
 		if w.Model == "" {
@@ -48,13 +50,14 @@ func workerConfig(e *config.Engine, w config.Weights) worker.Config {
 	}
 }
 
-// workerEnvironment tells OpenMP how to wait between the steps of a token, unless the operator has. Spinning is fastest for one
-// worker alone; two that spin on the same cores starve each other (up to 50 times slower on two cores), so they spin only briefly.
-// Traces of Go's own would bury what ggml says before it ends the process.
-func workerEnvironment(env []string, two bool) []string {
-	defaults := []string{"GOTRACEBACK=none", "OMP_WAIT_POLICY=active"}
-	if two {
-		defaults = []string{"GOTRACEBACK=none", "OMP_WAIT_POLICY=passive", "GOMP_SPINCOUNT=2000"}
+// workerEnvironment tells OpenMP how to wait between the nodes of a graph, unless the operator has: spin briefly, then sleep. Threads that
+// spin on keep a core from the very thread they wait for once there is other load, be it the other variant's worker
+// (docs/CONFIGURATION.md has numbers). Traces of Go's own would bury what ggml says before it ends the process.
+func workerEnvironment(env []string) []string {
+	defaults := []string{"GOTRACEBACK=none", "OMP_WAIT_POLICY=passive", "GOMP_SPINCOUNT=2000"}
+	// An operator's waiting policy would not count beside our spin.
+	if slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, "OMP_WAIT_POLICY=") }) {
+		defaults = defaults[:1]
 	}
 	return append(defaults, env...)
 }

@@ -278,6 +278,46 @@ func TestTheSameSeedGivesTheSameAnswer(t *testing.T) {
 	}
 }
 
+// What docs/COMPATIBILITY.md promises: alone, a seeded request gives the same answer whatever was computed before, wherever in the cache
+// its cells then lie, and with any number of threads.
+func TestASeededAnswerAloneDoesNotDependOnWhatRanBeforeOrOnThreads(t *testing.T) {
+	for _, variant := range []string{"dense-untied", "moe"} {
+		c := config(variant)
+		c.Threads = 1
+		one := start(t, c)
+		c.Threads = 3
+		three := start(t, c)
+		_, reqs := requests(t, variant, 40)
+		seed := uint64(7)
+		answer := func(s *service, i int) string {
+			req := *reqs[i]
+			req.Sampling = engine.Sampling{Temperature: 1, TopP: 0.95, Seed: &seed}
+			text, _, err := s.generate(&req)
+			if err != nil {
+				t.Error(err)
+			}
+			return text
+		}
+		want := make([]string, len(reqs))
+		for i := range reqs {
+			want[i] = answer(one, i)
+		}
+		var all sync.WaitGroup
+		for i := range reqs {
+			all.Go(func() { answer(one, i) })
+		}
+		all.Wait()
+		for i := len(reqs) - 1; i >= 0; i-- {
+			if got := answer(one, i); got != want[i] {
+				t.Errorf("%s/%s: after others %q, before %q", variant, reqs[i].ID, got, want[i])
+			}
+			if got := answer(three, i); got != want[i] {
+				t.Errorf("%s/%s: with 3 threads %q, with one %q", variant, reqs[i].ID, got, want[i])
+			}
+		}
+	}
+}
+
 func TestRequestsThatCannotBeHonouredAreRefused(t *testing.T) {
 	c := config("dense-tied")
 	c.ImageMemory = 1 << 20
