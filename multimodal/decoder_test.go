@@ -55,7 +55,7 @@ func TestLeavingEndsDecoding(t *testing.T) {
 
 // countingContext ends itself when it is asked for the second time.
 type countingContext struct {
-	context.Context //nolint:containedctx // it is one
+	context.Context
 	left            int
 	end             func()
 }

@@ -89,7 +89,8 @@ func (r *pngReader) header() error {
 
 // rows passes on some pixels as a chunk that is not compressed, and the end after the last of them.
 func (r *pngReader) rows() error {
-	out := append(r.buffer[:0], "\x00\x00\x00\x00IDAT"...)
+	out := r.buffer[:0]
+	out = append(out, "\x00\x00\x00\x00IDAT"...)
 	if !r.begun {
 		out, r.begun = append(out, 0x78, 0x01), true // the zlib header
 	}
@@ -117,7 +118,8 @@ func (r *pngReader) rows() error {
 	}
 	out = endChunk(binary.BigEndian.AppendUint32(out, r.out.Sum32()))
 	end := endChunk([]byte("\x00\x00\x00\x00IEND"))
-	r.ready, r.ended = append(out, end...), true
+	out = append(out, end...)
+	r.ready, r.ended = out, true
 	return nil
 }
 

@@ -36,13 +36,13 @@ func New(parent, prefix string) (*Dir, error) {
 	lock, err := locked(filepath.Join(hidden, lockName), os.O_CREATE)
 	path := filepath.Join(parent, filepath.Base(hidden)[1:])
 	if err == nil {
-		err = os.Rename(hidden, path)
+		err = os.Rename(hidden, path) //nolint:gosec // both in the folder that the operator names
 	}
 	if err != nil {
 		if lock != nil {
 			_ = lock.Close()
 		}
-		return nil, errors.Join(fmt.Errorf("temporary folder: %w", err), os.RemoveAll(hidden))
+		return nil, errors.Join(fmt.Errorf("temporary folder: %w", err), os.RemoveAll(hidden)) //nolint:gosec // as above
 	}
 	return &Dir{Path: path, lock: lock}, nil
 }

@@ -9,12 +9,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if parent := os.Getenv("TEMPDIR_TEST_PARENT"); parent != "" { //nolint:forbidigo // the child of a test
+	if parent := os.Getenv("TEMPDIR_TEST_PARENT"); parent != "" {
 		d, err := New(parent, "qwenvld-")
 		if err != nil {
-			os.Exit(1) //nolint:forbidigo // as above
+			os.Exit(1)
 		}
-		_, _ = os.Stdout.WriteString(d.Path + "\n") //nolint:forbidigo // as above
+		_, _ = os.Stdout.WriteString(d.Path + "\n")
 		select {}
 	}
 	m.Run()
@@ -28,7 +28,7 @@ func TestFoldersOfKilledProcessesAreCleared(t *testing.T) {
 		t.Fatal(err)
 	}
 	child := exec.Command(self)
-	child.Env = append(os.Environ(), "TEMPDIR_TEST_PARENT="+parent) //nolint:forbidigo // for the child
+	child.Env = append(os.Environ(), "TEMPDIR_TEST_PARENT="+parent)
 	out, err := child.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

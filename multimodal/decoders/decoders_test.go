@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -18,9 +19,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv("DECODERS_TEST_CHILD") != "" { //nolint:forbidigo // the child of a test
-		if Serve(context.Background(), os.Stdin, os.Stdout) != nil { //nolint:forbidigo // as above
-			os.Exit(1) //nolint:forbidigo // as above
+	if os.Getenv("DECODERS_TEST_CHILD") != "" {
+		if Serve(context.Background(), os.Stdin, os.Stdout) != nil {
+			os.Exit(1)
 		}
 		return
 	}
@@ -33,7 +34,7 @@ func pool(t testing.TB) *Pool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := New(Command{Path: self, Env: append(os.Environ(), "DECODERS_TEST_CHILD=1")}) //nolint:forbidigo // for the child
+	p := New(Command{Path: self, Env: append(os.Environ(), "DECODERS_TEST_CHILD=1")})
 	t.Cleanup(func() { _ = p.Close() })
 	return p
 }
@@ -115,6 +116,24 @@ func TestLeavingEndsTheProcess(t *testing.T) {
 	}
 	if _, err := collect(p.Run, &multimodal.Job{Data: sample(t, "page.png"), MaxPixels: 1 << 20}); err != nil {
 		t.Errorf("the next one: %v", err)
+	}
+}
+
+// A daemon that dies takes its decoders with it, in the middle of a picture too.
+func TestTheProcessEndsWithItsInput(t *testing.T) {
+	c, err := pool(t).start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.end()
+	if err := writeJob(c.in, &multimodal.Job{Data: hostile.LosslessWebP(10000, 10000), MaxPixels: 1 << 30}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.in.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := io.ReadAll(c.out); len(said) > 0 || err != nil {
+		t.Errorf("it went on to the end: %d bytes, %v", len(said), err)
 	}
 }
 

@@ -54,7 +54,8 @@ func (p *Pool) Run(ctx context.Context, j *multimodal.Job, frame func(n int, img
 		case errors.As(err, &died) && used && !begun:
 			continue // it may have died while it was idle
 		case errors.As(err, &died):
-			return multimodal.NewError(multimodal.KindCorrupt, err, "The image cannot be decoded: trying it ended the process that decodes.")
+			return multimodal.NewError(multimodal.KindCorrupt, err,
+				"The image cannot be decoded: trying it ended the process that decodes.")
 		}
 		return err
 	}
@@ -68,7 +69,9 @@ func (e *diedError) Error() string { return "decoder: " + e.err.Error() }
 func (e *diedError) Unwrap() error { return e.err }
 
 // runOn runs a job on c, which it gives back or ends. begun is whether there was any answer.
-func (p *Pool) runOn(ctx context.Context, c *child, j *multimodal.Job, frame func(n int, img *multimodal.Image) error) (begun bool, err error) {
+func (p *Pool) runOn(
+	ctx context.Context, c *child, j *multimodal.Job, frame func(n int, img *multimodal.Image) error,
+) (begun bool, err error) {
 	stop := context.AfterFunc(ctx, c.kill)
 	begun, whole, err := c.carryOut(j, frame)
 	if !stop() || !whole {

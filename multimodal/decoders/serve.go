@@ -74,7 +74,9 @@ func answer(ctx context.Context, j *multimodal.Job, out io.Writer) error {
 // giveBack returns what a large picture took to the system, which may need it for another process.
 func giveBack() {
 	const small = 64 << 20
-	held := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/free:bytes"}}
+	held := []metrics.Sample{
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}, {Name: "/memory/classes/heap/free:bytes"},
+	}
 	metrics.Read(held)
 	n := uint64(0)
 	for i := range held {
