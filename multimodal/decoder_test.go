@@ -56,8 +56,8 @@ func TestLeavingEndsDecoding(t *testing.T) {
 // countingContext ends itself when it is asked for the second time.
 type countingContext struct {
 	context.Context
-	left            int
-	end             func()
+	left int
+	end  func()
 }
 
 func (c *countingContext) Err() error {
