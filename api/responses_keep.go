@@ -38,7 +38,9 @@ func (b *responseBuilder) keep(kept *history.Response) {
 
 func storeError(err error) *responseError {
 	if errors.Is(err, history.ErrTooLarge) {
-		return &responseError{Code: "response_too_large", Message: "The response was not stored: it is larger than all that this server keeps."}
+		return &responseError{
+			Code: "response_too_large", Message: "The response was not stored: it is larger than all that this server keeps.",
+		}
 	}
 	return &responseError{Code: codeStore, Message: "The response was not stored: the server cannot write at the moment."}
 }

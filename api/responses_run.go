@@ -132,7 +132,8 @@ func (s *Server) startRun(
 	queued = r.snapshot()
 	err = s.cfg.Store.Put(ctx, r.response())
 	if errors.Is(err, history.ErrTooLarge) {
-		return nil, nil, badField("background", codeTooLarge, "background responses must be kept, and this one is larger than all that this server keeps")
+		return nil, nil, badField("background", codeTooLarge,
+			"background responses must be kept, and this one is larger than all that this server keeps")
 	}
 	if err != nil {
 		return nil, nil, err

@@ -44,7 +44,9 @@ func (v vocabulary) path(p string) string {
 
 // methodWord is a method as it is logged: clients may send any word for one.
 func methodWord(method string) string {
-	known := []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions}
+	known := []string{
+		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
+	}
 	if slices.Contains(known, method) {
 		return method
 	}

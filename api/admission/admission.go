@@ -203,8 +203,8 @@ func (g *Gate) Waiting() int {
 	return len(g.waiting)
 }
 
-// Expected is how long someone who came now would probably wait for a place: the time that one is held, by those that are held now and those
-// given back lately, shared by all places, times those who are before. Nothing is known at first, and then it is unknown.
+// Expected is how long someone who came now would probably wait for a place: the time that one is held, by those that are held now and
+// those given back lately, shared by all places, times those who are before. Nothing is known at first, and then it is unknown.
 func (g *Gate) Expected(unknown time.Duration) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -210,8 +210,8 @@ func (s *Store) Get(ctx context.Context, owner, id string) (*Response, error) {
 	err := s.use(ctx, "read a kept response", func(ctx context.Context) error {
 		var created int64
 		var events []byte
-		err := s.db.QueryRowContext(ctx, `SELECT previous, created, input, body, events FROM response WHERE id = ? AND owner = ?`, id, owner).
-			Scan(&r.Previous, &created, &r.Input, &r.Body, &events)
+		const query = `SELECT previous, created, input, body, events FROM response WHERE id = ? AND owner = ?`
+		err := s.db.QueryRowContext(ctx, query, id, owner).Scan(&r.Previous, &created, &r.Input, &r.Body, &events)
 		if err == nil {
 			r.Created = time.Unix(created, 0)
 			r.Events, err = unpack(events)

@@ -42,7 +42,7 @@ func TestWhatTheServerRefusesByItselfIsJSON(t *testing.T) {
 		"a good request":      {"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 200, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := net.Dial("tcp", l.Addr().String()) //nolint:noctx // a test's own server
+			c, err := net.Dial("tcp", l.Addr().String())
 			if err != nil {
 				t.Fatal(err)
 			}
