@@ -127,6 +127,7 @@ func TestSDKErrors(t *testing.T) {
 	hot.Temperature = openai.Float(9)
 	schema := question("qwen3-vl", "hi")
 	schema.ResponseFormat = jsonSchema(map[string]any{"type": "object", "patternProperties": map[string]any{}})
+	schema.ResponseFormat.OfJSONSchema.JSONSchema.Strict = openai.Bool(true)
 	cases := map[string]struct {
 		params openai.ChatCompletionNewParams
 		status int
