@@ -64,7 +64,9 @@ func TestAnInterruptEndsTheAnswerAndASecondTheConversation(t *testing.T) {
 	}
 	<-d.left
 	want := []client.Message{
-		{Role: "user", Content: "talk for ever"}, {Role: "assistant", Content: "I beg"}, {Role: "user", Content: "and then?"},
+		{Role: "user", Content: "talk for ever"},
+		{Role: "assistant", Content: "I beg"},
+		{Role: "user", Content: "and then?"},
 		{Role: "assistant", Content: `user "talk for ever", assistant "I beg", user "and then?"`},
 	}
 	if diff := cmp.Diff(want, talk.request.Messages); diff != "" {

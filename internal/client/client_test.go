@@ -75,7 +75,11 @@ data: never read
 	usage.Details.ReasoningTokens = 2
 	want := []Event{
 		{Model: "m-thinking", Routing: &Routing{Variant: "thinking", Source: "router", Score: 0.5, Reasons: []string{"sum"}}},
-		{Reasoning: "1+1"}, {Reasoning: " is"}, {Content: "2"}, {Finish: "stop"}, {Usage: usage},
+		{Reasoning: "1+1"},
+		{Reasoning: " is"},
+		{Content: "2"},
+		{Finish: "stop"},
+		{Usage: usage},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
