@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -88,11 +89,7 @@ func (t *talk) run(ctx context.Context, in io.Reader) error {
 			if !ok {
 				return t.end()
 			}
-			text, ok := t.whole(line, lines)
-			if !ok {
-				return t.end()
-			}
-			if err := t.take(ctx, text); errors.Is(err, errLeave) {
+			if err := t.take(ctx, t.whole(line, lines)); errors.Is(err, errLeave) {
 				return t.end()
 			} else if err != nil {
 				return err
@@ -118,16 +115,16 @@ func (t *talk) prompt(text string) {
 }
 
 // whole is a line with those that go on from it.
-func (t *talk) whole(line string, lines <-chan string) (text string, ok bool) {
+func (t *talk) whole(line string, lines <-chan string) string {
 	for strings.HasSuffix(line, `\`) {
 		t.prompt("... ")
 		next, ok := <-lines
 		if !ok {
-			return line, true
+			break
 		}
 		line = strings.TrimSuffix(line, `\`) + "\n" + next
 	}
-	return line, true
+	return line
 }
 
 // readLines reads in until it ends or, unless it is in the middle of a line then, ctx does: a read of a terminal cannot be broken off,
@@ -234,7 +231,7 @@ func (t *talk) ask(ctx context.Context, text string) error {
 		}
 	}()
 	before := t.request.Messages
-	t.request.Messages = append(before[:len(before):len(before)], client.UserTurn(text, t.parts...))
+	t.request.Messages = slices.Concat(before, []client.Message{client.UserTurn(text, t.parts...)})
 	a, err := t.printer.answer(ctx, t.client, &t.request)
 	close(asking)
 	stopped := <-interrupted

@@ -13,8 +13,8 @@ func keyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "key NAME",
 		Short: "Make an API key: shows it once, and prints what to put into the configuration",
-		Long: `Make an API key. The key itself goes to the standard error, to be given to the client, and is stored nowhere; the entry of the
-configuration, which holds its hash alone, goes to the standard output.`,
+		Long: `Make an API key. The key itself goes to the standard error, to be given to the client, and is stored nowhere; the entry of
+the configuration, which holds its hash alone, goes to the standard output.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			key, hash := access.NewKey()

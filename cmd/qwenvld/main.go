@@ -28,8 +28,8 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	cmd.SetVersionTemplate("qwenvld {{.Version}}\n")
-	cmd.AddCommand(serveCommand(), workerCommand(), decodeCommand(), routeCommand(), routerCommand(), healthCommand(), keyCommand(), examplesCommand(), askCommand(), chatCommand(),
-		versionCommand())
+	cmd.AddCommand(serveCommand(), workerCommand(), decodeCommand(), routeCommand(), routerCommand(), healthCommand(), keyCommand(),
+		examplesCommand(), askCommand(), chatCommand(), versionCommand())
 	checkUsage(cmd)
 	return cmd
 }

@@ -59,7 +59,7 @@ func withOwnDaemon(ctx context.Context, c *config.Config, complaints io.Writer, 
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	own := *c
 	own.Listen = "unix:" + filepath.Join(dir, "q.sock")
-	own.TLS, own.Keys, own.ShutdownTimeout = config.TLS{}, nil, 0
+	own.TLS, own.Keys, own.ShutdownTimeout, own.DrainDelay = config.TLS{}, nil, 0, 0
 	own.Responses.Path = config.ResponsesOff // another daemon may hold the file
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
@@ -73,9 +73,9 @@ func withOwnDaemon(ctx context.Context, c *config.Config, complaints io.Writer, 
 			err = failed
 		}
 	}()
-	if failed, over := waitReady(ctx, client, ended); over {
-		ended <- nil
-		return failed
+	if err := waitReady(ctx, client, ended); err != nil {
+		ended <- nil // it has been read
+		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -83,8 +83,8 @@ func withOwnDaemon(ctx context.Context, c *config.Config, complaints io.Writer, 
 	return use(client)
 }
 
-// waitReady waits until all weights are loaded, ctx ends, or the daemon has ended (over).
-func waitReady(ctx context.Context, c *client.Client, ended <-chan error) (failed error, over bool) {
+// waitReady waits until all weights are loaded or ctx ends. It returns why the daemon has ended, if it has.
+func waitReady(ctx context.Context, c *client.Client, ended <-chan error) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -93,9 +93,9 @@ func waitReady(ctx context.Context, c *client.Client, ended <-chan error) (faile
 			if err == nil {
 				err = errors.New("the daemon ended")
 			}
-			return err, true
+			return err
 		case <-ctx.Done():
-			return nil, false
+			return nil
 		case <-tick.C:
 		}
 		_, body, err := c.Get(ctx, "/health/ready")
@@ -103,7 +103,7 @@ func waitReady(ctx context.Context, c *client.Client, ended <-chan error) (faile
 			Status string `json:"status"`
 		}
 		if err == nil && json.Unmarshal(body, &ready) == nil && ready.Status == "ready" {
-			return nil, false
+			return nil
 		}
 	}
 }

@@ -61,7 +61,8 @@ func (d *fakeDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				heard = append(heard, fmt.Sprintf("%s %q", m.Role, part["text"]))
 			} else {
 				url := part[part["type"].(string)].(map[string]any)["url"].(string)
-				heard = append(heard, m.Role+" "+url[:strings.Index(url, ",")])
+				before, _, _ := strings.Cut(url, ",")
+				heard = append(heard, m.Role+" "+before)
 			}
 		}
 	}
