@@ -13,7 +13,7 @@ func TestFaultsSayWhichLineWhichKeyAndWhatWasMeant(t *testing.T) {
 	hash := strings.Repeat("ab", 32)
 	for file, want := range map[string]string{
 		"# first\nlissten: x\n":                          `yaml:2: unknown key lissten: did you mean listen?`,
-		"log:\n  lvel: debug\n":                         `yaml:2: unknown key log.lvel: did you mean log.level?`,
+		"log:\n  lvel: debug\n":                          `yaml:2: unknown key log.lvel: did you mean log.level?`,
 		"max_pixels: 5\n":                                `yaml:1: unknown key max_pixels: there is media.max_pixels`,
 		"log:\n  level: loud\n":                          `yaml:2: log.level must be one of debug, info, warn, error, not "loud"`,
 		"listen: 127.0.0.1:1\nlimits:\n  images: many\n": `yaml:3: limits.images must be a whole number, not "many"`,
@@ -33,7 +33,7 @@ func TestFaultsSayWhichLineWhichKeyAndWhatWasMeant(t *testing.T) {
 		"log:\n\tlevel: debug\n":                                                                `yaml:2: not valid YAML: found character that cannot start any token (YAML is indented with spaces, and this line with a tab)`,
 		"listen: [\n":                                                                           `: not valid YAML: `,
 		"models: [&a {<<: *a}]\n":                                                               `yaml:1: models[0] merges itself`,
-		"x: &a {lvel: info}\nlog: *a\n":                                                        `yaml:1: unknown key log.lvel: did you mean log.level?`,
+		"x: &a {lvel: info}\nlog: *a\n":                                                         `yaml:1: unknown key log.lvel: did you mean log.level?`,
 	} {
 		_, err := load(t, file)
 		if err == nil || !strings.Contains(err.Error(), want) {
