@@ -154,7 +154,9 @@ func publicError(ctx context.Context, err error) *Error {
 	case errors.Is(cause, errShuttingDown):
 		return shuttingDown(err)
 	case cause != nil, errors.Is(err, errClientGone):
-		return &Error{Status: statusClientGone, Type: typeInvalidRequest, Message: "The client closed the request.", cause: err}
+		return &Error{
+			Status: statusClientGone, Type: typeInvalidRequest, Code: codeClientGone, Message: "The client closed the request.", cause: err,
+		}
 	}
 	if e := engineError(err, cmp.Or(recordOf(ctx).prompt, "messages")); e != nil {
 		return e

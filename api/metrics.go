@@ -9,7 +9,7 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// codeClientGone stands in metrics for the error that no client is told.
+// codeClientGone stands in metrics and the access log for the error that no client is told.
 const codeClientGone = "client_closed_request"
 
 // metrics serves GET /metrics.
@@ -36,11 +36,7 @@ func (s *Server) countRequest(endpoint string, w *responseWriter, rec *record, t
 }
 
 func (s *Server) countError(rec *record) {
-	switch {
-	case rec.err == nil:
-	case rec.err.Status == statusClientGone:
-		s.cfg.Metrics.Failed(codeClientGone)
-	default:
+	if rec.err != nil {
 		s.cfg.Metrics.Failed(rec.err.Code)
 	}
 }
