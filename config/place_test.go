@@ -18,7 +18,7 @@ func TestFaultsSayWhichLineWhichKeyAndWhatWasMeant(t *testing.T) {
 		"log:\n  level: loud\n":                          `yaml:2: log.level must be one of debug, info, warn, error, not "loud"`,
 		"listen: 127.0.0.1:1\nlimits:\n  images: many\n": `yaml:3: limits.images must be a whole number, not "many"`,
 		"limits:\n  images: 1.5\n":                       `yaml:2: limits.images must be a whole number, not "1.5"`,
-		"limits: 5\n":                                    `yaml:1: limits must have keys of its own (max_concurrent, body_bytes, images`,
+		"limits: 5\n":                                    `yaml:1: limits must have keys of its own (max_concurrent, `,
 		"- a\n":                                          `yaml:1: the file must have keys of its own`,
 		"listen: [a]\n":                                  `yaml:1: listen must be a text, not a list`,
 		"shutdown_timeout: 30\n":                         `yaml:1: shutdown_timeout must be a time with its unit, such as 30s or 5m, not "30"`,
