@@ -316,7 +316,7 @@ func (st *anthropicStream) send(it *item) (done bool, err error) {
 		StopReason   string  `json:"stop_reason"`
 		StopSequence *string `json:"stop_sequence"`
 	}{reason, sequence}}
-	if r.ThinkingClosedBy != "" {
+	if r.ThinkingClosedBy != "" || r.Repetition {
 		end.Routing = st.server.newRouting(st.plan, r)
 	}
 	if err := st.event(end.Type, end); err != nil {

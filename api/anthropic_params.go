@@ -8,7 +8,7 @@ func anthropicTable() map[string]param {
 		"model": core["model"], "stream": core["stream"],
 		"stop_sequences": func(d *decoder, v *value, path string) { d.stops(v, path, maxStopSequences) },
 		"temperature":    sampling["temperature"], "top_p": sampling["top_p"], "top_k": sampling["top_k"],
-		"mm_processor_kwargs": core["mm_processor_kwargs"],
+		"mm_processor_kwargs": core["mm_processor_kwargs"], "repetition_detection": sampling["repetition_detection"],
 		"max_tokens": func(d *decoder, v *value, path string) {
 			d.req.MaxTokens = ptr(int(d.integer(v, path, 1, maxTokensLimit)))
 		},

@@ -105,7 +105,7 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 		first := &engine.Request{
 			ID: rec.id, Prompt: []engine.Piece{req.prompts[i].piece()}, MaxTokens: *req.MaxTokens, Form: req.Form,
 			Sampling: sampling(info.Sampling, variant, false, &req.Sampling), Stop: req.Stop,
-			Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs, RunningUsage: req.RunningUsage,
+			Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs, RunningUsage: req.RunningUsage, MayRepeat: req.MayRepeat,
 		}
 		requests = append(requests, several(first, max(1, req.Choices))...)
 	}

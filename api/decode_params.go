@@ -137,6 +137,7 @@ func samplingTable() map[string]param {
 			k := d.integer(v, path, -1, math.MaxInt32)
 			d.req.Sampling.TopK = ptr(int(max(k, 0)))
 		},
+		"repetition_detection": func(d *decoder, v *value, path string) { d.req.MayRepeat = !d.flag(v, path) },
 		"seed": func(d *decoder, v *value, path string) {
 			d.req.Sampling.Seed = ptr(d.integer(v, path, math.MinInt64, math.MaxInt64))
 		},

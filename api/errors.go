@@ -214,8 +214,11 @@ func requestField(f, prompt string) string {
 	if len(f) > len(sampling) && f[:len(sampling)] == sampling {
 		return f[len(sampling):]
 	}
-	if f == "prompt" {
+	switch f {
+	case "prompt":
 		return prompt
+	case "form": // of response_format, structured_outputs or a tool: the message says what is wrong with it
+		return ""
 	}
 	return f
 }

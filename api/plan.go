@@ -139,7 +139,7 @@ func (s *Server) prepare(ctx context.Context, r *routed, requestID string) (*pla
 		ID: requestID, Prompt: rendered.Pieces,
 		Sampling: sampling(r.info.Sampling, d.Variant, len(req.Images)+len(req.Videos) > 0, &req.Sampling),
 		Stop:     req.Stop, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs, Form: req.Form,
-		RunningUsage: req.RunningUsage, Thinking: thinking(&rendered, d.ThinkingBudget),
+		RunningUsage: req.RunningUsage, MayRepeat: req.MayRepeat, Thinking: thinking(&rendered, d.ThinkingBudget),
 	}
 	if req.MaxTokens != nil {
 		request.MaxTokens = *req.MaxTokens

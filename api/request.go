@@ -40,6 +40,8 @@ type chatRequest struct {
 	Choices     int
 	Logprobs    bool
 	TopLogprobs int
+	// MayRepeat lets an answer go on that only repeats itself.
+	MayRepeat bool
 
 	Stream       bool
 	IncludeUsage bool

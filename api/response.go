@@ -164,9 +164,15 @@ func (s *Server) newRouting(p *plan, result *engine.Result) *routing {
 	}
 	if result != nil {
 		out.ClosedBy = result.ThinkingClosedBy
+		if result.Repetition {
+			out.ClosedBy = closedByRepetition
+		}
 	}
 	return out
 }
+
+// closedByRepetition stands for an answer that was ended because it only repeated itself.
+const closedByRepetition = "repetition"
 
 // cutTo is how long a completion may get where more was asked for, 0 otherwise.
 func cutTo(asked *int, s *engine.Start) int {

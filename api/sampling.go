@@ -36,12 +36,26 @@ func sampling(file *engine.Sampling, v router.Variant, images bool, p *samplingP
 	override(&s.PresencePenalty, p.PresencePenalty)
 	override(&s.FrequencyPenalty, p.FrequencyPenalty)
 	override(&s.RepetitionPenalty, p.RepetitionPenalty)
+	if greedy(&s, p) {
+		// The likeliest token is asked for, so no default may make another one the likeliest.
+		s.Temperature = 0
+		s.PresencePenalty, s.FrequencyPenalty, s.RepetitionPenalty = 0, 0, 1
+		override(&s.PresencePenalty, p.PresencePenalty)
+		override(&s.FrequencyPenalty, p.FrequencyPenalty)
+		override(&s.RepetitionPenalty, p.RepetitionPenalty)
+	}
 	s.LogitBias = p.LogitBias
 	if p.Seed != nil {
 		// The two's complement keeps different seeds different.
 		s.Seed = ptr(uint64(*p.Seed))
 	}
 	return s
+}
+
+// greedy says whether only the likeliest token is wanted: at no temperature, with none of the probability to choose from, or of one token.
+func greedy(s *engine.Sampling, p *samplingParams) bool {
+	const none = 1e-5 // vLLM's bound: what is below cannot be told from it
+	return s.Temperature < none || p.TopP != nil && *p.TopP == 0 || p.TopK != nil && *p.TopK == 1
 }
 
 func override[T any](v *T, by *T) {

@@ -200,7 +200,7 @@ func (g *generation) sendItem(out *eventWriter, it *item) (done bool, err error)
 func (g *generation) sendFinish(out *eventWriter, a *answering, r *engine.Result) error {
 	last := g.chunk(a, wireDelta{})
 	last.Choices[0].FinishReason = ptr(g.finish(a, r))
-	if a.index == 0 && r.ThinkingClosedBy != "" {
+	if a.index == 0 && (r.ThinkingClosedBy != "" || r.Repetition) {
 		last.Routing = g.server.newRouting(g.plan, r)
 	}
 	if rest := a.tokens.take(); g.req.Logprobs && len(rest) > 0 {

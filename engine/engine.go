@@ -146,8 +146,10 @@ type Request struct {
 	FirstTop    int `json:"first_top,omitempty"`
 	FirstTokens int `json:"first_tokens,omitempty"`
 	// RunningUsage asks for Event.Usage.
-	RunningUsage bool     `json:"running_usage,omitempty"`
-	Thinking     Thinking `json:"thinking"`
+	RunningUsage bool `json:"running_usage,omitempty"`
+	// MayRepeat lets an answer go on that only repeats itself; otherwise it ends with Result.Repetition.
+	MayRepeat bool     `json:"may_repeat,omitempty"`
+	Thinking  Thinking `json:"thinking"`
 	// Form constrains the answer, nil for free text.
 	Form *Form `json:"form,omitempty"`
 }
@@ -246,6 +248,8 @@ type Result struct {
 	// ThinkingClosedBy is "model", "budget", "loop" when the block only repeated itself, "end_token" when the model ended its
 	// answer inside the block and was made to go on, or "" without a block.
 	ThinkingClosedBy string `json:"thinking_closed_by,omitempty"`
+	// Repetition says that the answer was ended, as by length, because it only repeated itself.
+	Repetition bool `json:"repetition,omitempty"`
 }
 
 // Usage counts tokens.

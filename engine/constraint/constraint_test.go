@@ -39,10 +39,28 @@ func automaton(t testing.TB, g *Grammar, err error) *Automaton {
 	return a
 }
 
+func maskOf(t testing.TB, a *Automaton, s *State) []uint64 {
+	t.Helper()
+	mask, err := a.Mask(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mask
+}
+
+func advance(t testing.TB, a *Automaton, s *State, token []byte) *State {
+	t.Helper()
+	next, err := a.Advance(s, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return next
+}
+
 // accepts says whether the whole text is of the form.
 func accepts(a *Automaton, text string) bool {
-	s, ok := a.Advance(a.Start(), []byte(text))
-	return ok && a.Accepts(s)
+	s, err := a.Advance(a.Start(), []byte(text))
+	return err == nil && s != nil && a.Accepts(s)
 }
 
 func TestForms(t *testing.T) {
@@ -137,11 +155,11 @@ func TestMaskIsWhatAdvanceAllows(t *testing.T) {
 		for range 5 {
 			s := a.Start()
 			for range 40 {
-				mask := a.Mask(s)
+				mask := maskOf(t, a, s)
 				var allowed []int
 				for id, token := range vocab {
-					_, ok := a.Advance(s, token)
-					ok = ok && len(token) > 0
+					next := advance(t, a, s, token)
+					ok := next != nil && len(token) > 0
 					if got := mask[id/64]>>(id%64)&1 == 1; got != ok {
 						t.Fatalf("%s: token %q: mask %v, advance %v", name, token, got, ok)
 					}
@@ -155,7 +173,7 @@ func TestMaskIsWhatAdvanceAllows(t *testing.T) {
 					}
 					break
 				}
-				s, _ = a.Advance(s, vocab[allowed[rng.IntN(len(allowed))]])
+				s = advance(t, a, s, vocab[allowed[rng.IntN(len(allowed))]])
 			}
 		}
 	}
@@ -206,7 +224,7 @@ func write(t *testing.T, a *Automaton, rng *rand.Rand) string {
 		if a.Complete(s) || a.Accepts(s) && rng.IntN(3) == 0 {
 			return out.String()
 		}
-		mask := a.Mask(s)
+		mask := maskOf(t, a, s)
 		var allowed []byte
 		for id := range 256 {
 			if mask[id/64]>>(id%64)&1 == 1 {
@@ -223,7 +241,7 @@ func write(t *testing.T, a *Automaton, rng *rand.Rand) string {
 			}
 		}
 		out.WriteByte(c)
-		s, _ = a.Advance(s, []byte{c})
+		s = advance(t, a, s, []byte{c})
 		if n > 5000 {
 			t.Fatalf("no end: %q", out.String()[:200])
 		}
@@ -375,12 +393,10 @@ func BenchmarkMask(b *testing.B) {
 				}
 				s := a.Start()
 				for _, token := range answer {
-					a.Mask(s)
-					next, ok := a.Advance(s, token)
-					if !ok {
+					maskOf(b, a, s)
+					if s = advance(b, a, s, token); s == nil {
 						b.Fatalf("%q is not allowed", token)
 					}
-					s = next
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(answer)), "ns/token")
@@ -407,7 +423,10 @@ func FuzzSchema(f *testing.F) {
 		}
 		s := a.Start()
 		for range 50 {
-			mask := a.Mask(s)
+			mask, err := a.Mask(s)
+			if err != nil {
+				return
+			}
 			c := -1
 			for id := 255; id >= 0; id-- {
 				if mask[id/64]>>(id%64)&1 == 1 {
@@ -420,7 +439,9 @@ func FuzzSchema(f *testing.F) {
 				}
 				return
 			}
-			s, _ = a.Advance(s, []byte{byte(c)})
+			if s, err = a.Advance(s, []byte{byte(c)}); err != nil {
+				return
+			}
 		}
 	})
 }
@@ -446,9 +467,12 @@ func TestSpecialTokensAppearOnlyWhereTheFormNamesThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	write := func(ids ...int32) (*Matcher, bool) {
-		m := NewMatcher(a)
+		m, err := NewMatcher(a)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, id := range ids {
-			if !m.Accept(id) {
+			if !m.Quick(id) && m.Accept(id) != nil {
 				return m, false
 			}
 		}

@@ -127,7 +127,7 @@ func TestATriggeredFormHoldsFromItsTriggerOn(t *testing.T) {
 	const special, other, end, endY, endX = 256, 257, 258, 259, 260
 	write := func(m *Matcher, text string) {
 		for _, c := range []byte(text) {
-			if !m.Accept(int32(c)) {
+			if m.Accept(int32(c)) != nil {
 				t.Fatalf("%q of free text is refused", c)
 			}
 		}
@@ -151,14 +151,14 @@ func TestATriggeredFormHoldsFromItsTriggerOn(t *testing.T) {
 			m := form()
 			write(m, tc.text)
 			for _, token := range tc.tokens {
-				if !m.Accept(token) {
+				if m.Accept(token) != nil {
 					t.Fatalf("%d is refused", token)
 				}
 			}
 			if m.Idle() != tc.idle || (m.Allowed() == nil) != tc.idle || m.MustEnd() != tc.ends || m.MayEnd() != (tc.idle || tc.ends) {
 				t.Errorf("idle %v, must end %v, may end %v", m.Idle(), m.MustEnd(), m.MayEnd())
 			}
-			if !tc.idle && m.Accept('z') {
+			if !tc.idle && m.Accept('z') == nil {
 				t.Error("what the form does not allow was accepted")
 			}
 		})

@@ -42,6 +42,12 @@ type call struct{ rule, then int32 }
 // maxNodes bounds what a form may take: a schema of a few hundred kilobytes stays below.
 const maxNodes = 200_000
 
+// nodeBytes is what a node takes with its edges, about.
+const nodeBytes = 128
+
+// Size is the number of nodes.
+func (g *Grammar) Size() int { return len(g.nodes) }
+
 // TooLargeError says that a form is beyond the limits.
 type TooLargeError struct{ Nodes int }
 

@@ -1,37 +1,59 @@
 package constraint
 
-import "bytes"
+import (
+	"bytes"
+	"fmt"
+)
+
+// What following one answer may cost, about in nanoseconds of one core: at once, and more with each token.
+const (
+	startAllowance = 2_000_000_000
+	tokenAllowance = 20_000_000
+)
 
 // Matcher follows one answer through an Automaton. It is not safe for concurrent use.
 type Matcher struct {
 	automaton *Automaton
-	state     State
+	state     *State
+	mask      []uint64
+	// spent is what the answer has cost so far beyond its allowance.
+	spent int
 	// trigger is what brings the form into force; until then the answer is free. It is nil once the form holds.
 	trigger []byte
 	tail    []byte // end of the free answer that the trigger may begin in
 }
 
-// NewMatcher starts at the beginning of the form.
-func NewMatcher(a *Automaton) *Matcher { return &Matcher{automaton: a, state: a.Start()} }
+// NewMatcher starts at the beginning of the form. It may fail with ErrTooCostly.
+func NewMatcher(a *Automaton) (*Matcher, error) {
+	m := &Matcher{automaton: a, spent: -startAllowance}
+	return m, m.enter(a.Start())
+}
 
 // NewTriggered lets the answer be anything until it writes trigger, as a special token or spelled out. From there on the form holds,
 // which begins with the trigger. Free text costs nothing.
 func NewTriggered(a *Automaton, trigger string) *Matcher {
-	m := NewMatcher(a)
-	m.trigger = []byte(trigger)
-	return m
+	return &Matcher{automaton: a, state: a.Start(), spent: -startAllowance, trigger: []byte(trigger)}
+}
+
+// enter goes to a state and finds what is allowed there.
+func (m *Matcher) enter(s *State) error {
+	mask, cost, err := m.automaton.makeMask(s)
+	if err != nil {
+		return err
+	}
+	m.spent = max(m.spent-tokenAllowance, -startAllowance) + cost
+	if m.spent > 0 {
+		return ErrTooCostly
+	}
+	m.state, m.mask = s, mask
+	return nil
 }
 
 // Idle says whether the answer is free so far.
 func (m *Matcher) Idle() bool { return m.trigger != nil }
 
 // Allowed gives the tokens that may come next, one bit each; it must not be changed. While the answer is free it is nil.
-func (m *Matcher) Allowed() []uint64 {
-	if m.Idle() {
-		return nil
-	}
-	return m.automaton.Mask(m.state)
-}
+func (m *Matcher) Allowed() []uint64 { return m.mask }
 
 // MayEnd says whether the answer has the form as it is.
 func (m *Matcher) MayEnd() bool { return m.Idle() || m.automaton.Accepts(m.state) }
@@ -39,49 +61,100 @@ func (m *Matcher) MayEnd() bool { return m.Idle() || m.automaton.Accepts(m.state
 // MustEnd says whether nothing may follow.
 func (m *Matcher) MustEnd() bool { return !m.Idle() && m.automaton.Complete(m.state) }
 
-// Accept takes note of a token and says whether the form allows it; if not, the matcher stays where it was.
-func (m *Matcher) Accept(token int32) bool {
-	tokens := m.automaton.vocab.tokens
-	if token < 0 || int(token) >= len(tokens) {
-		return false
-	}
+// Quick takes note of a token if all that follows from it is known already, and says whether it did.
+func (m *Matcher) Quick(token int32) bool {
+	b := m.bytes(token)
 	if m.Idle() {
-		m.listen(tokens[token])
+		if m.written(b) != nil {
+			return false
+		}
+		m.listen(b)
 		return true
 	}
-	if len(tokens[token]) == 0 {
+	if len(b) == 0 {
 		return false
 	}
-	next, ok := m.automaton.Advance(m.state, tokens[token])
-	if ok {
-		m.state = next
+	next := m.automaton.Known(m.state, b)
+	if next == nil {
+		return false
 	}
-	return ok
+	mask := next.mask.Load()
+	if mask == nil {
+		return false
+	}
+	m.state, m.mask = next, *mask
+	return true
 }
 
-// listen brings the form into force when the trigger is written. Where the token that ends a spelled trigger goes on in a way that
-// the form does not allow, the answer stays free: it is no more than text that looks like the trigger.
-func (m *Matcher) listen(token []byte) {
+// Accept takes note of a token. It fails if the form does not allow it, or cannot be followed further (ErrTooCostly); the matcher then
+// stays where it was. It may take some tenths of a second.
+func (m *Matcher) Accept(token int32) error {
+	b := m.bytes(token)
+	if m.Idle() {
+		return m.begin(b)
+	}
+	if len(b) > 0 {
+		next, err := m.automaton.Advance(m.state, b)
+		if err != nil {
+			return err
+		}
+		if next != nil {
+			return m.enter(next)
+		}
+	}
+	return fmt.Errorf("token %d is not of the answer's form", token)
+}
+
+func (m *Matcher) bytes(token int32) []byte {
+	tokens := m.automaton.vocab.tokens
+	if token < 0 || int(token) >= len(tokens) {
+		return nil
+	}
+	return tokens[token]
+}
+
+// written is the trigger, and what comes after it, once token has completed it; nil before.
+func (m *Matcher) written(token []byte) []byte {
 	text, special := bytes.CutPrefix(token, []byte(Special))
-	var written []byte
 	switch {
 	case special && bytes.Equal(text, m.trigger):
-		written = token
+		return token
 	case special:
+		return nil
+	}
+	tail := append(m.tail[:len(m.tail):len(m.tail)], token...)
+	if at := bytes.Index(tail, m.trigger); at >= 0 {
+		return tail[at:]
+	}
+	return nil
+}
+
+// listen takes note of a token that does not complete the trigger.
+func (m *Matcher) listen(token []byte) {
+	if bytes.HasPrefix(token, []byte(Special)) {
 		m.tail = m.tail[:0]
 		return
-	default:
-		m.tail = append(m.tail, token...)
-		at := bytes.Index(m.tail, m.trigger)
-		if at < 0 {
-			m.tail = m.tail[max(0, len(m.tail)-len(m.trigger)+1):]
-			return
-		}
-		written = m.tail[at:]
 	}
-	if state, ok := m.automaton.Advance(m.automaton.Start(), written); ok {
-		m.state, m.trigger, m.tail = state, nil, nil
-		return
+	m.tail = append(m.tail, token...)
+	m.tail = m.tail[max(0, len(m.tail)-len(m.trigger)+1):]
+}
+
+// begin brings the form into force when the trigger is written. Where the token that ends a spelled trigger goes on in a way that
+// the form does not allow, the answer stays free: it is no more than text that looks like the trigger.
+func (m *Matcher) begin(token []byte) error {
+	written := m.written(token)
+	if written == nil {
+		m.listen(token)
+		return nil
+	}
+	state, err := m.automaton.Advance(m.automaton.Start(), written)
+	if err != nil {
+		return err
 	}
 	m.tail = m.tail[:0]
+	if state == nil {
+		return nil
+	}
+	m.trigger = nil
+	return m.enter(state)
 }

@@ -256,23 +256,65 @@ func (d *digitRange) mayEnd(p digitPlace) bool {
 	return true
 }
 
-// multiple adds the integers that n divides, keeping the remainder.
+// multiple adds the integers that n divides, of at most maxDigits digits, keeping the remainder.
 func (c *schemaCompiler) multiple(n int, start, end int32) {
-	nodes := make([]int32, n)
-	for i := range nodes {
-		nodes[i] = c.add()
+	if rule, ok := c.multiples[n]; ok {
+		c.join(c.call(start, rule), end)
+		return
 	}
-	for i, at := range nodes {
-		for digit := range 10 {
-			c.edge(at, byte('0'+digit), byte('0'+digit), nodes[(i*10+digit)%n])
+	rule, shut := c.add(), c.add()
+	c.nodes[shut].final = true
+	if c.multiples == nil {
+		c.multiples = map[int]int32{}
+	}
+	c.multiples[n] = rule
+	c.join(c.call(start, rule), end)
+	c.join(c.text(rule, "0"), shut)
+	sign := c.text(rule, "-")
+	hopes := multiples(n)
+	// after holds the node of each remainder once so many digits have been read.
+	var after map[int]int32
+	for digits := 1; digits <= maxDigits && !c.over; digits++ {
+		next := map[int]int32{}
+		read := func(from int32, remainder, least int) {
+			for digit := least; digit < 10; digit++ {
+				r := (remainder*10 + digit) % n
+				if !hopes[digits][r] {
+					continue
+				}
+				if _, ok := next[r]; !ok {
+					next[r] = c.add()
+				}
+				c.edge(from, byte('0'+digit), byte('0'+digit), next[r])
+			}
+		}
+		if digits == 1 {
+			read(rule, 0, 1)
+			read(sign, 0, 1)
+		}
+		for r := range n {
+			if from, ok := after[r]; ok {
+				read(from, r, 0)
+			}
+		}
+		if whole, ok := next[0]; ok {
+			c.join(whole, shut)
+		}
+		after = next
+	}
+}
+
+// multiples says, by how many digits have been read and their remainder, whether the digits left can still make a multiple of n.
+func multiples(n int) [maxDigits + 1][]bool {
+	var hopes [maxDigits + 1][]bool
+	for read := maxDigits; read > 0; read-- {
+		hopes[read] = make([]bool, n)
+		for r := range n {
+			hopes[read][r] = r == 0
+			for digit := 0; digit < 10 && read < maxDigits; digit++ {
+				hopes[read][r] = hopes[read][r] || hopes[read+1][(r*10+digit)%n]
+			}
 		}
 	}
-	c.join(nodes[0], end)
-	sign := c.text(start, "-")
-	for _, from := range []int32{start, sign} {
-		for digit := 1; digit < 10; digit++ {
-			c.edge(from, byte('0'+digit), byte('0'+digit), nodes[digit%n])
-		}
-	}
-	c.join(c.text(start, "0"), end)
+	return hopes
 }

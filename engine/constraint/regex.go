@@ -25,7 +25,13 @@ func Regex(pattern string) (*Grammar, error) {
 	return b.finish(start, end)
 }
 
+// maxPattern bounds the length of a regular expression, in bytes.
+const maxPattern = 32 << 10
+
 func parseRegex(pattern string) (*syntax.Regexp, error) {
+	if len(pattern) > maxPattern {
+		return nil, fmt.Errorf("regular expression: longer than %d bytes", maxPattern)
+	}
 	re, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
 		return nil, fmt.Errorf("regular expression: %w", err)

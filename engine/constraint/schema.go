@@ -75,6 +75,7 @@ type schemaCompiler struct {
 	root       *tree
 	strict     bool
 	rules      map[*tree]int32
+	multiples  map[int]int32 // rules of numbers by what divides them
 	properties int
 	enums      int
 	// chain are the schemas being built of which not a byte is written yet: to meet one of them again would never end.

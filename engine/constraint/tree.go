@@ -60,6 +60,7 @@ func readTree(d *json.Decoder, depth int) (*tree, error) {
 		return &tree{scalar: tok}, nil
 	}
 	t := &tree{kind: byte(delim)}
+	names := map[string]struct{}{}
 	for d.More() {
 		name := ""
 		if delim == '{' {
@@ -68,9 +69,10 @@ func readTree(d *json.Decoder, depth int) (*tree, error) {
 				return nil, err
 			}
 			name, _ = key.(string)
-			if t.get(name) != nil {
+			if _, twice := names[name]; twice {
 				return nil, fmt.Errorf("the member %q is there twice", name)
 			}
+			names[name] = struct{}{}
 		}
 		v, err := readTree(d, depth+1)
 		if err != nil {

@@ -90,7 +90,7 @@ func (r *jinjaRenderer) environment() *exec.Environment {
 		}
 	}
 	return &exec.Environment{
-		Filters: filters, ControlStructures: structures, Tests: builtins.Tests, Methods: pythonMethods(), Context: globals,
+		Filters: filters, ControlStructures: structures, Tests: builtins.Tests, Methods: r.pythonMethods(), Context: globals,
 	}
 }
 

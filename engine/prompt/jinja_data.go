@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/nikolalohinski/gonja/v2/builtins"
 	"github.com/nikolalohinski/gonja/v2/exec"
 )
 
@@ -291,37 +290,4 @@ func boundedRange(_ *exec.Evaluator, params *exec.VarArgs) ([]int, error) {
 		out = append(out, start+i*step)
 	}
 	return out, nil
-}
-
-// pythonMethods are the interpreter's methods with the one corrected that differs from Python where chat templates notice:
-// split, which forgets empty parts.
-func pythonMethods() exec.Methods {
-	all := builtins.Methods
-	split, ok := all.Str.Get("split")
-	if !ok {
-		return all
-	}
-	fixed := map[string]exec.Method[string]{}
-	for _, name := range []string{
-		"capitalize", "center", "count", "encode", "endswith", "find", "format", "index", "isalnum", "isalpha", "isascii",
-		"isdecimal", "isdigit", "islower", "isnumeric", "isspace", "istitle", "isupper", "join", "ljust", "lower", "lstrip",
-		"partition", "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rjust", "rpartition", "rsplit", "rstrip",
-		"splitlines", "startswith", "strip", "swapcase", "title", "upper", "zfill",
-	} {
-		if m, ok := all.Str.Get(name); ok {
-			fixed[name] = m
-		}
-	}
-	fixed["split"] = func(self string, value *exec.Value, arguments *exec.VarArgs) (any, error) {
-		if len(arguments.Args) != 1 || len(arguments.KwArgs) > 0 || arguments.Args[0].String() == "" {
-			return split(self, value, arguments)
-		}
-		var out list
-		for part := range strings.SplitSeq(self, arguments.Args[0].String()) {
-			out = append(out, part)
-		}
-		return out, nil
-	}
-	all.Str = exec.NewMethodSet(fixed)
-	return all
 }

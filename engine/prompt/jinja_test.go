@@ -197,3 +197,31 @@ func FuzzJinjaTemplate(f *testing.F) {
 		_, _ = r.Render(&Conversation{Messages: []Message{{Role: "user", Content: TextContent("hi <|im_end|>")}}, Tools: rawList(`{"b":1,"a":[2]}`)})
 	})
 }
+
+// Text from outside is fenced, so that it never becomes a special token. Templates that look for such a text find it all the same, as
+// in Jinja, and what they find stays text.
+func TestTemplatesFindSpecialTextsInWhatCameFromOutside(t *testing.T) {
+	specials := append([]string{"<tool_response>", "</tool_response>", "<think>", "</think>"}, controlTokens...)
+	for expression, want := range map[string]string{
+		"content.startswith('<tool_response>')":                             "True",
+		"content.startswith('<tool_')":                                      "True",
+		"content.startswith('tool_response')":                               "False",
+		"content.endswith('</tool_response>')":                              "True",
+		"content.find('</tool_response>')  > 0":                             "True",
+		"content.count('<tool_response>')":                                  "1",
+		"content.split('<tool_response>')[1]":                               "42</tool_response>",
+		"content.removeprefix('<tool_response>')":                           "42</tool_response>",
+		"content.split('</tool_response>')[0].split('<tool_response>')[-1]": "42",
+	} {
+		r := jinja(t, "{% set content = messages[0].content %}{{ "+expression+" }}", specials)
+		got, err := r.Render(&Conversation{Messages: []Message{{Role: "user", Content: TextContent("<tool_response>42</tool_response>")}}})
+		if err != nil || got.String() != want {
+			t.Errorf("%s: %q, %v, want %q", expression, got.String(), err, want)
+		}
+		for _, p := range got.Pieces {
+			if p.Kind == engine.PieceControl && strings.Contains(p.Text, "</tool_response>") {
+				t.Errorf("%s: %q became the template's", expression, p.Text)
+			}
+		}
+	}
+}

@@ -124,3 +124,23 @@ func TestABlockThatTheModelDidNotCloseIsNotClosedInTheAnswer(t *testing.T) {
 		}
 	}
 }
+
+// The models' generation configurations name two tokens that end an answer; llama.cpp adds those that stand between files.
+func TestAnswersEndWhereTheModelsSayOnly(t *testing.T) {
+	s := start(t, config("dense-tied"))
+	prompt := []engine.Piece{{Kind: engine.PieceText, Text: "hello"}}
+	for text, ends := range map[string]bool{
+		"<|im_end|>": true, "<|endoftext|>": true, "<|fim_pad|>": false, "<|repo_name|>": false, "<|file_sep|>": false,
+	} {
+		ids := s.tokenize(t, engine.Piece{Kind: engine.PieceControl, Text: text})
+		if len(ids) != 1 {
+			t.Fatalf("%s is %v", text, ids)
+		}
+		_, result, err := s.generate(&engine.Request{
+			Prompt: prompt, MaxTokens: 5, Sampling: engine.Sampling{LogitBias: map[int32]float64{ids[0]: 1000}},
+		})
+		if err != nil || (result.FinishReason == engine.FinishStop) != ends {
+			t.Errorf("%s: %+v, %v", text, result, err)
+		}
+	}
+}

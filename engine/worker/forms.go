@@ -9,11 +9,11 @@ import (
 	"github.com/qwenvld/qwenvld/engine/constraint"
 )
 
-// maxForms is how many compiled forms are kept: clients send the same schema again and again.
-const maxForms = 32
-
-// maxStates is how far an automaton may grow, which it does with the depth of what is written, before it is made anew.
-const maxStates = 20_000
+// Compiled forms are kept, since clients send the same schema again and again: so many, and of so many bytes, about.
+const (
+	maxForms     = 32
+	maxFormBytes = 128 << 20
+)
 
 // forms compiles what answers must look like and keeps the results, whose token masks are the costly part.
 type forms struct {
@@ -28,60 +28,79 @@ type forms struct {
 	keys []string // oldest first
 }
 
-// matcher follows a new answer of the form. After a think block a line break or two may come first.
-func (f *forms) matcher(form *engine.Form, afterThinking bool) (*constraint.Matcher, error) {
-	if form.Trigger != "" && form.Then != nil {
-		a, err := f.automaton(form.Then)
-		if err != nil {
-			return nil, err
-		}
-		return constraint.NewTriggered(a, form.Trigger), nil
-	}
-	if afterThinking {
+// matcher follows a new answer of the form. After a think block a line break or two may come first. It runs on the request's own
+// goroutine, and what cannot be followed within bounds is refused.
+func (f *forms) matcher(form *engine.Form, afterThinking bool) (m *constraint.Matcher, err error) {
+	triggered := form.Trigger != "" && form.Then != nil
+	trigger := form.Trigger
+	switch {
+	case triggered:
+		form = form.Then
+	case afterThinking:
 		form = &engine.Form{Sequence: []engine.Form{{Pattern: "\n{0,2}"}, *form}}
 	}
 	a, err := f.automaton(form)
-	if err != nil {
-		return nil, err
+	if err == nil && !triggered {
+		m, err = constraint.NewMatcher(a)
+	} else if err == nil {
+		m = constraint.NewTriggered(a, trigger)
 	}
-	return constraint.NewMatcher(a), nil
+	if err != nil {
+		return nil, &engine.RequestError{Field: "form", Message: err.Error()}
+	}
+	return m, nil
 }
 
 func (f *forms) automaton(form *engine.Form) (*constraint.Automaton, error) {
 	data, err := json.Marshal(form)
 	if err != nil {
-		return nil, fmt.Errorf("form: %w", err)
+		return nil, fmt.Errorf("encode the form: %w", err)
 	}
 	f.once.Do(func() { f.vocab = constraint.NewVocabulary(f.tokens()) })
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	key := string(data)
-	a, ok := f.made[key]
-	if !ok || a.States() > maxStates {
-		g, err := constraint.Compile(form)
-		if err == nil {
-			a, err = constraint.NewAutomaton(g, f.vocab)
-		}
-		if err != nil {
-			return nil, &engine.RequestError{Field: "form", Message: err.Error()}
-		}
-		f.keep(key, a)
+	if a := f.kept(key); a != nil {
+		return a, nil
 	}
+	g, err := constraint.Compile(form)
+	if err != nil {
+		return nil, err
+	}
+	a, err := constraint.NewAutomaton(g, f.vocab)
+	if err != nil {
+		return nil, err
+	}
+	f.keep(key, a)
 	return a, nil
 }
 
+// kept is the automaton of a form, nil where there is none or it has grown too far for another answer.
+func (f *forms) kept(key string) *constraint.Automaton {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a, ok := f.made[key]; ok && !a.Worn() {
+		return a
+	}
+	return nil
+}
+
+// keep remembers an automaton and forgets the oldest where they are too many or too large together.
 func (f *forms) keep(key string, a *constraint.Automaton) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.made == nil {
 		f.made = map[string]*constraint.Automaton{}
 	}
-	if _, again := f.made[key]; again {
-		f.made[key] = a
-		return
+	if _, again := f.made[key]; !again {
+		f.keys = append(f.keys, key)
 	}
-	if len(f.keys) == maxForms {
+	f.made[key] = a
+	total := 0
+	for _, other := range f.made {
+		total += other.Size()
+	}
+	for len(f.keys) > maxForms || total > maxFormBytes && len(f.keys) > 1 {
+		total -= f.made[f.keys[0]].Size()
 		delete(f.made, f.keys[0])
 		f.keys = f.keys[1:]
 	}
-	f.made[key] = a
-	f.keys = append(f.keys, key)
 }

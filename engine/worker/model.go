@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"github.com/qwenvld/qwenvld/engine"
@@ -69,13 +70,19 @@ func load(ctx context.Context, c Config, logger *slog.Logger, progress func(floa
 	w.tokens = llama.NewTokenBatch(c.BatchSize)
 	w.embeddings = llama.NewEmbeddingBatch(c.BatchSize, w.model.InputWidth())
 	for t := range int32(w.model.VocabSize()) {
-		if w.model.IsEOG(t) {
+		if w.model.IsEOG(t) && !betweenFiles(string(w.model.TokenBytes(t))) {
 			w.endTokens = append(w.endTokens, t)
 		}
 	}
 	w.forms.tokens = w.answerTokens
 	w.rows = rowcache.New(c.VisionCache)
 	return w, w.try(ctx)
+}
+
+// betweenFiles says whether a token stands between the files of a repository. llama.cpp counts these among those that end an answer, but
+// the models' own generation configurations do not.
+func betweenFiles(text string) bool {
+	return slices.Contains([]string{"<|fim_pad|>", "<|repo_name|>", "<|file_sep|>"}, text)
 }
 
 // answerTokens are the bytes of all tokens that an answer may be made of: control tokens have none.
@@ -204,7 +211,7 @@ func (w *weights) Bytes(token int32) []byte {
 }
 
 // Ends implements schedule.Vocabulary.
-func (w *weights) Ends(token int32) bool { return w.model.IsEOG(token) }
+func (w *weights) Ends(token int32) bool { return slices.Contains(w.endTokens, token) }
 
 // EndTokens implements schedule.Vocabulary.
 func (w *weights) EndTokens() []int32 { return w.endTokens }

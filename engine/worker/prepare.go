@@ -17,7 +17,7 @@ import (
 func (w *weights) prepare(ctx context.Context, req *engine.Request) (schedule.Spec, error) {
 	spec := schedule.Spec{
 		ID: req.ID, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs, FirstTop: req.FirstTop, FirstTokens: req.FirstTokens,
-		RunningUsage: req.RunningUsage,
+		RunningUsage: req.RunningUsage, MayRepeat: req.MayRepeat,
 	}
 	if err := w.checkFields(req); err != nil {
 		return spec, err

@@ -122,13 +122,17 @@ func (t *Text) release(n int) string {
 	return out
 }
 
-// Close ends the answer and returns what was held back: a stop string that never completed, a broken character.
+// Close ends the answer and returns what was held back: a stop string that never completed. The beginning of a character that was cut off
+// is dropped.
 func (t *Text) Close() string {
 	if t.done {
 		return ""
 	}
 	t.done = true
-	return t.release(len(t.held))
+	cut := partialRune(t.held)
+	out := t.release(len(t.held) - cut)
+	t.released += cut // its tokens are told all the same
+	return out
 }
 
 // Released counts the bytes shown so far, as the tokens had them.

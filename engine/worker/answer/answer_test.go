@@ -25,7 +25,7 @@ func TestStopStringsNeverLeakAPrefix(t *testing.T) {
 		"longest of equals":     {Options{Stop: []string{"b", "bc"}}, []string{"abc"}, []string{"a", ""}, "bc"},
 		"empty string":          {Options{Stop: []string{""}}, []string{"ab"}, []string{"ab", ""}, ""},
 		"character over tokens": {Options{}, []string{"\xed\x95", "\x9c!"}, []string{"", "한!", ""}, ""},
-		"broken at the end":     {Options{}, []string{"a\xed\x95"}, []string{"a", "\uFFFD"}, ""},
+		"broken at the end":     {Options{}, []string{"a\xed\x95"}, []string{"a", ""}, ""},
 		"broken inside":         {Options{}, []string{"a\xffb"}, []string{"a\uFFFDb", ""}, ""},
 		"stop in Korean":        {Options{Stop: []string{"끝"}}, []string{"\xeb", "\x81", "\x9d나"}, []string{"", "", "", ""}, "끝"},
 		"not while thinking": {
@@ -95,4 +95,17 @@ func TestTokenBordersDoNotChangeTheText(t *testing.T) {
 			t.Fatalf("%q split gives %q (%q), whole %q (%q)", full, got.String(), split.Stopped(), want, whole.Stopped())
 		}
 	})
+}
+
+func TestACharacterThatIsCutOffIsDropped(t *testing.T) {
+	for in, want := range map[string]string{
+		"caf\xc3": "caf", "\xf0\x9f\x98": "", "ok\xe2\x82": "ok", "whole \xc3\xa9": "whole \u00e9", "broken \xff.": "broken \ufffd.",
+	} {
+		a := New(Options{})
+		got := a.Add([]byte(in))
+		got += a.Close()
+		if got != want || a.Released() != len(in) {
+			t.Errorf("%q: %q, %d bytes told", in, got, a.Released())
+		}
+	}
 }

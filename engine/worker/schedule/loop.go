@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -31,6 +32,8 @@ type Loop struct {
 	free     []int32     // sequence ids
 	encoders sync.WaitGroup
 	encoding chan struct{} // capacity 1: the turn to encode
+	forming  chan struct{} // the turns to follow a form beside the loop
+	helpers  sync.WaitGroup
 	rows     []Row
 }
 
@@ -66,7 +69,7 @@ func New(o Options, d Decoder, e Encoder, v Vocabulary) *Loop {
 		o: o, decoder: d, encoder: e, vocab: v,
 		places: semaphore.NewWeighted(int64(o.MaxQueue + o.MaxSequences)),
 		submit: make(chan *Job), encoded: make(chan encodeResult), wake: make(chan struct{}, 1), stopped: make(chan struct{}),
-		encoding: make(chan struct{}, 1),
+		encoding: make(chan struct{}, 1), forming: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 	}
 	for id := o.MaxSequences - 1; id >= 0; id-- {
 		l.free = append(l.free, int32(id))
@@ -132,6 +135,7 @@ func (l *Loop) Run(ctx context.Context) {
 			w.job.end(engine.ErrUnavailable)
 		}
 		l.awaitEncoders()
+		l.helpers.Wait()
 	}()
 	for ctx.Err() == nil {
 		l.collect(ctx)
@@ -194,7 +198,7 @@ func (l *Loop) collect(ctx context.Context) {
 func (l *Loop) busy() bool {
 	return slices.ContainsFunc(l.active, func(s *sequence) bool {
 		_, ok := s.ready()
-		return ok || s.decoding
+		return ok || s.decoding && s.parked == nil || s.parked != nil && !s.waits()
 	})
 }
 

@@ -13,7 +13,6 @@ import (
 	"sync"
 
 	"github.com/qwenvld/qwenvld/engine"
-	"github.com/qwenvld/qwenvld/engine/constraint"
 	"github.com/qwenvld/qwenvld/engine/worker/answer"
 	"github.com/qwenvld/qwenvld/engine/worker/sampler"
 	"github.com/qwenvld/qwenvld/multimodal"
@@ -100,9 +99,11 @@ type Spec struct {
 	FirstTop, FirstTokens int
 	// RunningUsage adds what was used so far to each event.
 	RunningUsage bool
-	Thinking     Thinking
+	// MayRepeat lets an answer go on that only repeats itself.
+	MayRepeat bool
+	Thinking  Thinking
 	// Form follows the answer after the think block, nil for free text.
-	Form *constraint.Matcher
+	Form Form
 }
 
 // Thinking bounds the think block of a job whose prompt opens one.

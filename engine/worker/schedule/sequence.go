@@ -1,8 +1,6 @@
 package schedule
 
 import (
-	"fmt"
-
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/worker/sampler"
 	"github.com/qwenvld/qwenvld/multimodal"
@@ -24,6 +22,9 @@ type sequence struct {
 	filled          int // cells taken so far
 	pending         int32
 	decoding        bool
+	// following is the form's way to the next token where it takes time, parked the logits that wait for it.
+	following *following
+	parked    []float32
 
 	usage    engine.Usage
 	output   []int32 // generated tokens
@@ -31,6 +32,8 @@ type sequence struct {
 	forced   []int32 // tokens still to be forced
 	thinking bool
 	closedBy string
+	// repetition is set where the answer was ended because it only repeated itself.
+	repetition bool
 	// fresh is set until a token after a forced end of thinking has been drawn: it must not end the answer.
 	fresh    bool
 	tail     []byte         // end of the answer, where a closing tag must not be completed
@@ -67,7 +70,7 @@ func (s *sequence) layout() {
 	}
 	s.positions, s.next = multimodal.Positions(spans)
 	s.rows = map[int]encoded{}
-	s.segment, s.offset, s.filled, s.decoding = 0, 0, 0, false
+	s.segment, s.offset, s.filled, s.decoding, s.parked = 0, 0, 0, false, nil
 }
 
 // rewind forgets what is in the cache, so that the sequence can be computed again from its prompt and output.
@@ -141,8 +144,17 @@ func (s *sequence) nextRow() Row {
 }
 
 // step draws or takes the next token after logits and reports whether the sequence is at its end.
-func (s *sequence) step(logits []float32, v Vocabulary) (done bool, err error) {
-	spec := &s.job.spec
+func (s *sequence) step(logits []float32, l *Loop) (done bool, err error) {
+	spec, v := &s.job.spec, l.vocab
+	if late := s.following != nil; late {
+		if err := s.followed(); err != nil {
+			return false, err
+		}
+		if spec.Form.MustEnd() {
+			s.finish(engine.FinishStop)
+			return true, nil
+		}
+	}
 	token, drawn, err := s.choose(logits, v)
 	if err != nil {
 		return false, err
@@ -160,8 +172,8 @@ func (s *sequence) step(logits []float32, v Vocabulary) (done bool, err error) {
 		token, s.forced = s.forced[0], s.forced[1:]
 	}
 	formed := drawn && !s.thinking && spec.Form != nil
-	if formed && !spec.Form.Accept(token) {
-		return false, fmt.Errorf("token %d is not of the answer's form", token)
+	if formed {
+		l.follow(s, token)
 	}
 	s.output = append(s.output, token)
 	s.usage.CompletionTokens++
@@ -170,16 +182,30 @@ func (s *sequence) step(logits []float32, v Vocabulary) (done bool, err error) {
 	}
 	s.emit(token, logits, v)
 	switch {
-	case spec.Answer.Stopped() != "", formed && spec.Form.MustEnd():
+	case spec.Answer.Stopped() != "", formed && s.following == nil && spec.Form.MustEnd():
 		s.finish(engine.FinishStop)
 		return true, nil
 	case s.usage.CompletionTokens >= spec.MaxTokens:
+		s.finish(engine.FinishLength)
+		return true, nil
+	case s.repeats():
+		s.repetition = true
 		s.finish(engine.FinishLength)
 		return true, nil
 	}
 	s.pending, s.decoding = token, true
 	s.boundThinking()
 	return false, nil
+}
+
+// repeats reports whether an answer has gone on repeating itself for so long that it will not end by itself.
+func (s *sequence) repeats() bool {
+	if s.thinking || s.job.spec.MayRepeat || len(s.forced) > 0 {
+		return false
+	}
+	const every = 32
+	answer := s.output[s.usage.ReasoningTokens:]
+	return len(answer)%every == 0 && answerLoops(answer)
 }
 
 // boundThinking closes a think block that has used up its budget or only repeats itself.
@@ -225,7 +251,7 @@ func (s *sequence) banned(v Vocabulary) (out []int32) {
 	switch {
 	case tag == nil || s.thinking || s.closedBy == closedByModel:
 		return out
-	case s.job.spec.Form != nil && !s.job.spec.Form.Idle():
+	case s.job.spec.Form != nil && s.job.spec.Form.Allowed() != nil:
 		return append(out[:len(out):len(out)], tag.whole...)
 	}
 	return append(out[:len(out):len(out)], tag.banned(s.tail)...)
@@ -303,6 +329,7 @@ func (s *sequence) finish(reason engine.FinishReason) {
 	text := s.job.spec.Answer.Close()
 	s.post(text, s.job.spec.Answer.Released(), &engine.Result{
 		FinishReason: reason, StopString: s.job.spec.Answer.Stopped(), Usage: s.usage, ThinkingClosedBy: s.closedBy,
+		Repetition: s.repetition,
 	})
 	s.job.out.close(nil)
 }

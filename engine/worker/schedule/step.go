@@ -15,6 +15,7 @@ type share struct {
 
 // compute runs one step of tokens, then one of an image's rows, so that neither kind holds up the other.
 func (l *Loop) compute() {
+	l.resume()
 	l.makeRoom()
 	if rows, shares := l.tokenStep(); len(rows) > 0 {
 		l.run(rows, shares)
@@ -44,7 +45,7 @@ func (l *Loop) makeRoom() {
 func (l *Loop) tokenStep() ([]Row, []share) {
 	rows, shares := l.rows[:0], []share(nil)
 	for _, s := range l.active {
-		if s.decoding && len(rows) < l.o.BatchSize {
+		if s.decoding && s.parked == nil && len(rows) < l.o.BatchSize {
 			shares = append(shares, share{s, len(rows), 1, true})
 			rows = append(rows, s.nextRow())
 		}
@@ -111,11 +112,22 @@ func (l *Loop) run(rows []Row, shares []share) {
 
 func (l *Loop) draw(s *sequence, row int) {
 	logits, err := l.decoder.Logits(row)
-	done := false
-	if err == nil {
-		done, err = s.step(logits, l.vocab)
+	switch {
+	case err != nil:
+		l.drop(s, err)
+	case s.waits():
+		s.park(logits)
+	default:
+		l.drawFrom(s, logits)
 	}
+}
+
+// drawFrom draws the next token of s and reports whether s has left.
+func (l *Loop) drawFrom(s *sequence, logits []float32) (left bool) {
+	done, err := s.step(logits, l)
 	if err != nil || done {
 		l.drop(s, err)
+		return true
 	}
+	return false
 }

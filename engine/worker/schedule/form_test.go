@@ -1,0 +1,106 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/qwenvld/qwenvld/engine"
+)
+
+// slowForm allows anything and ends after some tokens. Each one takes until gate gives way.
+type slowForm struct {
+	gate chan struct{}
+	left int
+	fail error
+}
+
+func (f *slowForm) Allowed() []uint64 { return []uint64{1<<vocabShown - 1} }
+func (f *slowForm) MayEnd() bool      { return f.left == 0 }
+func (f *slowForm) MustEnd() bool     { return f.left == 0 }
+func (f *slowForm) Quick(int32) bool  { return false }
+func (f *slowForm) Accept(int32) error {
+	<-f.gate
+	f.left--
+	return f.fail
+}
+
+const vocabShown = 52 // tokens that are letters
+
+func formed(maxTokens int, f Form) Spec {
+	s := spec(maxTokens, text(1, 2, 3))
+	s.Form = f
+	return s
+}
+
+// A form that is slow to follow holds up its own answer and no other.
+func TestOthersGoOnWhileAFormIsSlow(t *testing.T) {
+	l := start(t, newFakeModel(t, 1000), nil, Options{})
+	want := do(t, l, spec(60, text(1, 2)))
+	form := &slowForm{gate: make(chan struct{}), left: 5}
+	slow, err := l.Submit(t.Context(), formed(50, form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := do(t, l, spec(60, text(1, 2))); got.err != nil || got.text != want.text {
+		t.Errorf("beside a slow form: %+v, alone %+v", got, want)
+	}
+	close(form.gate)
+	got := read(slow)
+	if got.err != nil || got.result.FinishReason != engine.FinishStop || got.result.Usage.CompletionTokens != 5 || len(got.text) != 5 {
+		t.Errorf("the slow one: %+v %+v", got, got.result)
+	}
+}
+
+func TestAFormThatCannotBeFollowedEndsItsAnswerAlone(t *testing.T) {
+	l := start(t, newFakeModel(t, 1000), nil, Options{})
+	gate := make(chan struct{})
+	close(gate)
+	hostile, err := l.Submit(t.Context(), formed(50, &slowForm{gate: gate, left: 5, fail: errors.New("too much")}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := do(t, l, spec(60, text(1, 2)))
+	var refused *engine.RequestError
+	if got := read(hostile); !errors.As(got.err, &refused) || refused.Field != "form" {
+		t.Errorf("%+v", got)
+	}
+	if other.err != nil || len(other.text) != 60 {
+		t.Errorf("the other: %+v", other)
+	}
+}
+
+func TestAnAnswerThatWaitsForItsFormCanBeGivenUp(t *testing.T) {
+	l := start(t, newFakeModel(t, 1000), nil, Options{MaxSequences: 1})
+	form := &slowForm{gate: make(chan struct{}), left: 5}
+	ctx, cancel := context.WithCancel(t.Context())
+	j, err := l.Submit(ctx, formed(50, form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := j.Events(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	cancel()
+	if got := do(t, l, spec(9, text(1))); got.err != nil || len(got.text) != 9 {
+		t.Errorf("the next: %+v", got)
+	}
+	close(form.gate)
+}
+
+func TestAnAnswerThatOnlyRepeatsItselfEnds(t *testing.T) {
+	for name, c := range map[string]struct {
+		may  bool
+		want bool
+	}{"ended": {false, true}, "asked to go on": {true, false}} {
+		m := newFakeModel(t, 6000)
+		m.script = func(_ int32, rows int) (int32, bool) { return int32(rows % 64 % 53), true } // a paragraph for ever
+		s := spec(1300, text(1, 2))
+		s.MayRepeat = c.may
+		got := do(t, start(t, m, nil, Options{}), s)
+		if got.err != nil || got.result.Repetition != c.want || got.result.FinishReason != engine.FinishLength ||
+			(got.result.Usage.CompletionTokens < 1200) != c.want {
+			t.Errorf("%s: %+v", name, got.result)
+		}
+	}
+}
