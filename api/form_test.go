@@ -127,8 +127,8 @@ func accepts(t *testing.T, form *engine.Form, text string) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	state, ok := a.Advance(a.Start(), []byte(text))
-	return ok && a.Accepts(state)
+	state, err := a.Advance(a.Start(), []byte(text))
+	return err == nil && state != nil && a.Accepts(state)
 }
 
 func TestFormFaultsNameTheirPlace(t *testing.T) {
