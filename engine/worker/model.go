@@ -70,7 +70,7 @@ func load(ctx context.Context, c Config, logger *slog.Logger, progress func(floa
 	w.tokens = llama.NewTokenBatch(c.BatchSize)
 	w.embeddings = llama.NewEmbeddingBatch(c.BatchSize, w.model.InputWidth())
 	for t := range int32(w.model.VocabSize()) {
-		if w.model.IsEOG(t) && !betweenFiles(string(w.model.TokenBytes(t))) {
+		if w.model.IsEOG(t) && !betweenFiles(w.text.Bytes(t)) {
 			w.endTokens = append(w.endTokens, t)
 		}
 	}
