@@ -45,9 +45,6 @@ const maxNodes = 200_000
 // nodeBytes is what a node takes with its edges, about.
 const nodeBytes = 128
 
-// Size is the number of nodes.
-func (g *Grammar) Size() int { return len(g.nodes) }
-
 // TooLargeError says that a form is beyond the limits.
 type TooLargeError struct{ Nodes int }
 
