@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	prefixTokenizer = "tokenizer.ggml."
+	prefixTokenizer = "tokenizer.ggml." //nolint:gosec // no secret
 	keyTokens       = prefixTokenizer + "tokens"
 	keyTokenTypes   = prefixTokenizer + "token_type"
 	keyMerges       = prefixTokenizer + "merges"

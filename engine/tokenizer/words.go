@@ -13,10 +13,10 @@ func (c *characters) wordEnd(s string, i int) int {
 		}
 	}
 	kind, next := c.at(s, i)
-	switch kind {
-	case letter:
+	if kind == letter {
 		return c.runEnd(s, next, letter)
-	case number:
+	}
+	if kind == number {
 		return next
 	}
 	newline := s[i] == '\r' || s[i] == '\n'
