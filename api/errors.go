@@ -188,7 +188,7 @@ func engineError(err error, prompt string) *Error {
 		}
 		return badField(param, codeInvalidValue, "%s", budget.Error())
 	case errors.Is(err, engine.ErrUnavailable), errors.Is(err, router.ErrNothingLoaded):
-		return unavailable(codeModelNotLoaded, "The model is not loaded at the moment.", err)
+		return notLoaded("The model", err)
 	case errors.Is(err, history.ErrUnavailable):
 		return storeFailure(err)
 	case errors.Is(err, engine.ErrOverloaded):

@@ -18,24 +18,29 @@ const modelAuto = "auto"
 
 // modelCards describes the routed model and then each variant.
 func (s *Server) modelCards(ctx context.Context) []modelCard {
-	infos := s.loaded(ctx)
-	cards := []modelCard{s.modelCard(s.cfg.ModelName, s.variants(), infos)}
+	all := map[router.Variant]standing{}
 	for _, v := range s.variants() {
-		cards = append(cards, s.modelCard(s.modelID(v), []router.Variant{v}, infos))
+		all[v] = s.standing(ctx, v)
+	}
+	cards := []modelCard{s.modelCard(s.cfg.ModelName, s.variants(), all)}
+	for _, v := range s.variants() {
+		cards = append(cards, s.modelCard(s.modelID(v), []router.Variant{v}, all))
 	}
 	return cards
 }
 
-func (s *Server) modelCard(id string, variants []router.Variant, infos map[router.Variant]engine.Info) modelCard {
+func (s *Server) modelCard(id string, variants []router.Variant, all map[router.Variant]standing) modelCard {
 	c := modelCard{
 		ID: id, Object: "model", Created: s.started.Unix(), OwnedBy: "qwenvld",
 		Capabilities: []string{"chat", "completion", "tools", "structured_output"},
 	}
 	sees := true
 	for _, v := range variants {
-		info, loaded := infos[v]
+		at := all[v]
+		info, loaded := at.info, at.down == nil
 		c.Variants = append(c.Variants, variantCard{
-			ID: s.modelID(v), Variant: string(v), Loaded: loaded, Name: info.Name, MaxModelLen: info.ContextSize,
+			ID: s.modelID(v), Variant: string(v), Loaded: loaded, Status: string(at.state()), Error: at.reason(),
+			Name: info.Name, MaxModelLen: info.ContextSize,
 		})
 		if v == router.Thinking {
 			c.Capabilities = append(c.Capabilities, "reasoning")
@@ -123,40 +128,5 @@ func (s *Server) loaded(ctx context.Context) map[router.Variant]engine.Info {
 func (s *Server) live(w http.ResponseWriter, _ *http.Request) error {
 	s.setWriteDeadline(w)
 	writeJSON(w, http.StatusOK, liveReply{Status: "ok"})
-	return nil
-}
-
-// ready is 200 while any variant can answer: the router then uses that one.
-func (s *Server) ready(w http.ResponseWriter, r *http.Request) error {
-	infos := s.loaded(r.Context())
-	reply := readyReply{Status: "unavailable", Variants: map[string]variantReady{}}
-	for _, v := range s.variants() {
-		info, ok := infos[v]
-		if !ok {
-			reply.Variants[string(v)] = variantReady{Status: "unavailable"}
-			continue
-		}
-		reply.Variants[string(v)] = variantReady{Status: "ready", ContextSize: info.ContextSize, Vision: ptr(info.Vision != nil)}
-	}
-	status := http.StatusServiceUnavailable
-	switch {
-	case s.draining.Load():
-		reply.Status = "draining"
-	case len(infos) == len(s.cfg.Engines):
-		reply.Status, status = "ready", http.StatusOK
-	case len(infos) > 0:
-		reply.Status, status = "degraded", http.StatusOK
-	}
-	if store := s.cfg.Store; store != nil {
-		reply.Store = "ready"
-		if store.Trouble() != nil {
-			reply.Store = "unavailable"
-			if reply.Status == "ready" {
-				reply.Status = "degraded"
-			}
-		}
-	}
-	s.setWriteDeadline(w)
-	writeJSON(w, status, reply)
 	return nil
 }

@@ -71,7 +71,7 @@ func (s *Server) decide(ctx context.Context, req *chatRequest, h http.Header) (*
 	}
 	infos := s.loaded(ctx)
 	if _, ok := infos[forced]; forced != "" && !ok {
-		return nil, unavailable(codeModelNotLoaded, fmt.Sprintf("The model %q is not loaded at the moment.", req.Model), nil)
+		return nil, notLoaded(fmt.Sprintf("The model %q", req.Model), s.standing(ctx, forced).err())
 	}
 	in := router.Input{Controls: req.Controls}
 	in.Controls.Model, in.Controls.Route, in.Controls.Quality = forced, route, quality

@@ -212,23 +212,12 @@ type variantCard struct {
 	ID          string `json:"id"`
 	Variant     string `json:"variant"`
 	Loaded      bool   `json:"loaded"`
-	Name        string `json:"name,omitempty"` // the model file's own
+	Status      string `json:"status"`          // as in the readiness
+	Error       string `json:"error,omitempty"` // why it is not ready
+	Name        string `json:"name,omitempty"`  // the model file's own
 	MaxModelLen int    `json:"max_model_len,omitempty"`
 }
 
 type liveReply struct {
 	Status string `json:"status"`
-}
-
-type readyReply struct {
-	Status   string                  `json:"status"`
-	Variants map[string]variantReady `json:"variants"`
-	// Store says whether responses can be stored: ready or unavailable; it is absent where none are kept.
-	Store string `json:"store,omitempty"`
-}
-
-type variantReady struct {
-	Status      string `json:"status"`
-	ContextSize int    `json:"context_size,omitempty"` // tokens
-	Vision      *bool  `json:"vision,omitempty"`
 }

@@ -50,7 +50,7 @@ func TestKeysAndHTTPS(t *testing.T) {
 	}
 	ask := func(key string) error {
 		c := openai.NewClient(option.WithBaseURL(d.url+"/v1"), option.WithAPIKey(key), option.WithMaxRetries(0), option.WithHTTPClient(client))
-		stream := c.Chat.Completions.NewStreaming(timeout(t, time.Minute), question("qwen3-vl-instruct", "hello"))
+		stream := c.Chat.Completions.NewStreaming(timeout(t, patience), question("qwen3-vl-instruct", "hello"))
 		for stream.Next() {
 		}
 		return stream.Err()
@@ -68,19 +68,8 @@ func TestKeysAndHTTPS(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	// Waiting with questions would use the limit up while the weights load.
-	eventually(t, func() bool {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.url+"/health/ready", http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("X-Api-Key", key)
-		resp, err := client.Do(req)
-		if err != nil {
-			return false
-		}
-		_ = resp.Body.Close()
-		return resp.StatusCode == http.StatusOK
-	})
+	d.http, d.key = client, key
+	eventually(t, func() bool { return d.readiness().Variants["instruct"].Status == "ready" })
 	if err := ask(key); err != nil {
 		t.Error(err)
 	}

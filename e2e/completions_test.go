@@ -3,14 +3,13 @@ package e2e
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/openai/openai-go/v3"
 )
 
 func TestPlainCompletions(t *testing.T) {
 	d := serve(t)
-	ctx := timeout(t, time.Minute)
+	ctx := timeout(t, patience)
 	// The chat template's own text gives the chat's answer.
 	const prompt = "<|im_start|>user\nWhat is 3 + 4?<|im_end|>\n<|im_start|>assistant\n"
 	p := openai.CompletionNewParams{Model: "qwen3-vl-instruct", Prompt: openai.CompletionNewParamsPromptUnion{OfString: openai.String(prompt)}, MaxTokens: openai.Int(30), Temperature: openai.Float(0)}

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 // reply is what these tests read of a chat completion.
@@ -29,7 +28,7 @@ type reply struct {
 
 func post(t *testing.T, url string, body []byte) reply {
 	t.Helper()
-	ctx := timeout(t, time.Minute)
+	ctx := timeout(t, patience)
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"regexp"
 	"testing"
-	"time"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
@@ -20,7 +19,7 @@ func jsonSchema(schema map[string]any) openai.ChatCompletionNewParamsResponseFor
 // TestAnswersHaveTheirForm asks small models, which would rather say something else, with high temperature.
 func TestAnswersHaveTheirForm(t *testing.T) {
 	d := serve(t)
-	ctx := timeout(t, 2*time.Minute)
+	ctx := timeout(t, patience)
 	hot := func(model string) openai.ChatCompletionNewParams {
 		p := question(model, "Tell me a joke about cats.")
 		p.Temperature = openai.Float(1.5)

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/packages/ssestream"
@@ -28,7 +27,7 @@ func endless(model string, tokens int64) openai.ChatCompletionNewParams {
 // begin starts a stream and reads until a part of the answer has come.
 func begin(t *testing.T, d *daemon, model string, tokens int64) *ssestream.Stream[openai.ChatCompletionChunk] {
 	t.Helper()
-	stream := d.client.Chat.Completions.NewStreaming(timeout(t, time.Minute), endless(model, tokens))
+	stream := d.client.Chat.Completions.NewStreaming(timeout(t, patience), endless(model, tokens))
 	for stream.Next() {
 		if raw := stream.Current().RawJSON(); strings.Contains(raw, `content":"`) && !strings.Contains(raw, `"role"`) {
 			return stream
@@ -39,10 +38,10 @@ func begin(t *testing.T, d *daemon, model string, tokens int64) *ssestream.Strea
 }
 
 // finish reads a stream to its end.
-func finish(stream *ssestream.Stream[openai.ChatCompletionChunk]) (ended time.Time, err error) {
+func finish(stream *ssestream.Stream[openai.ChatCompletionChunk]) error {
 	for stream.Next() {
 	}
-	return time.Now(), stream.Err()
+	return stream.Err()
 }
 
 // TestKilledWorkerEndsOnlyItsOwnRequests kills each worker while both variants answer.
@@ -58,38 +57,31 @@ func TestKilledWorkerEndsOnlyItsOwnRequests(t *testing.T) {
 		streams := []*ssestream.Stream[openai.ChatCompletionChunk]{
 			begin(t, d, "qwen3-vl-instruct", 3000), begin(t, d, "qwen3-vl-thinking", 3000),
 		}
-		type end struct {
-			when time.Time
-			err  error
-		}
-		ends := make(chan end, len(streams))
+		ends := make(chan error, len(streams))
 		for _, s := range streams {
-			go func() {
-				when, err := finish(s)
-				ends <- end{when, err}
-			}()
+			go func() { ends <- finish(s) }()
 		}
-		killed := time.Now()
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 		failed := 0
 		for range streams {
-			e := <-ends
-			if e.err == nil {
+			err := <-ends
+			if err == nil {
 				continue
 			}
 			failed++
-			if after := e.when.Sub(killed); after > 2*time.Second || !strings.Contains(e.err.Error(), "unexpectedly") {
-				t.Errorf("told after %v: %v", after, e.err)
+			if !strings.Contains(err.Error(), "unexpectedly") {
+				t.Error(err)
 			}
 		}
 		if failed != 1 {
 			t.Errorf("%d requests failed, want the killed worker's", failed)
 		}
-		eventually(t, func() bool { return d.status("/health/ready") == `"ready"` && !alive(pid) })
+		eventually(t, func() bool { return !alive(pid) })
+		d.ready()
 		for _, model := range []string{"qwen3-vl-instruct", "qwen3-vl-thinking"} {
-			if _, err := d.client.Chat.Completions.New(timeout(t, time.Minute), question(model, "hello")); err != nil {
+			if _, err := d.client.Chat.Completions.New(timeout(t, patience), question(model, "hello")); err != nil {
 				t.Errorf("%s afterwards: %v", model, err)
 			}
 		}
@@ -102,7 +94,7 @@ func TestTerminationLetsRequestsFinishAndLeavesNothing(t *testing.T) {
 	stream := begin(t, d, "qwen3-vl-instruct", 1000)
 	stopped := make(chan error, 1)
 	go func() { stopped <- d.stop() }()
-	if _, err := finish(stream); err != nil {
+	if err := finish(stream); err != nil {
 		t.Errorf("the request in flight: %v", err)
 	}
 	if err := <-stopped; err != nil {
@@ -137,7 +129,7 @@ func TestAllowedHostsCanBeFetched(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := serve(t, "--config", config)
-	ctx := timeout(t, time.Minute)
+	ctx := timeout(t, patience)
 	if _, err := d.client.Chat.Completions.New(ctx, withImage("qwen3-vl", images.URL+"/coffee.png")); err != nil {
 		t.Error(err)
 	}
@@ -187,7 +179,7 @@ func TestCommandLine(t *testing.T) {
 		"bad address":          {[]string{"serve", "--listen", "nonsense"}, "listen", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			out, err := exec.CommandContext(timeout(t, 20*time.Second), binary(t), tc.args...).CombinedOutput()
+			out, err := exec.CommandContext(timeout(t, patience), binary(t), tc.args...).CombinedOutput()
 			if (err == nil) != tc.ok || !strings.Contains(string(out), tc.want) {
 				t.Errorf("%v\n%s", err, out)
 			}

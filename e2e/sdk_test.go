@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/openai/openai-go/v3"
 	"github.com/openai/openai-go/v3/option"
@@ -30,7 +29,7 @@ func withImage(model, url string) openai.ChatCompletionNewParams {
 
 func TestSDK(t *testing.T) {
 	d := serve(t)
-	ctx := timeout(t, 2*time.Minute)
+	ctx := timeout(t, patience)
 
 	t.Run("completion", func(t *testing.T) {
 		got, err := d.client.Chat.Completions.New(ctx, question("qwen3-vl", "hello"))
@@ -121,7 +120,7 @@ func TestSDK(t *testing.T) {
 
 func TestSDKErrors(t *testing.T) {
 	d := serve(t)
-	ctx := timeout(t, time.Minute)
+	ctx := timeout(t, patience)
 	long := question("qwen3-vl", strings.Repeat("many words ", 5000))
 	hot := question("qwen3-vl", "hi")
 	hot.Temperature = openai.Float(9)

@@ -5,13 +5,12 @@ import (
 	"net/http"
 	"slices"
 	"testing"
-	"time"
 )
 
 // call posts JSON and decodes the reply.
 func call(t *testing.T, url string, in, out any) {
 	t.Helper()
-	status, data, err := send(timeout(t, time.Minute), t, url, in)
+	status, data, err := send(timeout(t, patience), t, url, in)
 	if err != nil || status != http.StatusOK {
 		t.Fatalf("%s: %d %s, %v", url, status, data, err)
 	}

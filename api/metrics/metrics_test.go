@@ -85,7 +85,7 @@ func TestEveryMetricIsInTheDocumentationAndTheReverse(t *testing.T) {
 }
 
 func TestNamesAreThoseThatPrometheusAdvises(t *testing.T) {
-	m, _ := newMetrics(Options{Workers: map[router.Variant]Worker{router.Instruct: worker{true, 2}}})
+	m, _ := newMetrics(Options{Workers: map[router.Variant]Worker{router.Instruct: worker{engine.StateReady, 2}}})
 	m.Requested("/x", 200, time.Second)
 	m.Failed("x")
 	m.Carried(1, 1)
@@ -190,20 +190,20 @@ func TestConversationsThatStayAreNoEscalations(t *testing.T) {
 }
 
 type worker struct {
-	ready    bool
+	state    engine.State
 	restarts int64
 }
 
-func (w worker) Health() (bool, int64) { return w.ready, w.restarts }
+func (w worker) Health() (engine.State, int64) { return w.state, w.restarts }
 
 func TestWorkersAreAskedAtEachScrape(t *testing.T) {
-	w := &worker{}
-	m, _ := newMetrics(Options{Workers: map[router.Variant]Worker{router.Instruct: w, router.Thinking: worker{true, 0}}, Version: "v1", RouterVersion: "r1"})
+	w := &worker{state: engine.StateLoading}
+	m, _ := newMetrics(Options{Workers: map[router.Variant]Worker{router.Instruct: w, router.Thinking: worker{engine.StateReady, 0}}, Version: "v1", RouterVersion: "r1"})
 	server := httptest.NewServer(m)
 	defer server.Close()
 	check := func(want string) {
 		t.Helper()
-		if err := testutil.ScrapeAndCompare(server.URL, strings.NewReader(want), "qwenvld_worker_up", "qwenvld_worker_restarts_total"); err != nil {
+		if err := testutil.ScrapeAndCompare(server.URL, strings.NewReader(want), "qwenvld_worker_up", "qwenvld_worker_state", "qwenvld_worker_restarts_total"); err != nil {
 			t.Error(err)
 		}
 	}
@@ -211,14 +211,28 @@ func TestWorkersAreAskedAtEachScrape(t *testing.T) {
 # TYPE qwenvld_worker_restarts_total counter
 qwenvld_worker_restarts_total{variant="instruct"} %d
 qwenvld_worker_restarts_total{variant="thinking"} 0
+# HELP qwenvld_worker_state 1 for the state that the weights are in, 0 for the others.
+# TYPE qwenvld_worker_state gauge
+qwenvld_worker_state{state="loading",variant="instruct"} %d
+qwenvld_worker_state{state="ready",variant="instruct"} %d
+qwenvld_worker_state{state="stalled",variant="instruct"} 0
+qwenvld_worker_state{state="restarting",variant="instruct"} 0
+qwenvld_worker_state{state="failed",variant="instruct"} 0
+qwenvld_worker_state{state="stopped",variant="instruct"} 0
+qwenvld_worker_state{state="loading",variant="thinking"} 0
+qwenvld_worker_state{state="ready",variant="thinking"} 1
+qwenvld_worker_state{state="stalled",variant="thinking"} 0
+qwenvld_worker_state{state="restarting",variant="thinking"} 0
+qwenvld_worker_state{state="failed",variant="thinking"} 0
+qwenvld_worker_state{state="stopped",variant="thinking"} 0
 # HELP qwenvld_worker_up 1 while the process that holds the weights is ready, else 0.
 # TYPE qwenvld_worker_up gauge
 qwenvld_worker_up{variant="instruct"} %d
 qwenvld_worker_up{variant="thinking"} 1
 `
-	check(fmt.Sprintf(form, 0, 0))
-	w.ready, w.restarts = true, 3
-	check(fmt.Sprintf(form, 3, 1))
+	check(fmt.Sprintf(form, 0, 1, 0, 0))
+	w.state, w.restarts = engine.StateReady, 3
+	check(fmt.Sprintf(form, 3, 0, 1, 1))
 	if got := testutil.CollectAndCount(m.registry, "qwenvld_build_info"); got != 1 {
 		t.Errorf("%d builds", got)
 	}

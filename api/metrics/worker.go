@@ -3,28 +3,30 @@ package metrics
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/router"
 )
 
 // Worker is a process that holds one set of weights.
 type Worker interface {
-	// Health says whether the process is ready, and how often one has ended and was started again. It must not block.
-	Health() (ready bool, restarts int64)
+	// Health says where the weights stand, and how often a process has ended and another was started. It must not block.
+	Health() (state engine.State, restarts int64)
 }
 
 // workers reads the state of all workers at each scrape.
 type workers struct {
-	byVariant    map[router.Variant]Worker
-	up, restarts *prometheus.Desc
+	byVariant           map[router.Variant]Worker
+	up, state, restarts *prometheus.Desc
 }
 
 func newWorkers(byVariant map[router.Variant]Worker) *workers {
-	desc := func(name, help string) *prometheus.Desc {
-		return prometheus.NewDesc(prefix+name, help, []string{labelVariant}, nil)
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(prefix+name, help, append([]string{labelVariant}, labels...), nil)
 	}
 	return &workers{
 		byVariant: byVariant,
 		up:        desc("worker_up", "1 while the process that holds the weights is ready, else 0."),
+		state:     desc("worker_state", "1 for the state that the weights are in, 0 for the others.", "state"),
 		restarts:  desc("worker_restarts_total", "How often the process has ended and was started again."),
 	}
 }
@@ -32,18 +34,25 @@ func newWorkers(byVariant map[router.Variant]Worker) *workers {
 // Describe implements prometheus.Collector.
 func (w *workers) Describe(out chan<- *prometheus.Desc) {
 	out <- w.up
+	out <- w.state
 	out <- w.restarts
 }
 
 // Collect implements prometheus.Collector.
 func (w *workers) Collect(out chan<- prometheus.Metric) {
 	for v, worker := range w.byVariant {
-		ready, restarts := worker.Health()
-		up := 0.0
-		if ready {
-			up = 1
+		state, restarts := worker.Health()
+		out <- prometheus.MustNewConstMetric(w.up, prometheus.GaugeValue, flag(state == engine.StateReady), string(v))
+		for _, s := range engine.States() {
+			out <- prometheus.MustNewConstMetric(w.state, prometheus.GaugeValue, flag(s == state), string(v), string(s))
 		}
-		out <- prometheus.MustNewConstMetric(w.up, prometheus.GaugeValue, up, string(v))
 		out <- prometheus.MustNewConstMetric(w.restarts, prometheus.CounterValue, float64(restarts), string(v))
 	}
+}
+
+func flag(on bool) float64 {
+	if on {
+		return 1
+	}
+	return 0
 }

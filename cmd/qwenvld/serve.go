@@ -167,7 +167,7 @@ func (d *daemon) run(ctx context.Context, l net.Listener, out io.Writer) error {
 	g, gctx := errgroup.WithContext(ctx)
 	workers := startWorkers(ctx, d.supervisors)
 	defer workers.end()
-	g.Go(func() error { return workers.firstFailure(gctx) })
+	g.Go(func() error { return workers.lastFailure(gctx) })
 	if out != nil {
 		g.Go(func() error { d.greet(gctx, out); return nil })
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -49,8 +50,13 @@ func runWorker(ctx context.Context) error {
 		return fmt.Errorf("worker: socket: %w", err)
 	}
 	_ = socket.Close()
-	return worker.Run(ctx, worker.Options{
+	err = worker.Run(ctx, worker.Options{
 		Config: c, Listener: listener, Lifeline: in, Handshake: os.Stdout,
 		Logger: slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
+	var told *worker.LoadError
+	if errors.As(err, &told) {
+		return nil // the daemon has been told, and logs it
+	}
+	return err
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -52,12 +53,13 @@ func workerConfig(e *config.Engine, w config.Weights) worker.Config {
 
 // workerEnvironment tells OpenMP how to wait between the nodes of a graph, unless the operator has: spin briefly, then sleep. Threads that
 // spin on keep a core from the very thread they wait for once there is other load, be it the other variant's worker
-// (docs/CONFIGURATION.md has numbers). Traces of Go's own would bury what ggml says before it ends the process.
+// (docs/CONFIGURATION.md has numbers). Traces of Go's own would bury what ggml says before it ends the process, and those that ggml makes with a debugger
+// stop it for long.
 func workerEnvironment(env []string) []string {
-	defaults := []string{"GOTRACEBACK=none", "OMP_WAIT_POLICY=passive", "GOMP_SPINCOUNT=2000"}
+	defaults := []string{"GOTRACEBACK=none", "GGML_NO_BACKTRACE=1", "OMP_WAIT_POLICY=passive", "GOMP_SPINCOUNT=2000"}
 	// An operator's waiting policy would not count beside our spin.
 	if slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, "OMP_WAIT_POLICY=") }) {
-		defaults = defaults[:1]
+		defaults = defaults[:2]
 	}
 	return append(defaults, env...)
 }
@@ -73,13 +75,8 @@ type pool struct {
 func startWorkers(ctx context.Context, supervisors map[router.Variant]*process.Supervisor) *pool {
 	workers, stop := context.WithCancel(context.WithoutCancel(ctx))
 	p := &pool{stop: stop}
-	for variant, s := range supervisors {
-		p.group.Go(func() error {
-			if err := s.Run(workers); err != nil {
-				return fmt.Errorf("%s weights: %w", variant, err)
-			}
-			return nil
-		})
+	for _, s := range supervisors {
+		p.group.Go(func() error { return s.Run(workers) })
 	}
 	return p
 }
@@ -87,17 +84,23 @@ func startWorkers(ctx context.Context, supervisors map[router.Variant]*process.S
 // end stops the workers and waits for them.
 func (p *pool) end() {
 	p.stop()
-	_ = p.group.Wait() // its error has been seen
+	_ = p.group.Wait() // the supervisors have logged their errors
 }
 
-// firstFailure waits for the workers' end: an error while serving, nil after the drain.
-func (p *pool) firstFailure(ctx context.Context) error {
+// errNothing ends a daemon that cannot answer anything. What is wrong with each of the weights has been logged.
+var errNothing = errors.New("no weights can be served")
+
+// lastFailure waits until none of the weights can be served, or ctx is done. Where one of two variants has failed, which the readiness
+// says, the other goes on.
+func (p *pool) lastFailure(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- p.group.Wait() }()
 	select {
 	case err := <-failed:
-		return err
+		if err != nil && ctx.Err() == nil {
+			return errNothing
+		}
 	case <-ctx.Done():
-		return nil
 	}
+	return nil
 }

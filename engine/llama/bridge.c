@@ -26,20 +26,22 @@ void qv_set_progress(struct llama_model_params * params, uintptr_t handle) {
     params->progress_callback_user_data = (void *) handle;
 }
 
-void qv_flag_store(int32_t * flag, int32_t value) {
-    __atomic_store_n(flag, value, __ATOMIC_RELEASE);
+void qv_watch_stop(qv_watch * w, int32_t stop) {
+    __atomic_store_n(&w->stop, stop, __ATOMIC_RELEASE);
 }
 
-int32_t qv_flag_load(const int32_t * flag) {
-    return __atomic_load_n(flag, __ATOMIC_ACQUIRE);
+uint64_t qv_watch_beats(const qv_watch * w) {
+    return __atomic_load_n(&w->beats, __ATOMIC_RELAXED);
 }
 
-static bool flag_is_set(void * flag) {
-    return qv_flag_load((const int32_t *) flag) != 0;
+bool qv_watch_poll(void * watch) {
+    qv_watch * w = watch;
+    __atomic_store_n(&w->beats, w->beats + 1, __ATOMIC_RELAXED);
+    return __atomic_load_n(&w->stop, __ATOMIC_ACQUIRE) != 0;
 }
 
-void qv_set_abort(struct llama_context * ctx, int32_t * flag) {
-    llama_set_abort_callback(ctx, flag_is_set, flag);
+void qv_set_watch(struct llama_context * ctx, qv_watch * watch) {
+    llama_set_abort_callback(ctx, qv_watch_poll, watch);
 }
 
 void qv_backend_features(ggml_backend_reg_t reg, char * buf, size_t size) {

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "llama.h"
+#include "watch.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -16,11 +17,8 @@ void qv_install_log(void);
 // Makes loading report to the Go function qvProgress with this handle.
 void qv_set_progress(struct llama_model_params * params, uintptr_t handle);
 
-// Makes decoding stop when *flag is not 0.
-void qv_set_abort(struct llama_context * ctx, int32_t * flag);
-
-void    qv_flag_store(int32_t * flag, int32_t value);
-int32_t qv_flag_load(const int32_t * flag);
+// Makes decoding stop by watch and count its graph nodes there.
+void qv_set_watch(struct llama_context * ctx, qv_watch * watch);
 
 // Feature flags of a ggml backend as "NAME = VALUE | ..." text into buf.
 void qv_backend_features(ggml_backend_reg_t reg, char * buf, size_t size);

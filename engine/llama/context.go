@@ -69,8 +69,8 @@ func (o *ContextOptions) microBatch(heads int) int {
 type Context struct {
 	ptr   *C.struct_llama_context
 	vocab int
-	width int    // of embedding rows
-	abort *int32 // C memory: read by the library during Decode
+	width int // of embedding rows
+	watch watch
 	once  sync.Once
 }
 
@@ -106,9 +106,9 @@ func NewContext(m *Model, o ContextOptions) (*Context, error) {
 		ptr:   ptr,
 		vocab: m.VocabSize(),
 		width: m.InputWidth(),
-		abort: (*int32)(C.calloc(1, C.sizeof_int32_t)),
+		watch: newWatch(),
 	}
-	C.qv_set_abort(ptr, (*C.int32_t)(c.abort))
+	C.qv_set_watch(ptr, c.watch.ptr)
 	return c, nil
 }
 
@@ -116,8 +116,8 @@ func NewContext(m *Model, o ContextOptions) (*Context, error) {
 func (c *Context) Close() error {
 	c.once.Do(func() {
 		C.llama_free(c.ptr)
-		C.free(unsafe.Pointer(c.abort))
-		c.ptr, c.abort = nil, nil
+		c.watch.free()
+		c.ptr = nil
 	})
 	return nil
 }
@@ -127,10 +127,14 @@ func (c *Context) Size() int { return int(C.llama_n_ctx(c.ptr)) }
 
 // Abort makes the running and following Decode calls return ErrAborted, until ClearAbort. It is safe to call while another
 // goroutine decodes, and takes effect between graph nodes on a CPU. It must not race with Close.
-func (c *Context) Abort() { C.qv_flag_store((*C.int32_t)(c.abort), 1) }
+func (c *Context) Abort() { c.watch.stop() }
 
 // ClearAbort undoes Abort.
-func (c *Context) ClearAbort() { C.qv_flag_store((*C.int32_t)(c.abort), 0) }
+func (c *Context) ClearAbort() { c.watch.resume() }
+
+// Beats grow with every graph node that Decode computes on a CPU, so that a step that takes long can be told from one that hangs. It
+// is safe to call while another goroutine decodes. It must not race with Close.
+func (c *Context) Beats() uint64 { return c.watch.beats() }
 
 // Decode computes the rows of b. On ErrNoKVSlot nothing has changed; after ErrAborted or another error some of the rows may be
 // in the cache, and the caller should remove them by position.

@@ -21,18 +21,28 @@ type logSink struct {
 	level   slog.Level
 	partial strings.Builder
 	errors  []string
+	loading bool
 }
 
 // keptErrors bounds how many error lines an error text may quote.
 const keptErrors = 8
 
-// attach makes logger the receiver; nil discards.
-func (s *logSink) attach(logger *slog.Logger) {
+// attach makes logger the receiver; nil discards. Until loaded is called error lines are not logged: what does not load is an error
+// that quotes them.
+func (s *logSink) attach(logger *slog.Logger) (loaded func()) {
 	s.mu.Lock()
-	s.logger = logger
-	s.errors = nil
+	s.logger, s.errors, s.loading = logger, nil, true
 	s.mu.Unlock()
 	s.install()
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.loading = false
+		for _, line := range s.errors { // of what loaded all the same
+			s.log(slog.LevelError, line)
+		}
+		s.errors = nil
+	}
 }
 
 // install takes the library's log lines, once for the process.
@@ -65,8 +75,15 @@ func (s *logSink) write(level C.int, text string) {
 	if s.level >= slog.LevelError {
 		s.errors = append(s.errors[max(0, len(s.errors)-keptErrors+1):], line)
 	}
+	if s.loading && s.level >= slog.LevelError {
+		return
+	}
+	s.log(s.level, line)
+}
+
+func (s *logSink) log(level slog.Level, line string) {
 	if s.logger != nil {
-		s.logger.Log(context.Background(), s.level, "llama.cpp", "line", line)
+		s.logger.Log(context.Background(), level, "llama.cpp", "line", line)
 	}
 }
 

@@ -58,7 +58,7 @@ func LoadModel(ctx context.Context, o ModelOptions) (*Model, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("load model: %w", err)
 	}
-	sink.attach(o.Logger)
+	defer sink.attach(o.Logger)()
 	C.llama_backend_init()
 	C.qv_register_attention()
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 	"unsafe"
 )
 
@@ -22,17 +23,21 @@ type VisionOptions struct {
 	GPU bool
 	// MemoryLimit bounds the working memory of one encode in bytes; 0 means none.
 	MemoryLimit int64
+	// Progress, if set, is called now and then while the load gets on, from another goroutine.
+	Progress func()
 	// Logger gets ggml's lines; nil discards them.
 	Logger *slog.Logger
 }
 
-// Vision is the vision tower of one projector file. It encodes one frame pair at a time.
+// Vision is the vision tower of one projector file. It encodes one frame pair at a time; plans may be made meanwhile.
 type Vision struct {
-	ptr    *C.qv_vision
-	info   C.qv_vision_info
-	limit  int64
-	cancel *int32 // C memory: read by the library during Encode
-	once   sync.Once
+	ptr   *C.qv_vision
+	info  C.qv_vision_info
+	limit int64
+	watch watch
+	once  sync.Once
+
+	planning sync.Mutex // the tower makes one plan at a time
 }
 
 // visionErrorSize bounds the text that the tower writes about a failure.
@@ -40,21 +45,22 @@ const visionErrorSize = 1024
 
 // LoadVision loads a projector. Cancelling ctx ends the load with ctx's error. The file must have passed gguf.CheckProjector.
 func LoadVision(ctx context.Context, o VisionOptions) (*Vision, error) {
-	sink.attach(o.Logger)
+	defer sink.attach(o.Logger)()
 	C.llama_backend_init()
-	v := &Vision{limit: o.MemoryLimit, cancel: (*int32)(C.calloc(1, C.sizeof_int32_t))}
+	v := &Vision{limit: o.MemoryLimit, watch: newWatch()}
 	defer func() {
 		if v.ptr == nil {
-			C.free(unsafe.Pointer(v.cancel)) // after stop, which still writes to it
+			v.watch.free() // after stop, which still writes to it
 		}
 	}()
-	stop := v.watch(ctx)
+	stop := v.until(ctx)
 	defer stop()
+	defer v.tell(o.Progress)()
 
 	path := C.CString(o.Path)
 	defer C.free(unsafe.Pointer(path))
 	var text [visionErrorSize]C.char
-	status := C.qv_vision_load(path, C.int32_t(max(1, o.Threads)), C.bool(o.GPU), (*C.int32_t)(v.cancel), &v.ptr,
+	status := C.qv_vision_load(path, C.int32_t(max(1, o.Threads)), C.bool(o.GPU), v.watch.ptr, &v.ptr,
 		&text[0], visionErrorSize)
 	if status != C.QV_OK {
 		return nil, fmt.Errorf("load projector %q: %w", o.Path, v.failure(ctx, "load", status, &text))
@@ -67,24 +73,53 @@ func LoadVision(ctx context.Context, o VisionOptions) (*Vision, error) {
 func (v *Vision) Close() error {
 	v.once.Do(func() {
 		C.qv_vision_free(v.ptr)
-		C.free(unsafe.Pointer(v.cancel))
-		v.ptr, v.cancel = nil, nil
+		v.watch.free()
+		v.ptr = nil
 	})
 	return nil
 }
 
-// watch sets the cancel flag while ctx is done; stop undoes that and waits for the callback.
-func (v *Vision) watch(ctx context.Context) (stop func()) {
+// until stops what the tower computes when ctx is done; stop undoes that and waits for the callback.
+func (v *Vision) until(ctx context.Context) (stop func()) {
 	done := make(chan struct{})
 	unregister := context.AfterFunc(ctx, func() {
-		C.qv_flag_store((*C.int32_t)(v.cancel), 1)
+		v.watch.stop()
 		close(done)
 	})
 	return func() {
 		if !unregister() {
 			<-done
 		}
-		C.qv_flag_store((*C.int32_t)(v.cancel), 0)
+		v.watch.resume()
+	}
+}
+
+// tell calls progress while the tower's beats grow; stop ends that.
+func (v *Vision) tell(progress func()) (stop func()) {
+	if progress == nil {
+		return func() {}
+	}
+	const every = time.Second
+	done := make(chan struct{})
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for last := uint64(0); ; {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				if now := v.watch.beats(); now != last {
+					last = now
+					progress()
+				}
+			}
+		}
+	})
+	return func() {
+		close(done)
+		telling.Wait()
 	}
 }
 
@@ -94,6 +129,10 @@ func (v *Vision) failure(ctx context.Context, op string, status C.enum_qv_status
 	}
 	return &Error{Op: op + " vision tower", Code: int(status), Detail: C.GoString(&text[0])}
 }
+
+// Beats grow with every graph node that Encode computes on a CPU, so that an image that takes long can be told from one that hangs. It
+// is safe to call while another goroutine encodes. It must not race with Close.
+func (v *Vision) Beats() uint64 { return v.watch.beats() }
 
 // RowWidth is the length of an output row [main|ds0|ds1|...].
 func (v *Vision) RowWidth() int { return int(v.info.projection) * (1 + int(v.info.n_taps)) }
@@ -144,7 +183,7 @@ func (v *Vision) grid(width, height int) (w, h C.int32_t, err error) {
 }
 
 // Plan returns the working memory in bytes of encoding one frame pair of this size, without allocating it. Beyond the
-// MemoryLimit it also returns a *MemoryError.
+// MemoryLimit it also returns a *MemoryError. It is safe for concurrent use, also beside Encode.
 func (v *Vision) Plan(width, height int) (int64, error) {
 	if v.ptr == nil {
 		return 0, ErrClosed
@@ -157,6 +196,8 @@ func (v *Vision) Plan(width, height int) (int64, error) {
 		bytes C.uint64_t
 		text  [visionErrorSize]C.char
 	)
+	v.planning.Lock()
+	defer v.planning.Unlock()
 	if status := C.qv_vision_plan(v.ptr, w, h, &bytes, &text[0], visionErrorSize); status != C.QV_OK {
 		return 0, v.failure(context.Background(), "plan", status, &text)
 	}
@@ -180,7 +221,7 @@ func (v *Vision) Encode(ctx context.Context, frames [2][]byte, width, height int
 			}
 		}
 	}
-	stop := v.watch(ctx)
+	stop := v.until(ctx)
 	defer stop()
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
@@ -189,7 +230,7 @@ func (v *Vision) Encode(ctx context.Context, frames [2][]byte, width, height int
 	out := make([]float32, v.Rows(width, height)*v.RowWidth())
 	var text [visionErrorSize]C.char
 	status := C.qv_vision_encode(v.ptr, (*C.uint8_t)(&frames[0][0]), (*C.uint8_t)(&frames[1][0]), w, h, (*C.float)(&out[0]),
-		(*C.int32_t)(v.cancel), &text[0], visionErrorSize)
+		v.watch.ptr, &text[0], visionErrorSize)
 	if status != C.QV_OK {
 		return nil, v.failure(ctx, "run", status, &text)
 	}

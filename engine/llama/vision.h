@@ -1,10 +1,13 @@
 // C interface of the vision tower. Every function catches C++ exceptions and reports them as text in
-// err (err_size bytes, always terminated). A qv_vision is not safe for concurrent calls.
+// err (err_size bytes, always terminated). A qv_vision is not safe for concurrent calls, except that one qv_vision_plan
+// may run beside one qv_vision_encode.
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "watch.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -32,8 +35,8 @@ enum qv_status {
 };
 
 // Loads the tower of a `clip` GGUF file onto the first GPU (if use_gpu and there is one) or the CPU.
-// *cancel is polled between tensors; a non-zero value ends the load with QV_CANCELLED.
-enum qv_status qv_vision_load(const char * path, int32_t n_threads, bool use_gpu, const volatile int32_t * cancel,
+// watch is polled between tensors; it may end the load with QV_CANCELLED.
+enum qv_status qv_vision_load(const char * path, int32_t n_threads, bool use_gpu, qv_watch * watch,
                               qv_vision ** out, char * err, size_t err_size);
 void           qv_vision_free(qv_vision * v);
 void           qv_vision_get_info(const qv_vision * v, qv_vision_info * info);
@@ -43,9 +46,9 @@ enum qv_status qv_vision_plan(qv_vision * v, int32_t grid_w, int32_t grid_h, uin
 
 // Encodes one frame pair. Frames are 8-bit RGB of (grid_w*patch) x (grid_h*patch) pixels; a still image gives the
 // same pointer twice. out receives (grid_w*grid_h)/merge^2 rows of projection*(1+n_taps) floats, each row
-// [main | tap 0 | tap 1 | ...]. *cancel is polled between graph nodes.
+// [main | tap 0 | tap 1 | ...]. watch is polled between graph nodes.
 enum qv_status qv_vision_encode(qv_vision * v, const uint8_t * frame0, const uint8_t * frame1, int32_t grid_w, int32_t grid_h,
-                                float * out, const volatile int32_t * cancel, char * err, size_t err_size);
+                                float * out, qv_watch * watch, char * err, size_t err_size);
 
 #ifdef __cplusplus
 }

@@ -46,10 +46,6 @@ F backend_proc(ggml_backend_t b, const char * name) {
     return reinterpret_cast<F>(ggml_backend_reg_get_proc_address(reg, name));
 }
 
-bool polled(void * flag) {
-    return *static_cast<const volatile int32_t *>(flag) != 0;
-}
-
 // Whether the device's flash attention reads K and V of the given type at this head size.
 bool attends(ggml_backend_t backend, int64_t head_dim, ggml_type type) {
     ggml_init_params params = {16 * ggml_tensor_overhead(), nullptr, true};
@@ -89,17 +85,17 @@ void fill_inputs(const qv_vision & v, const graph & g, const uint8_t * const fra
     ggml_backend_tensor_set(g.positions, positions.data(), 0, ggml_nbytes(g.positions));
 }
 
-// Points the CPU backends at a cancel flag for as long as it lives.
-class cancel_scope {
+// Points the CPU backends at a watch for as long as it lives.
+class watch_scope {
   public:
-    cancel_scope(const qv_vision & v, const volatile int32_t * flag) : v_(v) { set(flag ? polled : nullptr, flag); }
-    ~cancel_scope() { set(nullptr, nullptr); }
+    watch_scope(const qv_vision & v, qv_watch * watch) : v_(v) { set(qv_watch_poll, watch); }
+    ~watch_scope() { set(nullptr, nullptr); }
 
   private:
-    void set(ggml_abort_callback callback, const volatile int32_t * flag) const {
+    void set(ggml_abort_callback callback, qv_watch * watch) const {
         for (const auto & b : v_.backends) {
             if (auto f = backend_proc<ggml_backend_set_abort_callback_t>(b.get(), "ggml_backend_set_abort_callback")) {
-                f(b.get(), callback, const_cast<int32_t *>(flag));
+                f(b.get(), callback, watch);
             }
         }
     }
@@ -112,24 +108,26 @@ class cancel_scope {
 void qv_vision::open_backends(int32_t n_threads, bool use_gpu) {
     using namespace qv;
     ggml_backend_dev_t gpu = use_gpu ? ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_GPU) : nullptr;
-    if (gpu) {
-        backends.emplace_back(ggml_backend_dev_init(gpu, nullptr));
-        on_cpu = false;
-    }
-    backends.emplace_back(ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr));
-    for (const auto & b : backends) {
-        if (!b) {
-            fail("a compute device could not be opened");
+    on_cpu                 = gpu == nullptr;
+    for (auto * list : {&backends, &planning}) {
+        if (gpu) {
+            list->emplace_back(ggml_backend_dev_init(gpu, nullptr));
         }
-        if (auto set = backend_proc<ggml_backend_set_n_threads_t>(b.get(), "ggml_backend_set_n_threads")) {
-            set(b.get(), n_threads);
+        list->emplace_back(ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr));
+        for (const auto & b : *list) {
+            if (!b) {
+                fail("a compute device could not be opened");
+            }
+            if (auto set = backend_proc<ggml_backend_set_n_threads_t>(b.get(), "ggml_backend_set_n_threads")) {
+                set(b.get(), n_threads);
+            }
         }
     }
 }
 
-qv::sched_ptr qv_vision::scheduler(int64_t patches) const {
+qv::sched_ptr qv_vision::scheduler(const std::vector<qv::backend_ptr> & on, int64_t patches) const {
     std::vector<ggml_backend_t> list;
-    for (const auto & b : backends) {
+    for (const auto & b : on) {
         list.push_back(b.get());
     }
     // Twice the capacity: splits between devices add copies.
@@ -145,12 +143,12 @@ size_t qv_vision::host_bytes(int64_t patches) const {
 
 extern "C" {
 
-qv_status qv_vision_load(const char * path, int32_t n_threads, bool use_gpu, const volatile int32_t * cancel, qv_vision ** out,
+qv_status qv_vision_load(const char * path, int32_t n_threads, bool use_gpu, qv_watch * watch, qv_vision ** out,
                          char * err, size_t err_size) {
     return qv::guarded(err, err_size, [&] {
         auto v = std::make_unique<qv_vision>();
         v->open_backends(n_threads, use_gpu);
-        v->load(path, cancel);
+        v->load(path, watch);
         const int64_t hd = v->hp.head_dim();
         if (!qv::attends(v->backends.front().get(), hd, GGML_TYPE_F32)) {
             v->attention_type = GGML_TYPE_F16;
@@ -181,8 +179,8 @@ qv_status qv_vision_plan(qv_vision * v, int32_t grid_w, int32_t grid_h, uint64_t
     return qv::guarded(err, err_size, [&] {
         qv::check_grid(*v, grid_w, grid_h);
         const qv::graph     g     = v->build(grid_w, grid_h, false);
-        const qv::sched_ptr sched = v->scheduler(static_cast<int64_t>(grid_w) * grid_h);
-        std::vector<size_t> sizes(v->backends.size(), 0);
+        const qv::sched_ptr sched = v->scheduler(v->planning, static_cast<int64_t>(grid_w) * grid_h);
+        std::vector<size_t> sizes(v->planning.size(), 0);
         ggml_backend_sched_reserve_size(sched.get(), g.nodes, sizes.data());
         *bytes = v->host_bytes(static_cast<int64_t>(grid_w) * grid_h);
         for (size_t s : sizes) {
@@ -193,19 +191,19 @@ qv_status qv_vision_plan(qv_vision * v, int32_t grid_w, int32_t grid_h, uint64_t
 }
 
 qv_status qv_vision_encode(qv_vision * v, const uint8_t * frame0, const uint8_t * frame1, int32_t grid_w, int32_t grid_h, float * out,
-                           const volatile int32_t * cancel, char * err, size_t err_size) {
+                           qv_watch * watch, char * err, size_t err_size) {
     return qv::guarded(err, err_size, [&] {
         qv::check_grid(*v, grid_w, grid_h);
         const uint8_t * frames[2] = {frame0, frame1};
         const qv::graph g         = v->build(grid_w, grid_h, frame0 == frame1);
         // A scheduler for each encode: its buffers go back afterwards, so that one large image does not hold memory.
-        const qv::sched_ptr sched = v->scheduler(static_cast<int64_t>(grid_w) * grid_h);
+        const qv::sched_ptr sched = v->scheduler(v->backends, static_cast<int64_t>(grid_w) * grid_h);
         if (!ggml_backend_sched_alloc_graph(sched.get(), g.nodes)) {
             std::snprintf(err, err_size, "no memory for a grid of %d x %d patches", grid_w, grid_h);
             return QV_NO_MEMORY;
         }
         qv::fill_inputs(*v, g, frames, grid_w, grid_h);
-        const qv::cancel_scope scope(*v, cancel);
+        const qv::watch_scope  scope(*v, watch);
         const ggml_status      status = ggml_backend_sched_graph_compute(sched.get(), g.nodes);
         if (status == GGML_STATUS_ABORTED) {
             throw qv::cancelled();

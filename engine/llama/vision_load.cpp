@@ -171,9 +171,9 @@ class loader {
         return t;
     }
 
-    void upload(const volatile int32_t * cancel) const {
+    void upload(qv_watch * watch) const {
         for (const transfer & t : transfers_) {
-            if (cancel && *cancel) {
+            if (qv_watch_poll(watch)) {
                 throw cancelled();
             }
             if (t.dst->type == t.src->type) {
@@ -277,7 +277,7 @@ merger read_merger(loader & l, const hparams & hp, int64_t norm_width, const std
 }  // namespace
 }  // namespace qv
 
-void qv_vision::load(const char * path, const volatile int32_t * cancel) {
+void qv_vision::load(const char * path, qv_watch * watch) {
     using namespace qv;
     const gguf_file file(path);
     hp = read_hparams(file);
@@ -312,5 +312,5 @@ void qv_vision::load(const char * path, const volatile int32_t * cancel) {
         fail("no memory for the projector's weights on %s", ggml_backend_name(backends.front().get()));
     }
     ggml_backend_buffer_set_usage(weights.get(), GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
-    l.upload(cancel);
+    l.upload(watch);
 }

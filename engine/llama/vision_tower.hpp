@@ -73,6 +73,7 @@ struct graph {
 struct qv_vision {
     qv::hparams                  hp;
     std::vector<qv::backend_ptr> backends;  // main device first, the CPU last
+    std::vector<qv::backend_ptr> planning;  // the same for plans, which are made while backends compute
     qv::ggml_context_ptr         weights_ctx;
     qv::buffer_ptr               weights;
     qv::affine                   embed[2];  // conv slice of the even and of the odd frame; the bias is embed[0].b
@@ -84,9 +85,9 @@ struct qv_vision {
     ggml_type                    attention_type = GGML_TYPE_F32;  // of K and V in flash attention
 
     qv::graph build(int32_t grid_w, int32_t grid_h, bool still) const;
-    qv::sched_ptr scheduler(int64_t patches) const;
+    qv::sched_ptr scheduler(const std::vector<qv::backend_ptr> & on, int64_t patches) const;
     size_t host_bytes(int64_t patches) const;  // outside the devices' buffers
-    void load(const char * path, const volatile int32_t * cancel);
+    void load(const char * path, qv_watch * watch);
     void open_backends(int32_t n_threads, bool use_gpu);
 };
 

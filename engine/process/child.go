@@ -1,10 +1,8 @@
 package process
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,8 +16,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/qwenvld/qwenvld/engine/wire"
 	"github.com/qwenvld/qwenvld/internal/tempdir"
@@ -120,13 +116,15 @@ func (p *child) wait() {
 	close(p.exited)
 }
 
+// maxLine bounds a line of what the worker writes.
+const maxLine = 64 << 10
+
 func (p *child) readHello(r io.Reader) {
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
+	eachLine(r, maxLine, func(line string) {
 		var h wire.Hello
-		if err := json.Unmarshal(lines.Bytes(), &h); err != nil {
-			p.logger.Warn("worker wrote to its standard output", "line", lines.Text())
-			continue
+		if err := json.Unmarshal([]byte(line), &h); err != nil {
+			p.logger.Warn("worker wrote to its standard output", "line", line)
+			return
 		}
 		if h.Protocol != wire.Version {
 			h = wire.Hello{State: wire.StateFailed, Error: fmt.Sprintf(
@@ -138,23 +136,15 @@ func (p *child) readHello(r io.Reader) {
 		default:
 		}
 		p.hello <- h
-	}
-	_, _ = io.Copy(io.Discard, r)
+	})
 }
 
-// maxLogLine bounds a line of the worker's log.
-const maxLogLine = 64 << 10
-
 func (p *child) readLog(r io.Reader) {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxLogLine)
-	for lines.Scan() {
-		line := lines.Text()
+	eachLine(r, maxLine, func(line string) {
 		if relay(p.logger, line) > slog.LevelDebug {
 			p.tail.add(line)
 		}
-	}
-	_, _ = io.Copy(io.Discard, r)
+	})
 }
 
 // relay logs a line of the worker's and returns its level. What slog wrote there keeps its level and attributes. Other lines
@@ -179,23 +169,35 @@ func relay(logger *slog.Logger, line string) slog.Level {
 	return level
 }
 
-// ready waits for the worker's weights.
-func (p *child) ready(ctx context.Context) error {
+// ready waits for the worker's weights, and tells how far they are. It fails when nothing has moved for patience.
+func (p *child) ready(ctx context.Context, patience time.Duration, progress func(float32)) error {
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	last := wire.Hello{Stage: "starting"}
 	for {
 		select {
-		case h := <-p.hello:
-			switch h.State {
-			case wire.StateReady:
-				return nil
-			case wire.StateFailed:
-				return &loadError{h.Error}
-			case wire.StateLoading:
-				p.logger.Debug("loading", "progress", h.Progress)
-			}
+		case last = <-p.hello:
 		case <-p.exited:
-			return p.err
+			// What it said last explains more than its end.
+			select {
+			case last = <-p.hello:
+			default:
+				return p.err
+			}
+		case <-timer.C:
+			return fmt.Errorf("loading has made no progress for %v (%s, %.0f%%)", patience, last.Stage, 100*last.Progress)
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		}
+		timer.Reset(patience)
+		switch last.State {
+		case wire.StateReady:
+			return nil
+		case wire.StateFailed:
+			return &loadError{last.Error}
+		case wire.StateLoading:
+			p.logger.Debug("loading", "stage", last.Stage, "progress", last.Progress)
+			progress(last.Progress)
 		}
 	}
 }
@@ -205,7 +207,7 @@ type loadError struct{ reason string }
 
 func (e *loadError) Error() string { return e.reason }
 
-// stop ends the process: politely by closing its input, after patience by force. It waits for the end.
+// stop ends the process: politely by closing its input, after patience by force, at once where there is none. It waits for the end.
 func (p *child) stop(patience time.Duration) {
 	_ = p.stdin.Close()
 	timer := time.NewTimer(patience)
@@ -213,83 +215,26 @@ func (p *child) stop(patience time.Duration) {
 	select {
 	case <-p.exited:
 	case <-timer.C:
-		p.logger.Warn("worker did not stop in time and is killed", "patience", patience)
-		_ = p.cmd.Process.Kill()
-		<-p.exited
+		if patience > 0 {
+			p.logger.Warn("worker did not stop in time and is killed", "patience", patience)
+		}
+		p.kill()
 	}
 	_ = p.dir.Close()
 }
 
-// tail keeps the last lines of a log. What Go's runtime writes about a crash (it catches C's signals too) is kept out but for
-// its first line: the lines before say what went wrong.
-type tail struct {
-	mu    sync.Mutex
-	lines []string
-	crash string
-}
+// unkillable is how long a process may take to end that was killed. The system ends none that waits inside a driver or for a lost
+// file server, and what it holds up must not be the daemon.
+const unkillable = 10 * time.Second
 
-const tailLines = 12
-
-func (t *tail) add(line string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.crash != "" {
-		return
-	}
-	if strings.HasPrefix(line, "SIG") || strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "fatal error:") {
-		t.crash = line
-	}
-	if len(t.lines) == tailLines {
-		t.lines = append(t.lines[:0], t.lines[1:]...)
-	}
-	t.lines = append(t.lines, line)
-}
-
-// read returns the lines, and the signal that Go's runtime reported, if it did.
-func (t *tail) read() (text string, crash syscall.Signal) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, s := range []syscall.Signal{syscall.SIGABRT, syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGILL} {
-		if strings.HasPrefix(t.crash, unix.SignalName(s)) {
-			crash = s
-		}
-	}
-	return strings.Join(t.lines, "\n"), crash
-}
-
-// exitCause explains the end of a process in words.
-func exitCause(err error, log *tail) error {
-	if err == nil {
-		return errors.New("the worker ended by itself")
-	}
-	cause := err.Error()
-	text, signal := log.read()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-			signal = status.Signal()
-		}
-	}
-	if signal != 0 {
-		cause = signalCause(signal)
-	}
-	if text != "" {
-		cause += "; its last lines:\n" + text
-	}
-	return errors.New("the worker ended: " + cause)
-}
-
-func signalCause(s syscall.Signal) string {
-	switch s {
-	case syscall.SIGKILL:
-		return "killed, perhaps because memory ran out"
-	case syscall.SIGABRT:
-		return "ggml gave up (out of memory, or an internal error)"
-	case syscall.SIGILL:
-		return "illegal instruction: the binary was built for another processor"
-	case syscall.SIGSEGV, syscall.SIGBUS:
-		return "crashed with a memory fault"
-	default:
-		return "signal " + s.String()
+// kill ends the process by force and waits for the end.
+func (p *child) kill() {
+	_ = p.cmd.Process.Kill()
+	timer := time.NewTimer(unkillable)
+	defer timer.Stop()
+	select {
+	case <-p.exited:
+	case <-timer.C:
+		p.logger.Error("worker does not end although it was killed and is left behind", "pid", p.cmd.Process.Pid)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
 	"time"
 
 	"github.com/qwenvld/qwenvld/engine"
@@ -18,119 +20,73 @@ import (
 // client speaks to one worker process.
 type client struct {
 	http *http.Client
+	gone context.Context //nolint:containedctx // done when the worker is given up, which ends every request
+	end  context.CancelCauseFunc
 }
 
+// idleConnections are kept for the requests that follow: as many as may run at a time by default.
+const idleConnections = 64
+
 func newClient(socket string) *client {
-	return &client{http: &http.Client{Transport: &http.Transport{
+	gone, end := context.WithCancelCause(context.Background())
+	return &client{gone: gone, end: end, http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
-			return d.DialContext(ctx, "unix", socket)
+			c, err := d.DialContext(ctx, "unix", socket)
+			if err != nil {
+				return nil, err
+			}
+			return &connection{Conn: c}, nil
 		},
-		DisableCompression: true,
-		MaxIdleConns:       16,
-		IdleConnTimeout:    time.Minute,
+		DisableCompression:  true,
+		MaxIdleConnsPerHost: idleConnections,
+		IdleConnTimeout:     time.Minute,
 	}}}
 }
 
 func (c *client) close() { c.http.CloseIdleConnections() }
 
-// url completes a path; the host is not used.
-func url(path string) string { return "http://worker" + path }
+// abandon ends what is under way with a worker that will not answer.
+func (c *client) abandon() { c.end(errLost) }
 
-func (c *client) get(ctx context.Context, path string, into any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url(path), http.NoBody)
-	if err != nil {
-		return err
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return fmt.Errorf("worker %s: %w", path, err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("worker %s: status %d", path, resp.StatusCode)
-	}
-	if into == nil {
-		return nil
-	}
-	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
-		return fmt.Errorf("worker %s: %w", path, err)
-	}
-	return nil
+// connection counts what was written to it.
+type connection struct {
+	net.Conn
+	written atomic.Int64
 }
 
-// post asks for something small. A refusal is the engine's own error, a broken connection errLost.
-func (c *client) post(ctx context.Context, path string, in, out any) error {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return fmt.Errorf("worker %s: %w", path, err)
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url(path), bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return lost(ctx, err)
-	}
-	defer func() { _ = resp.Body.Close() }()
-	dec := json.NewDecoder(resp.Body)
-	if resp.StatusCode != http.StatusOK {
-		var refusal wire.Error
-		if err := dec.Decode(&refusal); err != nil {
-			return lost(ctx, err)
-		}
-		return refusal.Unpack()
-	}
-	if err := dec.Decode(out); err != nil {
-		return lost(ctx, err)
-	}
-	return nil
+func (c *connection) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.written.Add(int64(n))
+	return n, err
 }
 
-// errLost is a connection to a worker that broke.
-var errLost = errors.New("connection to the worker lost")
+var (
+	// errLost is a connection to a worker that broke.
+	errLost = errors.New("connection to the worker lost")
+	// errUnsent is an errLost before anything of the request had been sent.
+	errUnsent = fmt.Errorf("nothing was sent: %w", errLost)
+)
 
-// generate sends req and returns when all its pixels are on their way. A refusal is the engine's own error, a broken connection errLost.
-func (c *client) generate(ctx context.Context, req *engine.Request) (*clientStream, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	body, err := wire.EncodeRequest(ctx, req)
-	if err != nil {
-		cancel()
-		return nil, err
+// do sends r. A broken connection is an errUnsent or errLost.
+func (c *client) do(r *http.Request) (*http.Response, error) {
+	var used *connection // nil until there is one
+	var before int64
+	trace := &httptrace.ClientTrace{
+		GetConn: func(string) { used = nil },
+		GotConn: func(info httptrace.GotConnInfo) {
+			used, _ = info.Conn.(*connection)
+			before = used.written.Load()
+		},
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url(wire.PathGenerate), body)
-	if err != nil {
-		cancel()
-		return nil, err
+	resp, err := c.http.Do(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
+	if err == nil {
+		return resp, nil
 	}
-	r.ContentLength = body.Size()
-	resp, err := c.http.Do(r) //nolint:bodyclose // the stream closes it
-	if err != nil {
-		if failed := body.Failed(); failed != nil && ctx.Err() == nil {
-			err = failed
-		} else {
-			err = lost(ctx, err)
-		}
-		cancel()
-		return nil, err
+	if r.Context().Err() == nil && (used == nil || used.written.Load() == before) {
+		return nil, fmt.Errorf("%w: %w", errUnsent, err)
 	}
-	s := &clientStream{ctx: ctx, cancel: cancel, body: resp.Body, dec: json.NewDecoder(resp.Body)}
-	if resp.StatusCode == http.StatusOK {
-		// The worker has taken the request, and encodes what is there while the rest of the pixels come. The transport closes the
-		// body in any case.
-		if err := body.Sent(); err != nil {
-			s.close()
-			return nil, err
-		}
-		return s, nil
-	}
-	defer s.close()
-	var refusal wire.Error
-	if err := s.dec.Decode(&refusal); err != nil {
-		return nil, lost(ctx, err)
-	}
-	return nil, refusal.Unpack()
+	return nil, lost(r.Context(), err)
 }
 
 // lost is the cause of a cancelled context, else errLost with err.
@@ -139,6 +95,106 @@ func lost(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	return fmt.Errorf("%w: %w", errLost, err)
+}
+
+// live returns a context that ends with the worker too.
+func (c *client) live(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	unhook := context.AfterFunc(c.gone, func() { cancel(context.Cause(c.gone)) })
+	return ctx, func() {
+		unhook()
+		cancel(nil)
+	}
+}
+
+// url completes a path; the host is not used.
+func url(path string) string { return "http://worker" + path }
+
+// get asks for what the worker knows of itself.
+func (c *client) get(ctx context.Context, path string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url(path), http.NoBody)
+	if err != nil {
+		return err
+	}
+	return c.exchange(req, into)
+}
+
+// post asks for something small. A refusal is the engine's own error.
+func (c *client) post(ctx context.Context, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("worker %s: %w", path, err)
+	}
+	ctx, cancel := c.live(ctx)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url(path), bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	return c.exchange(req, out)
+}
+
+func (c *client) exchange(req *http.Request, out any) error {
+	resp, err := c.do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	dec := json.NewDecoder(resp.Body)
+	if resp.StatusCode != http.StatusOK {
+		return refusal(req.Context(), dec)
+	}
+	if err := dec.Decode(out); err != nil {
+		return lost(req.Context(), err)
+	}
+	return nil
+}
+
+// refusal reads the engine's own error.
+func refusal(ctx context.Context, dec *json.Decoder) error {
+	var e wire.Error
+	if err := dec.Decode(&e); err != nil {
+		return lost(ctx, err)
+	}
+	return e.Unpack()
+}
+
+// generate sends req and returns when all its pixels are on their way. A refusal is the engine's own error.
+func (c *client) generate(ctx context.Context, req *engine.Request) (_ *clientStream, err error) {
+	ctx, cancel := c.live(ctx)
+	defer func() {
+		if err != nil {
+			cancel()
+		}
+	}()
+	body, err := wire.EncodeRequest(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url(wire.PathGenerate), body)
+	if err != nil {
+		return nil, err
+	}
+	r.ContentLength = body.Size()
+	resp, err := c.do(r) //nolint:bodyclose // the stream closes it
+	if err != nil {
+		if failed := body.Failed(); failed != nil && ctx.Err() == nil {
+			return nil, failed
+		}
+		return nil, err
+	}
+	s := &clientStream{ctx: ctx, cancel: cancel, body: resp.Body, dec: json.NewDecoder(resp.Body)}
+	if resp.StatusCode != http.StatusOK {
+		defer s.close()
+		return nil, refusal(ctx, s.dec)
+	}
+	// The worker has taken the request, and encodes what is there while the rest of the pixels come. The transport closes the body
+	// in any case.
+	if err := body.Sent(); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // clientStream reads frames.

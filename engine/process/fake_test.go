@@ -48,8 +48,13 @@ type script struct {
 	Once     string `json:"once,omitempty"`
 	// Starts names a file that gets a byte at every start.
 	Starts string `json:"starts,omitempty"`
-	// Deaf stops answering health checks, Stubborn does not exit when the input ends, Abort ends at start.
-	Deaf, Stubborn, Abort bool
+	// Deaf stops answering health checks, Stubborn does not exit when the input ends, Abort ends at start, Stuck never gets on
+	// with loading.
+	Deaf, Stubborn, Abort, Stuck bool
+	// Hangs takes requests and computes without progress; only once when Once names a file.
+	Hangs bool
+	// Noise is logged as one line of so many bytes.
+	Noise int
 	// Events of an answer and the pause before each; 0 events means to refuse as overloaded.
 	Events int           `json:"events"`
 	Pause  time.Duration `json:"pause,omitempty"`
@@ -86,8 +91,14 @@ func fakeWorker() error {
 		b, _ := json.Marshal(h)
 		fmt.Println(string(b))
 	}
-	say(wire.Hello{State: wire.StateLoading, Progress: 0.5})
+	say(wire.Hello{State: wire.StateLoading, Stage: "weights", Progress: 0.5})
+	if s.Stuck {
+		select {}
+	}
 	time.Sleep(s.LoadTime)
+	if s.Noise > 0 {
+		fmt.Fprintln(os.Stderr, strings.Repeat("n", s.Noise)+"\nafter the noise")
+	}
 	if s.LoadError != "" {
 		say(wire.Hello{State: wire.StateFailed, Error: s.LoadError})
 		return nil
@@ -108,10 +119,12 @@ func fakeWorker() error {
 func (s *script) handler() http.Handler {
 	mux := http.NewServeMux()
 	var requests atomic.Int32
-	mux.HandleFunc("GET "+wire.PathHealth, func(http.ResponseWriter, *http.Request) {
+	var hangs atomic.Bool
+	mux.HandleFunc("GET "+wire.PathHealth, func(w http.ResponseWriter, _ *http.Request) {
 		if s.Deaf {
 			select {}
 		}
+		_ = json.NewEncoder(w).Encode(wire.Health{Decode: wire.Pulse{Busy: hangs.Load(), Beats: 1, Steps: 1}})
 	})
 	mux.HandleFunc("GET "+wire.PathInfo, func(w http.ResponseWriter, _ *http.Request) {
 		_ = json.NewEncoder(w).Encode(engine.Info{Name: "fake", ContextSize: os.Getpid(), TokenBytes: 4})
@@ -132,6 +145,10 @@ func (s *script) handler() http.Handler {
 		requests.Add(1)
 		rc := http.NewResponseController(w)
 		_ = rc.Flush()
+		if s.Hangs && s.once() {
+			hangs.Store(true)
+			select {}
+		}
 		enc := json.NewEncoder(w)
 		for i := range s.Events {
 			s.dieAfter(i)
@@ -152,6 +169,19 @@ func (s *script) handler() http.Handler {
 	return mux
 }
 
+// once is whether to misbehave: always, or for the first time when Once names a file.
+func (s *script) once() bool {
+	if s.Once == "" {
+		return true
+	}
+	f, err := os.OpenFile(s.Once, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return false
+	}
+	f.Close()
+	return true
+}
+
 func (s *script) dieAfter(events int) {
 	at := s.DieAfter
 	switch at {
@@ -163,12 +193,8 @@ func (s *script) dieAfter(events int) {
 	if events != at {
 		return
 	}
-	if s.Once != "" {
-		f, err := os.OpenFile(s.Once, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-		if err != nil {
-			return
-		}
-		f.Close()
+	if !s.once() {
+		return
 	}
 	syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	select {}
@@ -186,8 +212,8 @@ func supervise(t *testing.T, s script, edit func(*Options)) (*Supervisor, func()
 		t.Fatal(err)
 	}
 	o := Options{
-		Command:    Command{Path: self, Env: append(os.Environ(), playWorker+"=1"), Config: config},
-		MinBackoff: 10 * time.Millisecond,
+		Command:    Command{Path: self, Env: append(os.Environ(), playWorker+"=1", "GOTRACEBACK=none"), Config: config},
+		MinBackoff: 10 * time.Millisecond, CheckInterval: 10 * time.Millisecond,
 	}
 	if edit != nil {
 		edit(&o)
@@ -236,13 +262,36 @@ func answer(s engine.Stream) (text string, err error) {
 	}
 }
 
-func ask(t *testing.T, s *Supervisor, id string) (string, error) {
+func answerOf(t *testing.T, s *Supervisor, id string) (string, error) {
 	t.Helper()
 	st, err := s.Generate(t.Context(), &engine.Request{ID: id, Images: []engine.Image{{Width: 1, Height: 1, RGB: []byte("abc")}}})
 	if err != nil {
 		return "", err
 	}
 	return answer(st)
+}
+
+// becomes waits for the supervisor to see its weights in a state, and returns why they are in it.
+func becomes(t *testing.T, s *Supervisor, want engine.State) string {
+	t.Helper()
+	for {
+		now, changed := s.get()
+		if now.State == want {
+			return now.Reason
+		}
+		select {
+		case <-changed:
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s after 20 s, not %s", now.State, want)
+		}
+	}
+}
+
+// record makes o log into the buffer that it returns.
+func record(o *Options) *lockedBuffer {
+	b := &lockedBuffer{}
+	o.Logger = slog.New(slog.NewTextHandler(b, nil))
+	return b
 }
 
 // sockets counts the folders that children listen in.

@@ -3,8 +3,6 @@ package process
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -13,15 +11,24 @@ import (
 	"github.com/qwenvld/qwenvld/engine/wire"
 )
 
-// Options configure a Supervisor. Zero durations take the defaults named beside them.
+// Options configure a Supervisor. Zero values take the defaults named beside them.
 type Options struct {
 	Command Command
 	Logger  *slog.Logger
-	// MinBackoff (250 ms) doubles with every failed start up to MaxBackoff (30 s); StableAfter (1 min) of service resets it.
-	MinBackoff, MaxBackoff, StableAfter time.Duration
-	// HealthInterval (5 s) passes between checks; three in a row that fail end the worker.
-	HealthInterval time.Duration
-	// RetryWait (1.5 s) is how long a request that lost its worker before its first event waits for the next one.
+	// MinBackoff (250 ms) doubles with every failed start up to MaxBackoff (30 s). After MaxStarts (5) in a row that never became
+	// ready the weights are given up.
+	MinBackoff, MaxBackoff time.Duration
+	MaxStarts              int
+	// ServedBackoff (2 s) is the longest pause after a worker that was ready; StableAfter (10 s) of service resets it.
+	ServedBackoff, StableAfter time.Duration
+	// LoadPatience (2 min) is how long loading may take without any progress.
+	LoadPatience time.Duration
+	// CheckInterval (1 s) passes between checks, of which each waits for CheckTimeout (2 s). After Silence (10 s) without an answer
+	// to any the worker is replaced.
+	CheckInterval, CheckTimeout, Silence time.Duration
+	// Stall (5 s) without progress keeps new requests away from a worker that is computing; after Hang (30 s) it is replaced.
+	Stall, Hang time.Duration
+	// RetryWait (1.5 s) is how long a request that could not be sent waits for the next worker.
 	RetryWait time.Duration
 	// StopPatience (5 s) is how long a worker may take to end.
 	StopPatience time.Duration
@@ -35,10 +42,19 @@ func (o Options) withDefaults() Options {
 	}
 	def(&o.MinBackoff, 250*time.Millisecond)
 	def(&o.MaxBackoff, 30*time.Second)
-	def(&o.StableAfter, time.Minute)
-	def(&o.HealthInterval, 5*time.Second)
+	def(&o.ServedBackoff, 2*time.Second)
+	def(&o.StableAfter, 10*time.Second)
+	def(&o.LoadPatience, 2*time.Minute)
+	def(&o.CheckInterval, time.Second)
+	def(&o.CheckTimeout, 2*time.Second)
+	def(&o.Silence, 10*time.Second)
+	def(&o.Stall, 5*time.Second)
+	def(&o.Hang, 30*time.Second)
 	def(&o.RetryWait, 1500*time.Millisecond)
 	def(&o.StopPatience, 5*time.Second)
+	if o.MaxStarts == 0 {
+		o.MaxStarts = 5
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -50,146 +66,102 @@ type Supervisor struct {
 	o Options
 
 	mu       sync.Mutex
-	current  *connection
-	changed  chan struct{} // closed and replaced when current changes
+	standing standing
+	changed  chan struct{} // closed and replaced when standing changes
 	restarts int64
 }
 
-// connection is a worker that is ready.
-type connection struct {
+// standing is where the weights stand.
+type standing struct {
+	worker *service // nil in every state but StateReady
+	engine.UnavailableError
+}
+
+// service is a worker that answers.
+type service struct {
 	client *client
 	info   engine.Info
 }
 
 // New returns a Supervisor that has no worker yet.
 func New(o Options) *Supervisor {
-	return &Supervisor{o: o.withDefaults(), changed: make(chan struct{})}
-}
-
-// Run starts the worker and restarts it with growing pauses until ctx is done, then stops it. When the very first start fails
-// because of the weights, it returns that error: nothing a restart would mend.
-func (s *Supervisor) Run(ctx context.Context) error {
-	backoff := s.o.MinBackoff
-	for first := true; ; first = false {
-		served, err := s.once(ctx)
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // being stopped is how it should end
-		}
-		var load *loadError
-		if first && errors.As(err, &load) {
-			return err
-		}
-		if served >= s.o.StableAfter {
-			backoff = s.o.MinBackoff
-		}
-		s.mu.Lock()
-		s.restarts++
-		s.mu.Unlock()
-		s.o.Logger.Error("worker is restarted", "error", err, "served", served, "backoff", backoff)
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(backoff):
-		}
-		backoff = min(2*backoff, s.o.MaxBackoff)
+	return &Supervisor{
+		o: o.withDefaults(), changed: make(chan struct{}),
+		standing: standing{UnavailableError: engine.UnavailableError{State: engine.StateLoading}},
 	}
 }
 
-// once runs one worker process to its end and says how long it served and why it ended.
-func (s *Supervisor) once(ctx context.Context) (served time.Duration, err error) {
-	started := time.Now()
-	p, err := startChild(s.o.Command, s.o.Logger)
-	if err != nil {
-		return 0, err
-	}
-	defer p.stop(s.o.StopPatience)
-	if err := p.ready(ctx); err != nil {
-		return 0, err
-	}
-	c := newClient(p.socket)
-	defer c.close()
-	conn := &connection{client: c}
-	if err := c.get(ctx, wire.PathInfo, &conn.info); err != nil {
-		return 0, err
-	}
-	s.o.Logger.Info("model is ready", "model", conn.info.Name, "context_size", conn.info.ContextSize,
-		"loaded_in", time.Since(started).Round(time.Millisecond), "system", conn.info.System)
-	ready := time.Now()
-	s.set(conn)
-	defer s.set(nil)
-	err = s.watch(ctx, p, c)
-	return time.Since(ready), err
-}
-
-// watch returns why the worker is of no more use: it has ended, does not answer, or ctx is done.
-func (s *Supervisor) watch(ctx context.Context, p *child, c *client) error {
-	tick := time.NewTicker(s.o.HealthInterval)
-	defer tick.Stop()
-	const tries = 3
-	for failures := 0; failures < tries; {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-p.exited:
-			return p.err
-		case <-tick.C:
-		}
-		check, cancel := context.WithTimeout(ctx, s.o.HealthInterval)
-		err := c.get(check, wire.PathHealth, nil)
-		cancel()
-		if err == nil {
-			failures = 0
-			continue
-		}
-		failures++
-		s.o.Logger.Warn("worker health check failed", "error", err, "failures", failures)
-	}
-	return errors.New("the worker did not answer its health checks")
-}
-
-func (s *Supervisor) set(c *connection) {
+// stand sets where the weights stand, and is the only place that does.
+func (s *Supervisor) stand(now standing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.current = c
+	s.standing = now
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
 
-// get returns the connection, nil when there is none, and a channel that tells when that changes.
-func (s *Supervisor) get() (*connection, <-chan struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.current, s.changed
+func (s *Supervisor) serve(w *service) {
+	s.stand(standing{worker: w, UnavailableError: engine.UnavailableError{State: engine.StateReady}})
 }
 
-// Health says whether a worker is ready, and how often one has ended and was started again.
-func (s *Supervisor) Health() (ready bool, restarts int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.current != nil, s.restarts
+func (s *Supervisor) refuse(state engine.State, reason string) {
+	s.stand(standing{UnavailableError: engine.UnavailableError{State: state, Reason: reason}})
 }
 
-// Info implements engine.Engine.
-func (s *Supervisor) Info(context.Context) (engine.Info, error) {
-	c, _ := s.get()
-	if c == nil {
-		return engine.Info{}, engine.ErrUnavailable
+// loading notes the progress of loading, in the state that it happens in.
+func (s *Supervisor) loading(progress float32) {
+	now, _ := s.get()
+	now.Progress = progress
+	s.stand(now)
+}
+
+// get returns where the weights stand, and a channel that tells when that changes.
+func (s *Supervisor) get() (standing, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.standing, s.changed
+}
+
+// current returns the worker, or why there is none.
+func (s *Supervisor) current() (*service, error) {
+	now, _ := s.get()
+	if now.worker == nil {
+		return nil, &now.UnavailableError
 	}
-	return c.info, nil
+	return now.worker, nil
 }
 
-// Wait blocks until a worker is ready or ctx is done.
+// Health says where the weights stand, and how often a worker has ended and another was started.
+func (s *Supervisor) Health() (state engine.State, restarts int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.standing.State, s.restarts
+}
+
+// Info implements engine.Engine. Where no worker is ready its error is an engine.UnavailableError.
+func (s *Supervisor) Info(context.Context) (engine.Info, error) {
+	w, err := s.current()
+	if err != nil {
+		return engine.Info{}, err
+	}
+	return w.info, nil
+}
+
+// Wait blocks until a worker is ready, or it is known that none will be, or ctx is done.
 func (s *Supervisor) Wait(ctx context.Context) error {
-	_, err := s.next(ctx, nil)
+	_, err := s.other(ctx, nil)
 	return err
 }
 
-// next waits for a connection other than old.
-func (s *Supervisor) next(ctx context.Context, old *connection) (*connection, error) {
+// other waits for a worker that is not old.
+func (s *Supervisor) other(ctx context.Context, old *service) (*service, error) {
 	for {
-		c, changed := s.get()
-		if c != nil && c != old {
-			return c, nil
+		now, changed := s.get()
+		switch {
+		case now.worker != nil && now.worker != old:
+			return now.worker, nil
+		case now.State == engine.StateFailed, now.State == engine.StateStopped:
+			return nil, &now.UnavailableError
 		}
 		select {
 		case <-changed:
@@ -201,118 +173,60 @@ func (s *Supervisor) next(ctx context.Context, old *connection) (*connection, er
 
 // Generate implements engine.Engine.
 func (s *Supervisor) Generate(ctx context.Context, req *engine.Request) (engine.Stream, error) {
-	c, _ := s.get()
-	if c == nil {
-		return nil, engine.ErrUnavailable
-	}
-	if limit := engine.CountedContexts * c.info.ContextSize; c.info.Exceeds(req.Prompt, limit) {
-		return nil, &engine.ContextLengthError{PromptTokens: limit, More: true, ContextSize: c.info.ContextSize}
-	}
-	st := &stream{ctx: ctx, supervisor: s, req: req, conn: c, retries: 1}
-	inner, err := c.client.generate(ctx, req)
-	if errors.Is(err, errLost) {
-		inner, err = st.again(err)
-	}
+	var inner *clientStream
+	err := s.send(ctx, func(w *service) (err error) {
+		if limit := engine.CountedContexts * w.info.ContextSize; w.info.Exceeds(req.Prompt, limit) {
+			return &engine.ContextLengthError{PromptTokens: limit, More: true, ContextSize: w.info.ContextSize}
+		}
+		inner, err = w.client.generate(ctx, req)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	st.inner = inner
-	return st, nil
+	return &stream{inner}, nil
 }
 
 // Tokenize implements engine.Engine.
 func (s *Supervisor) Tokenize(ctx context.Context, pieces []engine.Piece) ([]int32, error) {
-	if c, _ := s.get(); c != nil && c.info.Exceeds(pieces, c.info.TextTokens()) {
-		return nil, &engine.ContextLengthError{PromptTokens: c.info.TextTokens(), More: true, ContextSize: c.info.ContextSize}
-	}
 	var out wire.Tokens
-	err := s.ask(ctx, wire.PathTokenize, wire.Text{Pieces: pieces}, &out)
+	err := s.send(ctx, func(w *service) error {
+		if limit := w.info.TextTokens(); w.info.Exceeds(pieces, limit) {
+			return &engine.ContextLengthError{PromptTokens: limit, More: true, ContextSize: w.info.ContextSize}
+		}
+		return w.client.post(ctx, wire.PathTokenize, wire.Text{Pieces: pieces}, &out)
+	})
 	return out.Tokens, err
 }
 
 // TokenBytes implements engine.Engine.
 func (s *Supervisor) TokenBytes(ctx context.Context, tokens []int32) ([][]byte, error) {
 	var out wire.TokenBytes
-	err := s.ask(ctx, wire.PathTokenBytes, wire.Tokens{Tokens: tokens}, &out)
+	err := s.send(ctx, func(w *service) error {
+		return w.client.post(ctx, wire.PathTokenBytes, wire.Tokens{Tokens: tokens}, &out)
+	})
 	return out.Bytes, err
 }
 
-func (s *Supervisor) ask(ctx context.Context, path string, in, out any) error {
-	c, _ := s.get()
-	if c == nil {
-		return engine.ErrUnavailable
-	}
-	err := c.client.post(ctx, path, in, out)
-	if errors.Is(err, errLost) {
-		return fmt.Errorf("%w: %w", engine.ErrWorkerDied, err)
-	}
-	return err
-}
-
-// stream is a request that outlives its worker as long as nothing of the answer has been passed on.
-type stream struct {
-	ctx        context.Context //nolint:containedctx // the request's, needed to send it again
-	supervisor *Supervisor
-	req        *engine.Request
-	conn       *connection
-	inner      *clientStream
-	retries    int
-	started    bool // the first event was passed on, which another worker would tell again
-	begun      bool
-}
-
-// again sends the request to the next worker. Without one in time it fails with engine.ErrWorkerDied.
-func (st *stream) again(cause error) (*clientStream, error) {
-	if st.begun || st.retries == 0 {
-		return nil, fmt.Errorf("%w: %w", engine.ErrWorkerDied, cause)
-	}
-	st.retries--
-	wait, cancel := context.WithTimeout(st.ctx, st.supervisor.o.RetryWait)
-	defer cancel()
-	next, err := st.supervisor.next(wait, st.conn)
+// send lets ask put a request to the worker. Only one that was never sent, because the worker had just ended, goes to the next one:
+// any other may be what ended it.
+func (s *Supervisor) send(ctx context.Context, ask func(*service) error) error {
+	w, err := s.current()
 	if err != nil {
-		if st.ctx.Err() != nil {
-			return nil, context.Cause(st.ctx)
-		}
-		return nil, fmt.Errorf("%w: %w", engine.ErrWorkerDied, cause)
+		return err
 	}
-	st.conn = next
-	inner, err := next.client.generate(st.ctx, st.req)
-	if errors.Is(err, errLost) {
-		return nil, fmt.Errorf("%w: %w", engine.ErrWorkerDied, err)
+	err = ask(w)
+	if !errors.Is(err, errUnsent) {
+		return died(err)
 	}
-	return inner, err
-}
-
-// Next implements engine.Stream.
-func (st *stream) Next() (engine.Event, error) {
-	for {
-		ev, err := st.inner.next()
-		switch {
-		case errors.Is(err, errLost):
-			inner, err := st.again(err)
-			if err != nil {
-				return engine.Event{}, err
-			}
-			st.inner.close()
-			st.inner = inner
-			continue
-		case err == nil && ev.Start != nil:
-			if st.started {
-				continue
-			}
-			st.started = true
-		case err == nil:
-			st.begun = true
-		case errors.Is(err, io.EOF):
-			return ev, io.EOF
-		}
-		return ev, err
+	wait, cancel := context.WithTimeout(ctx, s.o.RetryWait)
+	defer cancel()
+	w, lateErr := s.other(wait, w)
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case lateErr != nil:
+		return &engine.UnavailableError{State: engine.StateRestarting, Reason: err.Error()}
 	}
-}
-
-// Close implements engine.Stream.
-func (st *stream) Close() error {
-	st.inner.close()
-	return nil
+	return died(ask(w))
 }

@@ -1,10 +1,8 @@
 package process
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,7 +26,7 @@ func TestRequestsReachTheWorker(t *testing.T) {
 	var all sync.WaitGroup
 	for _, id := range []string{"a", "b", "c"} {
 		all.Go(func() {
-			if got, err := ask(t, s, id); err != nil || got != id+"0 "+id+"1 "+id+"2 " {
+			if got, err := answerOf(t, s, id); err != nil || got != id+"0 "+id+"1 "+id+"2 " {
 				t.Errorf("%q, %v", got, err)
 			}
 		})
@@ -48,7 +46,7 @@ func TestRequestsReachTheWorker(t *testing.T) {
 func TestRefusalsKeepTheirMeaning(t *testing.T) {
 	s, _ := supervise(t, script{Events: 0}, nil)
 	ready(t, s)
-	if _, err := ask(t, s, "a"); !errors.Is(err, engine.ErrOverloaded) {
+	if _, err := answerOf(t, s, "a"); !errors.Is(err, engine.ErrOverloaded) {
 		t.Errorf("%v", err)
 	}
 }
@@ -58,32 +56,55 @@ func TestWeightsThatDoNotLoadEndTheSupervisor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			self, _ := os.Executable()
 			o := Options{Command: Command{Path: self, Env: append(os.Environ(), playWorker+"=1"), Config: mustJSON(t, s)}}
-			err := New(o).Run(t.Context())
+			log := record(&o)
+			sup := New(o)
+			err := sup.Run(t.Context())
 			want := map[string]string{"load": "no such file", "protocol": "protocol"}[name]
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("ended with %v", err)
+			}
+			if n := strings.Count(log.String(), "level=ERROR"); n != 1 || strings.Count(log.String(), want) != 1 {
+				t.Errorf("%d errors in the log:\n%s", n, log)
+			}
+			var down *engine.UnavailableError
+			_, err = sup.Info(t.Context())
+			if !errors.As(err, &down) || down.State != engine.StateFailed || !strings.Contains(down.Reason, want) {
+				t.Errorf("info: %v", err)
+			}
+			if err := sup.Wait(t.Context()); !errors.As(err, &down) {
+				t.Errorf("waiting for it: %v", err)
 			}
 		})
 	}
 }
 
-func TestCrashAtStartIsExplainedAndTriedAgain(t *testing.T) {
-	starts := filepath.Join(t.TempDir(), "starts")
-	var log bytes.Buffer
-	var mu sync.Mutex
-	_, stop := supervise(t, script{Abort: true, Starts: starts}, func(o *Options) {
-		o.Logger = slog.New(slog.NewTextHandler(lockedWriter{&mu, &log}, nil))
-	})
-	eventually(t, func() bool { b, _ := os.ReadFile(starts); return len(b) >= 3 })
-	if err := stop(); err != nil {
-		t.Errorf("stopped with %v", err)
-	}
-	mu.Lock()
-	defer mu.Unlock()
-	for _, want := range []string{"ggml gave up", "GGML_ASSERT"} {
-		if !strings.Contains(log.String(), want) {
-			t.Errorf("the log does not say %q:\n%s", want, log.String())
-		}
+func TestStartsThatNeverSucceedAreExplainedAndGivenUp(t *testing.T) {
+	for name, tc := range map[string]struct {
+		script script
+		want   string
+	}{
+		"a crash":     {script{Abort: true}, "ggml gave up"},
+		"no progress": {script{Stuck: true}, "loading has made no progress for 300ms"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc.script.Starts = filepath.Join(t.TempDir(), "starts")
+			var log *lockedBuffer
+			s, _ := supervise(t, tc.script, func(o *Options) {
+				o.MaxStarts, o.LoadPatience, o.StopPatience = 3, 300*time.Millisecond, 10*time.Millisecond
+				log = record(o)
+			})
+			reason := becomes(t, s, engine.StateFailed)
+			if !strings.Contains(reason, tc.want) || !strings.Contains(reason, "given up after 3 starts") || strings.Contains(reason, "\n") {
+				t.Errorf("reason %q", reason)
+			}
+			// A process that is ended for its slowness may not have come to write it down.
+			if b, _ := os.ReadFile(tc.script.Starts); len(b) > 3 || tc.script.Abort && len(b) < 3 {
+				t.Errorf("%d starts", len(b))
+			}
+			if n := strings.Count(log.String(), "weights are not served"); n != 1 {
+				t.Errorf("said %d times:\n%s", n, log)
+			}
+		})
 	}
 }
 
@@ -98,22 +119,21 @@ func TestKilledWorkerEndsItsStreamsAtOnceAndComesBack(t *testing.T) {
 	if _, err := st.Next(); err != nil {
 		t.Fatal(err)
 	}
-	if ready, restarts := s.Health(); !ready || restarts != 0 {
-		t.Errorf("health %v, %d restarts", ready, restarts)
+	if state, restarts := s.Health(); state != engine.StateReady || restarts != 0 {
+		t.Errorf("%s, %d restarts", state, restarts)
 	}
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	killed := time.Now()
 	for err == nil {
 		_, err = st.Next()
 	}
-	if took := time.Since(killed); !errors.Is(err, engine.ErrWorkerDied) || took > 2*time.Second {
-		t.Errorf("%v after %v", err, took)
+	if !errors.Is(err, engine.ErrWorkerDied) {
+		t.Error(err)
 	}
 	eventually(t, func() bool { info, err := s.Info(t.Context()); return err == nil && info.ContextSize != pid })
-	if ready, restarts := s.Health(); !ready || restarts != 1 {
-		t.Errorf("health %v, %d restarts afterwards", ready, restarts)
+	if state, restarts := s.Health(); state != engine.StateReady || restarts != 1 {
+		t.Errorf("%s, %d restarts afterwards", state, restarts)
 	}
 	again, err := s.Generate(t.Context(), &engine.Request{ID: "b"})
 	if err != nil {
@@ -125,34 +145,44 @@ func TestKilledWorkerEndsItsStreamsAtOnceAndComesBack(t *testing.T) {
 	again.Close()
 }
 
-func TestRequestsWithoutAnEventYetAreSentAgain(t *testing.T) {
-	s, _ := supervise(t, script{Events: 3, DieAfter: -1, Once: filepath.Join(t.TempDir(), "died")}, nil)
-	ready(t, s)
-	if got, err := ask(t, s, "a"); err != nil || got != "a0 a1 a2 " {
-		t.Errorf("%q, %v", got, err)
-	}
-}
-
-func TestRequestsThatKillEveryWorkerAreGivenUp(t *testing.T) {
+func TestRequestThatMayHaveKilledItsWorkerIsNotSentAgain(t *testing.T) {
+	// The next worker would answer it.
 	starts := filepath.Join(t.TempDir(), "starts")
-	s, _ := supervise(t, script{Events: 3, DieAfter: -1, Starts: starts}, nil)
+	s, _ := supervise(t, script{Events: 3, DieAfter: -1, Once: filepath.Join(t.TempDir(), "died"), Starts: starts}, nil)
 	ready(t, s)
-	if got, err := ask(t, s, "a"); !errors.Is(err, engine.ErrWorkerDied) || got != "" {
+	if got, err := answerOf(t, s, "a"); !errors.Is(err, engine.ErrWorkerDied) || got != "" {
 		t.Errorf("%q, %v", got, err)
 	}
-	if b, _ := os.ReadFile(starts); len(b) > 3 {
-		t.Errorf("it cost %d workers", len(b))
+	eventually(t, func() bool { b, _ := os.ReadFile(starts); return len(b) == 2 })
+	ready(t, s)
+	if got, err := answerOf(t, s, "b"); err != nil || got != "b0 b1 b2 " {
+		t.Errorf("another one afterwards: %q, %v", got, err)
 	}
 }
 
-func TestRetryDoesNotOutlastTheClientsPatience(t *testing.T) {
-	s, _ := supervise(t, script{Events: 3, DieAfter: -1}, func(o *Options) {
-		o.MinBackoff, o.MaxBackoff, o.RetryWait = time.Hour, time.Hour, 50*time.Millisecond
+func TestRequestThatWasNeverSentGoesToTheNextWorker(t *testing.T) {
+	first, second := &service{client: newClient(filepath.Join(t.TempDir(), "nobody"))}, &service{}
+	s := New(Options{RetryWait: 20 * time.Second})
+	s.serve(first)
+	var asked []*service
+	err := s.send(t.Context(), func(w *service) error {
+		if asked = append(asked, w); w != first {
+			return nil
+		}
+		s.serve(second)
+		return w.client.post(t.Context(), "/", nil, nil)
 	})
-	ready(t, s)
-	start := time.Now()
-	if _, err := ask(t, s, "a"); !errors.Is(err, engine.ErrWorkerDied) || time.Since(start) > 2*time.Second {
-		t.Errorf("%v after %v", err, time.Since(start))
+	if err != nil || len(asked) != 2 || asked[1] != second {
+		t.Errorf("%v, asked %v", err, asked)
+	}
+}
+
+func TestRequestThatWasNeverSentDoesNotWaitForEver(t *testing.T) {
+	s := New(Options{RetryWait: 20 * time.Millisecond})
+	s.serve(&service{client: newClient(filepath.Join(t.TempDir(), "nobody"))})
+	_, err := s.Tokenize(t.Context(), nil)
+	if !errors.Is(err, engine.ErrUnavailable) || errors.Is(err, engine.ErrWorkerDied) {
+		t.Error(err)
 	}
 }
 
@@ -180,10 +210,65 @@ func TestClosingAStreamGivesTheRequestUp(t *testing.T) {
 func TestDeafWorkersAreReplaced(t *testing.T) {
 	starts := filepath.Join(t.TempDir(), "starts")
 	s, _ := supervise(t, script{Events: 3, Deaf: true, Starts: starts}, func(o *Options) {
-		o.HealthInterval, o.StopPatience = 20*time.Millisecond, time.Second
+		o.CheckTimeout, o.Silence = 20*time.Millisecond, 500*time.Millisecond
 	})
 	ready(t, s)
 	eventually(t, func() bool { b, _ := os.ReadFile(starts); return len(b) >= 2 })
+}
+
+func TestHungWorkerGetsNoNewRequestsAndIsReplaced(t *testing.T) {
+	s, _ := supervise(t, script{Events: 3, Hangs: true, Once: filepath.Join(t.TempDir(), "hung")}, func(o *Options) {
+		o.Stall, o.Hang = 50*time.Millisecond, 2*time.Second
+	})
+	pid := ready(t, s).ContextSize
+	st, err := s.Generate(t.Context(), &engine.Request{ID: "a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	reason := becomes(t, s, engine.StateStalled)
+	if !strings.Contains(reason, "decoding has made no progress") {
+		t.Errorf("reason %q", reason)
+	}
+	var down *engine.UnavailableError
+	if _, err := s.Generate(t.Context(), &engine.Request{ID: "b"}); !errors.As(err, &down) {
+		t.Errorf("a new request: %v", err)
+	}
+	if _, err := st.Next(); !errors.Is(err, engine.ErrWorkerDied) {
+		t.Errorf("its stream ended with %v", err)
+	}
+	if ready(t, s).ContextSize == pid {
+		t.Error("it was not replaced")
+	}
+	if got, err := answerOf(t, s, "c"); err != nil || got != "c0 c1 c2 " {
+		t.Errorf("afterwards: %q, %v", got, err)
+	}
+}
+
+func TestStoppedWorkerGetsNoNewRequestsUntilItGoesOn(t *testing.T) {
+	s, _ := supervise(t, script{Events: 3}, func(o *Options) { o.CheckTimeout, o.Silence = 100*time.Millisecond, time.Hour })
+	pid := ready(t, s).ContextSize
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if reason := becomes(t, s, engine.StateStalled); !strings.Contains(reason, "has not answered") {
+		t.Errorf("reason %q", reason)
+	}
+	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if info := ready(t, s); info.ContextSize != pid {
+		t.Error("it was replaced")
+	}
+	// A check may time out on a busy machine.
+	eventually(t, func() bool { got, err := answerOf(t, s, "a"); return err == nil && got == "a0 a1 a2 " })
+}
+
+func TestLogIsReadBeyondALongLine(t *testing.T) {
+	var log *lockedBuffer
+	s, _ := supervise(t, script{Events: 1, Noise: 1 << 20}, func(o *Options) { log = record(o) })
+	ready(t, s)
+	eventually(t, func() bool { return strings.Contains(log.String(), "after the noise") })
 }
 
 func TestStubbornWorkersAreKilled(t *testing.T) {
@@ -196,25 +281,19 @@ func TestStubbornWorkersAreKilled(t *testing.T) {
 }
 
 func TestStopDoesNotWaitForALoad(t *testing.T) {
-	_, stop := supervise(t, script{LoadTime: time.Minute}, func(o *Options) { o.StopPatience = 50 * time.Millisecond })
-	time.Sleep(50 * time.Millisecond)
-	start := time.Now()
-	if err := stop(); err != nil || time.Since(start) > 5*time.Second {
-		t.Errorf("stopped with %v after %v", err, time.Since(start))
+	starts := filepath.Join(t.TempDir(), "starts")
+	_, stop := supervise(t, script{LoadTime: time.Hour, Starts: starts}, func(o *Options) { o.StopPatience = 50 * time.Millisecond })
+	eventually(t, func() bool { b, _ := os.ReadFile(starts); return len(b) == 1 })
+	if err := stop(); err != nil {
+		t.Errorf("stopped with %v", err)
 	}
 }
 
 func TestMissingBinaryIsAnError(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	var log bytes.Buffer
-	s := New(Options{
-		Command: Command{Path: "/no/such/binary"}, MinBackoff: time.Hour, Logger: slog.New(slog.NewTextHandler(&log, nil)),
-	})
-	if err := s.Run(ctx); err != nil {
-		t.Error(err)
-	}
-	if !strings.Contains(log.String(), "/no/such/binary") {
-		t.Errorf("the log does not name it: %s", log.String())
+	o := Options{Command: Command{Path: "/no/such/binary"}, MinBackoff: time.Millisecond, MaxStarts: 2}
+	log := record(&o)
+	err := New(o).Run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "/no/such/binary") || !strings.Contains(log.String(), "/no/such/binary") {
+		t.Errorf("%v; the log:\n%s", err, log)
 	}
 }

@@ -45,10 +45,26 @@ const (
 type Hello struct {
 	Protocol int   `json:"protocol"`
 	State    State `json:"state"`
-	// Progress of loading, 0..1.
+	// Stage of loading in a word, and its progress, 0..1.
+	Stage    string  `json:"stage,omitempty"`
 	Progress float32 `json:"progress,omitempty"`
 	// Error is set when failed.
 	Error string `json:"error,omitempty"`
+}
+
+// Health answers a check. That it comes says that the process runs; whether its computations do, the next one tells.
+type Health struct {
+	Decode Pulse `json:"decode"`
+	Encode Pulse `json:"encode"`
+}
+
+// Pulse is the progress of one kind of computation.
+type Pulse struct {
+	// Busy while there is something to compute.
+	Busy bool `json:"busy"`
+	// Beats grow with every small part of a computation, Steps with every whole one.
+	Beats uint64 `json:"beats"`
+	Steps uint64 `json:"steps"`
 }
 
 // Text asks for the tokens of pieces.

@@ -36,36 +36,46 @@ type weights struct {
 	tags   map[string]*schedule.Tag
 }
 
-func load(ctx context.Context, c Config, logger *slog.Logger, progress func(float32)) (w *weights, err error) {
+// load loads what c names. progress, if set, is told the stage and how much of it is done.
+func load(ctx context.Context, c Config, logger *slog.Logger, progress func(stage string, done float32)) (w *weights, err error) {
+	if progress == nil {
+		progress = func(string, float32) {}
+	}
 	w = &weights{decodes: newThread(), encodes: newThread()}
 	defer func() {
 		if err != nil {
 			w.close()
 		}
 	}()
+	progress("header", 0)
 	file, err := gguf.ReadPair(c.Model, c.Projector)
 	if err != nil {
 		return w, err
 	}
 	w.text = file.Tokenizer()
-	w.model, err = llama.LoadModel(ctx, llama.ModelOptions{Path: c.Model, GPULayers: c.GPULayers, Progress: progress, Logger: logger})
+	progress("weights", 0)
+	w.model, err = llama.LoadModel(ctx, llama.ModelOptions{
+		Path: c.Model, GPULayers: c.GPULayers, Progress: func(done float32) { progress("weights", done) }, Logger: logger,
+	})
 	if err != nil {
 		return w, err
 	}
 	if c, err = c.WithDefaults(w.model.TrainedContext()); err != nil {
-		return w, err
+		return w, fmt.Errorf("model %q: %w", c.Model, err)
 	}
 	w.config = c
 	if c.Projector != "" {
-		if err := w.loadVision(ctx, logger); err != nil {
+		progress("projector", 0)
+		if err := w.loadVision(ctx, logger, func() { progress("projector", 0) }); err != nil {
 			return w, err
 		}
 	}
+	progress("cache", 0)
 	w.context, err = llama.NewContext(w.model, llama.ContextOptions{
 		ContextSize: c.CacheTokens, BatchSize: c.BatchSize, MaxSequences: c.MaxSequences, Threads: c.Threads, KV: llama.KVType(c.CacheType),
 	})
 	if err != nil {
-		return w, err
+		return w, fmt.Errorf("model %q: %w", c.Model, err)
 	}
 	w.tokens = llama.NewTokenBatch(c.BatchSize)
 	w.embeddings = llama.NewEmbeddingBatch(c.BatchSize, w.model.InputWidth())
@@ -105,10 +115,10 @@ func (w *weights) answerTokens() [][]byte {
 	return out
 }
 
-func (w *weights) loadVision(ctx context.Context, logger *slog.Logger) (err error) {
+func (w *weights) loadVision(ctx context.Context, logger *slog.Logger, progress func()) (err error) {
 	w.vision, err = llama.LoadVision(ctx, llama.VisionOptions{
 		Path: w.config.Projector, Threads: w.config.Threads, GPU: w.config.GPULayers != 0, MemoryLimit: w.config.ImageMemory,
-		Logger: logger,
+		Progress: progress, Logger: logger,
 	})
 	if err != nil {
 		return err

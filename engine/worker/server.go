@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"time"
+	"sync"
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/wire"
@@ -23,12 +23,22 @@ type handler struct {
 func newHandler(w *weights, loop *schedule.Loop, logger *slog.Logger) http.Handler {
 	h := &handler{weights: w, loop: loop, info: w.info(), logger: logger}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+wire.PathHealth, func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("GET "+wire.PathHealth, h.serveHealth)
 	mux.HandleFunc("GET "+wire.PathInfo, h.serveInfo)
 	mux.HandleFunc("POST "+wire.PathGenerate, h.generate)
 	mux.HandleFunc("POST "+wire.PathTokenize, h.tokenize)
 	mux.HandleFunc("POST "+wire.PathTokenBytes, h.tokenBytes)
 	return mux
+}
+
+// serveHealth tells how the computations get on: by their steps, and within those by the nodes of the graph.
+func (h *handler) serveHealth(w http.ResponseWriter, _ *http.Request) {
+	health := wire.Health{Decode: wire.Pulse(h.loop.Decoding()), Encode: wire.Pulse(h.loop.Encoding())}
+	health.Decode.Beats += h.weights.context.Beats()
+	if h.weights.vision != nil {
+		health.Encode.Beats += h.weights.vision.Beats()
+	}
+	h.reply(w, http.StatusOK, health)
 }
 
 func (h *handler) serveInfo(w http.ResponseWriter, _ *http.Request) {
@@ -64,20 +74,12 @@ func (h *handler) generate(w http.ResponseWriter, r *http.Request) {
 		h.reply(w, http.StatusBadRequest, wire.ErrorOf(err))
 		return
 	}
+	var reading sync.WaitGroup
+	reading.Go(func() { _ = pixels.Read() }) // who waits for them is told
+	// Where the reply is over before its request, the rest is read all the same: the daemon sends it in any case, or closes the
+	// connection. To break off with a deadline would meet the next request, for which net/http already listens on this connection.
+	defer reading.Wait()
 	defer job.Cancel()
-	read := make(chan struct{})
-	go func() {
-		defer close(read)
-		_ = pixels.Read() // who waits for them is told
-	}()
-	defer func() {
-		select {
-		case <-read:
-		default: // the reply is over before its request: the connection cannot be used again
-			_ = rc.SetReadDeadline(time.Now())
-			<-read
-		}
-	}()
 	w.Header().Set("Content-Type", wire.ContentType)
 	out := frameWriter{enc: json.NewEncoder(w), rc: rc}
 	// The daemon learns that the request is good before the first token.

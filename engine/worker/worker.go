@@ -34,7 +34,14 @@ type Options struct {
 	Logger    *slog.Logger
 }
 
-// Run loads the weights and serves until ctx is done or the lifeline ends. A failure to load is also said in the handshake.
+// LoadError is a failure to load the weights, which the daemon has been told of in the handshake.
+type LoadError struct{ cause error }
+
+func (e *LoadError) Error() string { return e.cause.Error() }
+
+func (e *LoadError) Unwrap() error { return e.cause }
+
+// Run loads the weights and serves until ctx is done or the lifeline ends. A failure to load is a LoadError.
 func Run(ctx context.Context, o Options) error {
 	defer func() { _ = o.Listener.Close() }()
 	ctx, cancel := context.WithCancel(ctx)
@@ -48,7 +55,7 @@ func Run(ctx context.Context, o Options) error {
 	w, err := load(ctx, o.Config, o.Logger, hello.progress)
 	if err != nil {
 		hello.send(wire.Hello{State: wire.StateFailed, Error: err.Error()})
-		return fmt.Errorf("worker: %w", err)
+		return &LoadError{err}
 	}
 	defer w.close()
 	return serve(ctx, w, o, &hello)
@@ -65,6 +72,8 @@ func serve(ctx context.Context, w *weights, o Options, hello *helloWriter) error
 		Cells: c.CacheTokens, MaxSequences: c.MaxSequences, BatchSize: c.BatchSize, PrefillChunk: c.PrefillChunk,
 		MaxQueue: c.MaxQueue, Logger: o.Logger,
 	}, w, encoder, w)
+	var answering handlers
+	defer answering.wait()
 	loopCtx, stopLoop := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { w.decodes.do(func() { loop.Run(loopCtx) }) })
@@ -75,12 +84,13 @@ func serve(ctx context.Context, w *weights, o Options, hello *helloWriter) error
 	}()
 
 	srv := &http.Server{
-		Handler:           newHandler(w, loop, o.Logger),
+		Handler:           answering.track(newHandler(w, loop, o.Logger)),
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 	}
 	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
 	defer stop()
+	defer func() { _ = srv.Close() }()
 	hello.send(wire.Hello{State: wire.StateReady})
 	if err := srv.Serve(o.Listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("worker: serve: %w", err)
@@ -88,10 +98,12 @@ func serve(ctx context.Context, w *weights, o Options, hello *helloWriter) error
 	return nil
 }
 
-// helloWriter writes handshake lines; progress only where it moved by a percent.
+// helloWriter writes handshake lines; progress where it is worth a line, and often enough to show that loading gets on.
 type helloWriter struct {
-	w    io.Writer
-	last float32
+	w     io.Writer
+	stage string
+	last  float32
+	sent  time.Time
 }
 
 func (h *helloWriter) send(m wire.Hello) {
@@ -105,10 +117,11 @@ func (h *helloWriter) send(m wire.Hello) {
 	_ = out.Flush() // a daemon that is gone ends the lifeline
 }
 
-func (h *helloWriter) progress(fraction float32) {
-	if fraction-h.last < 0.01 {
+func (h *helloWriter) progress(stage string, fraction float32) {
+	const atLeast, often = 0.01, 2 * time.Second
+	if stage == h.stage && fraction-h.last < atLeast && time.Since(h.sent) < often {
 		return
 	}
-	h.last = fraction
-	h.send(wire.Hello{State: wire.StateLoading, Progress: fraction})
+	h.stage, h.last, h.sent = stage, fraction, time.Now()
+	h.send(wire.Hello{State: wire.StateLoading, Stage: stage, Progress: fraction})
 }

@@ -37,6 +37,7 @@ func config(variant string) Config {
 // service is a running worker.
 type service struct {
 	client *http.Client
+	socket string
 	stop   func() error
 	hello  []wire.Hello
 }
@@ -62,7 +63,7 @@ func start(t *testing.T, c Config) *service {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", socket)
 	}}
-	s := &service{client: &http.Client{Transport: transport}}
+	s := &service{client: &http.Client{Transport: transport}, socket: socket}
 	s.stop = sync.OnceValue(func() error {
 		transport.CloseIdleConnections()
 		daemon.Close()

@@ -26,6 +26,8 @@ type Loop struct {
 	wake    chan struct{} // capacity 1: a job was cancelled
 	stopped chan struct{}
 
+	decoding, encodes pulse
+
 	// Only Run's goroutine uses what follows.
 	queue    []*waiting
 	active   []*sequence // in order of admission
@@ -137,7 +139,9 @@ func (l *Loop) Run(ctx context.Context) {
 		l.awaitEncoders()
 		l.helpers.Wait()
 	}()
+	defer l.decoding.work(false)
 	for ctx.Err() == nil {
+		l.decoding.work(true)
 		l.collect(ctx)
 		l.sweep()
 		l.admit(ctx)
@@ -171,6 +175,7 @@ func (l *Loop) collect(ctx context.Context) {
 	block := !l.busy()
 	for {
 		if block {
+			l.decoding.work(false)
 			select {
 			case j := <-l.submit:
 				l.queue = append(l.queue, &waiting{job: j})
@@ -179,6 +184,7 @@ func (l *Loop) collect(ctx context.Context) {
 			case <-l.wake:
 			case <-ctx.Done():
 			}
+			l.decoding.work(true)
 			block = false
 			continue
 		}
@@ -334,6 +340,9 @@ func (l *Loop) encode(ctx context.Context, img *engine.Image) (r encodeResult) {
 		return r
 	}
 	defer func() { <-l.encoding }()
+	l.encodes.work(true)
+	defer l.encodes.work(false)
 	r.rows, r.width, r.err = l.encoder.Encode(ctx, img)
+	l.encodes.steps.Add(1)
 	return r
 }

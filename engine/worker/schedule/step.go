@@ -98,7 +98,9 @@ func (l *Loop) run(rows []Row, shares []share) {
 		}
 		return
 	}
+	l.decoding.steps.Add(1)
 	for _, sh := range shares {
+		l.decoding.beats.Add(1)
 		if sh.seq.decoding {
 			sh.seq.filled++
 		} else {

@@ -1,0 +1,22 @@
+package llama
+
+// #include <stdlib.h>
+// #include "watch.h"
+import "C"
+
+import "unsafe"
+
+// watch stops a computation of the library's, and sees it get on. It is C memory, which the library uses meanwhile.
+type watch struct{ ptr *C.qv_watch }
+
+func newWatch() watch { return watch{(*C.qv_watch)(C.calloc(1, C.sizeof_qv_watch))} }
+
+func (w watch) free() { C.free(unsafe.Pointer(w.ptr)) }
+
+// stop ends the computation, and those that follow until resume.
+func (w watch) stop() { C.qv_watch_stop(w.ptr, 1) }
+
+func (w watch) resume() { C.qv_watch_stop(w.ptr, 0) }
+
+// beats grow with every part of a computation that is done.
+func (w watch) beats() uint64 { return uint64(C.qv_watch_beats(w.ptr)) }

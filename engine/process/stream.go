@@ -1,0 +1,36 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/qwenvld/qwenvld/engine"
+)
+
+// stream is a request that a worker has taken. It ends with its worker: a request that was being worked on when its worker died may be
+// what killed it, and must not reach the next one.
+type stream struct{ inner *clientStream }
+
+// Next implements engine.Stream.
+func (s *stream) Next() (engine.Event, error) {
+	ev, err := s.inner.next()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return ev, died(err)
+	}
+	return ev, err
+}
+
+// Close implements engine.Stream.
+func (s *stream) Close() error {
+	s.inner.close()
+	return nil
+}
+
+// died says of a broken connection what it means.
+func died(err error) error {
+	if errors.Is(err, errLost) {
+		return fmt.Errorf("%w: %w", engine.ErrWorkerDied, err)
+	}
+	return err
+}

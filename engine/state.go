@@ -1,0 +1,50 @@
+package engine
+
+import "fmt"
+
+// State is where a set of weights stands.
+type State string
+
+// States of weights. Only those that are ready answer.
+const (
+	// StateLoading is before they have been ready for the first time.
+	StateLoading State = "loading"
+	StateReady   State = "ready"
+	// StateStalled is a process that does not answer, or computes and gets nowhere. It recovers or is replaced.
+	StateStalled State = "stalled"
+	// StateRestarting is after the process has ended, until a new one is ready.
+	StateRestarting State = "restarting"
+	// StateFailed is for good: the weights do not load, or too many starts in a row have failed.
+	StateFailed State = "failed"
+	// StateStopped is after the daemon has stopped the process.
+	StateStopped State = "stopped"
+)
+
+// States are all of them, in the order that weights go through them.
+func States() []State {
+	return []State{StateLoading, StateReady, StateStalled, StateRestarting, StateFailed, StateStopped}
+}
+
+// UnavailableError is the ErrUnavailable of weights that are not ready, with what is known about it.
+type UnavailableError struct {
+	State State
+	// Progress of loading, 0..1.
+	Progress float32
+	// Reason is one line for operators: why they are stalled, restarting or failed. It may name files and must not go to clients
+	// that are not told so.
+	Reason string
+}
+
+func (e *UnavailableError) Error() string {
+	text := ErrUnavailable.Error() + ": " + string(e.State)
+	if e.State == StateLoading || e.State == StateRestarting && e.Progress > 0 {
+		text = fmt.Sprintf("%s, %.0f%%", text, 100*e.Progress)
+	}
+	if e.Reason != "" {
+		text += ": " + e.Reason
+	}
+	return text
+}
+
+// Unwrap makes it an ErrUnavailable.
+func (e *UnavailableError) Unwrap() error { return ErrUnavailable }
