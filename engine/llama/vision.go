@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"time"
 	"unsafe"
 )
 
@@ -55,7 +54,9 @@ func LoadVision(ctx context.Context, o VisionOptions) (*Vision, error) {
 	}()
 	stop := v.until(ctx)
 	defer stop()
-	defer v.tell(o.Progress)()
+	if o.Progress != nil {
+		defer Tell(v.watch.beats, o.Progress)()
+	}
 
 	path := C.CString(o.Path)
 	defer C.free(unsafe.Pointer(path))
@@ -91,35 +92,6 @@ func (v *Vision) until(ctx context.Context) (stop func()) {
 			<-done
 		}
 		v.watch.resume()
-	}
-}
-
-// tell calls progress while the tower's beats grow; stop ends that.
-func (v *Vision) tell(progress func()) (stop func()) {
-	if progress == nil {
-		return func() {}
-	}
-	const every = time.Second
-	done := make(chan struct{})
-	var telling sync.WaitGroup
-	telling.Go(func() {
-		tick := time.NewTicker(every)
-		defer tick.Stop()
-		for last := uint64(0); ; {
-			select {
-			case <-done:
-				return
-			case <-tick.C:
-				if now := v.watch.beats(); now != last {
-					last = now
-					progress()
-				}
-			}
-		}
-	})
-	return func() {
-		close(done)
-		telling.Wait()
 	}
 }
 

@@ -4,7 +4,11 @@ package llama
 // #include "watch.h"
 import "C"
 
-import "unsafe"
+import (
+	"sync"
+	"time"
+	"unsafe"
+)
 
 // watch stops a computation of the library's, and sees it get on. It is C memory, which the library uses meanwhile.
 type watch struct{ ptr *C.qv_watch }
@@ -20,3 +24,28 @@ func (w watch) resume() { C.qv_watch_stop(w.ptr, 0) }
 
 // beats grow with every part of a computation that is done.
 func (w watch) beats() uint64 { return uint64(C.qv_watch_beats(w.ptr)) }
+
+// Tell calls progress about once a second while beats grow, from another goroutine; stop ends that and waits for it.
+func Tell(beats func() uint64, progress func()) (stop func()) {
+	done := make(chan struct{})
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for last := uint64(0); ; {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				if now := beats(); now != last {
+					last = now
+					progress()
+				}
+			}
+		}
+	})
+	return func() {
+		close(done)
+		telling.Wait()
+	}
+}

@@ -86,6 +86,9 @@ func load(ctx context.Context, c Config, logger *slog.Logger, progress func(stag
 	}
 	w.forms.tokens = w.answerTokens
 	w.rows = rowcache.New(c.VisionCache)
+	progress("trial", 0)
+	// The first pass reads the weights from the disk.
+	defer llama.Tell(w.beats, func() { progress("trial", 0) })()
 	return w, w.try(ctx)
 }
 
@@ -93,6 +96,15 @@ func load(ctx context.Context, c Config, logger *slog.Logger, progress func(stag
 // the models' own generation configurations do not.
 func betweenFiles(text string) bool {
 	return slices.Contains([]string{"<|fim_pad|>", "<|repo_name|>", "<|file_sep|>"}, text)
+}
+
+// beats grow with whatever is computed.
+func (w *weights) beats() uint64 {
+	n := w.context.Beats()
+	if w.vision != nil {
+		n += w.vision.Beats()
+	}
+	return n
 }
 
 // answerTokens are the bytes of all tokens that an answer may be made of: control tokens have none.

@@ -189,7 +189,7 @@ func TestLoadingTellsItsStages(t *testing.T) {
 			stages = append(stages, h.Stage)
 		}
 	}
-	if got := strings.Join(stages, " "); got != "header weights projector cache " {
+	if got := strings.Join(stages, " "); got != "header weights projector cache trial " {
 		t.Errorf("%q", got)
 	}
 }
