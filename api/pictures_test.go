@@ -36,8 +36,8 @@ func painted(n int) string {
 
 // painter draws conversations whose every picture n stands behind the text "pn:".
 type painter struct {
-	t     *rapid.T
-	count int
+	t             *rapid.T
+	count, videos int
 }
 
 const mostPictures = 9
@@ -47,7 +47,8 @@ func (p *painter) parts(text func(string) object, picture func(data string) obje
 	out := []any{text("so")}
 	for range rapid.IntRange(0, 3).Draw(p.t, "parts") {
 		kind := rapid.IntRange(0, 2).Draw(p.t, "kind")
-		if kind == 0 || p.count == mostPictures || kind == 2 && video == nil {
+		noVideo := video == nil || p.videos == DefaultLimits().Videos
+		if kind == 0 || p.count == mostPictures || kind == 2 && noVideo {
 			out = append(out, text("words"))
 			continue
 		}
@@ -57,6 +58,7 @@ func (p *painter) parts(text func(string) object, picture func(data string) obje
 		if kind == 1 {
 			out = append(out, picture(data))
 		} else {
+			p.videos++
 			uri := "data:image/png;base64," + data
 			out = append(out, video([]any{uri, uri, uri, uri}))
 		}
