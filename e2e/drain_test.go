@@ -15,11 +15,11 @@ func TestDrainingIsSeenBeforeTheListenerCloses(t *testing.T) {
 	d := serve(t)
 	stream := begin(t, d, "qwen3-vl-instruct", 3000)
 	d.signal(syscall.SIGHUP) // which does nothing
-	if got := d.status("/health/ready"); got != `"ready"` {
+	if got := d.readiness().Status; got != "ready" {
 		t.Errorf("after SIGHUP: %s", got)
 	}
 	d.signal(syscall.SIGTERM)
-	eventually(t, func() bool { return d.status("/health/ready") == `"draining"` })
+	eventually(t, func() bool { return d.readiness().Status == "draining" })
 	resp, err := http.Post(d.url+"/v1/chat/completions", "application/json", strings.NewReader(`{"model":"auto","messages":[{"role":"user","content":"hi"}]}`))
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +43,7 @@ func TestDrainingIsSeenBeforeTheListenerCloses(t *testing.T) {
 	if took := time.Since(again); took > 30*time.Second {
 		t.Errorf("took %s after the second signal", took)
 	}
-	if _, err := finish(stream); err == nil || !strings.Contains(err.Error(), "shutting_down") {
+	if err := finish(stream); err == nil || !strings.Contains(err.Error(), "shutting_down") {
 		t.Errorf("the stream ended with %v", err)
 	}
 }

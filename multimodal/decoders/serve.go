@@ -75,7 +75,8 @@ func answer(ctx context.Context, j *multimodal.Job, out io.Writer) error {
 func giveBack() {
 	const small = 64 << 20
 	held := []metrics.Sample{
-		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/memory/classes/heap/unused:bytes"},
 		{Name: "/memory/classes/heap/free:bytes"},
 	}
 	metrics.Read(held)
