@@ -7,7 +7,7 @@ import sys
 import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-URL = os.environ.get("QWENVLD_URL", "http://127.0.0.1:8080")
+URL = os.environ.get("CONFORMANCE_URL", "http://127.0.0.1:8080")
 INSTRUCT, THINKING, ROUTED = "qwen3-vl-instruct", "qwen3-vl-thinking", "qwen3-vl"
 CALCULATOR = {"name": "calculator", "description": "Evaluates an arithmetic expression.",
               "parameters": {"type": "object", "properties": {"expression": {"type": "string"}}, "required": ["expression"], "additionalProperties": False}}

@@ -1,27 +1,10 @@
 // openai-node against a running daemon with the built-in pair.
-import {readFileSync} from "node:fs";
 import OpenAI from "openai";
+import {check, example, instruct, suite, thinking, url} from "./cases.mjs";
 
-const url = process.env.QWENVLD_URL ?? "http://127.0.0.1:8080";
 const client = new OpenAI({baseURL: url + "/v1", apiKey: "none", maxRetries: 0});
-const example = (name) => JSON.parse(readFileSync(new URL(`../../examples/${name}.json`, import.meta.url))).messages;
-const [instruct, thinking] = ["qwen3-vl-instruct", "qwen3-vl-thinking"];
 const tools = [{type: "function", function: {name: "calculator", parameters: {type: "object", properties: {expression: {type: "string"}}, required: ["expression"]}}}];
-let failed = 0;
-
-async function run(name, f) {
-  try {
-    await f();
-    console.log(`| openai-node | ${name} | pass |`);
-  } catch (e) {
-    failed++;
-    console.log(`| openai-node | ${name} | FAIL: ${String(e).slice(0, 150)} |`);
-  }
-}
-
-function check(ok, what) {
-  if (!ok) throw new Error(JSON.stringify(what));
-}
+const run = suite("openai-node");
 
 await run("models", async () => check((await client.models.list()).data.length >= 3));
 await run("chat: image", async () => {
@@ -61,4 +44,3 @@ await run("responses: stream helper, previous_response_id", async () => {
   const second = await client.responses.create({model: instruct, input: "Who are you?", previous_response_id: first.id});
   check(first.output_text && second.output_text && second.previous_response_id === first.id, second);
 });
-process.exit(failed ? 1 : 0);

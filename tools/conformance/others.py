@@ -1,6 +1,7 @@
 """Anthropic's SDK, LangChain and LiteLLM against a running daemon with the built-in pair."""
 import anthropic
 import litellm
+import pydantic
 from langchain_core.messages import HumanMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
@@ -28,6 +29,36 @@ def _():
                                tools=[{"name": "calculator", "description": CALCULATOR["description"], "input_schema": CALCULATOR["parameters"]}])
     check(m.stop_reason == "tool_use" and m.content[0].input["expression"], m)
     check(claude.messages.count_tokens(model=INSTRUCT, messages=ASK).input_tokens > 10)
+
+
+@suite.case("tool runner")
+def _():
+    seen = []
+
+    @anthropic.beta_tool
+    def calculator(expression: str) -> str:
+        """Evaluates an arithmetic expression.
+
+        Args:
+            expression: What to evaluate.
+        """
+        seen.append(expression)
+        return "336020"
+
+    for stream in (False, True):
+        seen.clear()
+        runner = claude.beta.messages.tool_runner(model=INSTRUCT, max_tokens=100, temperature=0, max_iterations=3, tools=[calculator], stream=stream,
+                                                  messages=[{"role": "user", "content": "How much is 530 * 634?"}])
+        check(runner.until_done().content and seen, stream)
+
+
+@suite.case("structured output")
+def _():
+    class Answer(pydantic.BaseModel):
+        sum: int
+
+    m = claude.messages.parse(model=INSTRUCT, max_tokens=100, messages=[{"role": "user", "content": "How much is 3 + 4?"}], output_format=Answer)
+    check(isinstance(m.parsed_output.sum, int), m)
 
 
 suite.client = "LangChain"

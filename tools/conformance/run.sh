@@ -1,29 +1,104 @@
 #!/usr/bin/env bash
-# Runs foreign clients against bin/qwenvld with the built-in pair and prints a table. The SDKs come from PyPI and npm.
+# Runs foreign clients against bin/qwenvld with the built-in pair and prints a table. The clients come from PyPI, npm, the Go proxy,
+# crates.io and Maven Central; suites whose language is not installed are named and skipped.
+#
+# usage: run.sh [SUITE...]   all of: sdks frameworks llama_index node go rust java codex
 set -euo pipefail
 cd "$(dirname "$0")"
-work=../../.deps/conformance
-mkdir -p "$work"
-[[ -x $work/venv/bin/python ]] || python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check -r requirements.txt
-# Two folders below the root, as the script expects of itself.
-cp package.json openai_node.mjs "$work/"
-npm install --prefix "$work" --silent --no-audit --no-fund >&2
+mkdir -p ../../.deps/conformance
+work=$(cd ../../.deps/conformance && pwd)
+export CONFORMANCE_EXAMPLES=$(cd ../../examples && pwd)
+export LITELLM_LOCAL_MODEL_COST_MAP=True LANGCHAIN_TRACING_V2=false XDG_CACHE_HOME=$work/cache
+suites=("$@")
+((${#suites[@]})) || suites=(sdks frameworks llama_index node go rust java codex)
 
+# start PORT ARGUMENT...: a daemon of our own, awaited until both variants answer.
+servers=()
+trap 'for pid in "${servers[@]}"; do kill "$pid"; wait "$pid" || true; done' EXIT
+start() {
+	local port=$1
+	shift
+	../../bin/qwenvld serve --listen "127.0.0.1:$port" "$@" >"$work/serve-$port.log" 2>&1 &
+	servers+=($!)
+	export CONFORMANCE_URL=http://127.0.0.1:$port
+	local variant
+	for variant in instruct thinking; do
+		for _ in $(seq 240); do
+			curl -fs "$CONFORMANCE_URL/v1/chat/completions" -H 'Content-Type: application/json' \
+				-d "{\"model\": \"qwen3-vl-$variant\", \"max_tokens\": 1, \"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}" >/dev/null && break
+			sleep 0.5
+		done
+	done
+}
+
+# python REQUIREMENTS: the interpreter of an environment that holds them.
+python() {
+	local venv=$work/venv-$1
+	[[ -x $venv/bin/python ]] || python3 -m venv "$venv"
+	"$venv/bin/pip" install --quiet --disable-pip-version-check -r "requirements/$1.txt" >&2
+	echo "$venv/bin/python"
+}
+
+node_modules() {
+	cp package.json ./*.mjs "$work/"
+	npm install --prefix "$work" --silent --no-audit --no-fund >&2
+}
+
+suite() {
+	case $1 in
+	sdks)
+		local python
+		python=$(python sdks)
+		"$python" openai_python.py && "$python" others.py
+		;;
+	frameworks) "$(python frameworks)" frameworks.py ;;
+	llama_index) "$(python llama_index)" llama_index_cases.py ;;
+	node)
+		node_modules
+		local failed=0 file
+		for file in openai_node ai_sdk anthropic_node; do node "$work/$file.mjs" || failed=1; done
+		return $failed
+		;;
+	go) (cd go && CGO_ENABLED=0 go run .) ;;
+	rust) cargo run --quiet --locked --manifest-path rust/Cargo.toml --target-dir "$work/rust" ;;
+	java) mvn -q -B -f java/pom.xml -DbuildDirectory="$work/java" compile exec:java ;;
+	codex)
+		node_modules
+		# Codex begins with more words than the built-in pair's context holds.
+		local home=$work/long variant
+		mkdir -p "$home"
+		for variant in instruct thinking; do
+			python3 longer_context.py "../../internal/demopair/weights/$variant.gguf" "$home/$variant.gguf" 16384
+		done
+		cp ../../internal/demopair/weights/projector.gguf "$home/"
+		cat >"$home/qwenvld.yaml" <<-YAML
+			models:
+			  - id: qwen3-vl
+			    instruct: {model: instruct.gguf, projector: projector.gguf}
+			    thinking: {model: thinking.gguf, projector: projector.gguf}
+			    engine: {context_size: 16384}
+		YAML
+		start $((port + 1)) --config "$home/qwenvld.yaml"
+		CODEX=$work/node_modules/.bin/codex ./codex.sh
+		;;
+	*)
+		echo "no suite $1" >&2
+		return 2
+		;;
+	esac
+}
+
+declare -A needs=([node]=npm [codex]=npm [go]=go [rust]=cargo [java]=mvn)
 port=${PORT:-8193}
-export QWENVLD_URL=http://127.0.0.1:$port LITELLM_LOCAL_MODEL_COST_MAP=True LANGCHAIN_TRACING_V2=false
-XDG_CACHE_HOME=$work/cache ../../bin/qwenvld serve --listen "127.0.0.1:$port" >"$work/serve.log" 2>&1 &
-server=$!
-trap 'kill $server; wait $server' EXIT
-for _ in $(seq 120); do
-	curl -fs "$QWENVLD_URL/health/ready" >/dev/null && break
-	sleep 0.5
-done
-
-status=0
+start "$port"
 echo "| client | case | result |"
 echo "| --- | --- | --- |"
-"$work/venv/bin/python" openai_python.py 2>>"$work/errors.log" || status=1
-"$work/venv/bin/python" others.py 2>>"$work/errors.log" || status=1
-NODE_PATH=$work/node_modules node "$work/openai_node.mjs" 2>>"$work/errors.log" || status=1
+status=0
+for name in "${suites[@]}"; do
+	if ! command -v "${needs[$name]:-python3}" >/dev/null; then
+		echo "skipped: $name needs ${needs[$name]:-python3}" >&2
+		continue
+	fi
+	suite "$name" 2>>"$work/errors.log" || status=1
+done
 exit $status
