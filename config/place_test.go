@@ -30,10 +30,11 @@ func TestFaultsSayWhichLineWhichKeyAndWhatWasMeant(t *testing.T) {
 		"models:\n  - id: a\n": `yaml:2: models[0] needs instruct.model or thinking.model`,
 		"keys:\n  - name: a\n    sha256: " + hash + "\n  - name: a\n    sha256: " + hash + "\n": `yaml:4: keys[1].name must be a name that no other key has`,
 		"listen: 127.0.0.1:1\nLISTEN: 127.0.0.1:2\n":                                            `yaml:2: listen is given twice, first on line 1`,
-		"log:\n\tlevel: debug\n":                                                                `yaml:2: not valid YAML: found character that cannot start any token (YAML is indented with spaces, and this line with a tab)`,
-		"listen: [\n":                                                                           `: not valid YAML: `,
-		"models: [&a {<<: *a}]\n":                                                               `yaml:1: models[0] merges itself`,
-		"x: &a {lvel: info}\nlog: *a\n":                                                         `yaml:1: unknown key log.lvel: did you mean log.level?`,
+
+		"log:\n\tlevel: debug\n":        `yaml:2: not valid YAML: found character that cannot start any token (YAML is indented with spaces, and this line with a tab)`,
+		"listen: [\n":                   `: not valid YAML: `,
+		"models: [&a {<<: *a}]\n":       `yaml:1: models[0] merges itself`,
+		"x: &a {lvel: info}\nlog: *a\n": `yaml:1: unknown key log.lvel: did you mean log.level?`,
 	} {
 		_, err := load(t, file)
 		if err == nil || !strings.Contains(err.Error(), want) {
