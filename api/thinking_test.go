@@ -201,3 +201,36 @@ func TestAPromptThatDoesNotFitIsNamedAsTheSurfaceNamesIt(t *testing.T) {
 		}
 	}
 }
+
+// A call among the thoughts does not end them: the closing tag after it is no content, and what follows that is.
+func TestACallAmongThoughtsKeepsTheClosingTagOutOfTheAnswer(t *testing.T) {
+	for name, ask := range surfaces() {
+		for _, stream := range []bool{false, true} {
+			s := newSite(t, nil)
+			s.thinking.events = text("hm\n<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n", "</tool_call>\nso\n</th", "ink>\n\n", "Yes.")
+			function := map[string]any{"name": "f", "parameters": map[string]any{"type": "object"}}
+			tool := map[string]any{"type": "function", "function": function}
+			switch name {
+			case "responses":
+				tool = map[string]any{"type": "function", "name": "f", "parameters": function["parameters"]}
+			case "messages":
+				tool = map[string]any{"name": "f", "input_schema": function["parameters"]}
+			}
+			got := ask(s, stream, map[string]any{"tools": []any{tool}})
+			if got.status != http.StatusOK || strings.Contains(string(got.body), "think\\u003e") || strings.Contains(string(got.body), "think>") {
+				t.Errorf("%s, stream %v: %s", name, stream, got.body)
+			}
+			answered := false
+			for kind, text := range said(t, got, stream) {
+				thought := strings.Contains(kind, "reasoning") || strings.Contains(kind, "thinking")
+				if thought && text != "hm\nso" || !thought && strings.Contains(text, "so") {
+					t.Errorf("%s, stream %v: %q came as %s", name, stream, text, kind)
+				}
+				answered = answered || !thought && strings.Contains(text, "Yes.")
+			}
+			if !answered {
+				t.Errorf("%s, stream %v: no answer in %s", name, stream, got.body)
+			}
+		}
+	}
+}

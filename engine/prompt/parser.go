@@ -59,11 +59,13 @@ type Parser struct {
 	state   parserState
 	buf     string // text not yet interpreted
 	// lead drops newlines until the first other character, after <think> and after </think>.
-	lead  bool
-	call  *callParser
-	held  string      // newlines before the current call's tag
-	from  parserState // where the current call was met: stateReasoning or stateContent
-	calls int         // calls that were started
+	lead bool
+	call *callParser
+	held string      // newlines before the current call's tag
+	from parserState // where the current call was met, and where the answer goes on after it: stateReasoning or stateContent
+	// thought is set once there is reasoning; apart puts a newline before what comes after a call among it.
+	thought, apart bool
+	calls          int // calls that were started
 	// truncated is set when a call broke off.
 	truncated bool
 	out       []Delta
@@ -86,9 +88,15 @@ func (p *Parser) Close() []Delta { return p.run(true) }
 // its beginning had been sent.
 func (p *Parser) Truncated() bool { return p.truncated }
 
-// InReasoning reports whether the think block is still open.
+// InReasoning reports whether the think block is still open. A call does not close it.
 func (p *Parser) InReasoning() bool {
-	return p.state == stateReasoning || p.state == stateStart && p.options.ThinkOpen
+	switch p.state {
+	case stateStart:
+		return p.options.ThinkOpen
+	case stateCall, stateAfterCall:
+		return p.from == stateReasoning
+	}
+	return p.state == stateReasoning
 }
 
 // ToolCalls counts the tool calls whose name was sent.
@@ -285,21 +293,27 @@ func (p *Parser) endCall(done bool) {
 }
 
 // stepAfterCall drops the closing tag and the white space around it. A model that forgets the tag is
-// understood too.
+// understood too. A block that the call was made in is still open.
 func (p *Parser) stepAfterCall(end bool) bool {
 	visible := strings.TrimLeft(p.buf, " \t\r\n")
 	if !end && strings.HasPrefix(callClose, visible) && visible != callClose {
 		return false
 	}
 	p.buf = strings.TrimPrefix(visible, callClose)
-	p.state, p.lead = stateContent, true
+	p.state, p.lead = p.from, true
+	p.apart = p.from == stateReasoning && p.thought
 	return true
 }
 
 func (p *Parser) reasoning(text string) {
-	if text != "" {
-		p.out = append(p.out, Delta{Reasoning: text})
+	if text == "" {
+		return
 	}
+	if p.apart {
+		text = "\n" + text
+	}
+	p.thought, p.apart = true, false
+	p.out = append(p.out, Delta{Reasoning: text})
 }
 
 func (p *Parser) content(text string) {
