@@ -128,7 +128,8 @@ type Limits struct {
 	MaxWaiting  int           `mapstructure:"max_waiting"`
 	WaitTimeout time.Duration `mapstructure:"wait_timeout"`
 	BodyBytes   int64         `mapstructure:"body_bytes"`
-	// BodyRate is how many bytes a second a body must have on average; AllBodyBytes bounds those of all that are held, 0 four of the largest.
+	// BodyRate is how many bytes a second a body must have on average; AllBodyBytes bounds those of all that are held, 0 four of the
+	// largest.
 	BodyRate     int64 `mapstructure:"body_rate"`
 	AllBodyBytes int64 `mapstructure:"all_body_bytes"`
 	Images       int   `mapstructure:"images"` // in one request
@@ -234,7 +235,8 @@ func Default() Config {
 			Fetch: true, FetchTimeout: 15 * time.Second, ImageBytes: 32 << 20, ImagePixels: 100_000_000,
 			DecodeMemory: 3 << 29, DecodeTimeout: 30 * time.Second, DecodeWait: 30 * time.Second,
 			Video: Video{
-				FetchTimeout: time.Minute, Bytes: 256 << 20, Disk: 4 << 30, SourcePixels: 40_000_000, SourceFrames: 2_000_000, Duration: 6 * time.Hour,
+				FetchTimeout: time.Minute, Bytes: 256 << 20, Disk: 4 << 30, SourcePixels: 40_000_000,
+				SourceFrames: 2_000_000, Duration: 6 * time.Hour,
 				FPS: 30, Frames: 768, TotalPixels: 25165824, FFmpeg: "ffmpeg", FFprobe: "ffprobe", Decoders: 2, Memory: 3 << 30,
 				ProbeTimeout: 30 * time.Second, DecodeTimeout: 2 * time.Minute, Sandbox: true,
 			},
@@ -323,7 +325,8 @@ func (c *Video) validate(v *validation) {
 	const key = "media.video."
 	const second = int64(time.Second)
 	for name, n := range map[string][2]int64{
-		"fetch_timeout": {int64(c.FetchTimeout), 1}, "bytes": {c.Bytes, 1}, "disk": {c.Disk, c.Bytes}, "source_pixels": {int64(c.SourcePixels), 1},
+		"fetch_timeout": {int64(c.FetchTimeout), 1}, "bytes": {c.Bytes, 1}, "disk": {c.Disk, c.Bytes},
+		"source_pixels": {int64(c.SourcePixels), 1},
 		"source_frames": {int64(c.SourceFrames), 2}, "duration": {int64(c.Duration), second}, "frames": {int64(c.Frames), 2},
 		"total_pixels": {int64(c.TotalPixels), 4096}, "min_pixels": {int64(c.MinPixels), 0}, "max_pixels": {int64(c.MaxPixels), 0},
 		"decoders": {int64(c.Decoders), 1}, "memory": {c.Memory, 256 << 20}, "probe_timeout": {int64(c.ProbeTimeout), second},

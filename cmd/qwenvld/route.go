@@ -37,8 +37,8 @@ func routeCommand() *cobra.Command {
 		Use:   "route TEXT...",
 		Short: "Say which weights would answer a question, and why; - reads it from the standard input",
 		Long: `Say which weights would answer a question, and why: what POST /v1/route of a daemon with the same configuration says, with
-all weights loaded, of a conversation that begins with the question. Of images only the number counts. Files are decoded all the same, within
-the configured limits, so that what is counted is an image.`,
+all weights loaded, of a conversation that begins with the question. Of images only the number counts. Files are decoded all the
+same, within the configured limits, so that what is counted is an image.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.images < 0 {

@@ -307,14 +307,16 @@ func (c *schemaCompiler) multiple(n int, start, end int32) {
 // multiples says, by how many digits have been read and their remainder, whether the digits left can still make a multiple of n.
 func multiples(n int) [maxDigits + 1][]bool {
 	var hopes [maxDigits + 1][]bool
+	var more []bool // the hopes of one digit more, nil where none may follow
 	for read := maxDigits; read > 0; read-- {
 		hopes[read] = make([]bool, n)
 		for r := range n {
 			hopes[read][r] = r == 0
-			for digit := 0; digit < 10 && read < maxDigits; digit++ {
-				hopes[read][r] = hopes[read][r] || hopes[read+1][(r*10+digit)%n]
+			for digit := 0; digit < 10 && more != nil; digit++ {
+				hopes[read][r] = hopes[read][r] || more[(r*10+digit)%n]
 			}
 		}
+		more = hopes[read]
 	}
 	return hopes
 }

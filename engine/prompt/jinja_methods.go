@@ -27,7 +27,10 @@ func (r *jinjaRenderer) pythonMethods() exec.Methods {
 			fixed[name] = m
 		}
 	}
-	for _, name := range []string{"count", "find", "index", "partition", "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rpartition", "rsplit"} {
+	searches := []string{
+		"count", "find", "index", "partition", "removeprefix", "removesuffix", "replace", "rfind", "rindex", "rpartition", "rsplit",
+	}
+	for _, name := range searches {
 		if m, ok := fixed[name]; ok {
 			fixed[name] = r.fencing(m)
 		}
