@@ -121,7 +121,7 @@ func start(t *testing.T, args ...string) *daemon {
 // shortDir is a folder in which the path of a socket stays within the system's limit, whatever the test's name.
 func shortDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "e2e-")
+	dir, err := os.MkdirTemp("", "e2e-") //nolint:usetesting // t.TempDir names the test
 	if err != nil {
 		t.Fatal(err)
 	}

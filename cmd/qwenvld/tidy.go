@@ -14,7 +14,7 @@ import (
 
 // tidy clears what a killed daemon left, and tells the garbage collector how much there is.
 func tidy(c *config.Config, logger *slog.Logger) {
-	n, err := tempdir.Clear("", process.DirPrefix)
+	n, err := tempdir.Clear(process.SocketFolder(), process.DirPrefix)
 	if err != nil {
 		logger.Warn("temporary folders of an earlier run stay", "error", err)
 	} else if n > 0 {

@@ -46,17 +46,30 @@ type child struct {
 	err    error // why it exited; valid after exited is closed
 }
 
-// DirPrefix is how the names of the folders begin that sockets lie in, among the system's temporary files (tempdir.Clear).
+// DirPrefix is how the names of the folders begin that sockets lie in, below SocketFolder (tempdir.Clear).
 const DirPrefix = "qwenvld-"
+
+// SocketFolder is where the folders of sockets are made: with the system's temporary files, or in /tmp where their folder's name is so
+// long that the system would not take a socket's path.
+func SocketFolder() string {
+	// The shortest limit of any system is 103 characters (sockaddr_un); the rest of a path is the prefix, a number and a name.
+	const limit, rest = 103, len("/" + DirPrefix + "4294967295/" + socketName)
+	if dir := os.TempDir(); len(dir)+rest <= limit {
+		return dir
+	}
+	return "/tmp"
+}
+
+const socketName = "worker.sock"
 
 // startChild starts c. The caller must call stop.
 func startChild(c Command, logger *slog.Logger) (_ *child, err error) {
-	dir, err := tempdir.New("", DirPrefix)
+	dir, err := tempdir.New(SocketFolder(), DirPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("worker socket: %w", err)
 	}
 	p := &child{
-		dir: dir, socket: filepath.Join(dir.Path, "worker.sock"), logger: logger,
+		dir: dir, socket: filepath.Join(dir.Path, socketName), logger: logger,
 		hello: make(chan wire.Hello, 1), exited: make(chan struct{}),
 	}
 	defer func() {
