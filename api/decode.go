@@ -169,6 +169,8 @@ type requestDecoder struct {
 	limits  Limits
 	foreign foreign
 	params  map[string]param
+	// mayRepeat is chatRequest.MayRepeat where a request says nothing of it.
+	mayRepeat bool
 }
 
 func newRequestDecoder(l Limits) *requestDecoder {
@@ -182,7 +184,7 @@ func newRequestDecoder(l Limits) *requestDecoder {
 }
 
 func (r *requestDecoder) newDecoder() *decoder {
-	return &decoder{limits: r.limits, foreign: &r.foreign, req: &chatRequest{}}
+	return &decoder{limits: r.limits, foreign: &r.foreign, req: &chatRequest{MayRepeat: r.mayRepeat}}
 }
 
 // decode parses and checks a chat completions body. Its errors are *Error.

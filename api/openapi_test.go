@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
@@ -172,6 +173,41 @@ func TestEveryParameterIsDescribed(t *testing.T) {
 	for name := range properties.FromOldest() {
 		if _, ok := newRequestDecoder(Limits{}).params[name]; !ok {
 			t.Errorf("%s is described but not known", name)
+		}
+	}
+}
+
+// The same for the surfaces whose parameters have names of their own.
+func TestEveryParameterOfTheOtherSurfacesIsDescribed(t *testing.T) {
+	s := newSite(t, nil)
+	turn := []any{object{"role": "user", "content": "hi"}}
+	d := newRequestDecoder(Limits{}).newDecoder()
+	for path, c := range map[string]struct {
+		schema string
+		table  map[string]param
+		body   object
+	}{
+		"/v1/messages":  {"MessagesRequest", anthropicTable(), object{"messages": turn, "max_tokens": 9}},
+		"/v1/responses": {"ResponseRequest", d.responseTable(&responseRequest{}), object{"input": turn}},
+	} {
+		proxy, _ := s.check.model.Components.Schemas.Get(c.schema)
+		properties := proxy.Schema().Properties
+		for name := range c.table {
+			if _, ok := properties.Get(name); ok {
+				continue
+			}
+			for _, value := range []any{true, object{}} {
+				body := maps.Clone(c.body)
+				body["model"], body[name] = "qwen3-vl-instruct", value
+				if got := s.post(path, body); got.status == http.StatusOK {
+					t.Errorf("%s: %s is accepted but not described", path, name)
+				}
+			}
+		}
+		for name := range properties.FromOldest() {
+			if _, ok := c.table[name]; !ok {
+				t.Errorf("%s: %s is described but not known", path, name)
+			}
 		}
 	}
 }

@@ -72,7 +72,9 @@ type Config struct {
 	Limits       Limits
 	// Unknown says what becomes of unknown members of requests (refuse).
 	Unknown UnknownParameters
-	Media   MediaLimits
+	// MayRepeat lets answers go on that only repeat themselves, unless their request says otherwise.
+	MayRepeat bool
+	Media     MediaLimits
 	// SecondLook and Rerun say what may come of answers of instruct that look wrong; by default nothing.
 	SecondLook SecondLook
 	Rerun      Rerun
@@ -238,6 +240,7 @@ func New(c Config) (*Server, error) {
 		c.Store.Watch(s.watchStore)
 		c.Metrics.Watch(c.Store)
 	}
+	s.decoder.mayRepeat = c.MayRepeat
 	s.decoder.foreign.ignore, s.decoder.foreign.logger = c.Unknown == IgnoreUnknown, c.Logger
 	s.routes = s.newRoutes()
 	return s, nil

@@ -33,9 +33,11 @@ type Config struct {
 	ReasoningField string `mapstructure:"reasoning_field"`
 	// UnknownParameters says what becomes of members of requests that nobody knows: refuse or ignore.
 	UnknownParameters string `mapstructure:"unknown_parameters"`
-	Log               Log    `mapstructure:"log"`
-	Limits            Limits `mapstructure:"limits"`
-	Media             Media  `mapstructure:"media"`
+	// RepetitionDetection ends answers that only repeat themselves, unless their request says otherwise.
+	RepetitionDetection bool   `mapstructure:"repetition_detection"`
+	Log                 Log    `mapstructure:"log"`
+	Limits              Limits `mapstructure:"limits"`
+	Media               Media  `mapstructure:"media"`
 	// Keys are accepted from clients; without any, none is needed.
 	Keys []Key `mapstructure:"keys"`
 	CORS CORS  `mapstructure:"cors"`
@@ -221,7 +223,7 @@ func Default() Config {
 		Listen:          "127.0.0.1:8080",
 		ShutdownTimeout: 30 * time.Second,
 		DrainDelay:      2 * time.Second,
-		ReasoningField:  "reasoning_content", UnknownParameters: "refuse",
+		ReasoningField:  "reasoning_content", UnknownParameters: "refuse", RepetitionDetection: true,
 		Log: Log{Level: "info", Format: "text"},
 		Limits: Limits{
 			MaxConcurrent: 64, MaxWaiting: 64, WaitTimeout: 5 * time.Second, BodyBytes: 64 << 20, BodyRate: 16 << 10, Images: 32, Videos: 8,

@@ -41,8 +41,20 @@ const (
 // closers are the values of engine.Result.ThinkingClosedBy.
 func closers() []string { return []string{"model", "budget", "loop", "end_token"} }
 
-// ends are the engine's reasons to finish.
-func ends() []string { return []string{string(engine.FinishStop), string(engine.FinishLength)} }
+// endRepetition stands for an answer that was ended because it only repeated itself.
+const endRepetition = "repetition"
+
+// ends are the reasons to finish an answer.
+func ends() []string {
+	return []string{string(engine.FinishStop), string(engine.FinishLength), endRepetition}
+}
+
+func endOf(r *engine.Result) string {
+	if r.Repetition {
+		return endRepetition
+	}
+	return string(r.FinishReason)
+}
 
 func newGenerations(m *Metrics) generations {
 	g := generations{
@@ -54,7 +66,7 @@ func newGenerations(m *Metrics) generations {
 		}, []string{labelVariant}),
 		answers: counters(m, "answers_total", "Answers that were completed, by why they ended.", labelVariant, "finish_reason"),
 		blocks: counters(m, "thinking_blocks_total",
-			"Think blocks by what closed them: the model, the budget, repetition, or an end of the answer inside the block.", "closed_by"),
+			"Think blocks by what closed them: the model, the budget, a loop, or an end of the answer inside the block.", "closed_by"),
 		prompt: counters(m, "prompt_tokens_total", "Tokens of prompts, those from a cache included.", labelVariant, "kind"),
 		cached: counters(m, "cached_prompt_tokens_total", "Tokens of prompts that came from a cache.", labelVariant),
 		completion: counters(m, "completion_tokens_total", "Tokens of completed answers, reasoning apart from the rest.",
@@ -179,7 +191,7 @@ func (g *Generation) end(index int, r *engine.Result) {
 	i, a := &g.m.generations, &g.answers[index]
 	a.ended = true
 	g.ended++
-	i.answers.WithLabelValues(g.variant, oneOf(ends(), string(r.FinishReason))).Inc()
+	i.answers.WithLabelValues(g.variant, oneOf(ends(), endOf(r))).Inc()
 	u := &r.Usage
 	if index%max(1, g.start.PerPrompt) == 0 {
 		i.prompt.WithLabelValues(g.variant, kindText).Add(float64(max(0, u.PromptTokens-u.ImageTokens-u.VideoTokens)))

@@ -171,6 +171,18 @@ func TestWordsOutsideTheSetsAreOther(t *testing.T) {
 	}
 }
 
+func TestAnswersThatOnlyRepeatedThemselvesAreToldApart(t *testing.T) {
+	m, _ := newMetrics(Options{})
+	g := m.Begin(Start{Endpoint: "/x", Variant: router.Instruct, Answers: 1, PerPrompt: 1})
+	g.Event(0, &engine.Event{Result: &engine.Result{FinishReason: engine.FinishLength, Repetition: true}}, false)
+	g.End(false)
+	for end, want := range map[string]float64{"repetition": 1, "length": 0} {
+		if got := testutil.ToFloat64(m.generations.answers.WithLabelValues("instruct", end)); got != want {
+			t.Errorf("%s: %v", end, got)
+		}
+	}
+}
+
 func TestConversationsThatStayAreNoEscalations(t *testing.T) {
 	mode := func(v router.Variant) router.Mode { return router.Mode{Variant: v} }
 	m, _ := newMetrics(Options{})

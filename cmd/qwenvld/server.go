@@ -70,6 +70,7 @@ func serverConfig(c *config.Config, name string, workers map[router.Variant]metr
 			Share: look.Share, Limits: doubt.Limits{Tokens: look.Tokens, Margin: look.Margin, Entropy: look.Entropy},
 		},
 		Reasoning: api.ReasoningField(c.ReasoningField), Unknown: api.UnknownParameters(c.UnknownParameters),
+		MayRepeat:     !c.RepetitionDetection,
 		MaxConcurrent: c.Limits.MaxConcurrent, MaxWaiting: waiting(c.Limits.MaxWaiting), Patience: max(c.Limits.WaitTimeout, 1),
 		Origins: c.CORS.AllowedOrigins, PublicMetrics: c.Metrics.Public, PublicInfo: c.Public,
 		Rerun:   api.Rerun{Share: c.Router.Rerun.Share, Causes: causes},
