@@ -219,6 +219,7 @@ func (s *Server) countTokens(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	recordOf(r.Context()).counting = true
 	done, err := s.counting(r.Context(), req)
 	if err != nil {
 		return err

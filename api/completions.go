@@ -80,7 +80,7 @@ func (s *Server) completions(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel, end := s.begin(r.Context())
 	defer end()
 	rec := recordOf(ctx)
-	rec.stream, rec.prompt = req.Stream, req.promptParam()
+	rec.stream, rec.prompt, rec.counting = req.Stream, req.promptParam(), *req.MaxTokens == 0
 	info, eng, variant, err := s.textEngine(ctx, req.Model)
 	if err != nil {
 		return publicError(ctx, err)

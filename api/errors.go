@@ -158,7 +158,8 @@ func publicError(ctx context.Context, err error) *Error {
 			Status: statusClientGone, Type: typeInvalidRequest, Code: codeClientGone, Message: "The client closed the request.", cause: err,
 		}
 	}
-	if e := engineError(err, cmp.Or(recordOf(ctx).prompt, "messages")); e != nil {
+	rec := recordOf(ctx)
+	if e := engineError(err, cmp.Or(rec.prompt, "messages"), rec.counting); e != nil {
 		return e
 	}
 	return &Error{
@@ -167,8 +168,9 @@ func publicError(ctx context.Context, err error) *Error {
 	}
 }
 
-// engineError converts what engine, router and store refuse with; nil for any other error. prompt is the member that carries the prompt.
-func engineError(err error, prompt string) *Error {
+// engineError converts what engine, router and store refuse with; nil for any other error. prompt is the member that carries the prompt,
+// counting says that no answer was asked for.
+func engineError(err error, prompt string, counting bool) *Error {
 	var (
 		length *engine.ContextLengthError
 		field  *engine.RequestError
@@ -176,7 +178,7 @@ func engineError(err error, prompt string) *Error {
 	)
 	switch {
 	case errors.As(err, &length):
-		e := badField(prompt, codeContextLength, "%s", contextMessage(length))
+		e := badField(prompt, codeContextLength, "%s", contextMessage(length, counting))
 		e.cause = err
 		return e
 	case errors.As(err, &field):
@@ -203,7 +205,10 @@ func engineError(err error, prompt string) *Error {
 	}
 }
 
-func contextMessage(e *engine.ContextLengthError) string {
+func contextMessage(e *engine.ContextLengthError, counting bool) string {
+	if counting {
+		return fmt.Sprintf("The text has %s tokens, which are too many to be counted. This model's context holds %d.", e.Prompt(), e.ContextSize)
+	}
 	return fmt.Sprintf("This model's context holds %d tokens. The prompt has %s tokens, which leaves no room for an answer.",
 		e.ContextSize, e.Prompt())
 }
@@ -215,7 +220,7 @@ func requestField(f, prompt string) string {
 		return f[len(sampling):]
 	}
 	switch f {
-	case "prompt":
+	case "prompt", "pieces", "tokens":
 		return prompt
 	case "form": // of response_format, structured_outputs or a tool: the message says what is wrong with it
 		return ""

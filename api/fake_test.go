@@ -32,6 +32,7 @@ type fakeEngine struct {
 	info   engine.Info
 	down   bool
 	refuse error
+	count  error         // what Tokenize and TokenBytes fail with
 	begin  *engine.Start // instead of what the request asks for
 	events []engine.Event
 	fail   error         // ends the events
@@ -107,6 +108,9 @@ func (f *fakeEngine) start(req *engine.Request) *engine.Start {
 
 // Tokenize takes each byte for a token.
 func (f *fakeEngine) Tokenize(_ context.Context, pieces []engine.Piece) ([]int32, error) {
+	if f.count != nil {
+		return nil, f.count
+	}
 	var out []int32
 	for _, p := range pieces {
 		for _, b := range []byte(p.Text) {
@@ -117,6 +121,9 @@ func (f *fakeEngine) Tokenize(_ context.Context, pieces []engine.Piece) ([]int32
 }
 
 func (f *fakeEngine) TokenBytes(_ context.Context, tokens []int32) ([][]byte, error) {
+	if f.count != nil {
+		return nil, f.count
+	}
 	out := make([][]byte, len(tokens))
 	for i, t := range tokens {
 		if t > 255 {

@@ -49,6 +49,7 @@ type record struct {
 	skipped  []string // kinds of tools that were left out
 	stream   bool
 	prompt   string // the member of the body that carries the prompt
+	counting bool   // no answer was asked for: the prompt is counted, or made tokens of
 	// measured is the generation, nil before it begins.
 	measured *metrics.Generation
 	err      *Error

@@ -50,6 +50,8 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) error {
 	var info engine.Info
 	var eng engine.Engine
 	d := s.decoder.newDecoder()
+	rec := recordOf(r.Context())
+	rec.counting = true
 	withPieces := d.optionalFlag(root, "with_pieces", false)
 	if present(root, "messages") != nil {
 		req, err := s.decoder.decodeWithout(root, "with_pieces")
@@ -75,19 +77,12 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) error {
 		pieces = textPieces(rendered.Pieces)
 		info, eng = decided.info, s.cfg.Engines[decided.decision.Variant]
 	} else {
-		d.keys(root, "", "model", "content", "prompt", "add_special", "parse_special", "with_pieces", "add_special_tokens")
-		text := d.eitherText(root, "content", "prompt")
-		kind := engine.PieceText
-		if d.optionalFlag(root, "parse_special", true) {
-			kind = engine.PieceControl
-		}
-		if d.err != nil {
+		if pieces, rec.prompt = d.textToTokenize(root); d.err != nil {
 			return d.err
 		}
 		if err := s.enter(r.Context(), 1); err != nil {
 			return err
 		}
-		pieces = []engine.Piece{{Kind: kind, Text: text}}
 		if info, eng, err = s.anyEngine(r.Context(), d.optionalText(root, "model")); err != nil {
 			return err
 		}
@@ -115,6 +110,20 @@ func (s *Server) tokenize(w http.ResponseWriter, r *http.Request) error {
 	s.setWriteDeadline(w)
 	writeJSON(w, http.StatusOK, reply)
 	return nil
+}
+
+// textToTokenize reads a body that has no messages. member is the one that carries the text.
+func (d *decoder) textToTokenize(root *value) (pieces []engine.Piece, member string) {
+	d.keys(root, "", "model", "content", "prompt", "add_special", "parse_special", "with_pieces", "add_special_tokens")
+	text := d.eitherText(root, "content", "prompt")
+	if member = "content"; present(root, "content") == nil {
+		member = "prompt"
+	}
+	kind := engine.PieceText
+	if d.optionalFlag(root, "parse_special", true) {
+		kind = engine.PieceControl
+	}
+	return []engine.Piece{{Kind: kind, Text: text}}, member
 }
 
 // withStamps puts the timestamps of videos into a prompt, for which they are probed.
@@ -152,6 +161,8 @@ func (s *Server) detokenize(w http.ResponseWriter, r *http.Request) error {
 	}
 	d := s.decoder.newDecoder()
 	d.keys(root, "", "model", "tokens")
+	rec := recordOf(r.Context())
+	rec.prompt, rec.counting = "tokens", true
 	var tokens []int32
 	if list := present(root, "tokens"); list == nil {
 		d.fail("tokens", codeMissing, "tokens is required")
@@ -200,7 +211,8 @@ func (s *Server) countInput(w http.ResponseWriter, r *http.Request) error {
 
 // tellInputTokens answers with what the prompt of req would take.
 func (s *Server) tellInputTokens(w http.ResponseWriter, r *http.Request, req *chatRequest) error {
-	recordOf(r.Context()).prompt = req.promptParam()
+	rec := recordOf(r.Context())
+	rec.prompt, rec.counting = req.promptParam(), true
 	done, err := s.counting(r.Context(), req)
 	if err != nil {
 		return err
@@ -210,7 +222,7 @@ func (s *Server) tellInputTokens(w http.ResponseWriter, r *http.Request, req *ch
 	if err != nil {
 		return publicError(r.Context(), err)
 	}
-	recordOf(r.Context()).decision = &decided.decision
+	rec.decision = &decided.decision
 	count, err := s.inputTokens(r.Context(), decided)
 	if err != nil {
 		return publicError(r.Context(), err)

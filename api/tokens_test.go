@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/qwenvld/qwenvld/engine"
 )
 
 func TestTokensOfAText(t *testing.T) {
@@ -92,5 +94,44 @@ func TestTokenFaultsNameTheirField(t *testing.T) {
 		if _, param, _ := s.post("/detokenize", body).failure(t); param != want {
 			t.Errorf("%s: %q", body, param)
 		}
+	}
+}
+
+// Where no answer was asked for, the refusal does not speak of room for one, and it names what carries the text there.
+func TestATextThatIsTooLongToCountIsNamedAsTheSurfaceNamesIt(t *testing.T) {
+	turn := `"messages":[{"role":"user","content":"hi"}]`
+	for _, c := range []struct{ path, body, param string }{
+		{"/tokenize", `{"content":"hi"}`, "content"},
+		{"/tokenize", `{"prompt":"hi"}`, "prompt"},
+		{"/tokenize", `{` + turn + `}`, "messages"},
+		{"/detokenize", `{"tokens":[1]}`, "tokens"},
+		{"/v1/chat/completions/input_tokens", `{` + turn + `}`, "messages"},
+		{"/v1/responses/input_tokens", `{"input":"hi"}`, "input"},
+		{"/v1/messages/count_tokens", `{` + turn + `}`, "messages"},
+		{"/v1/completions", `{"prompt":"hi","max_tokens":0}`, "prompt"},
+		{"/v1/completions", `{"prompt":"hi","max_tokens":0,"echo":true,"stream":true}`, "prompt"},
+	} {
+		s := newSite(t, nil)
+		fail := func(err error) reply {
+			s.instruct.count, s.thinking.count = err, err
+			return s.post(c.path, c.body)
+		}
+		got := fail(&engine.ContextLengthError{PromptTokens: 70000, More: true, ContextSize: 4096})
+		_, param, message := got.failure(t)
+		if got.status != http.StatusBadRequest || param != c.param || strings.Contains(message, "answer") ||
+			!strings.Contains(message, "more than 70000 tokens") || !strings.Contains(message, "4096") {
+			t.Errorf("%s %s: %d %s: %s", c.path, c.body, got.status, param, message)
+		}
+		for _, field := range []string{"pieces", "tokens"} {
+			if _, param, _ := fail(&engine.RequestError{Field: field, Message: "is no text"}).failure(t); param != c.param {
+				t.Errorf("%s %s: %s is %q", c.path, c.body, field, param)
+			}
+		}
+	}
+	s := newSite(t, nil)
+	s.instruct.count = &engine.RequestError{Field: "tokens", Message: "300 is no token"}
+	body := `{"model":"qwen3-vl-instruct","prompt":[300],"echo":true}`
+	if _, param, _ := s.post("/v1/completions", body).failure(t); param != "prompt" {
+		t.Errorf("tokens of a prompt: %q is at fault", param)
 	}
 }
