@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"flag"
 	"fmt"
 	"image"
 	"image/color"
@@ -172,6 +173,12 @@ const backwards = `{% for m in messages[::-1] %}<|im_start|>{{ m.role }}
 {% endif %}`
 
 func TestEachPictureStandsWhereItWasSent(t *testing.T) {
+	// Nine combinations of surfaces and templates with as many conversations each; a failure prints its own seed.
+	for name, value := range map[string]string{"rapid.checks": "25", "rapid.nofailfile": "true"} {
+		if err := flag.Set(name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
 	surfaces := map[string]func(*painter) object{
 		"/v1/chat/completions": (*painter).chat, "/v1/messages": (*painter).anthropic, "/v1/responses": (*painter).responses,
 	}

@@ -106,7 +106,7 @@ func TestEndlessVideosAreRefused(t *testing.T) {
 	if code, param, _ := got.failure(t); got.status != http.StatusRequestEntityTooLarge || code != codeVideoSize || param == "" {
 		t.Errorf("%d %s", got.status, got.body)
 	}
-	if took := time.Since(begun); took > 5*time.Second {
+	if took := time.Since(begun); took > time.Minute {
 		t.Errorf("took %v", took)
 	}
 	<-gone

@@ -17,15 +17,15 @@ done <<<"$packages"
 
 status=0
 echo "== with the race detector"
-go test -race -timeout 15m "${race[@]}" </dev/null || status=1
+go test -race -timeout 40m "${race[@]}" </dev/null || status=1
 echo "== packages that link C++"
 # Their tests compute in their own process, where OpenMP's threads would spin while they wait for each other: on a busy machine that keeps
 # the very thread they wait for from its core. Workers of the daemon are started with the same (cmd/qwenvld/workers.go).
-OMP_WAIT_POLICY=${OMP_WAIT_POLICY-passive} go test -timeout 20m "${cxx[@]}" </dev/null || status=1
+OMP_WAIT_POLICY=${OMP_WAIT_POLICY-passive} go test -timeout 40m "${cxx[@]}" </dev/null || status=1
 if [[ -f e2e/go.mod ]]; then
 	echo "== end to end, with the real binary"
 	# Not cached: Go does not see that the binary has changed.
-	(cd e2e && QWENVLD_BINARY="$PWD/../bin/qwenvld" go test -count=1 -timeout 15m ./... </dev/null) || status=1
+	(cd e2e && QWENVLD_BINARY="$PWD/../bin/qwenvld" go test -count=1 -timeout 40m ./... </dev/null) || status=1
 fi
 ((status == 0)) && echo "all tests passed" || echo "some tests failed" >&2
 exit "$status"
