@@ -34,7 +34,7 @@ bench: setup ## run the Go benchmarks; PKG=./multimodal/... narrows them
 	@$(WITH_ENV) go test -run '^$$' -bench . -benchmem $(or $(PKG),./...)
 
 .PHONY: conformance
-conformance: build ## ask the built-in pair through other languages' SDKs (needs python3, node and their registries)
+conformance: build ## ask the built-in pair through other languages' SDKs (python3, and node, cargo and maven where installed)
 	@tools/conformance/run.sh
 
 .PHONY: lint

@@ -207,7 +207,8 @@ func engineError(err error, prompt string, counting bool) *Error {
 
 func contextMessage(e *engine.ContextLengthError, counting bool) string {
 	if counting {
-		return fmt.Sprintf("The text has %s tokens, which are too many to be counted. This model's context holds %d.", e.Prompt(), e.ContextSize)
+		return fmt.Sprintf("The text has %s tokens, which are too many to be counted. This model's context holds %d.",
+			e.Prompt(), e.ContextSize)
 	}
 	return fmt.Sprintf("This model's context holds %d tokens. The prompt has %s tokens, which leaves no room for an answer.",
 		e.ContextSize, e.Prompt())

@@ -78,7 +78,9 @@ func start(t *testing.T, args ...string) *daemon {
 	t.Helper()
 	d := &daemon{t: t, exited: make(chan error, 1), http: http.DefaultClient}
 	d.cmd = exec.Command(binary(t), append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
-	d.cmd.Env = append(os.Environ(), "XDG_CACHE_HOME="+t.TempDir(), "TMPDIR="+shortDir(t))
+	// Only the test of draining waits for it, with a setting of its own.
+	d.cmd.Env = append([]string{"QWENVLD_DRAIN_DELAY=0s"}, os.Environ()...)
+	d.cmd.Env = append(d.cmd.Env, "XDG_CACHE_HOME="+t.TempDir(), "TMPDIR="+shortDir(t))
 	d.cmd.Stdout = &d.out
 	stderr, err := d.cmd.StderrPipe()
 	if err != nil {

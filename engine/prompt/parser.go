@@ -95,8 +95,9 @@ func (p *Parser) InReasoning() bool {
 		return p.options.ThinkOpen
 	case stateCall, stateAfterCall:
 		return p.from == stateReasoning
+	default:
+		return p.state == stateReasoning
 	}
-	return p.state == stateReasoning
 }
 
 // ToolCalls counts the tool calls whose name was sent.

@@ -47,7 +47,7 @@ def _():
 
     for stream in (False, True):
         seen.clear()
-        runner = claude.beta.messages.tool_runner(model=INSTRUCT, max_tokens=100, temperature=0, max_iterations=3, tools=[calculator], stream=stream,
+        runner = claude.beta.messages.tool_runner(model=INSTRUCT, max_tokens=100, max_iterations=3, extra_body={"temperature": 0}, tools=[calculator], stream=stream,
                                                   messages=[{"role": "user", "content": "How much is 530 * 634?"}])
         check(runner.until_done().content and seen, stream)
 

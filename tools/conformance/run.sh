@@ -61,7 +61,7 @@ suite() {
 		;;
 	go) (cd go && CGO_ENABLED=0 go run .) ;;
 	rust) cargo run --quiet --locked --manifest-path rust/Cargo.toml --target-dir "$work/rust" ;;
-	java) mvn -q -B -f java/pom.xml -DbuildDirectory="$work/java" compile exec:java ;;
+	java) mvn -q -B -Dstyle.color=never -f java/pom.xml -DbuildDirectory="$work/java" compile exec:java ;;
 	codex)
 		node_modules
 		# Codex begins with more words than the built-in pair's context holds.
