@@ -197,6 +197,9 @@ type site struct {
 	check    *contract
 }
 
+// shippedScorer unpacks the router's weights once: with the race detector that takes a large part of a second.
+var shippedScorer = sync.OnceValues(difficulty.Default)
+
 func newSite(t *testing.T, edit func(*Config)) *site {
 	t.Helper()
 	s := &site{
@@ -204,7 +207,7 @@ func newSite(t *testing.T, edit func(*Config)) *site {
 		thinking: &fakeEngine{info: fakeInfo(prompt.ThinkingTemplate()), events: text("hm", "\n</think>\n\n", "42")},
 		log:      &bytes.Buffer{}, check: apiContract(t),
 	}
-	scorer, err := difficulty.Default()
+	scorer, err := shippedScorer()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -409,6 +409,8 @@ func TestTheFormatIsPrometheus(t *testing.T) {
 # TYPE qwenvld_answers_total counter
 qwenvld_answers_total{finish_reason="length",variant="instruct"} 0
 qwenvld_answers_total{finish_reason="length",variant="thinking"} 0
+qwenvld_answers_total{finish_reason="repetition",variant="instruct"} 0
+qwenvld_answers_total{finish_reason="repetition",variant="thinking"} 0
 qwenvld_answers_total{finish_reason="stop",variant="instruct"} 1
 qwenvld_answers_total{finish_reason="stop",variant="thinking"} 0
 `
