@@ -57,6 +57,21 @@ func advance(t testing.TB, a *Automaton, s *State, token []byte) *State {
 	return next
 }
 
+// judges checks that a accepts every text of yes and none of no.
+func judges(t *testing.T, a *Automaton, yes, no []string) {
+	t.Helper()
+	for _, s := range yes {
+		if !accepts(a, s) {
+			t.Errorf("refused %s", s)
+		}
+	}
+	for _, s := range no {
+		if accepts(a, s) {
+			t.Errorf("accepted %s", s)
+		}
+	}
+}
+
 // accepts says whether the whole text is of the form.
 func accepts(a *Automaton, text string) bool {
 	s, err := a.Advance(a.Start(), []byte(text))
@@ -99,16 +114,7 @@ func TestForms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g, err := tc.make()
 			a := automaton(t, g, err)
-			for _, s := range tc.yes {
-				if !accepts(a, s) {
-					t.Errorf("refused %s", s)
-				}
-			}
-			for _, s := range tc.no {
-				if accepts(a, s) {
-					t.Errorf("accepted %s", s)
-				}
-			}
+			judges(t, a, tc.yes, tc.no)
 		})
 	}
 }
