@@ -1,6 +1,10 @@
 package constraint
 
-import "strconv"
+import (
+	"strconv"
+
+	"github.com/qwenvld/qwenvld/internal/jsontree"
+)
 
 // itemRules are what an array may hold: the rules of its first items and that of the rest, -1 where there may be no more.
 type itemRules struct {
@@ -9,7 +13,7 @@ type itemRules struct {
 	low, high int // numbers of items; high -1 is no limit
 }
 
-func (c *schemaCompiler) itemsOf(t *tree, at string, level int) (r itemRules, err error) {
+func (c *schemaCompiler) itemsOf(t *jsontree.Value, at string, level int) (r itemRules, err error) {
 	r.rest = -1
 	if r.low, err = c.count(t, "minItems", at, maxItemCopies); err != nil {
 		return r, err
@@ -17,9 +21,9 @@ func (c *schemaCompiler) itemsOf(t *tree, at string, level int) (r itemRules, er
 	if r.high, err = c.count(t, "maxItems", at, maxItemCopies); err != nil {
 		return r, err
 	}
-	if prefix := t.get("prefixItems"); prefix != nil {
-		for i := range prefix.items {
-			rule, err := c.inner(&prefix.items[i], step(step(at, "prefixItems"), strconv.Itoa(i)), level)
+	if prefix := t.Get("prefixItems"); prefix != nil {
+		for i := range prefix.Items {
+			rule, err := c.inner(&prefix.Items[i], step(step(at, "prefixItems"), strconv.Itoa(i)), level)
 			if err != nil {
 				return r, err
 			}
@@ -27,8 +31,8 @@ func (c *schemaCompiler) itemsOf(t *tree, at string, level int) (r itemRules, er
 		}
 	}
 	r.low = max(r.low, len(r.first))
-	switch items := t.get("items"); {
-	case items != nil && items.scalar == false:
+	switch items := t.Get("items"); {
+	case items != nil && items.IsFalse():
 		if r.high < 0 || r.high > len(r.first) {
 			r.high = len(r.first)
 		}
@@ -46,7 +50,7 @@ func (c *schemaCompiler) itemsOf(t *tree, at string, level int) (r itemRules, er
 	return r, err
 }
 
-func (c *schemaCompiler) arrayOf(t *tree, at string, level int, start, end int32) error {
+func (c *schemaCompiler) arrayOf(t *jsontree.Value, at string, level int, start, end int32) error {
 	r, err := c.itemsOf(t, at, level)
 	if err != nil {
 		return err

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/qwenvld/qwenvld/internal/jsontree"
 )
 
 // This file holds what is done about a schema that is not strict: as much of it is enforced as can be, and the rest is noted.
@@ -41,18 +43,18 @@ func isRemark(name string) bool {
 }
 
 // fillFreely is fill for a schema that is not strict. Of several keywords that would have to hold together it keeps to one.
-func (c *schemaCompiler) fillFreely(t *tree, at string, level int, start, end int32) error {
+func (c *schemaCompiler) fillFreely(t *jsontree.Value, at string, level int, start, end int32) error {
 	t = c.flatten(t, at, 0)
-	if v := t.get("nullable"); v != nil && v.scalar == true {
+	if v := t.Get("nullable"); v != nil && v.IsTrue() {
 		c.join(c.text(start, "null"), end)
 	}
 	var err error
 	switch {
-	case t.get("$ref") != nil:
+	case t.Get("$ref") != nil:
 		err = c.reference(t, at, level, start, end)
-	case t.get("const") != nil:
+	case t.Get("const") != nil:
 		err = c.constant(t, at, start, end)
-	case t.get("enum") != nil:
+	case t.Get("enum") != nil:
 		err = c.enum(t, at, start, end)
 	case c.isUnion(t, "anyOf"):
 		err = c.union(t, "anyOf", at, level, start, end)
@@ -71,17 +73,17 @@ func (c *schemaCompiler) fillFreely(t *tree, at string, level int, start, end in
 
 // isUnion says whether the branches of a union say more than what stands beside them: a union of demands on an object that is
 // described here is not followed.
-func (c *schemaCompiler) isUnion(t *tree, name string) bool {
-	list := t.get(name)
-	if list == nil || list.kind != '[' || len(list.items) == 0 || t.get("properties") != nil {
+func (c *schemaCompiler) isUnion(t *jsontree.Value, name string) bool {
+	list := t.Get(name)
+	if list == nil || list.Kind != jsontree.Array || len(list.Items) == 0 || t.Get("properties") != nil {
 		return false
 	}
-	if t.get("type") == nil {
+	if t.Get("type") == nil {
 		return true
 	}
-	return !slices.ContainsFunc(list.items, func(branch tree) bool {
+	return !slices.ContainsFunc(list.Items, func(branch jsontree.Value) bool {
 		kinds := []string{"$ref", "type", "properties", "enum", "const", "anyOf", "oneOf", "allOf"}
-		return !slices.ContainsFunc(kinds, func(key string) bool { return branch.get(key) != nil })
+		return !slices.ContainsFunc(kinds, func(key string) bool { return branch.Get(key) != nil })
 	})
 }
 
@@ -89,23 +91,23 @@ func (c *schemaCompiler) isUnion(t *tree, name string) bool {
 const maxFlatten = 8
 
 // flatten merges the parts of allOf, and what a reference beside them leads to, into one schema. What contradicts is left out.
-func (c *schemaCompiler) flatten(t *tree, at string, depth int) *tree {
-	all := t.get("allOf")
+func (c *schemaCompiler) flatten(t *jsontree.Value, at string, depth int) *jsontree.Value {
+	all := t.Get("allOf")
 	if all == nil {
 		return t
 	}
-	if all.kind != '[' || depth > maxFlatten {
+	if all.Kind != jsontree.Array || depth > maxFlatten {
 		_ = c.forgive(step(at, "allOf"), refuse(step(at, "allOf"), "cannot be merged")) // only what is not strict comes here
-		return without(t, "allOf")
+		return t.Without("allOf")
 	}
-	out := without(without(t, "allOf"), "$ref")
-	parts := all.items
-	if ref := t.get("$ref"); ref != nil {
-		parts = append([]tree{{kind: '{', members: []member{{"$ref", *ref}}}}, parts...)
+	out := t.Without("allOf").Without("$ref")
+	parts := all.Items
+	if ref := t.Get("$ref"); ref != nil {
+		parts = append([]jsontree.Value{{Kind: jsontree.Object, Members: []jsontree.Member{{Key: "$ref", Value: *ref}}}}, parts...)
 	}
 	for i := range parts {
 		part, path := &parts[i], step(step(at, "allOf"), strconv.Itoa(i))
-		if ref := part.get("$ref"); ref != nil {
+		if ref := part.Get("$ref"); ref != nil {
 			target, _, err := c.resolve(ref, path)
 			if c.forgive(path, err) != nil || err != nil {
 				continue
@@ -113,60 +115,55 @@ func (c *schemaCompiler) flatten(t *tree, at string, depth int) *tree {
 			part = target
 		}
 		part = c.flatten(part, path, depth+1)
-		for j := range part.members {
-			c.mergeMember(out, &part.members[j], path)
+		for j := range part.Members {
+			c.mergeMember(out, &part.Members[j], path)
 		}
 	}
 	return out
 }
 
 // mergeMember adds a keyword of a part of allOf to the whole.
-func (c *schemaCompiler) mergeMember(out *tree, m *member, at string) {
-	have := out.get(m.name)
+func (c *schemaCompiler) mergeMember(out *jsontree.Value, m *jsontree.Member, at string) {
+	have := out.Get(m.Key)
 	switch {
 	case have == nil:
-		out.members = append(out.members, *m)
-	case m.name == "properties" && have.kind == '{' && m.value.kind == '{':
-		merged := tree{kind: '{', members: slices.Clone(have.members)}
-		for _, p := range m.value.members {
-			if merged.get(p.name) == nil {
-				merged.members = append(merged.members, p)
+		out.Members = append(out.Members, *m)
+	case m.Key == "properties" && have.Kind == jsontree.Object && m.Value.Kind == jsontree.Object:
+		merged := jsontree.Value{Kind: jsontree.Object, Members: slices.Clone(have.Members)}
+		for _, p := range m.Value.Members {
+			if merged.Get(p.Key) == nil {
+				merged.Members = append(merged.Members, p)
 			}
 		}
 		*have = merged
-	case m.name == "required" && have.kind == '[' && m.value.kind == '[':
-		*have = tree{kind: '[', items: append(slices.Clone(have.items), m.value.items...)}
-	case slices.Contains(annotations, m.name) || isRemark(m.name) || m.name == "type" && have.scalar == m.value.scalar && have.kind == 0:
+	case m.Key == "required" && have.Kind == jsontree.Array && m.Value.Kind == jsontree.Array:
+		*have = jsontree.Value{Kind: jsontree.Array, Items: append(slices.Clone(have.Items), m.Value.Items...)}
+	case slices.Contains(annotations, m.Key) || isRemark(m.Key) || m.Key == "type" && sameText(have, &m.Value):
 	default:
-		_ = c.forgive(step(at, m.name), refuse(step(at, m.name), "is said twice")) // as above
+		_ = c.forgive(step(at, m.Key), refuse(step(at, m.Key), "is said twice")) // as above
 	}
 }
 
-// without is an object without one of its members.
-func without(t *tree, name string) *tree {
-	out := &tree{kind: t.kind, scalar: t.scalar, items: t.items}
-	for _, m := range t.members {
-		if m.name != name {
-			out.members = append(out.members, m)
-		}
-	}
-	return out
+// sameText reports whether both are strings that stand for the same text.
+func sameText(a, b *jsontree.Value) bool {
+	text, ok := a.Text()
+	return ok && b.IsText(text)
 }
 
 // withRequired adds properties that are required and not described: they may be anything.
-func withRequired(properties *tree, required []string) *tree {
+func withRequired(properties *jsontree.Value, required []string) *jsontree.Value {
 	out := properties
 	for _, name := range required {
-		if out.get(name) == nil {
-			out = &tree{kind: '{', members: append(slices.Clone(out.members), member{name, tree{scalar: true}})}
+		if out.Get(name) == nil {
+			out = &jsontree.Value{Kind: jsontree.Object, Members: append(slices.Clone(out.Members), jsontree.Member{Key: name, Value: jsontree.NewBool(true)})}
 		}
 	}
 	return out
 }
 
 // count is countOf of a keyword, -1 where it cannot be kept to.
-func (c *schemaCompiler) count(t *tree, name, at string, most int) (int, error) {
-	n, err := countOf(t.get(name), step(at, name), most)
+func (c *schemaCompiler) count(t *jsontree.Value, name, at string, most int) (int, error) {
+	n, err := countOf(t.Get(name), step(at, name), most)
 	if err != nil {
 		return -1, c.forgive(step(at, name), err)
 	}
@@ -174,26 +171,26 @@ func (c *schemaCompiler) count(t *tree, name, at string, most int) (int, error) 
 }
 
 // someString keeps to the first of pattern, format and length that can be kept to.
-func (c *schemaCompiler) someString(t *tree, at string, start, end int32) error {
+func (c *schemaCompiler) someString(t *jsontree.Value, at string, start, end int32) error {
 	given := false
 	for _, names := range [][]string{{"pattern"}, {"format"}, {"minLength", "maxLength"}} {
-		one := &tree{kind: '{'}
+		one := &jsontree.Value{Kind: jsontree.Object}
 		for _, name := range names {
-			if v := t.get(name); v != nil {
-				one.members = append(one.members, member{name, *v})
+			if v := t.Get(name); v != nil {
+				one.Members = append(one.Members, jsontree.Member{Key: name, Value: *v})
 			}
 		}
-		if len(one.members) == 0 {
+		if len(one.Members) == 0 {
 			continue
 		}
 		if given {
-			_ = c.forgive(step(at, one.members[0].name), refuse(at, "is one too many")) // only what is not strict comes here
+			_ = c.forgive(step(at, one.Members[0].Key), refuse(at, "is one too many")) // only what is not strict comes here
 			continue
 		}
 		err := c.stringOf(one, at, start, end)
 		if err == nil {
 			given = true
-		} else if c.forgive(step(at, one.members[0].name), err) != nil {
+		} else if c.forgive(step(at, one.Members[0].Key), err) != nil {
 			return err
 		}
 	}
@@ -204,7 +201,7 @@ func (c *schemaCompiler) someString(t *tree, at string, start, end int32) error 
 }
 
 // objectsOf gives the rule of the objects that a schema allows; of any object where there are none.
-func (c *schemaCompiler) objectsOf(t *tree, at string) (int32, error) {
+func (c *schemaCompiler) objectsOf(t *jsontree.Value, at string) (int32, error) {
 	start, end := c.add(), c.add()
 	c.nodes[end].final = true
 	some, err := c.fillObjects(t, at, 0, start, end)
@@ -218,12 +215,12 @@ func (c *schemaCompiler) objectsOf(t *tree, at string) (int32, error) {
 }
 
 // fillObjects is fillFreely without the values that are no objects, and says whether any are left.
-func (c *schemaCompiler) fillObjects(t *tree, at string, level int, start, end int32) (bool, error) {
-	if t.kind != '{' || level > maxFlatten {
+func (c *schemaCompiler) fillObjects(t *jsontree.Value, at string, level int, start, end int32) (bool, error) {
+	if t.Kind != jsontree.Object || level > maxFlatten {
 		return false, nil
 	}
 	t = c.flatten(t, at, 0)
-	if ref := t.get("$ref"); ref != nil {
+	if ref := t.Get("$ref"); ref != nil {
 		target, path, err := c.resolve(ref, step(at, "$ref"))
 		if err != nil {
 			return false, err
@@ -235,8 +232,8 @@ func (c *schemaCompiler) fillObjects(t *tree, at string, level int, start, end i
 			continue
 		}
 		some := false
-		for i := range t.get(name).items {
-			found, err := c.fillObjects(&t.get(name).items[i], step(step(at, name), strconv.Itoa(i)), level+1, start, end)
+		for i := range t.Get(name).Items {
+			found, err := c.fillObjects(&t.Get(name).Items[i], step(step(at, name), strconv.Itoa(i)), level+1, start, end)
 			if err != nil {
 				return some, err
 			}
@@ -245,7 +242,7 @@ func (c *schemaCompiler) fillObjects(t *tree, at string, level int, start, end i
 		return some, nil
 	}
 	types, err := c.typesOf(t, at)
-	if err != nil || !slices.Contains(types, "object") || t.get("enum") != nil || t.get("const") != nil {
+	if err != nil || !slices.Contains(types, "object") || t.Get("enum") != nil || t.Get("const") != nil {
 		return false, err
 	}
 	if err := c.only(t, at, append([]string{"type"}, keywords["object"]...)...); err != nil {

@@ -3,6 +3,8 @@ package constraint
 import (
 	"regexp/syntax"
 	"unicode/utf8"
+
+	"github.com/qwenvld/qwenvld/internal/jsontree"
 )
 
 // jsonBuilder adds JSON values. Rules that many places use are made once.
@@ -136,6 +138,9 @@ func (j *jsonBuilder) quoted(from int32, low, high rune, to int32) {
 	}
 	plain(low, min(high, utf8.MaxRune))
 }
+
+// quote writes a JSON string without escaping what need not be.
+func quote(s string) string { return string(jsontree.AppendQuoted(nil, s)) }
 
 func escaped(r rune) string {
 	q := quote(string(r))

@@ -1,8 +1,9 @@
 package constraint
 
 import (
-	"encoding/json"
 	"math/big"
+
+	"github.com/qwenvld/qwenvld/internal/jsontree"
 )
 
 // maxDigits bounds the whole part and the fraction of a number.
@@ -14,13 +15,13 @@ const maxMultiple = 1000
 // bounds of a number; nil is none. Both are included.
 type bounds struct{ low, high *big.Rat }
 
-func (c *schemaCompiler) numberOf(t *tree, name, at string, start, end int32) error {
+func (c *schemaCompiler) numberOf(t *jsontree.Value, name, at string, start, end int32) error {
 	b, err := boundsOf(t, name, at)
 	if err != nil {
 		return err
 	}
 	free := b.low == nil && b.high == nil
-	if multiple := t.get("multipleOf"); multiple != nil {
+	if multiple := t.Get("multipleOf"); multiple != nil {
 		n, err := countOf(multiple, step(at, "multipleOf"), maxMultiple)
 		if err != nil || n < 1 {
 			return refuse(step(at, "multipleOf"), "must be a whole number from 1 to %d", maxMultiple)
@@ -45,7 +46,7 @@ func (c *schemaCompiler) numberOf(t *tree, name, at string, start, end int32) er
 	return c.err()
 }
 
-func boundsOf(t *tree, name, at string) (bounds, error) {
+func boundsOf(t *jsontree.Value, name, at string) (bounds, error) {
 	// The smallest step that can be written, by which an excluded bound moves inward.
 	unit := big.NewRat(1, 1)
 	if name == "number" {
@@ -56,7 +57,7 @@ func boundsOf(t *tree, name, at string) (bounds, error) {
 		name      string
 		low, open bool
 	}{{"minimum", true, false}, {"maximum", false, false}, {"exclusiveMinimum", true, true}, {"exclusiveMaximum", false, true}} {
-		v := t.get(k.name)
+		v := t.Get(k.name)
 		if v == nil {
 			continue
 		}
@@ -80,12 +81,11 @@ func boundsOf(t *tree, name, at string) (bounds, error) {
 // power is ten to the n.
 func power(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
 
-func rational(t *tree, at string) (*big.Rat, error) {
-	n, ok := t.scalar.(json.Number)
-	if !ok || len(n) > 2*maxDigits {
+func rational(t *jsontree.Value, at string) (*big.Rat, error) {
+	if t.Kind != jsontree.Number || len(t.Raw) > 2*maxDigits {
 		return nil, refuse(at, "must be a number of at most %d digits", maxDigits)
 	}
-	r, ok := new(big.Rat).SetString(n.String())
+	r, ok := new(big.Rat).SetString(string(t.Raw))
 	most := new(big.Rat).SetInt(power(maxDigits))
 	if !ok || new(big.Rat).Abs(r).Cmp(most) >= 0 {
 		return nil, refuse(at, "must be a number of at most %d digits", maxDigits)

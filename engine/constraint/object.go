@@ -1,56 +1,60 @@
 package constraint
 
-import "slices"
+import (
+	"slices"
 
-func (c *schemaCompiler) objectOf(t *tree, at string, level int, start, end int32) error {
+	"github.com/qwenvld/qwenvld/internal/jsontree"
+)
+
+func (c *schemaCompiler) objectOf(t *jsontree.Value, at string, level int, start, end int32) error {
 	if level++; c.strict && level > maxLevels {
 		return refuse(at, "strict mode allows %d levels of objects", maxLevels)
 	}
-	extra, properties := t.get("additionalProperties"), t.get("properties")
-	closed := extra != nil && extra.scalar == false
+	extra, properties := t.Get("additionalProperties"), t.Get("properties")
+	closed := extra != nil && extra.IsFalse()
 	if c.strict && !closed {
 		return refuse(at, `strict mode needs "additionalProperties": false`)
 	}
-	required, err := stringsOf(t.get("required"), step(at, "required"))
+	required, err := stringsOf(t.Get("required"), step(at, "required"))
 	if err = c.forgive(step(at, "required"), err); err != nil {
 		return err
 	}
 	if properties == nil {
-		properties = &tree{kind: '{'}
+		properties = &jsontree.Value{Kind: jsontree.Object}
 		if !closed && len(required) == 0 {
 			return c.mapOf(extra, at, level, start, end)
 		}
 	}
-	if properties.kind != '{' {
+	if properties.Kind != jsontree.Object {
 		return refuse(step(at, "properties"), "must be an object")
 	}
 	if !c.strict {
 		properties = withRequired(properties, required)
 	}
 	for _, name := range required {
-		if properties.get(name) == nil {
+		if properties.Get(name) == nil {
 			return refuse(step(at, "required"), "%q is not among the properties", name)
 		}
 	}
-	if c.properties += len(properties.members); c.strict && c.properties > maxProperties {
+	if c.properties += len(properties.Members); c.strict && c.properties > maxProperties {
 		return refuse(step(at, "properties"), "more than %d properties in all", maxProperties)
 	}
 	return c.members(properties, required, at, level, start, end)
 }
 
 // members builds an object from its described properties, in their order.
-func (c *schemaCompiler) members(properties *tree, required []string, at string, level int, start, end int32) error {
+func (c *schemaCompiler) members(properties *jsontree.Value, required []string, at string, level int, start, end int32) error {
 	// Two ways through them: before and after the first one that is written, which needs no comma.
 	none, some := c.text(start, "{"), c.add()
 	written := false // a required property came: the way without any is closed
-	for i := range properties.members {
-		m := &properties.members[i]
-		path := step(step(at, "properties"), m.name)
-		must := slices.Contains(required, m.name)
+	for i := range properties.Members {
+		m := &properties.Members[i]
+		path := step(step(at, "properties"), m.Key)
+		must := slices.Contains(required, m.Key)
 		if c.strict && !must {
 			return refuse(path, "strict mode needs every property in \"required\"")
 		}
-		rule, err := c.inner(&m.value, path, level)
+		rule, err := c.inner(&m.Value, path, level)
 		if err != nil {
 			return err
 		}
@@ -61,7 +65,7 @@ func (c *schemaCompiler) members(properties *tree, required []string, at string,
 		if i > 0 {
 			c.join(c.call(c.text(some, ","), c.gap()), key)
 		}
-		c.join(c.call(c.call(c.text(key, quote(m.name)+":"), c.gap()), rule), nextSome)
+		c.join(c.call(c.call(c.text(key, quote(m.Key)+":"), c.gap()), rule), nextSome)
 		if !must {
 			c.join(none, nextNone)
 			c.join(some, nextSome)
@@ -80,8 +84,8 @@ func (c *schemaCompiler) members(properties *tree, required []string, at string,
 }
 
 // mapOf is an object with any names.
-func (c *schemaCompiler) mapOf(extra *tree, at string, level int, start, end int32) error {
-	if extra == nil || extra.scalar == true {
+func (c *schemaCompiler) mapOf(extra *jsontree.Value, at string, level int, start, end int32) error {
+	if extra == nil || extra.IsTrue() {
 		c.join(c.call(start, c.object()), end)
 		return nil
 	}

@@ -1,12 +1,13 @@
 package constraint
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/qwenvld/qwenvld/internal/jsontree"
 )
 
 // SchemaError says what of a JSON Schema cannot be enforced, and where (RFC 6901).
@@ -30,13 +31,13 @@ func ObjectSchema(data []byte, strict bool) (*Grammar, error) {
 }
 
 func schemaGrammar(data []byte, strict, objects bool) (*Grammar, error) {
-	root, err := parseTree(data)
+	root, err := jsontree.Parse(data, jsontree.Options{Depth: maxSchemaDepth})
 	if err != nil {
 		return nil, &SchemaError{"", "not JSON: " + err.Error()}
 	}
-	c := &schemaCompiler{jsonBuilder: newJSONBuilder(), root: root, strict: strict, rules: map[*tree]int32{}}
+	c := &schemaCompiler{jsonBuilder: newJSONBuilder(), root: root, strict: strict, rules: map[*jsontree.Value]int32{}}
 	if strict {
-		if t := root.get("type"); t == nil || t.scalar != "object" {
+		if t := root.Get("type"); t == nil || !t.IsText("object") {
 			return nil, &SchemaError{"", `strict mode needs "type": "object" at the root`}
 		}
 	}
@@ -72,16 +73,19 @@ const (
 
 type schemaCompiler struct {
 	*jsonBuilder
-	root       *tree
+	root       *jsontree.Value
 	strict     bool
-	rules      map[*tree]int32
+	rules      map[*jsontree.Value]int32
 	multiples  map[int]int32 // rules of numbers by what divides them
 	properties int
 	enums      int
 	// chain are the schemas being built of which not a byte is written yet: to meet one of them again would never end.
-	chain   map[*tree]bool
+	chain   map[*jsontree.Value]bool
 	dropped []string
 }
+
+// maxSchemaDepth bounds nesting, so that following a schema cannot exhaust the stack.
+const maxSchemaDepth = 100
 
 // annotations say nothing about what is valid.
 var annotations = []string{
@@ -98,30 +102,30 @@ func step(pointer, name string) string {
 }
 
 // schema gives the rule of a schema; a schema that is used again, or inside itself, has one rule.
-func (c *schemaCompiler) schema(t *tree, at string, level int) (int32, error) {
+func (c *schemaCompiler) schema(t *jsontree.Value, at string, level int) (int32, error) {
 	if c.chain[t] {
 		return c.instead(at, refuse(at, "refers to itself without an end"))
 	}
 	if rule, ok := c.rules[t]; ok {
 		return rule, nil
 	}
-	if level > maxTreeDepth {
-		return c.instead(at, refuse(at, "nested more than %d deep", maxTreeDepth))
+	if level > maxSchemaDepth {
+		return c.instead(at, refuse(at, "nested more than %d deep", maxSchemaDepth))
 	}
-	if b, ok := t.scalar.(bool); ok && t.kind == 0 {
-		if !b || c.strict {
+	if t.Kind == jsontree.Bool {
+		if t.IsFalse() || c.strict {
 			return c.instead(at, refuse(at, "a schema of true or false is not supported"))
 		}
 		return c.value(), nil
 	}
-	if t.kind != '{' {
+	if t.Kind != jsontree.Object {
 		return c.instead(at, refuse(at, "a schema must be an object"))
 	}
 	start, end := c.add(), c.add()
 	c.nodes[end].final = true
 	c.rules[t] = start
 	if c.chain == nil {
-		c.chain = map[*tree]bool{}
+		c.chain = map[*jsontree.Value]bool{}
 	}
 	c.chain[t] = true
 	err := c.fill(t, at, level, start, end)
@@ -133,7 +137,7 @@ func (c *schemaCompiler) schema(t *tree, at string, level int) (int32, error) {
 }
 
 // inner is schema for what stands inside an array or object.
-func (c *schemaCompiler) inner(t *tree, at string, level int) (int32, error) {
+func (c *schemaCompiler) inner(t *jsontree.Value, at string, level int) (int32, error) {
 	chain := c.chain
 	c.chain = nil
 	rule, err := c.schema(t, at, level)
@@ -142,34 +146,34 @@ func (c *schemaCompiler) inner(t *tree, at string, level int) (int32, error) {
 }
 
 // fill builds the network of a schema between start and end.
-func (c *schemaCompiler) fill(t *tree, at string, level int, start, end int32) error {
+func (c *schemaCompiler) fill(t *jsontree.Value, at string, level int, start, end int32) error {
 	if !c.strict {
 		return c.fillFreely(t, at, level, start, end)
 	}
 	switch {
-	case t.get("$ref") != nil:
+	case t.Get("$ref") != nil:
 		return c.reference(t, at, level, start, end)
-	case t.get("anyOf") != nil:
+	case t.Get("anyOf") != nil:
 		return c.union(t, "anyOf", at, level, start, end)
-	case t.get("oneOf") != nil:
+	case t.Get("oneOf") != nil:
 		return refuse(step(at, "oneOf"), "strict mode does not support oneOf: use anyOf")
-	case t.get("const") != nil:
+	case t.Get("const") != nil:
 		return c.constant(t, at, start, end)
-	case t.get("enum") != nil:
+	case t.Get("enum") != nil:
 		return c.enum(t, at, start, end)
 	}
 	return c.byType(t, at, level, start, end)
 }
 
-func (c *schemaCompiler) constant(t *tree, at string, start, end int32) error {
+func (c *schemaCompiler) constant(t *jsontree.Value, at string, start, end int32) error {
 	if err := c.only(t, at, "const", "type"); err != nil {
 		return err
 	}
-	return c.literal(t.get("const"), start, end)
+	return c.literal(t.Get("const"), start, end)
 }
 
 // byType builds what the schema's types and their keywords allow.
-func (c *schemaCompiler) byType(t *tree, at string, level int, start, end int32) error {
+func (c *schemaCompiler) byType(t *jsontree.Value, at string, level int, start, end int32) error {
 	types, err := c.typesOf(t, at)
 	if err != nil {
 		return err
@@ -199,11 +203,11 @@ func (c *schemaCompiler) byType(t *tree, at string, level int, start, end int32)
 	return nil
 }
 
-func (c *schemaCompiler) reference(t *tree, at string, level int, start, end int32) error {
+func (c *schemaCompiler) reference(t *jsontree.Value, at string, level int, start, end int32) error {
 	if err := c.only(t, at, "$ref"); err != nil {
 		return err
 	}
-	target, path, err := c.resolve(t.get("$ref"), step(at, "$ref"))
+	target, path, err := c.resolve(t.Get("$ref"), step(at, "$ref"))
 	if err != nil {
 		return err
 	}
@@ -215,16 +219,16 @@ func (c *schemaCompiler) reference(t *tree, at string, level int, start, end int
 	return nil
 }
 
-func (c *schemaCompiler) union(t *tree, name, at string, level int, start, end int32) error {
+func (c *schemaCompiler) union(t *jsontree.Value, name, at string, level int, start, end int32) error {
 	if err := c.only(t, at, name); err != nil {
 		return err
 	}
-	list := t.get(name)
-	if list.kind != '[' || len(list.items) == 0 {
+	list := t.Get(name)
+	if list.Kind != jsontree.Array || len(list.Items) == 0 {
 		return refuse(step(at, name), "must be a list of schemas")
 	}
-	for i := range list.items {
-		rule, err := c.schema(&list.items[i], step(step(at, name), strconv.Itoa(i)), level)
+	for i := range list.Items {
+		rule, err := c.schema(&list.Items[i], step(step(at, name), strconv.Itoa(i)), level)
 		if err != nil {
 			return err
 		}
@@ -233,19 +237,19 @@ func (c *schemaCompiler) union(t *tree, name, at string, level int, start, end i
 	return nil
 }
 
-func (c *schemaCompiler) enum(t *tree, at string, start, end int32) error {
+func (c *schemaCompiler) enum(t *jsontree.Value, at string, start, end int32) error {
 	if err := c.only(t, at, "enum", "type"); err != nil {
 		return err
 	}
-	list := t.get("enum")
-	if list.kind != '[' || len(list.items) == 0 {
+	list := t.Get("enum")
+	if list.Kind != jsontree.Array || len(list.Items) == 0 {
 		return refuse(step(at, "enum"), "must be a list of values")
 	}
-	if c.enums += len(list.items); c.strict && c.enums > maxEnum {
+	if c.enums += len(list.Items); c.strict && c.enums > maxEnum {
 		return refuse(step(at, "enum"), "more than %d enum values in all", maxEnum)
 	}
-	for i := range list.items {
-		if err := c.literal(&list.items[i], start, end); err != nil {
+	for i := range list.Items {
+		if err := c.literal(&list.Items[i], start, end); err != nil {
 			return err
 		}
 	}
@@ -263,12 +267,12 @@ var keywords = map[string][]string{
 	"null":    nil,
 }
 
-func (c *schemaCompiler) typesOf(t *tree, at string) ([]string, error) {
-	if t.get("type") == nil {
+func (c *schemaCompiler) typesOf(t *jsontree.Value, at string) ([]string, error) {
+	if t.Get("type") == nil {
 		switch { // an object or array that forgot to say so
-		case t.get("properties") != nil:
+		case t.Get("properties") != nil:
 			return []string{"object"}, nil
-		case t.get("items") != nil:
+		case t.Get("items") != nil:
 			return []string{"array"}, nil
 		}
 		return nil, nil
@@ -292,47 +296,44 @@ func (c *schemaCompiler) typesOf(t *tree, at string) ([]string, error) {
 }
 
 // typeNames are what the type of a schema says, "" for what is no name.
-func typeNames(t *tree) []string {
-	v := t.get("type")
+func typeNames(t *jsontree.Value) []string {
+	v := t.Get("type")
 	if v == nil {
 		return nil
 	}
-	list := []tree{*v}
-	if v.kind == '[' {
-		list = v.items
+	list := []jsontree.Value{*v}
+	if v.Kind == jsontree.Array {
+		list = v.Items
 	}
 	var out []string
 	for _, item := range list {
-		name, _ := item.scalar.(string)
+		name, _ := item.Text()
 		out = append(out, name)
 	}
 	return out
 }
 
 // only refuses keywords that are neither among the allowed nor annotations.
-func (c *schemaCompiler) only(t *tree, at string, allowed ...string) error {
-	for _, m := range t.members {
-		if slices.Contains(allowed, m.name) || slices.Contains(annotations, m.name) || !c.strict && isRemark(m.name) {
+func (c *schemaCompiler) only(t *jsontree.Value, at string, allowed ...string) error {
+	for _, m := range t.Members {
+		if slices.Contains(allowed, m.Key) || slices.Contains(annotations, m.Key) || !c.strict && isRemark(m.Key) {
 			continue
 		}
-		if err := c.forgive(step(at, m.name), refuse(step(at, m.name), "the keyword %q is not supported here", m.name)); err != nil {
+		if err := c.forgive(step(at, m.Key), refuse(step(at, m.Key), "the keyword %q is not supported here", m.Key)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *schemaCompiler) literal(v *tree, start, end int32) error {
-	s, err := v.compact()
-	if err != nil {
-		return err
-	}
-	c.join(c.text(start, s), end)
+func (c *schemaCompiler) literal(v *jsontree.Value, start, end int32) error {
+	// As models write it.
+	c.join(c.text(start, string(jsontree.Format{}.Append(nil, v))), end)
 	return c.err()
 }
 
-func (c *schemaCompiler) resolve(ref *tree, at string) (*tree, string, error) {
-	s, ok := ref.scalar.(string)
+func (c *schemaCompiler) resolve(ref *jsontree.Value, at string) (*jsontree.Value, string, error) {
+	s, ok := ref.Text()
 	path, local := strings.CutPrefix(s, "#")
 	if !ok || !local || path != "" && path[0] != '/' {
 		return nil, "", refuse(at, "only references inside the schema (#/$defs/...) are followed")
@@ -340,11 +341,11 @@ func (c *schemaCompiler) resolve(ref *tree, at string) (*tree, string, error) {
 	t := c.root
 	for _, name := range strings.Split(path, "/")[1:] {
 		name = strings.NewReplacer("~1", "/", "~0", "~").Replace(name)
-		next := t.get(name)
-		if next == nil && t.kind == '[' {
-			for i := range t.items {
+		next := t.Get(name)
+		if next == nil && t.Kind == jsontree.Array {
+			for i := range t.Items {
 				if strconv.Itoa(i) == name {
-					next = &t.items[i]
+					next = &t.Items[i]
 				}
 			}
 		}
@@ -353,13 +354,13 @@ func (c *schemaCompiler) resolve(ref *tree, at string) (*tree, string, error) {
 		}
 		t = next
 	}
-	if t.get("$ref") != nil && t.get("$ref").scalar == s {
+	if next := t.Get("$ref"); next != nil && next.IsText(s) {
 		return nil, "", refuse(at, "%q refers to itself", s)
 	}
 	return t, path, nil
 }
 
-func (c *schemaCompiler) typed(t *tree, name, at string, level int, start, end int32) error {
+func (c *schemaCompiler) typed(t *jsontree.Value, name, at string, level int, start, end int32) error {
 	switch name {
 	case "object":
 		return c.objectOf(t, at, level, start, end)
@@ -389,13 +390,13 @@ func (c *schemaCompiler) typed(t *tree, name, at string, level int, start, end i
 	return nil
 }
 
-func stringsOf(t *tree, at string) ([]string, error) {
+func stringsOf(t *jsontree.Value, at string) ([]string, error) {
 	if t == nil {
 		return nil, nil
 	}
 	var out []string
-	for i := range t.items {
-		s, ok := t.items[i].scalar.(string)
+	for i := range t.Items {
+		s, ok := t.Items[i].Text()
 		if !ok {
 			return nil, refuse(at, "must be a list of strings")
 		}
@@ -405,17 +406,16 @@ func stringsOf(t *tree, at string) ([]string, error) {
 }
 
 // countOf is a whole number from 0 to most, -1 where there is none.
-func countOf(t *tree, at string, most int) (int, error) {
+func countOf(t *jsontree.Value, at string, most int) (int, error) {
 	if t == nil {
 		return -1, nil
 	}
-	n, ok := t.scalar.(json.Number)
-	if !ok {
+	if t.Kind != jsontree.Number {
 		return 0, refuse(at, "must be a number")
 	}
-	v, err := n.Int64()
-	if err != nil || v < 0 || v > int64(most) {
+	n, err := strconv.ParseInt(string(t.Raw), 10, 64)
+	if err != nil || n < 0 || n > int64(most) {
 		return 0, refuse(at, "must be a whole number from 0 to %d", most)
 	}
-	return int(v), nil
+	return int(n), nil
 }

@@ -3,15 +3,17 @@ package constraint
 import (
 	"fmt"
 	"regexp/syntax"
+
+	"github.com/qwenvld/qwenvld/internal/jsontree"
 )
 
-func (c *schemaCompiler) stringOf(t *tree, at string, start, end int32) error {
-	pattern, format := t.get("pattern"), t.get("format")
-	low, err := countOf(t.get("minLength"), step(at, "minLength"), maxCharacters)
+func (c *schemaCompiler) stringOf(t *jsontree.Value, at string, start, end int32) error {
+	pattern, format := t.Get("pattern"), t.Get("format")
+	low, err := countOf(t.Get("minLength"), step(at, "minLength"), maxCharacters)
 	if err != nil {
 		return err
 	}
-	high, err := countOf(t.get("maxLength"), step(at, "maxLength"), maxCharacters)
+	high, err := countOf(t.Get("maxLength"), step(at, "maxLength"), maxCharacters)
 	if err != nil {
 		return err
 	}
@@ -20,13 +22,13 @@ func (c *schemaCompiler) stringOf(t *tree, at string, start, end int32) error {
 	case pattern != nil && format != nil, counted && (pattern != nil || format != nil):
 		return refuse(at, "only one of pattern, format and a length can be enforced")
 	case pattern != nil:
-		s, ok := pattern.scalar.(string)
+		s, ok := pattern.Text()
 		if !ok {
 			return refuse(step(at, "pattern"), "must be a string")
 		}
 		return c.patterned(s, false, step(at, "pattern"), start, end)
 	case format != nil:
-		name, _ := format.scalar.(string)
+		name, _ := format.Text()
 		s, ok := formats[name]
 		if !ok {
 			return refuse(step(at, "format"), "the format %q is not supported", name)

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/nikolalohinski/gonja/v2/exec"
+
+	"github.com/qwenvld/qwenvld/internal/jsontree"
 )
 
 // fence follows the first character of every special token's text that came from outside. It is a noncharacter, which no text
@@ -159,37 +161,44 @@ func (r *jinjaRenderer) content(m *Message) any {
 }
 
 // value converts decoded JSON for the interpreter, strings defused.
-func (r *jinjaRenderer) value(v any) any {
-	switch v := v.(type) {
-	case string:
-		return r.defuse(v)
-	case json.Number:
-		if n, err := strconv.Atoi(string(v)); err == nil {
-			return n
-		}
-		if !strings.ContainsAny(string(v), ".eE") {
-			return v // an integer of any size; only tojson can show it
-		}
-		f, _ := v.Float64() // beyond its range it is infinite, as in Python
-		return f
-	case []any:
-		out := make(list, len(v))
-		for i := range v {
-			out[i] = r.value(v[i])
+func (r *jinjaRenderer) value(v *jsontree.Value) any {
+	switch v.Kind {
+	case jsontree.String:
+		return r.defuse(jsontree.Unquote(v.Raw))
+	case jsontree.Number:
+		return number(string(v.Raw))
+	case jsontree.Bool:
+		return v.IsTrue()
+	case jsontree.Array:
+		out := make(list, len(v.Items))
+		for i := range v.Items {
+			out[i] = r.value(&v.Items[i])
 		}
 		return out
-	case *object:
-		out := make(map[string]any, len(v.keys))
-		keys := make([]string, len(v.keys))
-		for i, k := range v.keys {
-			keys[i] = r.defuse(k)
-			out[keys[i]] = r.value(v.values[k])
+	case jsontree.Object:
+		out := make(map[string]any, len(v.Members))
+		keys := make([]string, len(v.Members))
+		for i := range v.Members {
+			keys[i] = r.defuse(v.Members[i].Key)
+			out[keys[i]] = r.value(&v.Members[i].Value)
 		}
 		r.orders[reflect.ValueOf(out).Pointer()] = keys
 		return out
 	default:
-		return v
+		return nil
 	}
+}
+
+// number is a JSON number as the interpreter reckons with it.
+func number(written string) any {
+	if n, err := strconv.Atoi(written); err == nil {
+		return n
+	}
+	if !strings.ContainsAny(written, ".eE") {
+		return json.Number(written) // an integer of any size; only tojson can show it
+	}
+	f, _ := strconv.ParseFloat(written, 64) // beyond its range it is infinite, as in Python
+	return f
 }
 
 // list is a list whose last item can be had as x[-1] also when it is the only one, which the interpreter's own cannot.
@@ -215,53 +224,71 @@ func (o keyOrders) toJSON(_ *exec.Evaluator, in *exec.Value, params *exec.VarArg
 	if in.IsError() {
 		return in
 	}
-	style := jsonStyle{
-		indent:   -1,
-		ascii:    params.GetKeywordArgument("ensure_ascii", false).IsTrue(),
-		sortKeys: params.GetKeywordArgument("sort_keys", false).IsTrue(),
-		keep:     string(fence),
+	format := pythonFormat
+	if params.GetKeywordArgument("ensure_ascii", false).IsTrue() {
+		format.Quote = quoteASCII(string(fence))
 	}
+	format.SortKeys = params.GetKeywordArgument("sort_keys", false).IsTrue()
 	if indent := params.GetKeywordArgument("indent", nil); indent.IsInteger() {
-		style.indent = min(max(indent.Integer(), 0), 16)
+		format.Lines, format.Indent = true, min(max(indent.Integer(), 0), 16)
 	}
-	var b strings.Builder
-	style.write(&b, o.ordered(in.Interface(), 0), 0)
-	return exec.AsSafeValue(b.String())
+	tree := o.tree(in.Interface(), 0)
+	return exec.AsSafeValue(string(format.Append(nil, &tree)))
 }
 
-// ordered turns the interpreter's values back into what jsonStyle writes.
-func (o keyOrders) ordered(v any, depth int) any {
+// tree turns the interpreter's values back into JSON. What JSON cannot hold becomes nothing.
+func (o keyOrders) tree(v any, depth int) jsontree.Value {
 	if depth > maxJSONDepth {
-		return nil
+		return jsontree.Value{Kind: jsontree.Null, Raw: []byte("null")}
 	}
 	switch v := v.(type) {
+	case nil:
+		return jsontree.Value{Kind: jsontree.Null, Raw: []byte("null")}
+	case bool:
+		return jsontree.NewBool(v)
+	case string:
+		return jsontree.NewString(v)
+	case json.Number:
+		return jsontree.Value{Kind: jsontree.Number, Raw: []byte(v)}
+	case int:
+		return jsontree.Value{Kind: jsontree.Number, Raw: strconv.AppendInt(nil, int64(v), 10)}
+	case float64:
+		return jsontree.Value{Kind: jsontree.Number, Raw: []byte(pythonFloat(v))}
 	case map[string]any:
 		keys, known := o[reflect.ValueOf(v).Pointer()]
 		if !known {
 			keys = slices.Sorted(maps.Keys(v))
 		}
-		out := &object{values: map[string]any{}}
-		for _, k := range keys {
-			out.set(k, o.ordered(v[k], depth+1))
-		}
-		return out
+		return o.object(len(keys), depth, func(i int) (string, any) { return keys[i], v[keys[i]] })
 	case *exec.Dict:
-		out := &object{values: map[string]any{}}
-		for _, p := range v.Pairs {
-			out.set(p.Key.String(), o.ordered(p.Value.Interface(), depth+1))
-		}
-		return out
+		return o.object(len(v.Pairs), depth, func(i int) (string, any) { return v.Pairs[i].Key.String(), v.Pairs[i].Value.Interface() })
 	case list:
-		return o.ordered([]any(v), depth)
+		return o.tree([]any(v), depth)
 	case []any:
-		out := make([]any, len(v))
+		out := jsontree.Value{Kind: jsontree.Array, Items: make([]jsontree.Value, len(v))}
 		for i := range v {
-			out[i] = o.ordered(v[i], depth+1)
+			out.Items[i] = o.tree(v[i], depth+1)
 		}
 		return out
 	default:
-		return v
+		return jsontree.Value{}
 	}
+}
+
+// object makes an object of n members. Of a repeated key the last value is kept, in the place of the first.
+func (o keyOrders) object(n, depth int, member func(i int) (string, any)) jsontree.Value {
+	out := jsontree.Value{Kind: jsontree.Object}
+	places := make(map[string]int, n)
+	for i := range n {
+		key, v := member(i)
+		if at, twice := places[key]; twice {
+			out.Members[at].Value = o.tree(v, depth+1)
+			continue
+		}
+		places[key] = len(out.Members)
+		out.Members = append(out.Members, jsontree.Member{Key: key, Value: o.tree(v, depth+1)})
+	}
+	return out
 }
 
 // boundedRange replaces the interpreter's range, which leaves a goroutine behind when a loop ends early.

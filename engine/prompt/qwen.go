@@ -107,10 +107,10 @@ func argumentsText(raw json.RawMessage) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if s, ok := v.(string); ok {
+	if s, ok := v.Text(); ok {
 		return s, nil
 	}
-	return pythonJSON(raw)
+	return string(pythonFormat.Append(nil, v)), nil
 }
 
 // qwenToolResponse renders tool message i. Consecutive ones share a user turn.
