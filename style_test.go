@@ -108,7 +108,7 @@ var importRules = []struct {
 	{packages: "router", deny: []string{module, "net/http", "log/slog"}, why: "the router is a pure decision"},
 	{packages: "router/difficulty", deny: []string{module, "net/http", "log/slog"}, allow: []string{module + "/router"}, why: "the model scores, it decides nothing"},
 	{packages: "router/train", deny: []string{module, "net/http", "log/slog"}, allow: []string{module + "/router"}, why: "training knows nothing of the daemon"},
-	{packages: "router/ask", deny: []string{module}, allow: []string{module + "/router"}, why: "asking knows a daemon by its HTTP API alone"},
+	{packages: "router/probe", deny: []string{module}, allow: []string{module + "/router"}, why: "probing knows a daemon by its HTTP API alone"},
 	{packages: "router/curve", deny: []string{module, "net/http"}, why: "a picture is drawn of numbers, whatever they mean"},
 	{packages: "multimodal", deny: []string{module}, why: "media and token arithmetic know nothing of models or HTTP handlers"},
 	{packages: "engine", deny: []string{module + "/api", module + "/router", module + "/config", module + "/multimodal"}, why: "the engine answers requests, whoever asks"},

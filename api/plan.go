@@ -11,7 +11,7 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/prompt"
 	"github.com/qwenvld/qwenvld/router"
-	"github.com/qwenvld/qwenvld/router/doubt"
+	"github.com/qwenvld/qwenvld/router/escalation"
 )
 
 const (
@@ -155,7 +155,7 @@ func (s *Server) prepare(ctx context.Context, r *routed, requestID string) (*pla
 			return nil, err
 		}
 	}
-	if t := &s.thoughts; t.watches(p, recordOf(ctx)) && t.watch.Needs(doubt.CauseLogprob) {
+	if t := &s.thoughts; t.watches(p, recordOf(ctx)) && t.watch.Checks(escalation.CauseLogprob) {
 		request.Logprobs = true
 	}
 	p.requests = several(request, max(1, req.Choices))

@@ -8,7 +8,7 @@ import (
 	"github.com/qwenvld/qwenvld/api/metrics"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/router"
-	"github.com/qwenvld/qwenvld/router/doubt"
+	"github.com/qwenvld/qwenvld/router/escalation"
 )
 
 // SecondLook has instruct begin where the router is uncertain, and thinking answer where its first tokens are doubtful. Nothing is sent
@@ -16,30 +16,30 @@ import (
 type SecondLook struct {
 	// Share bounds how many of the routed requests are looked at, 0 to 1; 0 is none.
 	Share  float64
-	Limits doubt.Limits
+	Limits escalation.Thresholds
 }
 
 // Rerun has thinking answer again what instruct answered badly, where the router chose and the reply is sent in one piece.
 type Rerun struct {
 	// Share bounds how many of the routed requests are answered again, 0 to 1; 0 is none.
 	Share  float64
-	Causes []doubt.Cause
+	Causes []escalation.Cause
 }
 
 // secondThoughts are what an answer of instruct may give rise to. What is off is nil.
 type secondThoughts struct {
-	limits        doubt.Limits
-	looks, reruns *doubt.Share
-	watch         *doubt.Watch
+	limits        escalation.Thresholds
+	looks, reruns *escalation.Quota
+	watch         *escalation.Reviewer
 }
 
 func newSecondThoughts(look SecondLook, rerun Rerun) secondThoughts {
 	t := secondThoughts{limits: look.Limits}
 	if look.Share > 0 {
-		t.looks = doubt.NewShare(look.Share)
+		t.looks = escalation.NewQuota(look.Share)
 	}
 	if rerun.Share > 0 && len(rerun.Causes) > 0 {
-		t.reruns, t.watch = doubt.NewShare(rerun.Share), doubt.NewWatch(rerun.Causes)
+		t.reruns, t.watch = escalation.NewQuota(rerun.Share), escalation.NewReviewer(rerun.Causes)
 	}
 	return t
 }
@@ -47,10 +47,10 @@ func newSecondThoughts(look SecondLook, rerun Rerun) secondThoughts {
 // count takes note of a request that was routed.
 func (t *secondThoughts) count() {
 	if t.looks != nil {
-		t.looks.Count()
+		t.looks.Accrue()
 	}
 	if t.reruns != nil {
-		t.reruns.Count()
+		t.reruns.Accrue()
 	}
 }
 
@@ -65,7 +65,7 @@ func (t *secondThoughts) looksAt(p *plan, rec *record) bool {
 // watches says whether p's answer is judged before it is sent.
 func (t *secondThoughts) watches(p *plan, rec *record) bool {
 	d := &p.decision
-	return t.watch != nil && d.Source == router.SourceRouter && d.Variant == router.Instruct && d.WouldThink > 0 &&
+	return t.watch != nil && d.Source == router.SourceRouter && d.Variant == router.Instruct && d.EscalationBudget > 0 &&
 		!p.req.Stream && p.req.Choices <= 1 && p.req.prefill() == nil && !rec.background
 }
 
@@ -103,7 +103,7 @@ func (s *Server) countTurn(from, to *plan, cause metrics.Cause) {
 // turned is p for the other variant, with the same pixels.
 func (s *Server) turned(ctx context.Context, p *plan) (*plan, error) {
 	r := *p.routed
-	r.decision = p.decision.Turned()
+	r.decision = p.decision.WithOtherVariant()
 	info, ok := s.loaded(ctx)[r.decision.Variant]
 	if !ok {
 		return nil, engine.ErrUnavailable
@@ -132,13 +132,13 @@ func (s *Server) lookTwice(ctx context.Context, p *plan) *carried {
 	}
 	limits := &s.thoughts.limits
 	for _, r := range instruct.requests {
-		r.FirstTop, r.FirstTokens = doubt.Candidates, limits.Tokens
+		r.FirstTop, r.FirstTokens = escalation.CandidateCount, limits.Tokens
 	}
 	c := instruct.carryOut(ctx, s.cfg.Metrics)
 	first, ok := c.firstTokens(limits.Tokens)
-	why := limits.Doubt(first)
+	why := limits.Uncertainty(first)
 	switch {
-	case ok && instruct != p && !doubt.Certain(first):
+	case ok && instruct != p && !escalation.SettlesOnOption(first):
 		thinking.because("second look: no option is certain")
 	case ok && why == "":
 		instruct.because("second look: the beginning is clear")
@@ -155,13 +155,13 @@ func (s *Server) lookTwice(ctx context.Context, p *plan) *carried {
 
 // firstTokens waits for the first n tokens of the first answer, or its end, and reads them. What has come stays to be read again. It
 // reports false where an error came.
-func (c *carried) firstTokens(n int) (first []doubt.Signs, ok bool) {
+func (c *carried) firstTokens(n int) (first []escalation.TokenStats, ok bool) {
 	var held []item
 	for it := range c.items {
 		if it.choice == 0 {
 			for i := range it.event.Tokens {
 				if t := &it.event.Tokens[i]; len(first) < n {
-					first = append(first, doubt.Read(candidates(t), c.decision.Options > 0))
+					first = append(first, escalation.StatsOf(candidates(t), c.decision.Options > 0))
 					t.Top = t.Top[:min(len(t.Top), c.req.TopLogprobs)]
 				}
 			}
@@ -176,10 +176,10 @@ func (c *carried) firstTokens(n int) (first []doubt.Signs, ok bool) {
 	return first, ok
 }
 
-func candidates(t *engine.Token) []doubt.Candidate {
-	out := make([]doubt.Candidate, len(t.Top))
+func candidates(t *engine.Token) []escalation.Candidate {
+	out := make([]escalation.Candidate, len(t.Top))
 	for i := range t.Top {
-		out[i] = doubt.Candidate{Text: string(t.Top[i].Bytes), Logprob: t.Top[i].Logprob}
+		out[i] = escalation.Candidate{Text: string(t.Top[i].Bytes), Logprob: t.Top[i].Logprob}
 	}
 	return out
 }
@@ -192,7 +192,7 @@ func (s *Server) answerTwice(ctx context.Context, c *carried) *carried {
 	if result == nil {
 		return c.putBack(first)
 	}
-	cause := s.thoughts.watch.Judge(a)
+	cause := s.thoughts.watch.Review(a)
 	if cause == "" || !s.thoughts.reruns.Take() {
 		return c.putBack(first)
 	}
@@ -204,7 +204,7 @@ func (s *Server) answerTwice(ctx context.Context, c *carried) *carried {
 	second := thinking.carryOut(ctx, s.cfg.Metrics)
 	answer := second.all()
 	b, better := second.judged(answer)
-	if better == nil || cause == doubt.CauseLength && b.Cut {
+	if better == nil || cause == escalation.CauseLength && b.Truncated {
 		s.cfg.Metrics.Abandoned(router.Thinking, len(answer))
 		return c.putBack(first)
 	}
@@ -214,7 +214,7 @@ func (s *Server) answerTwice(ctx context.Context, c *carried) *carried {
 }
 
 // judged is what there is to judge of a whole answer; without a result it has failed.
-func (c *carried) judged(items []item) (*doubt.Answer, *engine.Result) {
+func (c *carried) judged(items []item) (*escalation.Answer, *engine.Result) {
 	var text strings.Builder
 	var result *engine.Result
 	sum, n := 0.0, 0
@@ -235,12 +235,12 @@ func (c *carried) judged(items []item) (*doubt.Answer, *engine.Result) {
 	if result == nil {
 		return nil, nil
 	}
-	a := &doubt.Answer{Text: text.String(), Cut: result.FinishReason == engine.FinishLength, MeanLogprob: math.NaN(), Kind: c.decision.Kind}
+	a := &escalation.Answer{Text: text.String(), Truncated: result.FinishReason == engine.FinishLength, MeanLogprob: math.NaN(), Kind: c.decision.Kind}
 	if n > 0 {
 		a.MeanLogprob = sum / float64(n)
 	}
 	if f := c.req.Form; c.req.formed() && result.StopString == "" {
-		a.Misformed = a.Cut || !c.req.Loose && checkForm(f, []byte(a.Text)) != nil
+		a.Malformed = a.Truncated || !c.req.Loose && checkForm(f, []byte(a.Text)) != nil
 	}
 	return a, result
 }

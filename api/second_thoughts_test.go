@@ -12,7 +12,7 @@ import (
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/router"
-	"github.com/qwenvld/qwenvld/router/doubt"
+	"github.com/qwenvld/qwenvld/router/escalation"
 )
 
 // decided is a router that has decided.
@@ -22,9 +22,9 @@ func (d decided) Decide(*router.Input) (router.Decision, error) { return router.
 
 // uncertain leans to v.
 func uncertain(v router.Variant) decided {
-	d := decided{Variant: v, Source: router.SourceRouter, Uncertain: true, WouldThink: 512, Mode: router.Mode{Variant: v}, Options: 4}
+	d := decided{Variant: v, Source: router.SourceRouter, Uncertain: true, EscalationBudget: 512, Mode: router.Mode{Variant: v}, Options: 4}
 	if v == router.Thinking {
-		d.ThinkingBudget, d.WouldThink = 512, 0
+		d.ThinkingBudget, d.EscalationBudget = 512, 0
 	}
 	return d
 }
@@ -40,7 +40,7 @@ func beginning(pairs ...any) []engine.Event {
 
 func lookAtAll(d Decider) func(*Config) {
 	return func(c *Config) {
-		c.Router, c.SecondLook = d, SecondLook{Share: 1, Limits: doubt.Limits{Tokens: 1, Margin: 0.3, Entropy: 0.5}}
+		c.Router, c.SecondLook = d, SecondLook{Share: 1, Limits: escalation.Thresholds{Tokens: 1, Margin: 0.3, Entropy: 0.5}}
 	}
 }
 
@@ -212,7 +212,7 @@ func TestSecondLooksFetchPicturesOnce(t *testing.T) {
 }
 
 func rerunAll(c *Config) {
-	c.Router, c.Rerun = decided{Variant: router.Instruct, Source: router.SourceRouter, WouldThink: 512}, Rerun{Share: 1, Causes: doubt.Causes()}
+	c.Router, c.Rerun = decided{Variant: router.Instruct, Source: router.SourceRouter, EscalationBudget: 512}, Rerun{Share: 1, Causes: escalation.Causes()}
 }
 
 // cut is an answer that was cut by length.

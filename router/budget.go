@@ -33,7 +33,7 @@ func budgetFor(in *Input, v Variant, tokens float64) (int, error) {
 	switch {
 	case c.Effort != "" && c.Effort != EffortNone:
 		return within(c.Effort.Budget(), limit), nil
-	case len(c.wishes()) == 0:
+	case len(c.preferences()) == 0:
 		return automaticBudget(tokens, limit), nil
 	default:
 		return within(EffortXHigh.Budget(), limit), nil
@@ -63,8 +63,8 @@ func within(budget, limit int) int {
 func refusesThinking(c *Controls) bool {
 	below := *c
 	below.Model = ""
-	w := below.wishes()
-	return len(w) > 0 && w[0].variant == Instruct && w[0].source != SourceHeader
+	asked := below.preferences()
+	return len(asked) > 0 && asked[0].variant == Instruct && asked[0].source != SourceHeader
 }
 
 // completionLimit is the most tokens a completion may have, 0 if nothing is known.

@@ -144,22 +144,24 @@ const (
 	SourceRouter         Source = "router"
 )
 
-// wish is one control's request for a variant.
-type wish struct {
+// variantFor is the variant that answers with or without thinking.
+func variantFor(think bool) Variant {
+	if think {
+		return Thinking
+	}
+	return Instruct
+}
+
+// preference is a control that asks for a variant.
+type preference struct {
 	source  Source
 	variant Variant
 }
 
-// wishes lists the controls that ask for a variant, strongest first.
-func (c *Controls) wishes() []wish {
-	var out []wish
-	add := func(s Source, think bool) {
-		v := Instruct
-		if think {
-			v = Thinking
-		}
-		out = append(out, wish{s, v})
-	}
+// preferences lists the controls that ask for a variant, strongest first.
+func (c *Controls) preferences() []preference {
+	var out []preference
+	add := func(s Source, think bool) { out = append(out, preference{s, variantFor(think)}) }
 	if c.Model != "" {
 		add(SourceModel, c.Model == Thinking)
 	}

@@ -3,6 +3,8 @@ package router
 import (
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/qwenvld/qwenvld/router/phrases"
 )
 
 // Mode is how a conversation stands between two turns. The zero Mode is a new conversation's.
@@ -46,8 +48,8 @@ func (r *Router) modeBefore(in *Input, quality float64) Mode {
 	history := in.History[max(0, len(in.History)-maxHistory):]
 	for i := range history {
 		f := &history[i]
-		if v, _, ok := Wish(f.Text); ok {
-			m = Mode{Variant: v}
+		if p, ok := phrases.Find(f.Text); ok {
+			m = Mode{Variant: variantFor(p.Think)}
 			continue
 		}
 		a := r.scorer.Assess(f)

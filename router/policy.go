@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+
+	"github.com/qwenvld/qwenvld/router/phrases"
 )
 
 // Facts are what the policy has to live with.
@@ -90,10 +92,11 @@ type Decision struct {
 	// Reasons are short words for people and logs. "unavailable: ..." means that the wanted weights are
 	// not loaded and the others answer, "overridden: ..." that a stronger control won.
 	Reasons []string
-	// ThinkingBudget bounds the think block in tokens; 0 means no thinking, with Thinking weights an
-	// empty think block. WouldThink is the budget that thinking would have where the router chose instruct; 0 means that thinking
-	// cannot answer.
-	ThinkingBudget, WouldThink int
+	// ThinkingBudget bounds the think block in tokens. 0 means no thinking; with Thinking weights that is an empty think block.
+	ThinkingBudget int
+	// EscalationBudget is the ThinkingBudget of an answer by Thinking where the router chose Instruct. 0 means that Thinking cannot
+	// answer in its place.
+	EscalationBudget int
 	// Uncertain says that the router chose between two variants that can answer and that a little more or less gain would have turned
 	// the choice.
 	Uncertain bool
@@ -162,7 +165,7 @@ func (r *Router) Decide(in *Input) (Decision, error) {
 	}
 	d.ThinkingBudget = budget
 	if wanted == Instruct && d.Source == SourceRouter && in.Facts.Thinking && !in.Facts.tooShortToThink() {
-		d.WouldThink = automaticBudget(t.Tokens, completionLimit(&in.Facts))
+		d.EscalationBudget = automaticBudget(t.Tokens, completionLimit(&in.Facts))
 	}
 	d.Uncertain = d.Uncertain && in.Facts.Instruct && in.Facts.Thinking
 	if !in.Facts.has(wanted) {
@@ -174,12 +177,12 @@ func (r *Router) Decide(in *Input) (Decision, error) {
 	return d, nil
 }
 
-// Turned is the decision with the other variant answering.
-func (d *Decision) Turned() Decision {
+// WithOtherVariant returns the decision as it is when the other variant answers.
+func (d *Decision) WithOtherVariant() Decision {
 	out := *d
 	out.Variant = d.Variant.other()
 	out.Mode = Mode{Variant: out.Variant}
-	out.ThinkingBudget, out.WouldThink = d.WouldThink, d.ThinkingBudget
+	out.ThinkingBudget, out.EscalationBudget = d.EscalationBudget, d.ThinkingBudget
 	return out
 }
 
@@ -240,26 +243,26 @@ func (t *turn) addColdCache(s Scorer, in *Input, quality float64) {
 
 // choose fills Variant, Source, Reasons, Uncertain and Mode, and returns the variant that was wanted.
 func (d *Decision) choose(in *Input, t *turn) Variant {
-	wishes := in.Controls.wishes()
-	if v, phrase, ok := Wish(in.Features.Text); ok {
-		wishes = append(wishes, wish{SourcePhrase, v})
-		if len(wishes) == 1 {
-			d.Reasons = append(d.Reasons, reasonAskedFor+strconv.Quote(phrase))
+	asked := in.Controls.preferences()
+	if p, ok := phrases.Find(in.Features.Text); ok {
+		asked = append(asked, preference{SourcePhrase, variantFor(p.Think)})
+		if len(asked) == 1 {
+			d.Reasons = append(d.Reasons, reasonAskedFor+strconv.Quote(p.Text))
 		}
 	}
-	if len(wishes) == 0 {
+	if len(asked) == 0 {
 		d.Source = SourceRouter
 		d.judge(in, t)
 		return d.Variant
 	}
-	d.Source, d.Variant = wishes[0].source, wishes[0].variant
+	d.Source, d.Variant = asked[0].source, asked[0].variant
 	d.Mode = Mode{Variant: d.Variant}
 	if d.Source != SourcePhrase {
 		d.Reasons = append(d.Reasons, string(d.Source))
 	}
-	for _, w := range wishes[1:] {
-		if w.variant != d.Variant {
-			d.Reasons = append(d.Reasons, reasonOverridden+string(w.source))
+	for _, p := range asked[1:] {
+		if p.variant != d.Variant {
+			d.Reasons = append(d.Reasons, reasonOverridden+string(p.source))
 		}
 	}
 	return d.Variant

@@ -155,7 +155,7 @@ func TestControlsWinInOrder(t *testing.T) {
 				Variant: tt.variant, Source: tt.source, Score: tt.scorer.score, Threshold: 0.6, Kind: "kind", Price: 0.2,
 				Reasons: tt.reasons, ThinkingBudget: tt.budget, Mode: router.Mode{Variant: tt.variant},
 			}
-			if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(router.Decision{}, "Gain", "WouldThink")); diff != "" {
+			if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(router.Decision{}, "Gain", "EscalationBudget")); diff != "" {
 				t.Errorf("decision (-want +got):\n%s", diff)
 			}
 		})
@@ -331,39 +331,6 @@ func (byWord) Assess(f *router.Features) router.Assessment {
 	return fixed{score: score, budget: 4096}.Assess(f)
 }
 
-func TestWishesAreFoundAndDenialsAreNot(t *testing.T) {
-	tests := []struct {
-		text string
-		want router.Variant
-	}{
-		{"Solve it. Think step by step.", router.Thinking},
-		{"Explain STEP BY STEP how a bill becomes law", router.Thinking},
-		{"이 문제를 단계별로 풀어 줘", router.Thinking},
-		{"차근차근 설명해줘", router.Thinking},
-		{"请一步一步地推理", router.Thinking},
-		{"順を追って説明して", router.Thinking},
-		{"简单说一下黑洞", router.Instruct},
-		{"블랙홀을 간단히 설명해줘", router.Instruct},
-		{"一言で答えて", router.Instruct},
-		{"Quick answer: capital of France?", router.Instruct},
-		{"What is 2+2? /no_think", router.Instruct},
-		{"What is in the picture? /think", router.Thinking},
-		{"Answer briefly. /think", router.Thinking},
-		{"Think step by step, then give just the answer", router.Instruct},
-		{"No need to go step by step", ""},
-		{"Write a step-by-step guide to knitting", ""},
-		{`Translate "step by step" into German`, ""},
-		{"A misstep by stepmother", ""},
-		{"What is this?", ""},
-		{"", ""},
-	}
-	for _, tt := range tests {
-		if v, words, ok := router.Wish(tt.text); v != tt.want || ok != (tt.want != "") {
-			t.Errorf("%q: %q by %q, want %q", tt.text, v, words, tt.want)
-		}
-	}
-}
-
 func TestAPhraseDecidesOnlyWhereNoControlDoes(t *testing.T) {
 	in := router.Input{Facts: both, Features: router.Features{Text: "What is this? Think step by step."}}
 	got, err := decide(t, fixed{0.1, 4096}, in)
@@ -400,23 +367,5 @@ func TestQualityAndFactsMoveThePrice(t *testing.T) {
 				t.Errorf("gain %g, price %g: %s", got.Gain, got.Price, got.Variant)
 			}
 		})
-	}
-}
-
-func FuzzWishIsTotal(f *testing.F) {
-	f.Add("Think step by step")
-	f.Add("\xff\xfe단계별로「」")
-	f.Fuzz(func(t *testing.T, text string) {
-		if v, words, ok := router.Wish(text); ok != (v != "") || ok != (words != "") {
-			t.Errorf("%q: %q %q %v", text, v, words, ok)
-		}
-	})
-}
-
-func TestWishesAreLookedForWithoutAllocating(t *testing.T) {
-	for _, text := range []string{strings.Repeat("What is the height of this house? ", 40), strings.Repeat("이 건물의 높이는? ", 400)} {
-		if n := testing.AllocsPerRun(100, func() { router.Wish(text) }); n != 0 {
-			t.Errorf("%.20q: %g allocations", text, n)
-		}
 	}
 }

@@ -16,8 +16,8 @@ import (
 
 	"github.com/qwenvld/qwenvld/config"
 	"github.com/qwenvld/qwenvld/router"
-	"github.com/qwenvld/qwenvld/router/ask"
 	"github.com/qwenvld/qwenvld/router/curve"
+	"github.com/qwenvld/qwenvld/router/probe"
 	"github.com/qwenvld/qwenvld/router/train"
 )
 
@@ -28,7 +28,7 @@ const keyVariable = "QWENVLD_API_KEY"
 type calibration struct {
 	out, from string
 	n         int
-	ask       ask.Options
+	probe     probe.Options
 	picture   string
 	cost      string
 }
@@ -55,7 +55,7 @@ tools/demopair/routed.py --outcomes have them. Nobody is asked.`,
 			if c.cost != "tokens" && c.cost != "seconds" {
 				return fmt.Errorf("--cost must be tokens or seconds, not %q", c.cost)
 			}
-			c.ask.Key = cmp.Or(c.ask.Key, os.Getenv(keyVariable))
+			c.probe.Key = cmp.Or(c.probe.Key, os.Getenv(keyVariable))
 			return c.run(cmd.Context(), args, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
@@ -63,13 +63,13 @@ tools/demopair/routed.py --outcomes have them. Nobody is asked.`,
 	f.StringVarP(&c.out, "out", "o", "router.weights", "file of weights to write")
 	f.StringVar(&c.from, "weights", "", "weights to begin with instead of the shipped ones")
 	f.IntVar(&c.n, "n", 500, "number of prompts to ask")
-	f.StringVar(&c.ask.URL, "url", "http://127.0.0.1:8080/v1", "the daemon's API")
-	f.StringVar(&c.ask.Key, "key", "", "API key; better in the environment, as "+keyVariable)
-	f.StringVar(&c.ask.Model, "model", "qwen3-vl", "name of the routed model; MODEL-instruct and MODEL-thinking are asked")
-	f.StringVar(&c.ask.Outcomes, "outcomes", "outcomes.jsonl", "file that outcomes are appended to, and that says what was asked before")
-	f.IntVar(&c.ask.Concurrency, "concurrency", 4, "prompts asked at a time")
-	f.DurationVar(&c.ask.Timeout, "timeout", 15*time.Minute, "longest time of a request")
-	f.IntVar(&c.ask.MaxTokens, "max-tokens", 0, "max_tokens of requests that have none; 0 leaves it to the daemon")
+	f.StringVar(&c.probe.URL, "url", "http://127.0.0.1:8080/v1", "the daemon's API")
+	f.StringVar(&c.probe.Key, "key", "", "API key; better in the environment, as "+keyVariable)
+	f.StringVar(&c.probe.Model, "model", "qwen3-vl", "name of the routed model; MODEL-instruct and MODEL-thinking are asked")
+	f.StringVar(&c.probe.Outcomes, "outcomes", "outcomes.jsonl", "file that outcomes are appended to, and that says what was asked before")
+	f.IntVar(&c.probe.Concurrency, "concurrency", 4, "prompts asked at a time")
+	f.DurationVar(&c.probe.Timeout, "timeout", 15*time.Minute, "longest time of a request")
+	f.IntVar(&c.probe.MaxTokens, "max-tokens", 0, "max_tokens of requests that have none; 0 leaves it to the daemon")
 	f.StringVar(&c.picture, "curve", "", "SVG picture of quality and cost to write")
 	f.StringVar(&c.cost, "cost", "tokens", "what the picture's cost is: tokens or seconds")
 	return cmd
@@ -118,7 +118,7 @@ func (c *calibration) outcomes(ctx context.Context, args []string, notes io.Writ
 	}
 	var outcomes, prompts []string
 	for _, file := range files {
-		measured, err := ask.IsOutcomes(file)
+		measured, err := probe.IsOutcomes(file)
 		if err != nil {
 			return nil, err
 		}
@@ -131,18 +131,18 @@ func (c *calibration) outcomes(ctx context.Context, args []string, notes io.Writ
 	if len(prompts) == 0 {
 		return outcomes, nil
 	}
-	found, err := ask.Load(prompts...)
+	found, err := probe.Load(prompts...)
 	if err != nil {
 		return nil, err
 	}
-	sample := ask.Sample(found, c.n)
+	sample := probe.Sample(found, c.n)
 	const steps = 20
-	c.ask.Progress = func(s ask.Summary) {
+	c.probe.Progress = func(s probe.Summary) {
 		if done := s.Known + s.Asked + s.Refused; s.Known == 0 && done == 1 || done*steps/s.Total > (done-1)*steps/s.Total {
 			_, _ = fmt.Fprintf(notes, "%d of %d prompts, %d compared\n", done, s.Total, s.Scored)
 		}
 	}
-	s, err := ask.Run(ctx, sample, c.ask)
+	s, err := probe.Run(ctx, sample, c.probe)
 	_, _ = fmt.Fprintf(notes, "%d prompts: %d known from before, %d asked now; %d compared, %d with answers that cannot be, %d refused\n",
 		s.Total, s.Known, s.Asked, s.Scored, s.Open, s.Refused)
 	if s.Last != nil {
@@ -152,9 +152,9 @@ func (c *calibration) outcomes(ctx context.Context, args []string, notes io.Writ
 		if errors.Is(err, context.Canceled) {
 			err = errors.New("stopped")
 		}
-		return nil, fmt.Errorf("%w; what was answered is in %s, and the same command goes on", err, c.ask.Outcomes)
+		return nil, fmt.Errorf("%w; what was answered is in %s, and the same command goes on", err, c.probe.Outcomes)
 	}
-	return append(outcomes, c.ask.Outcomes), nil
+	return append(outcomes, c.probe.Outcomes), nil
 }
 
 // draw writes the picture.

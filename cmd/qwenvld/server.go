@@ -15,7 +15,7 @@ import (
 	"github.com/qwenvld/qwenvld/internal/demopair"
 	"github.com/qwenvld/qwenvld/multimodal"
 	"github.com/qwenvld/qwenvld/router"
-	"github.com/qwenvld/qwenvld/router/doubt"
+	"github.com/qwenvld/qwenvld/router/escalation"
 )
 
 func newServer(
@@ -48,7 +48,7 @@ func serverConfig(c *config.Config, name string, workers map[router.Variant]metr
 	if err != nil {
 		return a, err
 	}
-	causes, err := doubt.ParseCauses(c.Router.Rerun.On)
+	causes, err := escalation.ParseCauses(c.Router.Rerun.On)
 	if err != nil {
 		return a, fmt.Errorf("router.rerun.on: %w", err)
 	}
@@ -67,7 +67,7 @@ func serverConfig(c *config.Config, name string, workers map[router.Variant]metr
 			},
 		},
 		SecondLook: api.SecondLook{
-			Share: look.Share, Limits: doubt.Limits{Tokens: look.Tokens, Margin: look.Margin, Entropy: look.Entropy},
+			Share: look.Share, Limits: escalation.Thresholds{Tokens: look.Tokens, Margin: look.Margin, Entropy: look.Entropy},
 		},
 		Reasoning: api.ReasoningField(c.ReasoningField), Unknown: api.UnknownParameters(c.UnknownParameters),
 		MayRepeat:     !c.RepetitionDetection,

@@ -1,4 +1,9 @@
-package router
+// Package phrases finds what a user asks for in words: to think before answering ("step by step", "/think"), or to answer directly
+// ("just the answer", "/no_think").
+//
+// It reads one text and allocates nothing. It does not decide who answers, and it must not grow into a list of words that make a
+// request look hard or easy: that is the scorer's task.
+package phrases
 
 import (
 	"math"
@@ -11,18 +16,20 @@ import (
 	"github.com/qwenvld/qwenvld/router/nfkc"
 )
 
-// wishRunes bounds the head and the tail of a turn in which wishes are looked for: what stands between is pasted more often than said.
-const wishRunes = 400
+// edgeRunes bounds the head and the tail of a text in which phrases are looked for. What stands between them is more often pasted
+// than said.
+const edgeRunes = 400
 
-// phrase is a wish in the user's own words. Ends in Latin script match at word borders only.
-type phrase struct {
-	text    string
-	variant Variant
+// Phrase is a way to say how an answer is to be found.
+type Phrase struct {
+	// Text is the phrase in lower case and NFKC. Where it begins or ends with a Latin letter or a digit, it matches at a word's border only.
+	Text string
+	// Think says that the phrase asks for thinking; otherwise it asks for a direct answer.
+	Think bool
 }
 
-// wishPhrases are written for lower-case NFKC text. A list of phrases that merely come with hard or easy requests would belong into
-// the scorer's training data; these say how the answer is to be found.
-func wishPhrases() []phrase {
+// spoken lists the phrases in natural language.
+func spoken() []Phrase {
 	think := []string{
 		"step by step", "step-by-step", "think carefully", "think hard", "think harder", "think deeply", "think it through",
 		"think about it carefully", "reason carefully", "reason through", "take your time", "show your reasoning",
@@ -38,64 +45,65 @@ func wishPhrases() []phrase {
 		"简单說", "簡單說", "간단히", "간단하게", "짧게", "한마디로", "한 문장으로", "답만", "바로 답", "생각하지 말고",
 		"一言で", "簡潔に", "手短に", "答えだけ", "すぐに答え", "考えずに",
 	}
-	out := make([]phrase, 0, len(think)+len(direct))
+	out := make([]Phrase, 0, len(think)+len(direct))
 	for _, p := range think {
-		out = append(out, phrase{p, Thinking})
+		out = append(out, Phrase{p, true})
 	}
 	for _, p := range direct {
-		out = append(out, phrase{p, Instruct})
+		out = append(out, Phrase{p, false})
 	}
 	return out
 }
 
-// switches are Qwen3's own, and count anywhere in the head or tail.
-func switches() []phrase {
-	return []phrase{{"/no_think", Instruct}, {"/nothink", Instruct}, {"/think", Thinking}}
+// switches lists the soft switches that Qwen3 was trained with.
+func switches() []Phrase {
+	return []Phrase{{"/no_think", false}, {"/nothink", false}, {"/think", true}}
 }
 
 // lexicon finds phrases by their first byte.
-type lexicon [256][]phrase
+type lexicon [256][]Phrase
 
-func newLexicon(phrases []phrase) *lexicon {
+func newLexicon(phrases []Phrase) *lexicon {
 	l := &lexicon{}
 	for _, p := range phrases {
-		l[p.text[0]] = append(l[p.text[0]], p)
+		l[p.Text[0]] = append(l[p.Text[0]], p)
 	}
 	return l
 }
 
-// lexicons are asked one after the other. They are never written to.
-var lexicons = [...]*lexicon{newLexicon(switches()), newLexicon(wishPhrases())}
+// lexicons are searched one after the other: a switch outweighs any phrase. They are never written to.
+var lexicons = [...]*lexicon{newLexicon(switches()), newLexicon(spoken())}
 
-// Wish finds what a user asks for in words: "/no_think" and "/think", then phrases such as "step by step" or "简单说". The last one
-// counts. Phrases in quotes, in the name of a thing ("a step-by-step guide") or denied ("no need to go step by step") do not.
-func Wish(text string) (v Variant, words string, ok bool) {
-	var memory [(2*wishRunes + 1) * utf8.UTFMax]byte // on the stack: every request comes through here
+// Find returns the phrase that counts in a text. Switches ("/no_think", "/think") are looked for first, then phrases such as "step by
+// step" or "简单说". Where several stand in the text, the last one counts. Phrases do not count in quotes, in the name of a thing ("a
+// step-by-step guide") or where they are denied ("no need to go step by step").
+func Find(text string) (p Phrase, ok bool) {
+	var memory [(2*edgeRunes + 1) * utf8.UTFMax]byte // on the stack, because every request comes through here
 	folded := fold(memory[:0], text)
 	for _, l := range lexicons {
 		if p, ok := l.last(folded); ok {
-			return p.variant, p.text, true
+			return p, true
 		}
 	}
-	return "", "", false
+	return Phrase{}, false
 }
 
-// fold writes the head and the tail of s into b, their width and case folded.
+// fold appends the head and the tail of s to b, in NFKC and lower case.
 func fold(b []byte, s string) []byte {
-	const bytes = wishRunes * utf8.UTFMax
+	const edgeBytes = edgeRunes * utf8.UTFMax
 	head, tail := s, ""
-	if len(s) > 2*bytes {
-		head, tail = s[:bytes], s[len(s)-bytes:]
+	if len(s) > 2*edgeBytes {
+		head, tail = s[:edgeBytes], s[len(s)-edgeBytes:]
 	}
 	head, tail = compatible(head), compatible(tail)
 	if tail == "" {
-		if utf8.RuneCountInString(head) <= 2*wishRunes {
+		if utf8.RuneCountInString(head) <= 2*edgeRunes {
 			return appendLower(b, head, 0, math.MaxInt)
 		}
 		tail = head
 	}
-	b = append(appendLower(b, head, 0, wishRunes), '\n')
-	return appendLower(b, tail, utf8.RuneCountInString(tail)-wishRunes, math.MaxInt)
+	b = append(appendLower(b, head, 0, edgeRunes), '\n')
+	return appendLower(b, tail, utf8.RuneCountInString(tail)-edgeRunes, math.MaxInt)
 }
 
 // compatible is s in NFKC.
@@ -106,7 +114,7 @@ func compatible(s string) string {
 	return norm.NFKC.String(s)
 }
 
-// appendLower appends the runes of s from one index up to another.
+// appendLower appends the runes of s with the indices from <= i < to, in lower case.
 func appendLower(b []byte, s string, from, to int) []byte {
 	at := 0
 	for _, r := range s {
@@ -121,12 +129,12 @@ func appendLower(b []byte, s string, from, to int) []byte {
 	return b
 }
 
-// last is the last phrase in text that is meant, the first of the list where several begin.
-func (l *lexicon) last(text []byte) (phrase, bool) {
+// last finds the last phrase in text that counts. Where several phrases begin at the same place, the first of the list counts.
+func (l *lexicon) last(text []byte) (Phrase, bool) {
 	for i := len(text) - 1; i >= 0; i-- {
 		for _, p := range l[text[i]] {
-			end := i + len(p.text)
-			if end > len(text) || text[i+1] != p.text[1] || string(text[i:end]) != p.text {
+			end := i + len(p.Text)
+			if end > len(text) || text[i+1] != p.Text[1] || string(text[i:end]) != p.Text {
 				continue
 			}
 			whole := string(text)
@@ -135,9 +143,10 @@ func (l *lexicon) last(text []byte) (phrase, bool) {
 			}
 		}
 	}
-	return phrase{}, false
+	return Phrase{}, false
 }
 
+// bordered reports whether text[from:to] begins and ends at the borders of words.
 func bordered(text string, from, to int) bool {
 	return !(wordByte(text[from]) && from > 0 && wordByte(text[from-1])) &&
 		!(wordByte(text[to-1]) && to < len(text) && wordByte(text[to]))
@@ -145,14 +154,14 @@ func bordered(text string, from, to int) bool {
 
 func wordByte(b byte) bool { return b >= 'a' && b <= 'z' || b >= '0' && b <= '9' || b == '_' }
 
-// quoted reports whether quotation marks stand on both sides.
+// quoted reports whether text[from:to] stands between quotation marks.
 func quoted(text string, from, to int) bool {
 	before, _ := utf8.DecodeLastRuneInString(text[:from])
 	after, _ := utf8.DecodeRuneInString(text[to:])
 	return strings.ContainsRune(`"'“‘「『《«`+"`", before) && strings.ContainsRune(`"'”’」』》».,`+"`", after)
 }
 
-// denied looks at the few words before.
+// denied reports whether a denial stands among the few words before a phrase, in the same clause.
 func denied(before string) bool {
 	const reach = 28
 	if len(before) > reach {
@@ -166,7 +175,7 @@ func denied(before string) bool {
 	return false
 }
 
-// named looks at what follows: a thing of that name, or a denial, which stands behind in Korean and Japanese.
+// named reports whether what follows a phrase makes it the name of a thing. In Korean and Japanese a denial follows, too.
 func named(after string) bool {
 	for _, thing := range []string{
 		" guide", " instruction", " tutorial", " recipe", " manual", " walkthrough", " plan", " process", " list", " procedure",

@@ -1,4 +1,4 @@
-package doubt
+package escalation
 
 import (
 	"math"
@@ -14,67 +14,67 @@ func candidates(pairs ...any) []Candidate {
 	return out
 }
 
-func TestFirstTokensAreReadAsSigns(t *testing.T) {
+func TestTokensAreMeasuredByTheirCandidates(t *testing.T) {
 	for _, c := range []struct {
 		name       string
 		candidates []Candidate
-		asked      bool
-		want       Signs
+		listed     bool
+		want       TokenStats
 	}{
-		{"a sure one", candidates("7", 1.0), false, Signs{Margin: 1}},
+		{"a sure one", candidates("7", 1.0), false, TokenStats{Margin: 1}},
 		{
 			"spellings of one word count together", candidates("Yes", 0.5, " yes", 0.3, "No", 0.2), false,
-			Signs{Margin: 0.6, Entropy: (plogp(0.8) + plogp(0.2)) / math.Log(21)},
+			TokenStats{Margin: 0.6, Entropy: (entropyTerm(0.8) + entropyTerm(0.2)) / math.Log(21)},
 		},
 		{
 			"merging may change the order", candidates("Red", 0.4, "blue", 0.3, "Blue", 0.3), false,
-			Signs{Margin: 0.2, Entropy: (plogp(0.4) + plogp(0.6)) / math.Log(21)},
+			TokenStats{Margin: 0.2, Entropy: (entropyTerm(0.4) + entropyTerm(0.6)) / math.Log(21)},
 		},
 		{
 			"what is not listed counts as one more", candidates("a", 0.5), false,
-			Signs{Margin: 0.5, Entropy: 2 * plogp(0.5) / math.Log(21)},
+			TokenStats{Margin: 0.5, Entropy: 2 * entropyTerm(0.5) / math.Log(21)},
 		},
 		{
 			"the options that hold nine tenths", candidates("A", 0.5, "(C", 0.35, "B", 0.1, "The", 0.05), true,
-			Signs{Margin: 0.15, Options: 3, Entropy: (plogp(0.5) + plogp(0.35) + plogp(0.1) + plogp(0.05)) / math.Log(21)},
+			TokenStats{Margin: 0.15, LikelyOptions: 3, Entropy: (entropyTerm(0.5) + entropyTerm(0.35) + entropyTerm(0.1) + entropyTerm(0.05)) / math.Log(21)},
 		},
 		{
 			"letters are words where nobody asked for options", candidates("A", 0.5, "I", 0.5), false,
-			Signs{Entropy: 2 * plogp(0.5) / math.Log(21)},
+			TokenStats{Entropy: 2 * entropyTerm(0.5) / math.Log(21)},
 		},
 		{
 			"an answer that begins with words", candidates("The", 0.75, "B", 0.25), true,
-			Signs{Margin: 0.5, Entropy: (plogp(0.75) + plogp(0.25)) / math.Log(21)},
+			TokenStats{Margin: 0.5, Entropy: (entropyTerm(0.75) + entropyTerm(0.25)) / math.Log(21)},
 		},
-		{"nothing", nil, true, Signs{}},
+		{"nothing", nil, true, TokenStats{}},
 	} {
-		got := Read(c.candidates, c.asked)
-		if math.Abs(got.Margin-c.want.Margin) > 1e-9 || math.Abs(got.Entropy-c.want.Entropy) > 1e-9 || got.Options != c.want.Options {
+		got := StatsOf(c.candidates, c.listed)
+		if math.Abs(got.Margin-c.want.Margin) > 1e-9 || math.Abs(got.Entropy-c.want.Entropy) > 1e-9 || got.LikelyOptions != c.want.LikelyOptions {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
 	}
 }
 
-func TestLimitsNameTheDoubt(t *testing.T) {
-	l := Limits{Margin: 0.3, Entropy: 0.5}
-	sure := Signs{Margin: 0.9, Entropy: 0.1}
+func TestThresholdsSayOfWhatTheModelIsUnsure(t *testing.T) {
+	limits := Thresholds{Margin: 0.3, Entropy: 0.5}
+	sure := TokenStats{Margin: 0.9, Entropy: 0.1}
 	for _, c := range []struct {
-		first   []Signs
+		first   []TokenStats
 		want    string
 		certain bool
 	}{
-		{[]Signs{sure}, "", false},
-		{[]Signs{{Margin: 0.2, Entropy: 0.1}}, "token 1 is a close call", false},
-		{[]Signs{{Margin: 0.4, Entropy: 0.6}}, "token 1 is open", false},
-		{[]Signs{sure, sure, {Margin: 0.2}, {Entropy: 1}}, "token 3 is a close call", false},
-		{[]Signs{{Options: 1, Margin: 0.1, Entropy: 0.9}, {Margin: 0.1}}, "", true},
-		{[]Signs{{Options: 2, Margin: 0.9}, sure}, "2 options are likely", false},
+		{[]TokenStats{sure}, "", false},
+		{[]TokenStats{{Margin: 0.2, Entropy: 0.1}}, "token 1 is a close call", false},
+		{[]TokenStats{{Margin: 0.4, Entropy: 0.6}}, "token 1 is open", false},
+		{[]TokenStats{sure, sure, {Margin: 0.2}, {Entropy: 1}}, "token 3 is a close call", false},
+		{[]TokenStats{{LikelyOptions: 1, Margin: 0.1, Entropy: 0.9}, {Margin: 0.1}}, "", true},
+		{[]TokenStats{{LikelyOptions: 2, Margin: 0.9}, sure}, "2 options are likely", false},
 		{nil, "there is no answer", false},
 	} {
-		if got := l.Doubt(c.first); got != c.want {
+		if got := limits.Uncertainty(c.first); got != c.want {
 			t.Errorf("%+v: %q, want %q", c.first, got, c.want)
 		}
-		if got := Certain(c.first); got != c.certain {
+		if got := SettlesOnOption(c.first); got != c.certain {
 			t.Errorf("%+v: certain %v", c.first, got)
 		}
 	}
@@ -89,24 +89,24 @@ func TestTheSurestCauseIsNamed(t *testing.T) {
 		want   Cause
 	}{
 		{"a good answer", Causes(), Answer{Text: "42", MeanLogprob: -0.1}, ""},
-		{"cut", Causes(), Answer{Text: "It is", Cut: true, MeanLogprob: math.NaN()}, CauseLength},
-		{"cut in a loop", Causes(), Answer{Text: looping, Cut: true}, CauseLoop},
-		{"no JSON", Causes(), Answer{Text: looping, Cut: true, Misformed: true}, CauseForm},
-		{"only what was asked for", []Cause{CauseLength}, Answer{Text: looping, Cut: true, Misformed: true}, CauseLength},
-		{"nothing was asked for", nil, Answer{Cut: true}, ""},
+		{"cut", Causes(), Answer{Text: "It is", Truncated: true, MeanLogprob: math.NaN()}, CauseLength},
+		{"cut in a loop", Causes(), Answer{Text: looping, Truncated: true}, CauseLoop},
+		{"no JSON", Causes(), Answer{Text: looping, Truncated: true, Malformed: true}, CauseForm},
+		{"only what was asked for", []Cause{CauseLength}, Answer{Text: looping, Truncated: true, Malformed: true}, CauseLength},
+		{"nothing was asked for", nil, Answer{Truncated: true}, ""},
 	} {
-		if got := NewWatch(c.causes).Judge(&c.answer); got != c.want {
+		if got := NewReviewer(c.causes).Review(&c.answer); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}
 }
 
 func TestAnswersAreUnlikelyForTheirKind(t *testing.T) {
-	w := NewWatch(Causes())
+	r := NewReviewer(Causes())
 	judge := func(kind string, mean float64) Cause {
-		return w.Judge(&Answer{Text: "x", Kind: kind, MeanLogprob: mean})
+		return r.Review(&Answer{Text: "x", Kind: kind, MeanLogprob: mean})
 	}
-	for i := range 3 * usual {
+	for i := range 3 * historySize {
 		mean := -0.2 - 0.001*float64(i%100)
 		if got := judge("math", mean); got != "" && mean > -0.29 {
 			t.Fatalf("answer %d with %v: %q", i, mean, got)
@@ -121,7 +121,7 @@ func TestAnswersAreUnlikelyForTheirKind(t *testing.T) {
 	if got := judge("chat", -0.5); got != "" {
 		t.Errorf("the first answer of its kind: %q", got)
 	}
-	if n := len(w.byKind["math"].means); n != usual {
+	if n := len(r.byKind["math"].means); n != historySize {
 		t.Errorf("%d answers are remembered", n)
 	}
 }
@@ -148,10 +148,10 @@ func TestLoopsAreToldFromTables(t *testing.T) {
 
 func TestAShareOfRequestsIsLetThrough(t *testing.T) {
 	for _, share := range []float64{0, 0.1, 0.15, 1} {
-		s, taken := NewShare(share), 0
+		q, taken := NewQuota(share), 0
 		for range 1000 {
-			s.Count()
-			if s.Take() {
+			q.Accrue()
+			if q.Take() {
 				taken++
 			}
 		}
@@ -162,16 +162,16 @@ func TestAShareOfRequestsIsLetThrough(t *testing.T) {
 }
 
 func TestABurstIsBounded(t *testing.T) {
-	s, taken := NewShare(0.5), 0
+	q, taken := NewQuota(0.5), 0
 	for range 1000 {
-		s.Count()
+		q.Accrue()
 	}
 	for range 100 {
-		if s.Take() {
+		if q.Take() {
 			taken++
 		}
 	}
-	if taken != shareBurst {
+	if taken != quotaBurst {
 		t.Errorf("%d at once", taken)
 	}
 }
