@@ -45,6 +45,10 @@ lint: setup $(TOOLS)/golangci-lint ## gofumpt, go vet and golangci-lint over all
 fmt: $(TOOLS)/golangci-lint ## rewrite Go files with gofumpt
 	@git ls-files -co --exclude-standard '*.go' | xargs $(TOOLS)/gofumpt -w
 
+.PHONY: house
+house: setup ## print how the code is built: sizes, imports, comments, tests, what leans on what
+	@$(WITH_ENV) go -C tools run ./house ..
+
 .PHONY: check
 check: lint test ## lint and test: what CI runs
 
