@@ -15,7 +15,7 @@ func TestAStreamThatIsBrokenOffIsLoggedAsSuch(t *testing.T) {
 		"error_code=shutting_down":         func(s *site, _ func()) { s.server.Abort() },
 	} {
 		s := newSite(t, nil)
-		s.instruct.hold = make(chan struct{})
+		s.instruct.Hold = make(chan struct{})
 		ctx, leave := context.WithCancel(t.Context())
 		defer leave()
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/v1/chat/completions",

@@ -21,7 +21,7 @@ func block(kind string, members map[string]any) map[string]any {
 
 func TestMessagesReplyInBlocks(t *testing.T) {
 	s := newSite(t, nil)
-	s.thinking.events = text("hm", "\n</think>\n\n", "Let me see.\n<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 1}}\n</tool_call>")
+	s.thinking.Events = text("hm", "\n</think>\n\n", "Let me see.\n<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 1}}\n</tool_call>")
 	body := map[string]any{
 		"model": "qwen3-vl-thinking", "max_tokens": 200, "system": "Be brief.",
 		"messages": []any{map[string]any{"role": "user", "content": "hi"}},
@@ -103,7 +103,7 @@ func TestMessagesReachTheEngine(t *testing.T) {
 	if got := s.post("/v1/messages", body); got.status != http.StatusOK {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
-	r := s.instruct.request(t)
+	r := s.instruct.Request(t)
 	var prompt strings.Builder
 	for _, p := range r.Prompt {
 		if p.Kind == engine.PieceImage {
@@ -148,7 +148,7 @@ func TestMessagesToolChoiceIsEnforced(t *testing.T) {
 		if got := s.post("/v1/messages", body); got.status != http.StatusOK {
 			t.Fatalf("%s: %d %s", choice, got.status, got.body)
 		}
-		form := s.instruct.request(t).Form
+		form := s.instruct.Request(t).Form
 		if (form != nil) != want.form {
 			t.Errorf("%s: %+v", choice, form)
 			continue
@@ -203,7 +203,7 @@ func TestAnthropicOutputConfig(t *testing.T) {
 	if got := s.post("/v1/messages", body); got.status != http.StatusOK {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
-	if r := s.thinking.request(t); r.Form == nil || r.Form.Schema == nil || r.Form.Strict {
+	if r := s.thinking.Request(t); r.Form == nil || r.Form.Schema == nil || r.Form.Strict {
 		t.Errorf("%+v", r.Form)
 	}
 	body["output_config"] = map[string]any{"format": map[string]any{"type": "json_schema"}}

@@ -108,16 +108,16 @@ func TestConcurrentRequestsOfAKey(t *testing.T) {
 	s := newSite(t, func(c *Config) {
 		c.Keys = []access.Key{{Name: "alice", Hash: hash, Concurrent: 1}, {Name: "bob", Hash: otherHash}}
 	})
-	s.instruct.hold = make(chan struct{})
+	s.instruct.Hold = make(chan struct{})
 	first := make(chan reply, 1)
 	go func() { first <- s.post("/v1/chat/completions", hello, "X-Api-Key", key) }()
-	for s.instruct.open.Load() == 0 {
+	for s.instruct.Open() == 0 {
 		time.Sleep(time.Millisecond)
 	}
 	if got := s.post("/v1/chat/completions", hello, "X-Api-Key", key); got.status != http.StatusTooManyRequests {
 		t.Errorf("%d %s", got.status, got.body)
 	}
-	close(s.instruct.hold)
+	close(s.instruct.Hold)
 	if got := s.post("/v1/chat/completions", hello, "X-Api-Key", other); got.status != http.StatusOK {
 		t.Errorf("another key: %d", got.status)
 	}

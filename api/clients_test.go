@@ -160,7 +160,7 @@ func TestForeignToolsAreLeftOutAndToldOf(t *testing.T) {
 		if want := "web_search, other"; got.status != http.StatusOK || !strings.HasSuffix(got.header.Get(headerWarning), want) {
 			t.Errorf("%s: %d, warning %q", path, got.status, got.header.Get(headerWarning))
 		}
-		shown := prompt.Rendered{Pieces: s.instruct.request(t).Prompt}.String()
+		shown := prompt.Rendered{Pieces: s.instruct.Request(t).Prompt}.String()
 		if !strings.Contains(shown, `"name": "f"`) || strings.Contains(shown, "search") {
 			t.Errorf("%s: the model was shown %s", path, shown)
 		}
@@ -176,7 +176,7 @@ func TestForeignToolsAreLeftOutAndToldOf(t *testing.T) {
 func TestWhatIsNotForTheModelDoesNotReachThePrompt(t *testing.T) {
 	s := newSite(t, nil)
 	s.post(chatPath, with(chatPath, `"model":"qwen3-vl-instruct","tools":[{"type":"function","function":{"name":"f","cache_control":{"type":"secret"}},"defer_loading":true}]`))
-	shown := prompt.Rendered{Pieces: s.instruct.request(t).Prompt}.String()
+	shown := prompt.Rendered{Pieces: s.instruct.Request(t).Prompt}.String()
 	if !strings.Contains(shown, `{"type": "function", "function": {"name": "f"}}`) {
 		t.Error(shown)
 	}
@@ -191,7 +191,7 @@ func TestReasoningCanBeKeptBack(t *testing.T) {
 		for _, m := range members {
 			for _, stream := range []string{"false", "true"} {
 				s := newSite(t, numbered)
-				s.thinking.events = text("secret", "\n</think>\n\n", "42")
+				s.thinking.Events = text("secret", "\n</think>\n\n", "42")
 				got := s.post(path, with(path, m+`,"model":"qwen3-vl-thinking","stream":`+stream))
 				if body := string(got.body); got.status != http.StatusOK || strings.Contains(body, "secret") || !strings.Contains(body, "42") ||
 					!strings.Contains(body, `"reasoning_tokens":1`) && (stream == "false" || path != chatPath) {
@@ -216,7 +216,7 @@ func TestNothingIsTheSameHoweverItIsWritten(t *testing.T) {
 				if variant == "thinking" {
 					eng = s.thinking
 				}
-				prompts = append(prompts, prompt.Rendered{Pieces: eng.request(t).Prompt}.String())
+				prompts = append(prompts, prompt.Rendered{Pieces: eng.Request(t).Prompt}.String())
 			}
 			if len(slices.Compact(prompts)) != 1 {
 				t.Errorf("%s%s: %q", variant, calls, prompts)
@@ -229,7 +229,7 @@ func TestNoTopPIsGreedy(t *testing.T) {
 	s := newSite(t, nil)
 	for _, path := range []string{chatPath, responsesPath, messagesPath, textPath} {
 		s.post(path, with(path, `"model":"qwen3-vl-instruct","top_p":0,"temperature":0.9`))
-		if p := s.instruct.request(t).Sampling; p.Temperature != 0 {
+		if p := s.instruct.Request(t).Sampling; p.Temperature != 0 {
 			t.Errorf("%s: %+v", path, p)
 		}
 	}
@@ -238,11 +238,11 @@ func TestNoTopPIsGreedy(t *testing.T) {
 func TestHonouredAliases(t *testing.T) {
 	s := newSite(t, nil)
 	s.post(chatPath, with(chatPath, `"model":"qwen3-vl-instruct","repeat_penalty":1.3,"guided_regex":"[a-c]+"`))
-	if r := s.instruct.request(t); r.Sampling.RepetitionPenalty != 1.3 || r.Form == nil || r.Form.Pattern != "[a-c]+" {
+	if r := s.instruct.Request(t); r.Sampling.RepetitionPenalty != 1.3 || r.Form == nil || r.Form.Pattern != "[a-c]+" {
 		t.Errorf("%+v %+v", r.Sampling, r.Form)
 	}
 	s.post(chatPath, with(chatPath, `"model":"qwen3-vl-instruct","guided_json":"{\"type\":\"integer\"}"`))
-	if r := s.instruct.request(t); r.Form == nil || string(r.Form.Schema) != `{"type":"integer"}` {
+	if r := s.instruct.Request(t); r.Form == nil || string(r.Form.Schema) != `{"type":"integer"}` {
 		t.Errorf("%+v", r.Form)
 	}
 	for _, members := range []string{`"reasoning":{"effort":"high"}`, `"reasoning_effort":"max"`, `"reasoning":{"enabled":true}`} {
@@ -279,7 +279,7 @@ func TestAPromptIsEchoedWithoutAnAnswer(t *testing.T) {
 		c.Usage.PromptTokens != 5 || c.Usage.CompletionTokens != 0 {
 		t.Errorf("%+v %+v", c, c.Usage)
 	}
-	if s.instruct.last != nil {
+	if s.instruct.Last() != nil {
 		t.Error("the engine was asked for an answer")
 	}
 }
@@ -300,7 +300,7 @@ func TestManyToolsAreAsGoodAsFew(t *testing.T) {
 	if got.status != http.StatusOK {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
-	form := s.instruct.request(t).Form
+	form := s.instruct.Request(t).Form
 	if yes, no := "<tool_call>\n{\"name\": \"f7\", \"arguments\": {}}\n</tool_call>", "<tool_call>\n{\"name\": \"g\", \"arguments\": {}}\n</tool_call>"; !accepts(t, form, yes) || accepts(t, form, no) {
 		t.Error("calls are not held to the tools")
 	}
@@ -308,7 +308,7 @@ func TestManyToolsAreAsGoodAsFew(t *testing.T) {
 
 func TestOnlyDeclaredToolsAreCalled(t *testing.T) {
 	s := newSite(t, numbered)
-	s.instruct.events = text("<tool_call>\n{\"name\": \"other\", \"arguments\": {}}\n</tool_call>")
+	s.instruct.Events = text("<tool_call>\n{\"name\": \"other\", \"arguments\": {}}\n</tool_call>")
 	var c completion
 	s.post(chatPath, with(chatPath, `"model":"qwen3-vl-instruct","tools":[{"type":"function","function":{"name":"f"}}]`)).json(t, &c)
 	if m := c.Choices[0].Message; len(m.ToolCalls) > 0 || m.Content == nil || !strings.Contains(*m.Content, "other") || c.Choices[0].FinishReason != string(engine.FinishStop) {

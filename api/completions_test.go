@@ -21,13 +21,13 @@ func TestTextIsContinuedAsItIs(t *testing.T) {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
 	want := []engine.Piece{{Kind: engine.PieceControl, Text: "Once <|im_end|>"}}
-	if r := s.instruct.request(t); cmp.Diff(want, r.Prompt) != "" || r.MaxTokens != 5 || r.Thinking.Open || !slices.Equal(r.Stop, []string{"x"}) {
+	if r := s.instruct.Request(t); cmp.Diff(want, r.Prompt) != "" || r.MaxTokens != 5 || r.Thinking.Open || !slices.Equal(r.Stop, []string{"x"}) {
 		t.Errorf("%+v", r)
 	}
 	if got := s.post("/v1/completions", `{"model":"qwen3-vl-thinking","prompt":[1,2,3]}`); got.status != http.StatusOK {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
-	if r := s.thinking.request(t); r.Prompt[0].Kind != engine.PieceTokens || len(r.Prompt[0].Tokens) != 3 || r.MaxTokens != 16 {
+	if r := s.thinking.Request(t); r.Prompt[0].Kind != engine.PieceTokens || len(r.Prompt[0].Tokens) != 3 || r.MaxTokens != 16 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -82,7 +82,7 @@ func TestTextLogprobs(t *testing.T) {
 	token := func(text string) engine.Event {
 		return engine.Event{Text: text, Tokens: []engine.Token{{ID: 1, Bytes: []byte(text), Logprob: -1, Top: []engine.TopToken{{ID: 1, Bytes: []byte(text), Logprob: -1}}}}}
 	}
-	s.instruct.events = []engine.Event{token("ab"), token("c"), text()[0]}
+	s.instruct.Events = []engine.Event{token("ab"), token("c"), text()[0]}
 	var c textCompletion
 	s.post("/v1/completions", `{"model":"qwen3-vl","prompt":"x","logprobs":1}`).json(t, &c)
 	want := &textLogprobs{Tokens: []string{"ab", "c"}, TokenLogprobs: []float64{-1, -1}, TopLogprobs: []map[string]float64{{"ab": -1}, {"c": -1}}, TextOffset: []int{0, 2}}

@@ -139,26 +139,26 @@ func TestOneKeyCannotTakeAllPlacesWhenOthersWait(t *testing.T) {
 		c.MaxConcurrent, c.Patience = 2, time.Minute
 		c.Keys = []access.Key{{Name: "hog", Hash: hogHash}, {Name: "good", Hash: goodHash}}
 	})
-	s.instruct.hold, s.instruct.events = make(chan struct{}), text()
+	s.instruct.Hold, s.instruct.Events = make(chan struct{}), text()
 	var asking sync.WaitGroup
 	ask := func(key, id string) {
 		asking.Go(func() { s.post("/v1/chat/completions", hello, "X-Api-Key", key, "X-Request-Id", id) })
 	}
 	ask(hog, "first")
 	ask(hog, "second")
-	await(t, "the hog", func() bool { return s.instruct.open.Load() == 2 })
+	await(t, "the hog", func() bool { return s.instruct.Open() == 2 })
 	for i := range 3 {
 		ask(hog, fmt.Sprint("more", i))
 	}
 	await(t, "more of the hog", func() bool { return s.server.slots.Waiting() == 3 })
 	ask(good, "good")
 	await(t, "who waits", func() bool { return s.server.slots.Waiting() == 4 })
-	s.instruct.hold <- struct{}{}
-	await(t, "the next", func() bool { return s.server.slots.Waiting() == 3 && s.instruct.open.Load() == 2 })
-	if id := s.instruct.request(t).ID; id != "good" {
+	s.instruct.Hold <- struct{}{}
+	await(t, "the next", func() bool { return s.server.slots.Waiting() == 3 && s.instruct.Open() == 2 })
+	if id := s.instruct.Request(t).ID; id != "good" {
 		t.Errorf("%s is next", id)
 	}
-	close(s.instruct.hold)
+	close(s.instruct.Hold)
 	asking.Wait()
 }
 
@@ -169,13 +169,12 @@ func TestOneRequestForManyCompletionsTakesAPlaceForEachThatRuns(t *testing.T) {
 		prompts = append(prompts, fmt.Sprint("prompt ", i))
 	}
 	for _, stream := range []bool{false, true} {
-		s.instruct.asked = nil
-		s.instruct.most.Store(0)
+		s.instruct.Forget()
 		got := s.post("/v1/completions", map[string]any{"model": "qwen3-vl-instruct", "prompt": prompts, "n": 2, "max_tokens": 2, "stream": stream})
 		if got.status != http.StatusOK {
 			t.Fatalf("%d %s", got.status, got.body)
 		}
-		if n, most := len(s.instruct.asked), s.instruct.most.Load(); n != 64 || most > 2 || most < 1 {
+		if n, most := len(s.instruct.Asked()), s.instruct.MostOpen(); n != 64 || most > 2 || most < 1 {
 			t.Errorf("%d generations, %d at a time, of eight places a quarter is two", n, most)
 		}
 	}
@@ -188,10 +187,10 @@ func TestRetryAfterIsTheTimeToAFreePlace(t *testing.T) {
 		c.MaxConcurrent, c.MaxWaiting = 1, -1
 		c.Now = func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
 	})
-	s.instruct.hold = make(chan struct{})
+	s.instruct.Hold = make(chan struct{})
 	done := make(chan reply)
 	go func() { done <- s.ask(map[string]any{"model": "qwen3-vl-instruct"}) }()
-	await(t, "the first", func() bool { return s.instruct.open.Load() == 1 })
+	await(t, "the first", func() bool { return s.instruct.Open() == 1 })
 	for _, want := range []string{"10", "40"} {
 		mu.Lock()
 		now = now.Add(map[string]time.Duration{"10": 10 * time.Second, "40": 30 * time.Second}[want])
@@ -201,7 +200,7 @@ func TestRetryAfterIsTheTimeToAFreePlace(t *testing.T) {
 			t.Errorf("%d %s, after %q, want %s", got.status, got.body, got.header.Get("Retry-After"), want)
 		}
 	}
-	close(s.instruct.hold)
+	close(s.instruct.Hold)
 	if got := <-done; got.status != http.StatusOK {
 		t.Errorf("%d %s", got.status, got.body)
 	}
@@ -292,7 +291,7 @@ func TestAFaultOnTheWayToAnEventIsNotALostClient(t *testing.T) {
 	nan := func() float64 { var zero float64; return zero / zero }()
 	broken := text("Hello")
 	broken[0].Tokens = append(broken[0].Tokens, tokenOf(nan))
-	s.instruct.events = broken
+	s.instruct.Events = broken
 	for path, body := range map[string]string{
 		"/v1/chat/completions": `{"model":"qwen3-vl-instruct","messages":[{"role":"user","content":"hi"}],"stream":true,"logprobs":true}`,
 		"/v1/responses":        `{"model":"qwen3-vl-instruct","input":"hi","stream":true,"include":["message.output_text.logprobs"]}`,

@@ -12,7 +12,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,31 +19,13 @@ import (
 
 	"github.com/qwenvld/qwenvld/api/history"
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/enginetest"
 	"github.com/qwenvld/qwenvld/engine/prompt"
 	"github.com/qwenvld/qwenvld/router"
 	"github.com/qwenvld/qwenvld/router/difficulty"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// fakeEngine answers with prepared events and keeps the last request.
-type fakeEngine struct {
-	info   engine.Info
-	down   bool
-	refuse error
-	count  error         // what Tokenize and TokenBytes fail with
-	begin  *engine.Start // instead of what the request asks for
-	events []engine.Event
-	fail   error         // ends the events
-	hold   chan struct{} // if set, each event takes one
-
-	mu     sync.Mutex
-	last   *engine.Request
-	asked  []*engine.Request
-	open   atomic.Int32
-	most   atomic.Int32 // that were open at a time
-	closed chan struct{}
-}
 
 func fakeInfo(template string) engine.Info {
 	return engine.Info{
@@ -65,134 +46,13 @@ func text(pieces ...string) []engine.Event {
 	}})
 }
 
-func (f *fakeEngine) Info(context.Context) (engine.Info, error) {
-	if f.down {
-		return engine.Info{}, engine.ErrUnavailable
-	}
-	return f.info, nil
-}
-
-func (f *fakeEngine) Generate(ctx context.Context, req *engine.Request) (engine.Stream, error) {
-	f.mu.Lock()
-	f.last = req
-	f.asked = append(f.asked, req)
-	f.mu.Unlock()
-	if f.refuse != nil {
-		return nil, f.refuse
-	}
-	// As the contract says, all pixels are there when Generate returns.
-	for i := range req.Images {
-		if _, err := req.Images[i].Bytes(ctx); err != nil {
-			return nil, err
-		}
-	}
-	for n, most := f.open.Add(1), f.most.Load(); n > most && !f.most.CompareAndSwap(most, n); most = f.most.Load() {
-	}
-	events := append([]engine.Event{{Start: f.start(req)}}, f.events...)
-	return &fakeStream{engine: f, ctx: ctx, events: events, running: req.RunningUsage}, nil
-}
-
-func (f *fakeEngine) start(req *engine.Request) *engine.Start {
-	if f.begin != nil {
-		return f.begin
-	}
-	most := f.info.ContextSize - 7
-	if req.MaxTokens > 0 {
-		most = min(most, req.MaxTokens)
-	}
-	return &engine.Start{
-		Usage: engine.Usage{PromptTokens: 7}, MaxTokens: most, ThinkOpen: req.Thinking.Open && !req.Thinking.Empty,
-		ThinkingBudget: min(req.Thinking.Budget, most-most/4),
-	}
-}
-
-// Tokenize takes each byte for a token.
-func (f *fakeEngine) Tokenize(_ context.Context, pieces []engine.Piece) ([]int32, error) {
-	if f.count != nil {
-		return nil, f.count
-	}
-	var out []int32
-	for _, p := range pieces {
-		for _, b := range []byte(p.Text) {
-			out = append(out, int32(b))
-		}
-	}
-	return out, nil
-}
-
-func (f *fakeEngine) TokenBytes(_ context.Context, tokens []int32) ([][]byte, error) {
-	if f.count != nil {
-		return nil, f.count
-	}
-	out := make([][]byte, len(tokens))
-	for i, t := range tokens {
-		if t > 255 {
-			return nil, &engine.RequestError{Field: "tokens", Message: "is no byte"}
-		}
-		out[i] = []byte{byte(t)}
-	}
-	return out, nil
-}
-
-func (f *fakeEngine) request(t *testing.T) *engine.Request {
-	t.Helper()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.last == nil {
-		t.Fatal("the engine was not asked")
-	}
-	return f.last
-}
-
-type fakeStream struct {
-	engine *fakeEngine
-	ctx    context.Context
-	events []engine.Event
-	// running adds the usage so far to events.
-	running bool
-	sent    int
-}
-
-func (s *fakeStream) Next() (engine.Event, error) {
-	if s.engine.hold != nil && (len(s.events) == 0 || s.events[0].Start == nil) {
-		select {
-		case <-s.engine.hold:
-		case <-s.ctx.Done():
-			return engine.Event{}, context.Cause(s.ctx)
-		}
-	}
-	if len(s.events) == 0 {
-		if s.engine.fail != nil {
-			return engine.Event{}, s.engine.fail
-		}
-		return engine.Event{}, io.EOF
-	}
-	ev := s.events[0]
-	s.events = s.events[1:]
-	if ev.Text != "" {
-		s.sent++
-	}
-	if s.running {
-		ev.Usage = &engine.Usage{PromptTokens: 7, CompletionTokens: s.sent}
-	}
-	return ev, nil
-}
-
-func (s *fakeStream) Close() error {
-	s.engine.open.Add(-1)
-	if s.engine.closed != nil {
-		close(s.engine.closed)
-	}
-	return nil
-}
-
 // site is a server under test.
 type site struct {
 	t        *testing.T
 	server   *Server
 	url      string
-	instruct *fakeEngine
-	thinking *fakeEngine
+	instruct *enginetest.Fake
+	thinking *enginetest.Fake
 	log      *bytes.Buffer
 	check    *contract
 }
@@ -203,8 +63,8 @@ var shippedScorer = sync.OnceValues(difficulty.Default)
 func newSite(t *testing.T, edit func(*Config)) *site {
 	t.Helper()
 	s := &site{
-		t: t, instruct: &fakeEngine{info: fakeInfo(prompt.InstructTemplate()), events: text("Hello", " world")},
-		thinking: &fakeEngine{info: fakeInfo(prompt.ThinkingTemplate()), events: text("hm", "\n</think>\n\n", "42")},
+		t: t, instruct: &enginetest.Fake{Model: fakeInfo(prompt.InstructTemplate()), Events: text("Hello", " world")},
+		thinking: &enginetest.Fake{Model: fakeInfo(prompt.ThinkingTemplate()), Events: text("hm", "\n</think>\n\n", "42")},
 		log:      &bytes.Buffer{}, check: apiContract(t),
 	}
 	scorer, err := shippedScorer()

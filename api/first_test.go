@@ -7,7 +7,7 @@ import (
 
 func TestTheFirstChunkBeforeAToolCallHasNoContent(t *testing.T) {
 	s := newSite(t, nil)
-	s.instruct.events = text("<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n</tool_call>")
+	s.instruct.Events = text("<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n</tool_call>")
 	tools := []any{map[string]any{"type": "function", "function": map[string]any{"name": "f", "parameters": map[string]any{"type": "object"}}}}
 	chunks := s.ask(map[string]any{"model": "qwen3-vl-instruct", "tools": tools, "stream": true}).chunks(t)
 	called := false
@@ -22,7 +22,7 @@ func TestTheFirstChunkBeforeAToolCallHasNoContent(t *testing.T) {
 		t.Errorf("%+v", chunks)
 	}
 	// A text begins as OpenAI's does.
-	s.instruct.events = text("Hello")
+	s.instruct.Events = text("Hello")
 	if d := s.ask(map[string]any{"model": "qwen3-vl-instruct", "stream": true}).chunks(t)[0].Choices[0].Delta; d.Content == nil || *d.Content != "" {
 		t.Errorf("%+v", d)
 	}

@@ -88,7 +88,7 @@ func TestFormsReachTheEngine(t *testing.T) {
 			if got := s.post("/v1/chat/completions", body); got.status != http.StatusOK {
 				t.Fatalf("%d %s", got.status, got.body)
 			}
-			form := s.instruct.request(t).Form
+			form := s.instruct.Request(t).Form
 			if (form == nil) != (tc.yes == nil) {
 				t.Fatalf("form %+v", form)
 			}
@@ -201,7 +201,7 @@ func TestAnswersThatBreakTheirSchemaAreReported(t *testing.T) {
 	}
 	for answer, want := range map[string]bool{`{"a": 1}`: false, `{"a": "secret"}`: true, `{"a": `: true} {
 		s := newSite(t, nil)
-		s.instruct.events = text(answer)
+		s.instruct.Events = text(answer)
 		if got := s.post("/v1/chat/completions", body); got.status != http.StatusOK {
 			t.Fatalf("%d %s", got.status, got.body)
 		}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/enginetest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -47,12 +48,12 @@ func TestGoldenRequestsBecomePromptsAndAnswers(t *testing.T) {
 				t.Fatal("no request")
 			}
 			s := newSite(t, numbered)
-			s.instruct.events, s.thinking.events = goldenAnswers(name), goldenAnswers(name)
+			s.instruct.Events, s.thinking.Events = goldenAnswers(name), goldenAnswers(name)
 			got := s.post(path, body)
 			prompt := "nothing"
-			for _, e := range []*fakeEngine{s.instruct, s.thinking} {
-				if e.last != nil {
-					prompt = pieces(e.last)
+			for _, e := range []*enginetest.Fake{s.instruct, s.thinking} {
+				if e.Last() != nil {
+					prompt = pieces(e.Last())
 				}
 			}
 			answer := created.ReplaceAllString(strings.TrimSpace(string(got.body)), `"$1":0`)

@@ -41,9 +41,9 @@ func TestImagesReachTheEngineResizedAndInOrder(t *testing.T) {
 	if got.status != 200 {
 		t.Fatalf("%s", got.body)
 	}
-	req := s.instruct.last
+	req := s.instruct.Last()
 	if req == nil {
-		req = s.thinking.request(t)
+		req = s.thinking.Request(t)
 	}
 	var sizes []string
 	for _, img := range req.Images {
@@ -91,7 +91,7 @@ func TestPixelLimitsAreTheOperatorsThenTheRequests(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, func(conf *Config) { conf.Media.Pixels = c.own })
-			s.instruct.info.Vision.MinPixels = c.projector
+			s.instruct.Model.Vision.MinPixels = c.projector
 			body := map[string]any{"model": "qwen3-vl-instruct"}
 			if c.asked != nil {
 				body["mm_processor_kwargs"] = c.asked
@@ -103,7 +103,7 @@ func TestPixelLimitsAreTheOperatorsThenTheRequests(t *testing.T) {
 				}
 				return
 			}
-			if img := s.instruct.request(t).Images[0]; fmt.Sprintf("%dx%d", img.Width, img.Height) != c.want {
+			if img := s.instruct.Request(t).Images[0]; fmt.Sprintf("%dx%d", img.Width, img.Height) != c.want {
 				t.Errorf("%d x %d", img.Width, img.Height)
 			}
 		})
@@ -128,7 +128,7 @@ func TestBadImagesNameTheirPlace(t *testing.T) {
 			t.Errorf("%s: %d %s", url, got.status, got.body)
 		}
 	}
-	s.instruct.info.Vision, s.thinking.info.Vision = nil, nil
+	s.instruct.Model.Vision, s.thinking.Model.Vision = nil, nil
 	got := s.ask(photo(t, nil, "../multimodal/testdata/page.png"))
 	if code, _, _ := got.failure(t); got.status != 400 || code != codeUnsupported {
 		t.Errorf("a text model: %d %s", got.status, got.body)
@@ -137,7 +137,7 @@ func TestBadImagesNameTheirPlace(t *testing.T) {
 
 func TestImagesThatFillTheContextAreRefusedBeforeDecoding(t *testing.T) {
 	s := newSite(t, nil)
-	s.instruct.info.ContextSize, s.thinking.info.ContextSize = 50, 50
+	s.instruct.Model.ContextSize, s.thinking.Model.ContextSize = 50, 50
 	got := s.ask(photo(t, nil, "../multimodal/testdata/page.png"))
 	if code, _, _ := got.failure(t); got.status != 400 || code != codeContextLength {
 		t.Errorf("%d %s", got.status, got.body)
@@ -146,7 +146,7 @@ func TestImagesThatFillTheContextAreRefusedBeforeDecoding(t *testing.T) {
 
 func TestImageMemoryFaultsNameTheImage(t *testing.T) {
 	s := newSite(t, nil)
-	s.instruct.refuse = &engine.ImageMemoryError{Image: 1, NeededBytes: 5 << 20, LimitBytes: 1 << 20}
+	s.instruct.Refuse = &engine.ImageMemoryError{Image: 1, NeededBytes: 5 << 20, LimitBytes: 1 << 20}
 	page := "../multimodal/testdata/page.png"
 	got := s.ask(photo(t, map[string]any{"model": "qwen3-vl-instruct"}, page, page))
 	if code, param, message := got.failure(t); code != codeImageMemory || param != "messages[0].content[1].image_url.url" || !strings.Contains(message, "5 MiB") {

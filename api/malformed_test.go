@@ -108,7 +108,7 @@ func TestMalformedRequestsGetA4xx(t *testing.T) {
 	if counts[http.StatusBadRequest] < requests/4 {
 		t.Errorf("hardly anything was malformed: %v", counts)
 	}
-	if n := s.instruct.open.Load() + s.thinking.open.Load(); n != 0 {
+	if n := s.instruct.Open() + s.thinking.Open(); n != 0 {
 		t.Errorf("%d generations are left", n)
 	}
 	s.server.mu.Lock()

@@ -87,7 +87,7 @@ func TestWhateverGeneratesIsMeasured(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, nil)
-			s.thinking.events = thought("budget", engine.FinishLength)
+			s.thinking.Events = thought("budget", engine.FinishLength)
 			if got := s.post(tc.path, `{"model":"qwen3-vl-thinking",`+tc.body+`}`); got.status != http.StatusOK {
 				t.Fatalf("%d %s", got.status, got.body)
 			}
@@ -146,9 +146,9 @@ func TestPromptsOfSeveralAnswersCountOnce(t *testing.T) {
 
 func TestFailuresAreCountedByTheirCode(t *testing.T) {
 	key, hash := access.NewKey()
-	refuse := func(err error) func(*site) { return func(s *site) { s.instruct.refuse = err } }
+	refuse := func(err error) func(*site) { return func(s *site) { s.instruct.Refuse = err } }
 	broken := func(s *site) {
-		s.instruct.events, s.instruct.fail = []engine.Event{{Text: "a"}, {Text: "b"}}, engine.ErrWorkerDied
+		s.instruct.Events, s.instruct.Fail = []engine.Event{{Text: "a"}, {Text: "b"}}, engine.ErrWorkerDied
 	}
 	const path, ask = "/v1/chat/completions", `{"model":"qwen3-vl-instruct","messages":[{"role":"user","content":"hi"}]`
 	cases := map[string]struct {
@@ -217,7 +217,7 @@ func TestRequestsThatTheirClientsGaveUpAreCancelled(t *testing.T) {
 	for _, stream := range []bool{true, false} {
 		t.Run(fmt.Sprintf("stream %t", stream), func(t *testing.T) {
 			s := newSite(t, nil)
-			s.instruct.hold = make(chan struct{})
+			s.instruct.Hold = make(chan struct{})
 			ctx, cancel := context.WithCancel(t.Context())
 			body := fmt.Sprintf(`{"model":"qwen3-vl-instruct","stream":%t,"messages":[{"role":"user","content":"hi"}]}`, stream)
 			req, _ := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/v1/chat/completions", strings.NewReader(body))
@@ -230,7 +230,7 @@ func TestRequestsThatTheirClientsGaveUpAreCancelled(t *testing.T) {
 					resp.Body.Close()
 				}
 			}()
-			s.instruct.hold <- struct{}{}
+			s.instruct.Hold <- struct{}{}
 			s.counted(map[string]float64{`generations_in_flight{variant="instruct"}`: 1, `requests_in_flight`: 1})
 			cancel()
 			<-left
@@ -252,8 +252,8 @@ func TestRequestsThatTheirClientsGaveUpAreCancelled(t *testing.T) {
 	}
 	t.Run("in the background", func(t *testing.T) {
 		s := newSite(t, numbered)
-		s.instruct.hold = make(chan struct{}, 1)
-		s.instruct.hold <- struct{}{}
+		s.instruct.Hold = make(chan struct{}, 1)
+		s.instruct.Hold <- struct{}{}
 		queued := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi", "background": true}).response(t)
 		s.counted(map[string]float64{`generations_in_flight{variant="instruct"}`: 1, `requests_in_flight`: 1})
 		s.call(http.MethodPost, "/v1/responses/"+queued.ID+"/cancel")
@@ -468,7 +468,7 @@ func TestSecondThoughtsAreCounted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, tc.edit)
-			s.instruct.events = tc.begin
+			s.instruct.Events = tc.begin
 			if got := s.ask(map[string]any{"stream": tc.stream}); got.status != http.StatusOK {
 				t.Fatalf("%d %s", got.status, got.body)
 			}

@@ -28,8 +28,8 @@ func TestModelsAreListed(t *testing.T) {
 
 func TestModelCardsTellWhatIsLoaded(t *testing.T) {
 	s := newSite(t, nil)
-	s.instruct.info.Vision = &engine.VisionInfo{PatchSize: 16, MergeSize: 2}
-	s.thinking.info.Vision = s.instruct.info.Vision
+	s.instruct.Model.Vision = &engine.VisionInfo{PatchSize: 16, MergeSize: 2}
+	s.thinking.Model.Vision = s.instruct.Model.Vision
 	card := func(id string) (c modelCard) {
 		s.get("/v1/models/"+id).json(t, &c)
 		return c
@@ -41,7 +41,7 @@ func TestModelCardsTellWhatIsLoaded(t *testing.T) {
 	if diff := cmp.Diff([]string{"chat", "completion", "tools", "structured_output", "reasoning", "vision"}, c.Capabilities); diff != "" {
 		t.Error(diff)
 	}
-	s.thinking.down = true
+	s.thinking.Down = true
 	if c := card("qwen3-vl"); c.Variants[1].Loaded || !c.Variants[0].Loaded || c.MaxModelLen != 4096 {
 		t.Errorf("%+v", c)
 	}

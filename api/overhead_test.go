@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/enginetest"
 	"github.com/qwenvld/qwenvld/engine/prompt"
 	"github.com/qwenvld/qwenvld/router"
 	"github.com/qwenvld/qwenvld/router/difficulty"
@@ -27,61 +28,37 @@ import (
 // The benchmarks here measure the HTTP layer alone: the engine costs nothing. Client and server share the process and its cores, so
 // the server by itself is better than what they report.
 
-// pacedEngine sends events of one token every interval, or as fast as they are read; each holds the time at which it was made.
-type pacedEngine struct {
-	fakeEngine
-	events   int
-	interval time.Duration
-}
-
-func (e *pacedEngine) Generate(ctx context.Context, _ *engine.Request) (engine.Stream, error) {
-	s := &pacedStream{ctx: ctx, left: e.events}
-	if e.interval > 0 {
-		s.tick = time.NewTicker(e.interval)
-	}
-	return s, nil
-}
-
-type pacedStream struct {
-	ctx  context.Context
-	left int
-	// begun is set after the first event.
-	begun bool
-	tick  *time.Ticker
-}
-
-func (s *pacedStream) Next() (engine.Event, error) {
-	if !s.begun {
-		s.begun = true
-		return engine.Event{Start: &engine.Start{MaxTokens: s.left}}, nil
-	}
-	if s.tick != nil {
-		select {
-		case <-s.tick.C:
-		case <-s.ctx.Done():
-			return engine.Event{}, context.Cause(s.ctx)
+// paced makes an answer of tokens that come every interval, or as fast as they are read; each holds the time at which it was made.
+func paced(tokens int, interval time.Duration) enginetest.Script {
+	return func(ctx context.Context, _ *engine.Request) func() (engine.Event, error) {
+		left := tokens
+		var tick <-chan time.Time
+		if interval > 0 {
+			tick = time.NewTicker(interval).C
+		}
+		return func() (engine.Event, error) {
+			if tick != nil {
+				select {
+				case <-tick:
+				case <-ctx.Done():
+					return engine.Event{}, context.Cause(ctx)
+				}
+			}
+			switch left--; {
+			case left >= 0:
+				return engine.Event{Text: strconv.FormatInt(time.Now().UnixNano(), 10) + " "}, nil
+			case left == -1:
+				return engine.Event{Result: &engine.Result{FinishReason: engine.FinishStop}}, nil
+			}
+			return engine.Event{}, io.EOF
 		}
 	}
-	switch s.left--; {
-	case s.left >= 0:
-		return engine.Event{Text: strconv.FormatInt(time.Now().UnixNano(), 10) + " "}, nil
-	case s.left == -1:
-		return engine.Event{Result: &engine.Result{FinishReason: engine.FinishStop}}, nil
-	}
-	return engine.Event{}, io.EOF
-}
-
-func (s *pacedStream) Close() error {
-	if s.tick != nil {
-		s.tick.Stop()
-	}
-	return nil
 }
 
 // overheadServer serves e and returns its address.
-func overheadServer(b *testing.B, e *pacedEngine) string {
+func overheadServer(b *testing.B, e *enginetest.Fake) string {
 	b.Helper()
-	e.info = fakeInfo(prompt.InstructTemplate())
+	e.Model = fakeInfo(prompt.InstructTemplate())
 	scorer, err := difficulty.Default()
 	if err != nil {
 		b.Fatal(err)
@@ -119,9 +96,8 @@ func open(b *testing.B, address string) net.Conn {
 
 func BenchmarkStreamedEvents(b *testing.B) {
 	const streams = 64
-	e := &pacedEngine{}
-	address := overheadServer(b, e)
-	e.events = max(1, b.N/streams)
+	tokens := max(1, b.N/streams)
+	address := overheadServer(b, &enginetest.Fake{Answer: paced(tokens, 0)})
 	b.ResetTimer()
 	var all sync.WaitGroup
 	for range streams {
@@ -145,14 +121,13 @@ func BenchmarkStreamedEvents(b *testing.B) {
 		})
 	}
 	all.Wait()
-	b.ReportMetric(float64(e.events*streams)/b.Elapsed().Seconds(), "events/s")
+	b.ReportMetric(float64(tokens*streams)/b.Elapsed().Seconds(), "events/s")
 }
 
 func BenchmarkAddedLatency(b *testing.B) {
 	const streams, perSecond = 64, 50
-	e := &pacedEngine{interval: time.Second / perSecond}
-	address := overheadServer(b, e)
-	e.events = max(2*perSecond, b.N/streams)
+	tokens := max(2*perSecond, b.N/streams)
+	address := overheadServer(b, &enginetest.Fake{Answer: paced(tokens, time.Second/perSecond)})
 	b.ResetTimer()
 	var mu sync.Mutex
 	var late []time.Duration
@@ -167,7 +142,7 @@ func BenchmarkAddedLatency(b *testing.B) {
 				return
 			}
 			defer resp.Body.Close()
-			own := make([]time.Duration, 0, e.events)
+			own := make([]time.Duration, 0, tokens)
 			for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
 				_, rest, ok := strings.Cut(lines.Text(), `"content":"1`)
 				if !ok {
@@ -196,7 +171,7 @@ func BenchmarkAddedLatency(b *testing.B) {
 
 func BenchmarkIdleStreams(b *testing.B) {
 	const streams = 1000
-	address := overheadServer(b, &pacedEngine{events: 1, interval: time.Hour})
+	address := overheadServer(b, &enginetest.Fake{Answer: paced(1, time.Hour)})
 	used := func() uint64 {
 		runtime.GC()
 		runtime.GC() // a second time for what the first one's finalizers let go

@@ -187,7 +187,7 @@ func TestEachPictureStandsWhereItWasSent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, withVideo)
 			if template != "" {
-				s.instruct.info.ChatTemplate, s.thinking.info.ChatTemplate = template, template
+				s.instruct.Model.ChatTemplate, s.thinking.Model.ChatTemplate = template, template
 			}
 			for path, draw := range surfaces {
 				t.Run(strings.ReplaceAll(strings.Trim(path, "/"), "/", "_"), func(t *testing.T) {
@@ -202,7 +202,7 @@ func TestEachPictureStandsWhereItWasSent(t *testing.T) {
 						if got := s.post(path, body); got.status != 200 {
 							t.Fatalf("%d %s", got.status, got.body)
 						}
-						checkPictures(t, eng.request(s.t), p.count)
+						checkPictures(t, eng.Request(s.t), p.count)
 					})
 				})
 			}

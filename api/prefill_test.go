@@ -18,9 +18,9 @@ func TestAnswerGoesOnFromWhatTheClientBegan(t *testing.T) {
 			return "", got
 		}
 		if strings.HasSuffix(model, "thinking") {
-			return pieces(s.thinking.request(t)), got
+			return pieces(s.thinking.Request(t)), got
 		}
-		return pieces(s.instruct.request(t)), got
+		return pieces(s.instruct.Request(t)), got
 	}
 	begun := map[string]any{"role": "assistant", "content": "The colour is"}
 	for name, c := range map[string]struct {
@@ -69,7 +69,7 @@ func TestPrefilledTextIsNeverAControlPiece(t *testing.T) {
 	s.post("/v1/chat/completions", map[string]any{"model": "qwen3-vl-instruct", "messages": []map[string]any{
 		{"role": "user", "content": "hi"}, {"role": "assistant", "content": "<|im_end|>"},
 	}})
-	r := s.instruct.request(t)
+	r := s.instruct.Request(t)
 	if last := r.Prompt[len(r.Prompt)-1]; last.Kind != "text" || last.Text != "<|im_end|>" {
 		t.Errorf("%+v", last)
 	}
@@ -77,7 +77,7 @@ func TestPrefilledTextIsNeverAControlPiece(t *testing.T) {
 
 func TestReasoningCanComeInTheContent(t *testing.T) {
 	s := newSite(t, nil)
-	s.thinking.events = text("h", "m", "\n</think>\n\n", "4", "2")
+	s.thinking.Events = text("h", "m", "\n</think>\n\n", "4", "2")
 	want := "<think>\nhm\n</think>\n\n42"
 	body := map[string]any{"model": "qwen3-vl-thinking", "messages": []map[string]any{{"role": "user", "content": "hi"}}, "separate_reasoning": false}
 	var whole completion

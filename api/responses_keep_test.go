@@ -83,9 +83,9 @@ func TestAResponseLargerThanTheStoreIsDeliveredAndHarmsNoOther(t *testing.T) {
 
 func TestABackgroundResponseIsNotLostWithItsRow(t *testing.T) {
 	s := newSite(t, numbered)
-	s.instruct.hold = make(chan struct{})
+	s.instruct.Hold = make(chan struct{})
 	queued := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi", "background": true}).response(t)
-	await(t, "the generation", func() bool { return s.instruct.open.Load() == 1 })
+	await(t, "the generation", func() bool { return s.instruct.Open() == 1 })
 	// As when others need the room.
 	if err := s.server.cfg.Store.Delete(t.Context(), "", queued.ID); err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func TestABackgroundResponseIsNotLostWithItsRow(t *testing.T) {
 	if got := s.get("/v1/responses/" + queued.ID).response(t); got.Status != statusInProgress {
 		t.Errorf("%+v", got)
 	}
-	close(s.instruct.hold)
+	close(s.instruct.Hold)
 	if err := s.server.Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +104,7 @@ func TestABackgroundResponseIsNotLostWithItsRow(t *testing.T) {
 
 func TestABackgroundResponseThatIsDeletedStaysDeleted(t *testing.T) {
 	s := newSite(t, numbered)
-	s.instruct.hold = make(chan struct{})
+	s.instruct.Hold = make(chan struct{})
 	queued := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi", "background": true}).response(t)
 	if got := s.send(http.MethodDelete, "/v1/responses/"+queued.ID); got.status != http.StatusOK {
 		t.Fatalf("%d %s", got.status, got.body)
@@ -119,12 +119,12 @@ func TestABackgroundResponseThatIsDeletedStaysDeleted(t *testing.T) {
 
 func TestABackgroundResponseThatCannotBeStoredCanBeReadMeanwhile(t *testing.T) {
 	s := newSite(t, numbered)
-	s.instruct.hold = make(chan struct{})
+	s.instruct.Hold = make(chan struct{})
 	queued := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi", "background": true}).response(t)
 	if err := s.server.cfg.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	close(s.instruct.hold)
+	close(s.instruct.Hold)
 	await(t, "who waits to be stored", func() bool { return s.server.unsettled.Load() == 1 })
 	if n := s.server.slots.Expected(1); n != 0 {
 		t.Error("it holds its place")

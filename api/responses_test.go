@@ -53,7 +53,7 @@ func TestResponseInOnePiece(t *testing.T) {
 		got.Usage.InputTokens != 7 || string(got.Metadata) != `{"a":"b"}` || !got.Store || got.Temperature != 0.5 {
 		t.Errorf("%+v", got)
 	}
-	prompt := pieces(s.instruct.request(t))
+	prompt := pieces(s.instruct.Request(t))
 	if !strings.Contains(prompt, "system\nbe brief") || !strings.Contains(prompt, "user\nhi") {
 		t.Error(prompt)
 	}
@@ -82,7 +82,7 @@ var tools = []map[string]any{{"type": "function", "name": "f", "description": "d
 // The events must tell, in order and complete, what the response is in the end.
 func TestResponseEventsAddUp(t *testing.T) {
 	s := newSite(t, numbered)
-	s.thinking.events = text("h", "m", "\n</think>\n\n", "Let ", "me.", "\n"+oneCall[:20], oneCall[20:])
+	s.thinking.Events = text("h", "m", "\n</think>\n\n", "Let ", "me.", "\n"+oneCall[:20], oneCall[20:])
 	got := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-thinking", "input": "hi", "stream": true, "tools": tools})
 	var kinds []string
 	texts := map[string]string{}
@@ -130,17 +130,17 @@ func TestResponseEventsAddUp(t *testing.T) {
 
 func TestResponseGoesOnFromAnother(t *testing.T) {
 	s := newSite(t, numbered)
-	s.instruct.events = text(oneCall)
+	s.instruct.Events = text(oneCall)
 	first := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "what is it?", "tools": tools, "instructions": "be round"}).response(t)
 	if len(first.Output) != 1 || first.Output[0].Type != "function_call" || *first.Output[0].Arguments != `{"a": 1}` {
 		t.Fatalf("%+v", first.Output)
 	}
-	s.instruct.events = text("It is 2.")
+	s.instruct.Events = text("It is 2.")
 	second := s.post("/v1/responses", map[string]any{
 		"model": "qwen3-vl-instruct", "previous_response_id": first.ID, "tools": tools, "instructions": "two",
 		"input": []map[string]any{{"type": "function_call_output", "call_id": first.Output[0].CallID, "output": "2"}},
 	}).response(t)
-	prompt := pieces(s.instruct.request(t))
+	prompt := pieces(s.instruct.Request(t))
 	for _, part := range []string{"what is it?", `{"name": "f", "arguments": {"a": 1}}`, "<tool_response>\n2\n", "two"} {
 		if !strings.Contains(prompt, part) {
 			t.Errorf("%q is not in the prompt:\n%s", part, prompt)
@@ -150,7 +150,7 @@ func TestResponseGoesOnFromAnother(t *testing.T) {
 		t.Error("instructions of an earlier turn are still there")
 	}
 	third := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "previous_response_id": second.ID, "input": "sure?"}).response(t)
-	if prompt := pieces(s.instruct.request(t)); !strings.Contains(prompt, "what is it?") || !strings.Contains(prompt, "It is 2.") {
+	if prompt := pieces(s.instruct.Request(t)); !strings.Contains(prompt, "what is it?") || !strings.Contains(prompt, "It is 2.") {
 		t.Error(prompt)
 	}
 	var list inputItems
@@ -240,8 +240,8 @@ func TestResponsesBelongToTheirKey(t *testing.T) {
 // A client that loses its connection reads on where it was, and the answer is the whole one.
 func TestBackgroundResponseIsResumed(t *testing.T) {
 	s := newSite(t, numbered)
-	s.instruct.hold = make(chan struct{})
-	s.instruct.events = text("a", "b", "c", "d")
+	s.instruct.Hold = make(chan struct{})
+	s.instruct.Events = text("a", "b", "c", "d")
 	ctx, leave := context.WithCancel(context.Background())
 	body := `{"model":"qwen3-vl-instruct","input":"hi","background":true,"stream":true}`
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/v1/responses", strings.NewReader(body))
@@ -272,7 +272,7 @@ func TestBackgroundResponseIsResumed(t *testing.T) {
 	for range 3 { // created, queued, in_progress
 		next()
 	}
-	s.instruct.hold <- struct{}{}
+	s.instruct.Hold <- struct{}{}
 	for range 3 { // item, part, delta
 		next()
 	}
@@ -282,7 +282,7 @@ func TestBackgroundResponseIsResumed(t *testing.T) {
 	}
 	leave()
 	_ = resp.Body.Close()
-	close(s.instruct.hold)
+	close(s.instruct.Hold)
 	at := fmt.Sprintf("/v1/responses/%s?stream=true&starting_after=%d", id, seen[len(seen)-1].Sequence)
 	var whole strings.Builder
 	whole.WriteString(*seen[len(seen)-1].Delta)
@@ -316,15 +316,15 @@ func TestBackgroundResponseIsResumed(t *testing.T) {
 
 func TestBackgroundResponseIsCancelled(t *testing.T) {
 	s := newSite(t, numbered)
-	s.instruct.hold = make(chan struct{}, 1)
-	s.instruct.hold <- struct{}{}
+	s.instruct.Hold = make(chan struct{}, 1)
+	s.instruct.Hold <- struct{}{}
 	queued := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi", "background": true}).response(t)
 	if queued.Status != statusQueued {
 		t.Errorf("%s", queued.Status)
 	}
 	ended := s.call(http.MethodPost, "/v1/responses/"+queued.ID+"/cancel").response(t)
-	if ended.Status != statusCancelled || s.instruct.open.Load() != 0 {
-		t.Errorf("%s, %d generations open", ended.Status, s.instruct.open.Load())
+	if ended.Status != statusCancelled || s.instruct.Open() != 0 {
+		t.Errorf("%s, %d generations open", ended.Status, s.instruct.Open())
 	}
 	if again := s.call(http.MethodPost, "/v1/responses/"+queued.ID+"/cancel").response(t); again.Status != statusCancelled {
 		t.Errorf("%s", again.Status)
@@ -337,7 +337,7 @@ func TestBackgroundResponseHoldsWhatItTakes(t *testing.T) {
 		numbered(c)
 		c.Keys = []access.Key{{Name: "ann", Hash: hash, Concurrent: 1}}
 	})
-	s.instruct.hold = make(chan struct{})
+	s.instruct.Hold = make(chan struct{})
 	auth := []string{"Authorization", "Bearer " + key}
 	queued := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi", "background": true}, auth...).response(t)
 	if got := s.post("/v1/chat/completions", map[string]any{"model": "qwen3-vl-instruct", "messages": []any{}}, auth...); got.status != http.StatusTooManyRequests {
@@ -358,7 +358,7 @@ func TestBackgroundResponseHoldsWhatItTakes(t *testing.T) {
 
 func TestFailedResponsesSayWhy(t *testing.T) {
 	s := newSite(t, numbered)
-	s.instruct.events, s.instruct.fail = text("Hel")[:1], engine.ErrWorkerDied
+	s.instruct.Events, s.instruct.Fail = text("Hel")[:1], engine.ErrWorkerDied
 	if got := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi"}); got.status != http.StatusInternalServerError {
 		t.Errorf("%d", got.status)
 	}
@@ -374,8 +374,8 @@ func TestFailedResponsesSayWhy(t *testing.T) {
 
 func TestLengthMakesAResponseIncomplete(t *testing.T) {
 	s := newSite(t, numbered)
-	s.instruct.events = text("Hello")
-	s.instruct.events[1].Result.FinishReason = engine.FinishLength
+	s.instruct.Events = text("Hello")
+	s.instruct.Events[1].Result.FinishReason = engine.FinishLength
 	got := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi"}).response(t)
 	if got.Status != statusIncomplete || got.IncompleteDetails.Reason != "max_output_tokens" || got.Output[0].Status != statusIncomplete {
 		t.Errorf("%+v", got)
@@ -462,12 +462,12 @@ func TestItemsCanBeReferredTo(t *testing.T) {
 	}
 	input = append(input, map[string]any{"role": "user", "content": "two"})
 	second := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": input}).response(t)
-	if shown := pieces(s.instruct.request(t)); !strings.Contains(shown, "assistant\n42<|im_end|>") {
+	if shown := pieces(s.instruct.Request(t)); !strings.Contains(shown, "assistant\n42<|im_end|>") {
 		t.Errorf("%q", shown)
 	}
 	// What was referred to is kept with the new response.
 	third := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "three", "previous_response_id": second.ID}).response(t)
-	if shown := pieces(s.instruct.request(t)); third.Status != statusCompleted || !strings.Contains(shown, "assistant\n42<|im_end|>") {
+	if shown := pieces(s.instruct.Request(t)); third.Status != statusCompleted || !strings.Contains(shown, "assistant\n42<|im_end|>") {
 		t.Errorf("%q", shown)
 	}
 	for _, id := range []string{"msg_none_0", "msg_" + strings.TrimPrefix(first.ID, "resp_") + "_9", ""} {

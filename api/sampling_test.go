@@ -49,7 +49,7 @@ func TestRepetitionIsLookedForUnlessItIsAllowed(t *testing.T) {
 				if got := s.post(path, body); got.status != http.StatusOK {
 					t.Fatalf("%s: %d %s", path, got.status, got.body)
 				}
-				if got := s.instruct.request(t).MayRepeat; got != c.want {
+				if got := s.instruct.Request(t).MayRepeat; got != c.want {
 					t.Errorf("%s, configured %v, asked %v: %v", path, configured, c.asked, got)
 				}
 			}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/enginetest"
 	"github.com/qwenvld/qwenvld/router"
 	"github.com/qwenvld/qwenvld/router/escalation"
 )
@@ -76,7 +77,7 @@ func TestADoubtfulFirstTokenGoesToThinking(t *testing.T) {
 	} {
 		for _, stream := range []bool{false, true} {
 			s := newSite(t, lookAtAll(uncertain(c.decision)))
-			s.instruct.events = c.events()
+			s.instruct.Events = c.events()
 			r := s.ask(map[string]any{"stream": stream})
 			content, reasons := "", []string{}
 			if stream {
@@ -96,7 +97,7 @@ func TestADoubtfulFirstTokenGoesToThinking(t *testing.T) {
 			if content != c.want || !slices.Contains(reasons, c.reason) {
 				t.Errorf("%s, stream %v: %q because of %q", name, stream, content, reasons)
 			}
-			if n := len(s.thinking.asked); n != c.thought {
+			if n := len(s.thinking.Asked()); n != c.thought {
 				t.Errorf("%s, stream %v: thinking was asked %d times", name, stream, n)
 			}
 			variant := "instruct"
@@ -106,7 +107,7 @@ func TestADoubtfulFirstTokenGoesToThinking(t *testing.T) {
 			if got := r.header.Get(headerVariant); got != variant {
 				t.Errorf("%s, stream %v: header says %s", name, stream, got)
 			}
-			if n := s.instruct.open.Load() + s.thinking.open.Load(); n != 0 {
+			if n := s.instruct.Open() + s.thinking.Open(); n != 0 {
 				t.Errorf("%s, stream %v: %d streams are open", name, stream, n)
 			}
 		}
@@ -119,7 +120,7 @@ func TestSeveralTokensCanBeLookedAt(t *testing.T) {
 			lookAtAll(uncertain(router.Instruct))(c)
 			c.SecondLook.Limits.Tokens = tokens
 		})
-		s.instruct.events = slices.Concat(beginning("Red", 0.9)[:1], beginning(" one", 0.5, " two", 0.45))
+		s.instruct.Events = slices.Concat(beginning("Red", 0.9)[:1], beginning(" one", 0.5, " two", 0.45))
 		var got routedReply
 		s.ask(nil).json(t, &got)
 		if got.Choices[0].Message.Content != want {
@@ -154,11 +155,11 @@ func TestSecondLooksAreLeftOut(t *testing.T) {
 				c.edit(cfg)
 			}
 		})
-		s.instruct.events = beginning("{}", 0.5, "[]", 0.5)
+		s.instruct.Events = beginning("{}", 0.5, "[]", 0.5)
 		if r := s.ask(c.more); r.status != http.StatusOK || r.header.Get(headerVariant) != string(c.decision.Variant) {
 			t.Errorf("%s: %d %s", name, r.status, r.body)
 		}
-		for _, asked := range append(s.instruct.asked, s.thinking.asked...) {
+		for _, asked := range append(s.instruct.Asked(), s.thinking.Asked()...) {
 			if asked.FirstTop != 0 {
 				t.Errorf("%s: first tokens were asked for", name)
 			}
@@ -172,12 +173,12 @@ func TestASecondLookNeverFailsARequest(t *testing.T) {
 		edit     func(*site)
 		variant  string
 	}{
-		"thinking is not loaded": {router.Instruct, func(s *site) { s.thinking.down = true }, "instruct"},
-		"instruct is not loaded": {router.Thinking, func(s *site) { s.instruct.down = true }, "thinking"},
-		"instruct is full":       {router.Thinking, func(s *site) { s.instruct.refuse = engine.ErrOverloaded }, "thinking"},
+		"thinking is not loaded": {router.Instruct, func(s *site) { s.thinking.Down = true }, "instruct"},
+		"instruct is not loaded": {router.Thinking, func(s *site) { s.instruct.Down = true }, "thinking"},
+		"instruct is full":       {router.Thinking, func(s *site) { s.instruct.Refuse = engine.ErrOverloaded }, "thinking"},
 	} {
 		s := newSite(t, lookAtAll(uncertain(c.decision)))
-		s.instruct.events = beginning("Red", 0.5, "Blue", 0.45)
+		s.instruct.Events = beginning("Red", 0.5, "Blue", 0.45)
 		c.edit(s)
 		if r := s.ask(nil); r.status != http.StatusOK || r.header.Get(headerVariant) != c.variant {
 			t.Errorf("%s: %d %s %s", name, r.status, r.header.Get(headerVariant), r.body)
@@ -187,7 +188,7 @@ func TestASecondLookNeverFailsARequest(t *testing.T) {
 
 func TestClientsGetTheAlternativesTheyAskedFor(t *testing.T) {
 	s := newSite(t, lookAtAll(uncertain(router.Instruct)))
-	s.instruct.events = beginning("Red", 0.8, "Blue", 0.1, "Green", 0.05)
+	s.instruct.Events = beginning("Red", 0.8, "Blue", 0.1, "Green", 0.05)
 	var got routedReply
 	s.ask(map[string]any{"logprobs": true, "top_logprobs": 2}).json(t, &got)
 	if l := got.Choices[0].Logprobs; l == nil || len(l.Content) == 0 || len(l.Content[0].TopLogprobs) != 2 {
@@ -197,15 +198,15 @@ func TestClientsGetTheAlternativesTheyAskedFor(t *testing.T) {
 
 func TestSecondLooksFetchPicturesOnce(t *testing.T) {
 	s := newSite(t, lookAtAll(uncertain(router.Instruct)))
-	s.instruct.events = beginning("Red", 0.5, "Blue", 0.45)
+	s.instruct.Events = beginning("Red", 0.5, "Blue", 0.45)
 	r := s.ask(map[string]any{"messages": []any{map[string]any{"role": "user", "content": []any{
 		map[string]any{"type": "image_url", "image_url": map[string]any{"url": pngURI(t, 64, 64)}},
 		map[string]any{"type": "text", "text": "which colour?"},
 	}}}})
-	if r.status != http.StatusOK || len(s.thinking.asked) != 1 {
+	if r.status != http.StatusOK || len(s.thinking.Asked()) != 1 {
 		t.Fatalf("%d %s", r.status, r.body)
 	}
-	a, b := s.instruct.request(t).Images, s.thinking.request(t).Images
+	a, b := s.instruct.Request(t).Images, s.thinking.Request(t).Images
 	if len(a) != 1 || len(b) != 1 || &a[0].RGB[0] != &b[0].RGB[0] {
 		t.Error("the picture was decoded twice")
 	}
@@ -244,14 +245,14 @@ func TestPoorAnswersAreGivenAgain(t *testing.T) {
 		"several answers are left":    {cut("It is"), nil, map[string]any{"n": 2}, "It is", ""},
 	} {
 		s := newSite(t, rerunAll)
-		s.instruct.events = c.instruct
+		s.instruct.Events = c.instruct
 		if c.thinking != nil {
-			s.thinking.events = c.thinking
+			s.thinking.Events = c.thinking
 		}
 		r := s.ask(c.more)
 		var got routedReply
 		if c.more["stream"] == true {
-			if !strings.Contains(string(r.body), c.want) || len(s.thinking.asked) > 0 {
+			if !strings.Contains(string(r.body), c.want) || len(s.thinking.Asked()) > 0 {
 				t.Errorf("%s: %s", name, r.body)
 			}
 			continue
@@ -274,28 +275,28 @@ func TestUnlikelyAnswersAreGivenAgain(t *testing.T) {
 		return append([]engine.Event{{Text: "x", Tokens: []engine.Token{{ID: 1, Bytes: []byte("x"), Logprob: logprob}}}}, text()...)
 	}
 	for i := range 120 {
-		s.instruct.events = likely(-0.1 - 0.0001*float64(120-i))
+		s.instruct.Events = likely(-0.1 - 0.0001*float64(120-i))
 		if r := s.ask(nil); r.header.Get(headerVariant) != "instruct" {
 			t.Fatalf("answer %d: %s", i, r.body)
 		}
 	}
-	if !s.instruct.request(t).Logprobs {
+	if !s.instruct.Request(t).Logprobs {
 		t.Error("no log-probabilities were asked for")
 	}
-	s.instruct.events = likely(-3)
+	s.instruct.Events = likely(-3)
 	if r := s.ask(nil); r.header.Get(headerVariant) != "thinking" || !strings.Contains(string(r.body), "answered again: logprob") {
 		t.Errorf("the unlikely one: %s", r.body)
 	}
 }
 
 func TestAFailedRerunLeavesTheAnswer(t *testing.T) {
-	for name, edit := range map[string]func(*fakeEngine){
-		"refused": func(f *fakeEngine) { f.refuse = engine.ErrOverloaded },
-		"down":    func(f *fakeEngine) { f.down = true },
-		"dies":    func(f *fakeEngine) { f.events, f.fail = nil, engine.ErrWorkerDied },
+	for name, edit := range map[string]func(*enginetest.Fake){
+		"refused": func(f *enginetest.Fake) { f.Refuse = engine.ErrOverloaded },
+		"down":    func(f *enginetest.Fake) { f.Down = true },
+		"dies":    func(f *enginetest.Fake) { f.Events, f.Fail = nil, engine.ErrWorkerDied },
 	} {
 		s := newSite(t, rerunAll)
-		s.instruct.events = cut("It is")
+		s.instruct.Events = cut("It is")
 		edit(s.thinking)
 		var got routedReply
 		s.ask(nil).json(t, &got)
@@ -313,7 +314,7 @@ func TestRerunsServeEveryEndpoint(t *testing.T) {
 		},
 	} {
 		s := newSite(t, rerunAll)
-		s.instruct.events = cut("It is")
+		s.instruct.Events = cut("It is")
 		r := s.post(path, body)
 		if r.status != http.StatusOK || !strings.Contains(string(r.body), `"42"`) || strings.Contains(string(r.body), "It is") {
 			t.Errorf("%s: %d %s", path, r.status, r.body)
@@ -324,12 +325,12 @@ func TestRerunsServeEveryEndpoint(t *testing.T) {
 func TestAnErrorOfInstructIsToldOnce(t *testing.T) {
 	for name, edit := range map[string]func(*Config){"second look": lookAtAll(uncertain(router.Instruct)), "rerun": rerunAll} {
 		s := newSite(t, edit)
-		s.instruct.refuse = engine.ErrOverloaded
-		if r := s.ask(nil); r.status != http.StatusServiceUnavailable || len(s.thinking.asked) > 0 {
+		s.instruct.Refuse = engine.ErrOverloaded
+		if r := s.ask(nil); r.status != http.StatusServiceUnavailable || len(s.thinking.Asked()) > 0 {
 			t.Errorf("%s: %d %s", name, r.status, r.body)
 		}
 		s = newSite(t, edit)
-		s.instruct.events, s.instruct.fail = beginning("a", 0.9)[:1], errors.New("broken")
+		s.instruct.Events, s.instruct.Fail = beginning("a", 0.9)[:1], errors.New("broken")
 		if r := s.ask(nil); r.status != http.StatusInternalServerError {
 			t.Errorf("%s: %d %s", name, r.status, r.body)
 		}
@@ -344,7 +345,7 @@ func TestStreamsTellAtTheirEndWhatClosedTheThinking(t *testing.T) {
 	}
 	for path, mark := range last {
 		s := newSite(t, func(c *Config) { c.Router = uncertain(router.Thinking) })
-		s.thinking.events = closed
+		s.thinking.Events = closed
 		body := map[string]any{"model": "qwen3-vl-thinking", "stream": true}
 		if path == "/v1/responses" {
 			body["input"] = "hi"
@@ -366,7 +367,7 @@ func TestStreamsTellAtTheirEndWhatClosedTheThinking(t *testing.T) {
 func TestWhoLeavesDuringSecondThoughtsFreesTheEngine(t *testing.T) {
 	for name, edit := range map[string]func(*Config){"second look": lookAtAll(uncertain(router.Instruct)), "rerun": rerunAll} {
 		s := newSite(t, edit)
-		s.instruct.hold, s.instruct.closed = make(chan struct{}), make(chan struct{})
+		s.instruct.Hold, s.instruct.Closed = make(chan struct{}), make(chan struct{})
 		ctx, leave := context.WithCancel(t.Context())
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/v1/chat/completions",
 			strings.NewReader(`{"model":"qwen3-vl","messages":[{"role":"user","content":"hi"}]}`))
@@ -375,7 +376,7 @@ func TestWhoLeavesDuringSecondThoughtsFreesTheEngine(t *testing.T) {
 		}
 		req.Header.Set("Content-Type", "application/json")
 		go func() {
-			for s.instruct.open.Load() == 0 && ctx.Err() == nil {
+			for s.instruct.Open() == 0 && ctx.Err() == nil {
 				time.Sleep(time.Millisecond)
 			}
 			leave()
@@ -385,11 +386,11 @@ func TestWhoLeavesDuringSecondThoughtsFreesTheEngine(t *testing.T) {
 			t.Errorf("%s: a reply came", name)
 		}
 		select {
-		case <-s.instruct.closed:
+		case <-s.instruct.Closed:
 		case <-time.After(10 * time.Second):
 			t.Errorf("%s: the engine goes on", name)
 		}
-		if n := len(s.thinking.asked); n > 0 {
+		if n := len(s.thinking.Asked()); n > 0 {
 			t.Errorf("%s: thinking was asked %d times", name, n)
 		}
 	}

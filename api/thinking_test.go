@@ -87,13 +87,13 @@ func TestABlockThatTheEngineClosedLeavesAnAnswer(t *testing.T) {
 	for name, ask := range surfaces() {
 		for _, stream := range []bool{false, true} {
 			s := newSite(t, nil)
-			s.thinking.begin = &engine.Start{Usage: engine.Usage{PromptTokens: 7}, MaxTokens: 40}
-			s.thinking.events = text("The answer", " is 42")
+			s.thinking.Start = &engine.Start{Usage: engine.Usage{PromptTokens: 7}, MaxTokens: 40}
+			s.thinking.Events = text("The answer", " is 42")
 			got := ask(s, stream, nil)
 			if got.status != http.StatusOK {
 				t.Fatalf("%s: %s", name, got.body)
 			}
-			if !s.thinking.request(t).Thinking.Open {
+			if !s.thinking.Request(t).Thinking.Open {
 				t.Fatalf("%s: the engine was not told of the block", name)
 			}
 			found := false
@@ -115,11 +115,11 @@ func TestABlockThatTheEngineClosedLeavesAnAnswer(t *testing.T) {
 func TestLogprobsOfAnAnswerWithoutThoughtsBeginWithIt(t *testing.T) {
 	for _, stream := range []bool{false, true} {
 		s := newSite(t, nil)
-		s.thinking.begin = &engine.Start{MaxTokens: 40}
+		s.thinking.Start = &engine.Start{MaxTokens: 40}
 		token := func(s string) engine.Event {
 			return engine.Event{Text: s, Tokens: []engine.Token{{ID: 1, Bytes: []byte(s), Logprob: -0.5}}}
 		}
-		s.thinking.events = []engine.Event{token("4"), token("2"), {Result: &engine.Result{FinishReason: engine.FinishStop}}}
+		s.thinking.Events = []engine.Event{token("4"), token("2"), {Result: &engine.Result{FinishReason: engine.FinishStop}}}
 		got := s.ask(map[string]any{"model": "qwen3-vl-thinking", "logprobs": true, "stream": stream})
 		var tokens []string
 		if stream {
@@ -145,8 +145,8 @@ func TestLogprobsOfAnAnswerWithoutThoughtsBeginWithIt(t *testing.T) {
 
 func TestASchemaAnswerOfWeightsThatDidNotThinkIsContent(t *testing.T) {
 	s := newSite(t, nil)
-	s.thinking.begin = &engine.Start{MaxTokens: 40}
-	s.thinking.events = text(`{"a":`, ` 1}`)
+	s.thinking.Start = &engine.Start{MaxTokens: 40}
+	s.thinking.Events = text(`{"a":`, ` 1}`)
 	got := s.ask(map[string]any{"model": "qwen3-vl-thinking", "response_format": map[string]any{
 		"type": "json_schema", "json_schema": map[string]any{"name": "x", "schema": map[string]any{
 			"type": "object", "properties": map[string]any{"a": map[string]any{"type": "integer"}}, "required": []string{"a"},
@@ -164,7 +164,7 @@ func TestACompletionThatIsCutToTheRoomSaysSo(t *testing.T) {
 	for name, ask := range surfaces() {
 		for _, stream := range []bool{false, true} {
 			s := newSite(t, nil)
-			s.thinking.begin = start
+			s.thinking.Start = start
 			got := ask(s, stream, nil)
 			if got.status != http.StatusOK || !strings.Contains(string(got.body), `"max_tokens":33`) {
 				t.Errorf("%s, stream %v: %s", name, stream, got.body)
@@ -176,7 +176,7 @@ func TestACompletionThatIsCutToTheRoomSaysSo(t *testing.T) {
 	}
 	for _, stream := range []bool{false, true} {
 		s := newSite(t, nil)
-		s.instruct.begin = start
+		s.instruct.Start = start
 		got := s.post("/v1/completions", map[string]any{"model": "qwen3-vl", "prompt": "x", "max_tokens": 100, "stream": stream})
 		if got.status != http.StatusOK || !strings.Contains(string(got.body), `"routing":{"max_tokens":33}`) {
 			t.Errorf("completions, stream %v: %s", stream, got.body)
@@ -193,7 +193,7 @@ func TestAPromptThatDoesNotFitIsNamedAsTheSurfaceNamesIt(t *testing.T) {
 	for name, ask := range asks {
 		for _, stream := range []bool{false, true} {
 			s := newSite(t, nil)
-			s.thinking.refuse = &engine.ContextLengthError{PromptTokens: 5000, ContextSize: 4096}
+			s.thinking.Refuse = &engine.ContextLengthError{PromptTokens: 5000, ContextSize: 4096}
 			code, param, message := ask(s, stream, nil).failure(t)
 			if code != codeContextLength || param != want[name] || !strings.Contains(message, "5000") || strings.Contains(message, "max_tokens") {
 				t.Errorf("%s: %s %s: %s", name, code, param, message)
@@ -207,7 +207,7 @@ func TestACallAmongThoughtsKeepsTheClosingTagOutOfTheAnswer(t *testing.T) {
 	for name, ask := range surfaces() {
 		for _, stream := range []bool{false, true} {
 			s := newSite(t, nil)
-			s.thinking.events = text("hm\n<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n", "</tool_call>\nso\n</th", "ink>\n\n", "Yes.")
+			s.thinking.Events = text("hm\n<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n", "</tool_call>\nso\n</th", "ink>\n\n", "Yes.")
 			function := map[string]any{"name": "f", "parameters": map[string]any{"type": "object"}}
 			tool := map[string]any{"type": "function", "function": function}
 			switch name {

@@ -67,7 +67,7 @@ func TestInputTokensCountImagesFromTheirHeader(t *testing.T) {
 	}
 	sum := 0
 	s.post("/v1/chat/completions", body)
-	for _, img := range s.instruct.request(t).Images {
+	for _, img := range s.instruct.Request(t).Images {
 		sum += img.Width * img.Height / 1024
 	}
 	if with.Details.ImageTokens != sum {
@@ -113,7 +113,7 @@ func TestATextThatIsTooLongToCountIsNamedAsTheSurfaceNamesIt(t *testing.T) {
 	} {
 		s := newSite(t, nil)
 		fail := func(err error) reply {
-			s.instruct.count, s.thinking.count = err, err
+			s.instruct.TextError, s.thinking.TextError = err, err
 			return s.post(c.path, c.body)
 		}
 		got := fail(&engine.ContextLengthError{PromptTokens: 70000, More: true, ContextSize: 4096})
@@ -129,7 +129,7 @@ func TestATextThatIsTooLongToCountIsNamedAsTheSurfaceNamesIt(t *testing.T) {
 		}
 	}
 	s := newSite(t, nil)
-	s.instruct.count = &engine.RequestError{Field: "tokens", Message: "300 is no token"}
+	s.instruct.TextError = &engine.RequestError{Field: "tokens", Message: "300 is no token"}
 	body := `{"model":"qwen3-vl-instruct","prompt":[300],"echo":true}`
 	if _, param, _ := s.post("/v1/completions", body).failure(t); param != "prompt" {
 		t.Errorf("tokens of a prompt: %q is at fault", param)

@@ -73,7 +73,7 @@ func TestContainersAreTaken(t *testing.T) {
 			if got.status != 200 {
 				t.Fatalf("%s", got.body)
 			}
-			if is := shown(s.instruct.request(t)); is != fmt.Sprintf(askOf, c.want) {
+			if is := shown(s.instruct.Request(t)); is != fmt.Sprintf(askOf, c.want) {
 				t.Errorf("%s", is)
 			}
 		})

@@ -143,7 +143,7 @@ func TestVideosBecomeStampedPairsInTheirPlace(t *testing.T) {
 			if got := s.ask(body); got.status != 200 {
 				t.Fatalf("%s", got.body)
 			}
-			if diff := cmp.Diff(fmt.Sprintf(askOf, c.want), shown(s.instruct.request(t))); diff != "" {
+			if diff := cmp.Diff(fmt.Sprintf(askOf, c.want), shown(s.instruct.Request(t))); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -173,16 +173,16 @@ func TestVideosInToolResultsAndTheResponsesAPI(t *testing.T) {
 		object{"role": "assistant", "tool_calls": []any{object{"id": "c", "type": "function", "function": object{"name": "look", "arguments": "{}"}}}},
 		object{"role": "tool", "tool_call_id": "c", "content": []any{part, textPart("seen")}},
 	}})
-	if want := "<tool_response>\n<1.4 seconds>([160x96 pair])seen\n</tool_response>"; got.status != 200 || !strings.Contains(shown(s.instruct.request(t)), want) {
-		t.Errorf("%d %s", got.status, shown(s.instruct.request(t)))
+	if want := "<tool_response>\n<1.4 seconds>([160x96 pair])seen\n</tool_response>"; got.status != 200 || !strings.Contains(shown(s.instruct.Request(t)), want) {
+		t.Errorf("%d %s", got.status, shown(s.instruct.Request(t)))
 	}
 	for _, p := range []object{
 		{"type": "input_video", "video_url": uri, "num_frames": 2},
 		{"type": "video_url", "video_url": object{"url": uri, "num_frames": 2}},
 	} {
 		got = s.post("/v1/responses", object{"model": "qwen3-vl-instruct", "input": []any{object{"role": "user", "content": []any{p, object{"type": "input_text", "text": "?"}}}}})
-		if want := fmt.Sprintf(askOf, "<1.4 seconds>([160x96 pair])?"); got.status != 200 || shown(s.instruct.request(t)) != want {
-			t.Errorf("%s: %s", got.body, shown(s.instruct.request(t)))
+		if want := fmt.Sprintf(askOf, "<1.4 seconds>([160x96 pair])?"); got.status != 200 || shown(s.instruct.Request(t)) != want {
+			t.Errorf("%s: %s", got.body, shown(s.instruct.Request(t)))
 		}
 	}
 }
@@ -272,7 +272,7 @@ func TestBadVideosNameTheirPlace(t *testing.T) {
 			t.Errorf("%v: %s", more, got.body)
 		}
 	}
-	s.instruct.info.Vision, s.thinking.info.Vision = nil, nil
+	s.instruct.Model.Vision, s.thinking.Model.Vision = nil, nil
 	if got := s.ask(object{"messages": watch(with(nil))}); got.status != 400 {
 		t.Errorf("without a projector: %s", got.body)
 	}
@@ -298,7 +298,7 @@ func TestWithoutFFmpegOnlyFramesAreTaken(t *testing.T) {
 func TestVideosThatDoNotFit(t *testing.T) {
 	s := newSite(t, withVideo)
 	uri := clip(t, "320x192", "10", "40") // 60 tokens a pair and its stamp: 80 frames at 2 fps
-	s.instruct.info.ContextSize = 2000
+	s.instruct.Model.ContextSize = 2000
 	const url = "messages[0].content[0].video_url.url"
 	ask := func(more object, top object) (reply, string) {
 		body := object{"model": "qwen3-vl-instruct", "max_tokens": 200, "messages": watch(videoPart(uri, more), textPart("What?"))}
@@ -321,7 +321,7 @@ func TestVideosThatDoNotFit(t *testing.T) {
 	if code, param, _ := got.failure(t); code != codeContextLength || param != url || !strings.Contains(message, "2400 of 80 video frames") {
 		t.Errorf("%s", got.body)
 	}
-	if s.instruct.last != nil {
+	if s.instruct.Last() != nil {
 		t.Error("the engine was asked")
 	}
 	// What is said to fit does, and a little more does not.
@@ -335,7 +335,7 @@ func TestVideosThatDoNotFit(t *testing.T) {
 		t.Fatalf("%s", got.body)
 	}
 	pairs := 0
-	for _, img := range s.instruct.request(t).Images {
+	for _, img := range s.instruct.Request(t).Images {
 		if img.Pair {
 			pairs++
 		}
