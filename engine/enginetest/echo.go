@@ -36,7 +36,7 @@ func (f *Fake) check(req *engine.Request) error {
 	if err := f.checkPrompt(req); err != nil {
 		return err
 	}
-	switch n := f.length(req); {
+	switch n := f.count(req).PromptTokens; {
 	case n == 0:
 		return refuse("prompt", "is empty")
 	case n >= f.Model.ContextSize:
@@ -65,19 +65,19 @@ func (f *Fake) checkPrompt(req *engine.Request) error {
 	return nil
 }
 
-// length is how many tokens a prompt has.
-func (f *Fake) length(req *engine.Request) int {
-	n := 0
+// count is what a prompt takes.
+func (f *Fake) count(req *engine.Request) (u engine.Usage) {
 	for i := range req.Prompt {
 		p := &req.Prompt[i]
-		n += len(p.Text) + len(p.Tokens)
+		u.PromptTokens += len(p.Text) + len(p.Tokens)
 		if p.Kind == engine.PieceImage {
 			edge := f.Model.Vision.PatchSize * f.Model.Vision.MergeSize
 			img := &req.Images[p.Image]
-			n += img.Width / edge * (img.Height / edge)
+			u.ImageTokens += img.Width / edge * (img.Height / edge)
 		}
 	}
-	return n
+	u.PromptTokens += u.ImageTokens
+	return u
 }
 
 // echo is an answer that says the prompt's text again and again, after a think block that does so where one is open. Under a form it is

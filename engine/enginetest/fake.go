@@ -67,6 +67,8 @@ func (f *Fake) Generate(ctx context.Context, req *engine.Request) (engine.Stream
 	f.asked = append(f.asked, req)
 	f.mu.Unlock()
 	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
 	case f.Down:
 		return nil, engine.ErrUnavailable
 	case f.Refuse != nil:
@@ -74,12 +76,12 @@ func (f *Fake) Generate(ctx context.Context, req *engine.Request) (engine.Stream
 	}
 	start := f.Start
 	if f.scripted() && start == nil {
-		start = f.begin(req, promptTokens)
+		start = f.begin(req, engine.Usage{PromptTokens: promptTokens})
 	} else if start == nil {
 		if err := f.check(req); err != nil {
 			return nil, err
 		}
-		start = f.begin(req, f.length(req))
+		start = f.begin(req, f.count(req))
 	}
 	if !f.PixelsLater {
 		if err := awaitPixels(ctx, req); err != nil {
@@ -99,14 +101,14 @@ func awaitPixels(ctx context.Context, req *engine.Request) error {
 	return nil
 }
 
-// begin derives the first event from a request whose prompt has so many tokens. Think blocks leave a quarter for the answer.
-func (f *Fake) begin(req *engine.Request, prompt int) *engine.Start {
+// begin derives the first event from a request and what its prompt takes. Think blocks leave a quarter for the answer.
+func (f *Fake) begin(req *engine.Request, prompt engine.Usage) *engine.Start {
 	const answerPart = 4
-	most := f.Model.ContextSize - prompt
+	most := f.Model.ContextSize - prompt.PromptTokens
 	if req.MaxTokens > 0 {
 		most = min(most, req.MaxTokens)
 	}
-	start := &engine.Start{Usage: engine.Usage{PromptTokens: prompt}, MaxTokens: most}
+	start := &engine.Start{Usage: prompt, MaxTokens: most}
 	budget := most - most/answerPart
 	switch t := &req.Thinking; {
 	case f.scripted():

@@ -21,7 +21,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/enginetest"
 	"github.com/qwenvld/qwenvld/engine/wire"
+	"github.com/qwenvld/qwenvld/engine/worker/endpoint"
 )
 
 // The test binary is also the worker: with this variable set it plays the part that the configuration names.
@@ -40,9 +42,8 @@ func TestMain(m *testing.M) {
 
 // script says how a fake worker behaves.
 type script struct {
-	LoadError string        `json:"load_error,omitempty"`
-	Protocol  int           `json:"protocol,omitempty"`
-	LoadTime  time.Duration `json:"load_time,omitempty"`
+	LoadError string `json:"load_error,omitempty"`
+	Protocol  int    `json:"protocol,omitempty"`
 	// DieAfter kills the process after so many events of a request, -1 before the first; only once when Once names a file.
 	DieAfter int    `json:"die_after,omitempty"`
 	Once     string `json:"once,omitempty"`
@@ -55,10 +56,12 @@ type script struct {
 	Hangs bool
 	// Noise is logged as one line of so many bytes.
 	Noise int
-	// Events of an answer and the pause before each; 0 events means to refuse as overloaded.
+	// Model has requests answered by a fake model of this kind, which keeps the whole contract. Otherwise an answer is so many Events,
+	// with a pause before each; 0 events means to refuse as overloaded.
+	Model  *engine.Info  `json:"model,omitempty"`
 	Events int           `json:"events"`
 	Pause  time.Duration `json:"pause,omitempty"`
-	// Closed names a file that is made when a request is given up.
+	// Closed names a file that is made when the first request has been answered or given up.
 	Closed string `json:"closed,omitempty"`
 }
 
@@ -95,7 +98,6 @@ func fakeWorker() error {
 	if s.Stuck {
 		select {}
 	}
-	time.Sleep(s.LoadTime)
 	if s.Noise > 0 {
 		fmt.Fprintln(os.Stderr, strings.Repeat("n", s.Noise)+"\nafter the noise")
 	}
@@ -107,7 +109,7 @@ func fakeWorker() error {
 	if err != nil {
 		return err
 	}
-	go func() { _ = http.Serve(l, s.handler()) }()
+	go func() { _ = http.Serve(l, endpoint.New(newFakeModel(&s), slog.New(slog.DiscardHandler))) }()
 	say(wire.Hello{State: wire.StateReady})
 	_, _ = io.Copy(io.Discard, in)
 	if s.Stubborn {
@@ -116,57 +118,90 @@ func fakeWorker() error {
 	return nil
 }
 
-func (s *script) handler() http.Handler {
-	mux := http.NewServeMux()
-	var requests atomic.Int32
-	var hangs atomic.Bool
-	mux.HandleFunc("GET "+wire.PathHealth, func(w http.ResponseWriter, _ *http.Request) {
-		if s.Deaf {
+// fakeModel is a Fake as a worker serves it, with the faults of a process.
+type fakeModel struct {
+	script *script
+	fake   *enginetest.Fake
+	hangs  atomic.Bool
+}
+
+func newFakeModel(s *script) *fakeModel {
+	m := &fakeModel{script: s, fake: &enginetest.Fake{PixelsLater: true}}
+	if s.Model != nil {
+		m.fake.Model = *s.Model
+		return m
+	}
+	// The tests tell processes apart by the context.
+	m.fake.Model = engine.Info{Name: "fake", ContextSize: os.Getpid(), TokenBytes: 4}
+	m.fake.Answer = m.answer
+	if s.Events == 0 {
+		m.fake.Refuse = engine.ErrOverloaded
+	}
+	if s.Closed != "" {
+		m.fake.Closed = make(chan struct{})
+		go func() {
+			<-m.fake.Closed
+			_ = os.WriteFile(s.Closed, nil, 0o600)
+		}()
+	}
+	return m
+}
+
+func (m *fakeModel) Info() engine.Info { return m.fake.Model }
+
+func (m *fakeModel) Health() wire.Health {
+	if m.script.Deaf {
+		select {}
+	}
+	return wire.Health{Decode: wire.Pulse{Busy: m.hangs.Load(), Beats: 1, Steps: 1}}
+}
+
+func (m *fakeModel) Submit(ctx context.Context, req *engine.Request) (endpoint.Job, error) {
+	stream, err := m.fake.Generate(ctx, req)
+	return &fakeJob{stream}, err
+}
+
+func (m *fakeModel) Tokenize(ctx context.Context, pieces []engine.Piece) ([]int32, error) {
+	return m.fake.Tokenize(ctx, pieces)
+}
+
+func (m *fakeModel) TokenBytes(ctx context.Context, tokens []int32) ([][]byte, error) {
+	return m.fake.TokenBytes(ctx, tokens)
+}
+
+// fakeJob is a stream as a worker's loop gives it.
+type fakeJob struct{ stream engine.Stream }
+
+func (j *fakeJob) Events(context.Context) (events []engine.Event, done bool, err error) {
+	ev, err := j.stream.Next()
+	if err != nil {
+		return nil, true, err
+	}
+	return []engine.Event{ev}, ev.Result != nil, nil
+}
+
+func (j *fakeJob) Cancel() { _ = j.stream.Close() }
+
+// answer plays the script's events and faults.
+func (m *fakeModel) answer(ctx context.Context, req *engine.Request) func() (engine.Event, error) {
+	s, n := m.script, 0
+	return func() (engine.Event, error) {
+		if n == 0 && s.Hangs && s.once() {
+			m.hangs.Store(true)
 			select {}
 		}
-		_ = json.NewEncoder(w).Encode(wire.Health{Decode: wire.Pulse{Busy: hangs.Load(), Beats: 1, Steps: 1}})
-	})
-	mux.HandleFunc("GET "+wire.PathInfo, func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(engine.Info{Name: "fake", ContextSize: os.Getpid(), TokenBytes: 4})
-	})
-	mux.HandleFunc("POST "+wire.PathGenerate, func(w http.ResponseWriter, r *http.Request) {
-		req, pixels, err := wire.DecodeRequest(r.Body)
-		if err == nil {
-			err = pixels.Read()
+		s.dieAfter(n)
+		select {
+		case <-time.After(s.Pause):
+		case <-ctx.Done():
+			return engine.Event{}, context.Cause(ctx)
 		}
-		if err == nil && s.Events == 0 {
-			err = engine.ErrOverloaded
+		ev := engine.Event{Text: fmt.Sprintf("%s%d ", req.ID, n)}
+		if n++; n == s.Events {
+			ev.Result = &engine.Result{FinishReason: engine.FinishStop}
 		}
-		if err != nil {
-			w.WriteHeader(http.StatusBadRequest)
-			_ = json.NewEncoder(w).Encode(wire.ErrorOf(err))
-			return
-		}
-		requests.Add(1)
-		rc := http.NewResponseController(w)
-		_ = rc.Flush()
-		if s.Hangs && s.once() {
-			hangs.Store(true)
-			select {}
-		}
-		enc := json.NewEncoder(w)
-		for i := range s.Events {
-			s.dieAfter(i)
-			select {
-			case <-time.After(s.Pause):
-			case <-r.Context().Done():
-				_ = os.WriteFile(s.Closed, nil, 0o600)
-				return
-			}
-			ev := engine.Event{Text: fmt.Sprintf("%s%d ", req.ID, i)}
-			if i == s.Events-1 {
-				ev.Result = &engine.Result{FinishReason: engine.FinishStop}
-			}
-			_ = enc.Encode(wire.Frame{Event: &ev})
-			_ = rc.Flush()
-		}
-	})
-	return mux
+		return ev, nil
+	}
 }
 
 // once is whether to misbehave: always, or for the first time when Once names a file.

@@ -146,29 +146,6 @@ func TestStopWaitsForRequestsBeforeTheWeightsGo(t *testing.T) {
 	}
 }
 
-func TestHandlersAreLetInUntilTheyAreWaitedFor(t *testing.T) {
-	var h handlers
-	if !h.enter() {
-		t.Fatal("refused")
-	}
-	waited := make(chan struct{})
-	go func() {
-		h.wait()
-		close(waited)
-	}()
-	// Whoever comes while the last ones are waited for is refused.
-	for h.enter() {
-		h.running.Done()
-	}
-	select {
-	case <-waited:
-		t.Error("did not wait")
-	default:
-	}
-	h.running.Done()
-	<-waited
-}
-
 func TestPipeInPlaceOfAModelIsRefused(t *testing.T) {
 	c := config("dense-tied")
 	c.Model = filepath.Join(t.TempDir(), "model.gguf")

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/qwenvld/qwenvld/engine/wire"
+	"github.com/qwenvld/qwenvld/engine/worker/endpoint"
 	"github.com/qwenvld/qwenvld/engine/worker/schedule"
 )
 
@@ -72,8 +73,8 @@ func serve(ctx context.Context, w *weights, o Options, hello *helloWriter) error
 		Cells: c.CacheTokens, MaxSequences: c.MaxSequences, BatchSize: c.BatchSize, PrefillChunk: c.PrefillChunk,
 		MaxQueue: c.MaxQueue, Logger: o.Logger,
 	}, w, encoder, w)
-	var answering handlers
-	defer answering.wait()
+	handler := endpoint.New(&served{weights: w, loop: loop, info: w.info()}, o.Logger)
+	defer handler.Wait()
 	loopCtx, stopLoop := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { w.decodes.do(func() { loop.Run(loopCtx) }) })
@@ -84,7 +85,7 @@ func serve(ctx context.Context, w *weights, o Options, hello *helloWriter) error
 	}()
 
 	srv := &http.Server{
-		Handler:           answering.track(newHandler(w, loop, o.Logger)),
+		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 	}

@@ -16,14 +16,10 @@ import (
 	"sync"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/wire"
 	"github.com/qwenvld/qwenvld/multimodal"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const references = "../../testdata/reference/"
 
