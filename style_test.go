@@ -124,6 +124,7 @@ var importRules = []struct {
 	{packages: "internal/running", deny: []string{module}, why: "where daemons run is noted without knowing them"},
 	{packages: "internal/nearest", deny: []string{module}, why: "comparing names needs nothing"},
 	{packages: "api", deny: []string{module + "/config", module + "/cmd"}, why: "cmd turns configuration into the options of api"},
+	{packages: "api", deny: []string{"modernc.org", module + "/api/history/sqlite"}, why: "cmd gives api its store, so that its tests need not wait for SQLite to be compiled"},
 }
 
 func TestImportsPointOneWay(t *testing.T) {

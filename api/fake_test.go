@@ -81,11 +81,7 @@ func newSite(t *testing.T, edit func(*Config)) *site {
 		Router: r, Logger: slog.New(slog.NewTextHandler(lockedWriter{&mu, s.log}, nil)),
 		NewID: func() string { return "id" }, KeepAlive: time.Minute,
 	}
-	if c.Store, err = history.Open(context.Background(), "", 0); err != nil {
-		t.Fatal(err)
-	}
-	kept := c.Store
-	t.Cleanup(func() { _ = kept.Close() })
+	c.Store = history.NewMemory(0)
 	if edit != nil {
 		edit(&c)
 	}

@@ -99,7 +99,7 @@ func (s *Server) past(ctx context.Context, id string) ([]json.RawMessage, error)
 
 // turn finds a response to go on from, of at most so many bytes; one that could not be stored yet is still here.
 func (s *Server) turn(ctx context.Context, id string, most int64) (*history.Response, error) {
-	kept, err := s.cfg.Store.Turn(ctx, ownerOf(ctx), id, most)
+	kept, err := s.cfg.Store.GetBounded(ctx, ownerOf(ctx), id, most)
 	if run := s.runs.find(ownerOf(ctx), id); run != nil && err != nil && !errors.Is(err, history.ErrTooLarge) {
 		return run.response(), nil
 	}

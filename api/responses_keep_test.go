@@ -2,22 +2,97 @@ package api
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"net/http"
-	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/qwenvld/qwenvld/api/history"
 )
 
-// TestAnAnswerIsDeliveredWhenItCannotBeStored closes the store under the server, which fails as a lost disk does.
-func TestAnAnswerIsDeliveredWhenItCannotBeStored(t *testing.T) {
-	s := newSite(t, numbered)
-	if err := s.server.cfg.Store.Close(); err != nil {
-		t.Fatal(err)
+// failingStore keeps responses until it is broken, and then fails as a store does whose disk is lost.
+type failingStore struct {
+	*history.Memory
+
+	mu      sync.Mutex
+	broken  bool
+	trouble error
+	watch   func(error)
+}
+
+func withFailingStore(c *Config) *failingStore {
+	f := &failingStore{Memory: history.NewMemory(0)}
+	c.Store = f
+	return f
+}
+
+func (f *failingStore) breakDown() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.broken = true
+}
+
+func (f *failingStore) use() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.broken && f.trouble == nil {
+		f.trouble = errBoom
+		f.watch(errBoom)
 	}
+	if f.broken {
+		return history.ErrUnavailable
+	}
+	return nil
+}
+
+// or is op unless the store is broken.
+func (f *failingStore) or(op func() error) error {
+	if err := f.use(); err != nil {
+		return err
+	}
+	return op()
+}
+
+func (f *failingStore) Watch(watch func(error)) { f.watch = watch }
+
+func (f *failingStore) Trouble() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.trouble
+}
+
+func (f *failingStore) Put(ctx context.Context, r *history.Response) error {
+	return f.or(func() error { return f.Memory.Put(ctx, r) })
+}
+
+func (f *failingStore) Update(ctx context.Context, r *history.Response) error {
+	return f.or(func() error { return f.Memory.Update(ctx, r) })
+}
+
+func (f *failingStore) Get(ctx context.Context, owner, id string) (*history.Response, error) {
+	if err := f.use(); err != nil {
+		return nil, err
+	}
+	return f.Memory.Get(ctx, owner, id)
+}
+
+func (f *failingStore) GetBounded(ctx context.Context, owner, id string, maxBytes int64) (*history.Response, error) {
+	if err := f.use(); err != nil {
+		return nil, err
+	}
+	return f.Memory.GetBounded(ctx, owner, id, maxBytes)
+}
+
+func (f *failingStore) Delete(ctx context.Context, owner, id string) error {
+	return f.or(func() error { return f.Memory.Delete(ctx, owner, id) })
+}
+
+func TestAnAnswerIsDeliveredWhenItCannotBeStored(t *testing.T) {
+	s := newSite(t, func(c *Config) {
+		numbered(c)
+		withFailingStore(c).breakDown()
+	})
 	for range 2 {
 		got := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi"})
 		r := got.response(t)
@@ -61,12 +136,7 @@ func TestAnAnswerIsDeliveredWhenItCannotBeStored(t *testing.T) {
 func TestAResponseLargerThanTheStoreIsDeliveredAndHarmsNoOther(t *testing.T) {
 	s := newSite(t, func(c *Config) {
 		numbered(c)
-		store, err := history.Open(t.Context(), "", 1<<20)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = store.Close() })
-		c.Store = store
+		c.Store = history.NewMemory(1 << 20)
 	})
 	small := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi"}).response(t)
 	large := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": strings.Repeat("x", 1<<20)}).response(t)
@@ -118,12 +188,14 @@ func TestABackgroundResponseThatIsDeletedStaysDeleted(t *testing.T) {
 }
 
 func TestABackgroundResponseThatCannotBeStoredCanBeReadMeanwhile(t *testing.T) {
-	s := newSite(t, numbered)
+	var store *failingStore
+	s := newSite(t, func(c *Config) {
+		numbered(c)
+		store = withFailingStore(c)
+	})
 	s.instruct.Hold = make(chan struct{})
 	queued := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi", "background": true}).response(t)
-	if err := s.server.cfg.Store.Close(); err != nil {
-		t.Fatal(err)
-	}
+	store.breakDown()
 	close(s.instruct.Hold)
 	await(t, "who waits to be stored", func() bool { return s.server.unsettled.Load() == 1 })
 	if n := s.server.slots.Expected(1); n != 0 {
@@ -171,29 +243,6 @@ func TestAConversationIsReadWithinTheBoundOfABody(t *testing.T) {
 	}
 	if s.server.bodies.Reading() != 0 {
 		t.Error("a body is still read")
-	}
-}
-
-func TestALockedStoreDelaysAnAnswerOnlyOnce(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "r.db")
-	s := newSite(t, func(c *Config) {
-		numbered(c)
-		store, err := history.Open(context.Background(), path, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = store.Close() })
-		c.Store = store
-	})
-	lock := lockFile(t, path)
-	for range 3 {
-		if r := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi"}).response(t); r.Store {
-			t.Error("stored")
-		}
-	}
-	lock()
-	if n := strings.Count(s.log.String(), "answers are given without"); n != 1 {
-		t.Errorf("told %d times: %s", n, s.log.String())
 	}
 }
 
@@ -259,18 +308,4 @@ func TestReasoningIsItsOwnSummaryWhereOneIsAskedFor(t *testing.T) {
 			t.Errorf("%d %s", got.status, got.body)
 		}
 	}
-}
-
-// lockFile has another program use a database for itself until unlock is called.
-func lockFile(t *testing.T, path string) (unlock func()) {
-	t.Helper()
-	db, err := sql.Open("sqlite", "file:"+path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	db.SetMaxOpenConns(1)
-	if _, err := db.ExecContext(t.Context(), "BEGIN EXCLUSIVE"); err != nil {
-		t.Fatal(err)
-	}
-	return func() { _ = db.Close() }
 }

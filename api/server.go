@@ -81,7 +81,7 @@ type Config struct {
 	// Reasoning is the name of the reasoning member, by default reasoning_content.
 	Reasoning ReasoningField
 	// Store keeps responses; nil where none are kept. The caller closes it after Wait.
-	Store *history.Store
+	Store history.Store
 	// Keys are the API keys that are accepted; without any, none is needed.
 	Keys []access.Key
 	// Metrics are served at /metrics; nil makes some that know no workers. PublicMetrics serves them to those without a key too, PublicInfo

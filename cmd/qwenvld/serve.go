@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/qwenvld/qwenvld/api"
-	"github.com/qwenvld/qwenvld/api/history"
 	"github.com/qwenvld/qwenvld/config"
 	"github.com/qwenvld/qwenvld/engine/llama"
 	"github.com/qwenvld/qwenvld/engine/process"
@@ -81,7 +80,7 @@ type daemon struct {
 	supervisors map[router.Variant]*process.Supervisor
 	fetchers    fetchers
 	decoders    *decoders.Pool
-	store       *history.Store // nil where nothing is kept
+	store       responseStore // nil where nothing is kept
 	server      *api.Server
 	certificate *x509.Certificate // nil without TLS
 	url         string            // where it can be reached from this machine

@@ -6,7 +6,6 @@ import (
 
 	"github.com/qwenvld/qwenvld/api"
 	"github.com/qwenvld/qwenvld/api/access"
-	"github.com/qwenvld/qwenvld/api/history"
 	"github.com/qwenvld/qwenvld/api/intake"
 	"github.com/qwenvld/qwenvld/api/metrics"
 	"github.com/qwenvld/qwenvld/config"
@@ -19,7 +18,7 @@ import (
 )
 
 func newServer(
-	c *config.Config, name string, supervisors map[router.Variant]*process.Supervisor, media mediaWays, store *history.Store,
+	c *config.Config, name string, supervisors map[router.Variant]*process.Supervisor, media mediaWays, store responseStore,
 	logger *slog.Logger,
 ) (*api.Server, error) {
 	engines, workers := map[router.Variant]engine.Engine{}, map[router.Variant]metrics.Worker{}

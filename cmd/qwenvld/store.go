@@ -3,27 +3,40 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"time"
 
 	"github.com/qwenvld/qwenvld/api/history"
+	"github.com/qwenvld/qwenvld/api/history/sqlite"
 	"github.com/qwenvld/qwenvld/config"
 )
 
+// responseStore is where responses are kept, with what its owner does beside using it.
+type responseStore interface {
+	history.Store
+	io.Closer
+	// Expire forgets what was created before t and says how much that was.
+	Expire(ctx context.Context, t time.Time) (int64, error)
+}
+
 // openStore opens where responses are kept, nil where they are not.
-func openStore(ctx context.Context, c *config.Responses) (*history.Store, error) {
+func openStore(ctx context.Context, c *config.Responses) (responseStore, error) {
 	switch c.Path {
 	case config.ResponsesOff:
 		return nil, nil
 	case config.ResponsesInMemory:
-		return history.Open(ctx, "", c.Bytes)
-	default:
-		return history.Open(ctx, c.Path, c.Bytes)
+		return history.NewMemory(c.Bytes), nil
 	}
+	s, err := sqlite.Open(ctx, c.Path, c.Bytes)
+	if err != nil {
+		return nil, err // without s: a nil *Store in an interface is not nil
+	}
+	return s, nil
 }
 
 // expire forgets responses that are older than keep, until ctx is done.
-func expire(ctx context.Context, store *history.Store, keep time.Duration, logger *slog.Logger) {
+func expire(ctx context.Context, store responseStore, keep time.Duration, logger *slog.Logger) {
 	tick := time.NewTicker(min(keep, time.Hour))
 	defer tick.Stop()
 	for {

@@ -1,4 +1,4 @@
-package history
+package sqlite
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/qwenvld/qwenvld/api/history"
 )
 
 const (
@@ -38,14 +40,15 @@ func (s *Store) Trouble() error {
 	return s.health.trouble
 }
 
-// use runs op with the connection for itself. An error of the file's comes out as ErrUnavailable, and keeps everybody from it for a while.
+// use runs op with the connection for itself. An error of the file comes out as history.ErrUnavailable, and everybody then leaves the
+// file alone for a while.
 func (s *Store) use(ctx context.Context, what string, op func(context.Context) error) error {
 	if err := s.resting(what); err != nil {
 		return err
 	}
 	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
+	case s.connection <- struct{}{}:
+		defer func() { <-s.connection }()
 	case <-ctx.Done():
 		return fmt.Errorf("%s: %w", what, context.Cause(ctx))
 	}
@@ -59,24 +62,24 @@ func (s *Store) use(ctx context.Context, what string, op func(context.Context) e
 	case err == nil:
 		s.report(nil)
 		return nil
-	case errors.Is(err, sql.ErrNoRows), errors.Is(err, ErrNotFound):
+	case errors.Is(err, sql.ErrNoRows), errors.Is(err, history.ErrNotFound):
 		s.report(nil)
-		return ErrNotFound
-	case errors.Is(err, ErrTooLarge):
+		return history.ErrNotFound
+	case errors.Is(err, history.ErrTooLarge):
 		s.report(nil)
-		return fmt.Errorf("%s: %w", what, ErrTooLarge)
+		return fmt.Errorf("%s: %w", what, history.ErrTooLarge)
 	case ctx.Err() != nil: // the caller's end says nothing about the file
 		return fmt.Errorf("%s: %w", what, context.Cause(ctx))
 	}
 	s.report(err)
-	return fmt.Errorf("%s: %w: %w", what, ErrUnavailable, err)
+	return fmt.Errorf("%s: %w: %w", what, history.ErrUnavailable, err)
 }
 
 func (s *Store) resting(what string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if h := &s.health; h.trouble != nil && time.Now().Before(h.again) {
-		return fmt.Errorf("%s: %w: %w", what, ErrUnavailable, h.trouble)
+		return fmt.Errorf("%s: %w: %w", what, history.ErrUnavailable, h.trouble)
 	}
 	return nil
 }
