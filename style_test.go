@@ -118,7 +118,7 @@ var importRules = []struct {
 	{packages: "engine/constraint", deny: []string{module}, allow: []string{module + "/engine", module + "/internal/jsontree"}, why: "a grammar in, allowed tokens out"},
 	{packages: "engine/llama", deny: []string{module}, why: "the C boundary knows nothing of the rest"},
 	{packages: "engine/wire", deny: []string{module}, allow: []string{module + "/engine"}, why: "the wire format is shared by both processes"},
-	{packages: "engine/worker", deny: []string{module}, allow: []string{module + "/engine", module + "/multimodal", module + "/internal/jsontree"}, why: "the worker knows nothing of HTTP clients or routing"},
+	{packages: "engine/worker", deny: []string{module}, allow: []string{module + "/engine", module + "/multimodal", module + "/internal/bytecache", module + "/internal/jsontree"}, why: "the worker knows nothing of HTTP clients or routing"},
 	{packages: "internal/client", deny: []string{module}, why: "the terminal's client knows a daemon by its HTTP API alone"},
 	{packages: "internal/jsontree", deny: []string{module}, why: "JSON is read without knowing what it is for"},
 	{packages: "internal/running", deny: []string{module}, why: "where daemons run is noted without knowing them"},

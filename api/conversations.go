@@ -1,13 +1,13 @@
 package api
 
 import (
-	"container/list"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
 	"net/http"
-	"sync"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/qwenvld/qwenvld/router"
 )
@@ -19,52 +19,31 @@ const headerSession = "X-Session-Id"
 const maxConversations = 10_000
 
 // conversations remember how conversations stand, so that one that thinks goes on thinking. What is forgotten is worked out again
-// from the turns themselves. The zero value is ready; it is safe for concurrent use.
+// from the turns themselves. They are safe for concurrent use.
 type conversations struct {
-	mu    sync.Mutex
-	byKey map[conversationKey]*list.Element
-	order list.List // of remembered, the latest used first
+	modes *lru.Cache[conversationKey, router.Mode]
 }
 
 // conversationKey is a session id or the user turns so far, hashed together with the API key's name.
 type conversationKey [sha256.Size]byte
 
-type remembered struct {
-	key  conversationKey
-	mode router.Mode
+func newConversations() conversations {
+	modes, err := lru.New[conversationKey, router.Mode](maxConversations)
+	if err != nil {
+		panic("api: " + err.Error()) // it refuses a bound below one only
+	}
+	return conversations{modes}
 }
 
 // mode is nil for conversations that are not known.
-func (c *conversations) mode(key conversationKey) *router.Mode {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	e, ok := c.byKey[key]
-	if !ok {
-		return nil
+func (c conversations) mode(key conversationKey) *router.Mode {
+	if m, ok := c.modes.Get(key); ok {
+		return &m
 	}
-	c.order.MoveToFront(e)
-	m := e.Value.(*remembered).mode
-	return &m
+	return nil
 }
 
-func (c *conversations) keep(key conversationKey, m router.Mode) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e, ok := c.byKey[key]; ok {
-		e.Value = &remembered{key, m}
-		c.order.MoveToFront(e)
-		return
-	}
-	if c.byKey == nil {
-		c.byKey = map[conversationKey]*list.Element{}
-	}
-	c.byKey[key] = c.order.PushFront(&remembered{key, m})
-	if c.order.Len() > maxConversations {
-		last := c.order.Back()
-		c.order.Remove(last)
-		delete(c.byKey, last.Value.(*remembered).key)
-	}
-}
+func (c conversations) keep(key conversationKey, m router.Mode) { c.modes.Add(key, m) }
 
 // keysOf names the conversation before the last of its turns and after it. A session id stands for all turns.
 func keysOf(ctx context.Context, h http.Header, turns []router.Features) (before, after conversationKey) {

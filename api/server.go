@@ -235,6 +235,7 @@ func New(c Config) (*Server, error) {
 		stopping: make(chan struct{}),
 		words:    newVocabulary(qwenvld.OpenAPI),
 	}
+	s.conversations = newConversations()
 	s.stop = sync.OnceFunc(func() { close(s.stopping) })
 	if c.Store != nil {
 		c.Store.Watch(s.watchStore)

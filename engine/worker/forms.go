@@ -7,6 +7,7 @@ import (
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/constraint"
+	"github.com/qwenvld/qwenvld/internal/bytecache"
 )
 
 // Compiled forms are kept, since clients send the same schema again and again: so many, and of so many bytes, about.
@@ -23,9 +24,13 @@ type forms struct {
 	once  sync.Once
 	vocab *constraint.Vocabulary
 
-	mu   sync.Mutex
-	made map[string]*constraint.Automaton
-	keys []string // oldest first
+	// made holds the automata by their forms as JSON.
+	made *bytecache.Cache[string, *constraint.Automaton]
+}
+
+func newForms(tokens func() [][]byte) *forms {
+	size := func(a *constraint.Automaton) int64 { return int64(a.Size()) }
+	return &forms{tokens: tokens, made: bytecache.New[string](maxForms, maxFormBytes, size)}
 }
 
 // matcher follows a new answer of the form. After a think block a line break or two may come first. It runs on the request's own
@@ -58,7 +63,7 @@ func (f *forms) automaton(form *engine.Form) (*constraint.Automaton, error) {
 	}
 	f.once.Do(func() { f.vocab = constraint.NewVocabulary(f.tokens()) })
 	key := string(data)
-	if a := f.kept(key); a != nil {
+	if a, ok := f.made.Get(key); ok && !a.Worn() {
 		return a, nil
 	}
 	g, err := constraint.Compile(form)
@@ -69,38 +74,6 @@ func (f *forms) automaton(form *engine.Form) (*constraint.Automaton, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.keep(key, a)
+	f.made.Put(key, a)
 	return a, nil
-}
-
-// kept is the automaton of a form, nil where there is none or it has grown too far for another answer.
-func (f *forms) kept(key string) *constraint.Automaton {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if a, ok := f.made[key]; ok && !a.Worn() {
-		return a
-	}
-	return nil
-}
-
-// keep remembers an automaton and forgets the oldest where they are too many or too large together.
-func (f *forms) keep(key string, a *constraint.Automaton) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.made == nil {
-		f.made = map[string]*constraint.Automaton{}
-	}
-	if _, again := f.made[key]; !again {
-		f.keys = append(f.keys, key)
-	}
-	f.made[key] = a
-	total := 0
-	for _, other := range f.made {
-		total += other.Size()
-	}
-	for len(f.keys) > maxForms || total > maxFormBytes && len(f.keys) > 1 {
-		total -= f.made[f.keys[0]].Size()
-		delete(f.made, f.keys[0])
-		f.keys = f.keys[1:]
-	}
 }

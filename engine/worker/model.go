@@ -29,7 +29,7 @@ type weights struct {
 	decodes    *thread // runs the scheduler's loop
 	encodes    *thread
 	endTokens  []int32
-	forms      forms
+	forms      *forms
 	rows       *rowcache.Cache // of pictures encoded before
 
 	tagsMu sync.Mutex
@@ -84,7 +84,7 @@ func load(ctx context.Context, c Config, logger *slog.Logger, progress func(stag
 			w.endTokens = append(w.endTokens, t)
 		}
 	}
-	w.forms.tokens = w.answerTokens
+	w.forms = newForms(w.answerTokens)
 	w.rows = rowcache.New(c.VisionCache)
 	progress("trial", 0)
 	// The first pass reads the weights from the disk.
@@ -210,8 +210,8 @@ func (w *weights) Encode(ctx context.Context, img *engine.Image) (rows []float32
 		return nil, 0, err
 	}
 	key := rowcache.KeyOf(img.Width, img.Height, img.Pair, rgb)
-	if rows := w.rows.Get(key); rows != nil {
-		return rows, w.vision.RowWidth(), nil
+	if known, ok := w.rows.Get(key); ok {
+		return known, w.vision.RowWidth(), nil
 	}
 	frames := [2][]byte{rgb, rgb}
 	if img.Pair {

@@ -1,14 +1,14 @@
 // Package rowcache keeps the rows that the vision tower made of images and frame pairs, so that a picture that comes again, in the
 // next turn of a conversation or in another video, is not encoded again.
 //
-// It must not grow beyond its limit, and it knows nothing of requests: a picture is what its pixels are.
+// It must not know of requests: a picture is what its pixels are.
 package rowcache
 
 import (
-	"container/list"
 	"crypto/sha256"
 	"encoding/binary"
-	"sync"
+
+	"github.com/qwenvld/qwenvld/internal/bytecache"
 )
 
 // Key names a picture.
@@ -28,53 +28,10 @@ func KeyOf(width, height int, pair bool, rgb []byte) Key {
 	return Key(h.Sum(nil))
 }
 
-// Cache holds rows up to a limit, the least recently used going first. It is safe for concurrent use.
-type Cache struct {
-	limit int64 // bytes
+// Cache holds rows, which must not be changed. It is safe for concurrent use.
+type Cache = bytecache.Cache[Key, []float32]
 
-	mu    sync.Mutex
-	bytes int64
-	byKey map[Key]*list.Element
-	order *list.List // of *entry, most recently used first
-}
-
-type entry struct {
-	key  Key
-	rows []float32
-}
-
-func (e *entry) bytes() int64 { return 4 * int64(len(e.rows)) }
-
-// New returns a Cache of at most limit bytes; with 0 it keeps nothing.
-func New(limit int64) *Cache {
-	return &Cache{limit: limit, byKey: map[Key]*list.Element{}, order: list.New()}
-}
-
-// Get returns the rows of a picture, nil if they are not here. They must not be changed.
-func (c *Cache) Get(k Key) []float32 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	e, ok := c.byKey[k]
-	if !ok {
-		return nil
-	}
-	c.order.MoveToFront(e)
-	return e.Value.(*entry).rows
-}
-
-// Put keeps rows, which must not be changed afterwards.
-func (c *Cache) Put(k Key, rows []float32) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	e := &entry{k, rows}
-	if _, ok := c.byKey[k]; ok || e.bytes() > c.limit {
-		return
-	}
-	c.byKey[k] = c.order.PushFront(e)
-	for c.bytes += e.bytes(); c.bytes > c.limit; {
-		oldest := c.order.Back()
-		gone := c.order.Remove(oldest).(*entry)
-		delete(c.byKey, gone.key)
-		c.bytes -= gone.bytes()
-	}
+// New returns a Cache of at most maxBytes; with 0 it keeps nothing.
+func New(maxBytes int64) *Cache {
+	return bytecache.New[Key](0, maxBytes, func(rows []float32) int64 { return 4 * int64(len(rows)) })
 }
