@@ -2,7 +2,7 @@ package worker
 
 import (
 	"github.com/qwenvld/qwenvld/engine"
-	"github.com/qwenvld/qwenvld/engine/worker/schedule"
+	"github.com/qwenvld/qwenvld/engine/worker/compute"
 )
 
 // A think block leaves a quarter of the completion, and at least minReserve tokens, for the answer.
@@ -25,7 +25,7 @@ func (w *weights) room(prompt, asked int) (int, error) {
 
 // bound sets how long the completion may get and how much of it the think block may take. Where thoughts are not wanted, or no room
 // is left for any, the prompt ends with an empty block.
-func (w *weights) bound(spec *schedule.Spec, req *engine.Request) (err error) {
+func (w *weights) bound(spec *compute.Spec, req *engine.Request) (err error) {
 	t := &req.Thinking
 	if (t.Open || t.Closed) && t.EndTag == "" || t.Open && (t.CloseText == "" || t.EmptyText == "") {
 		return &engine.RequestError{Field: "thinking", Message: "an open think block needs close_text, empty_text and end_tag"}
@@ -40,7 +40,7 @@ func (w *weights) bound(spec *schedule.Spec, req *engine.Request) (err error) {
 		if err != nil {
 			return err
 		}
-		spec.Segments = append(spec.Segments, schedule.Segment{Tokens: empty})
+		spec.Segments = append(spec.Segments, compute.Segment{Tokens: empty})
 	}
 	if t.Open || t.Closed {
 		spec.Thinking.EndTag = w.tag(t.EndTag)
@@ -51,39 +51,39 @@ func (w *weights) bound(spec *schedule.Spec, req *engine.Request) (err error) {
 
 // thinking says when the block that a prompt of so many tokens opens is closed, and with which tokens. It is not open where there is
 // nothing to think with.
-func (w *weights) thinking(req *engine.Request, prompt int) (schedule.Thinking, error) {
+func (w *weights) thinking(req *engine.Request, prompt int) (compute.Thinking, error) {
 	t := &req.Thinking
 	if t.Empty {
-		return schedule.Thinking{}, nil
+		return compute.Thinking{}, nil
 	}
 	maxTokens, err := w.room(prompt, req.MaxTokens)
 	if err != nil {
-		return schedule.Thinking{}, err
+		return compute.Thinking{}, err
 	}
 	closing, err := w.template(t.CloseText)
 	if err != nil {
-		return schedule.Thinking{}, err
+		return compute.Thinking{}, err
 	}
 	limit := maxTokens - len(closing) - max(minReserve, maxTokens/reserveShare)
 	if limit <= 0 {
-		return schedule.Thinking{}, nil
+		return compute.Thinking{}, nil
 	}
 	if t.Budget > 0 {
 		limit = min(limit, t.Budget)
 	}
-	return schedule.Thinking{Open: true, Limit: limit, Close: closing}, nil
+	return compute.Thinking{Open: true, Limit: limit, Close: closing}, nil
 }
 
 // tag is a text that answers are kept from; the vocabulary is searched once for each.
-func (w *weights) tag(text string) *schedule.Tag {
+func (w *weights) tag(text string) *compute.Tag {
 	w.tagsMu.Lock()
 	defer w.tagsMu.Unlock()
 	if t, ok := w.tags[text]; ok {
 		return t
 	}
-	t := schedule.NewTag(text, w.model.VocabSize(), w.Bytes)
+	t := compute.NewTag(text, w.model.VocabSize(), w.Bytes)
 	if w.tags == nil {
-		w.tags = map[string]*schedule.Tag{}
+		w.tags = map[string]*compute.Tag{}
 	}
 	w.tags[text] = t
 	return t

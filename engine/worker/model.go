@@ -13,8 +13,8 @@ import (
 	"github.com/qwenvld/qwenvld/engine/gguf"
 	"github.com/qwenvld/qwenvld/engine/llama"
 	"github.com/qwenvld/qwenvld/engine/tokenizer"
+	"github.com/qwenvld/qwenvld/engine/worker/compute"
 	"github.com/qwenvld/qwenvld/engine/worker/rowcache"
-	"github.com/qwenvld/qwenvld/engine/worker/schedule"
 )
 
 // weights are a model with its context and projector, as the scheduler sees them.
@@ -33,7 +33,7 @@ type weights struct {
 	rows       *rowcache.Cache // of pictures encoded before
 
 	tagsMu sync.Mutex
-	tags   map[string]*schedule.Tag
+	tags   map[string]*compute.Tag
 }
 
 // load loads what c names. progress, if set, is told the stage and how much of it is done.
@@ -175,8 +175,8 @@ func (w *weights) info() engine.Info {
 	return info
 }
 
-// Decode implements schedule.Decoder.
-func (w *weights) Decode(rows []schedule.Row) error {
+// Decode implements compute.Decoder.
+func (w *weights) Decode(rows []compute.Row) error {
 	b := w.tokens
 	if rows[0].Embedding != nil {
 		b = w.embeddings
@@ -192,18 +192,18 @@ func (w *weights) Decode(rows []schedule.Row) error {
 	}
 	err := w.context.Decode(b)
 	if errors.Is(err, llama.ErrNoKVSlot) {
-		return schedule.ErrNoRoom
+		return compute.ErrCacheFull
 	}
 	return err
 }
 
-// Logits implements schedule.Decoder.
+// Logits implements compute.Decoder.
 func (w *weights) Logits(i int) ([]float32, error) { return w.context.Logits(i) }
 
-// Remove implements schedule.Decoder.
+// Remove implements compute.Decoder.
 func (w *weights) Remove(sequence int32) { w.context.RemoveSequence(sequence, -1, -1) }
 
-// Encode implements schedule.Encoder. A still image is shown to the tower as two equal frames. Rows of pictures seen before are kept.
+// Encode implements compute.Encoder. A still image is shown to the tower as two equal frames. Rows of pictures seen before are kept.
 func (w *weights) Encode(ctx context.Context, img *engine.Image) (rows []float32, width int, err error) {
 	rgb, err := img.Bytes(ctx)
 	if err != nil {
@@ -224,7 +224,7 @@ func (w *weights) Encode(ctx context.Context, img *engine.Image) (rows []float32
 	return rows, w.vision.RowWidth(), err
 }
 
-// Bytes implements schedule.Vocabulary: control tokens are never shown.
+// Bytes implements compute.Vocabulary: control tokens are never shown.
 func (w *weights) Bytes(token int32) []byte {
 	if w.text.IsControl(token) {
 		return nil
@@ -232,8 +232,8 @@ func (w *weights) Bytes(token int32) []byte {
 	return []byte(w.text.Bytes(token))
 }
 
-// Ends implements schedule.Vocabulary.
+// Ends implements compute.Vocabulary.
 func (w *weights) Ends(token int32) bool { return slices.Contains(w.endTokens, token) }
 
-// EndTokens implements schedule.Vocabulary.
+// EndTokens implements compute.Vocabulary.
 func (w *weights) EndTokens() []int32 { return w.endTokens }

@@ -9,13 +9,13 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/llama"
 	"github.com/qwenvld/qwenvld/engine/worker/answer"
+	"github.com/qwenvld/qwenvld/engine/worker/compute"
 	"github.com/qwenvld/qwenvld/engine/worker/sampler"
-	"github.com/qwenvld/qwenvld/engine/worker/schedule"
 )
 
 // prepare checks req against the model and turns it into tokens. Every refusal comes here, before anything is computed.
-func (w *weights) prepare(ctx context.Context, req *engine.Request) (schedule.Spec, error) {
-	spec := schedule.Spec{
+func (w *weights) prepare(ctx context.Context, req *engine.Request) (compute.Spec, error) {
+	spec := compute.Spec{
 		ID: req.ID, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs, FirstTop: req.FirstTop, FirstTokens: req.FirstTokens,
 		RunningUsage: req.RunningUsage, MayRepeat: req.MayRepeat,
 	}
@@ -41,7 +41,7 @@ func (w *weights) prepare(ctx context.Context, req *engine.Request) (schedule.Sp
 	}
 	spec.Sampler = sampler.New(req.Sampling, promptTokens(spec.Segments), seed)
 	if req.Form != nil {
-		if spec.Form, err = w.forms.matcher(req.Form, spec.Thinking.Open); err != nil {
+		if spec.Constraint, err = w.forms.matcher(req.Form, spec.Thinking.Open); err != nil {
 			return spec, err
 		}
 	}
@@ -69,21 +69,21 @@ func (w *weights) checkFields(req *engine.Request) error {
 	return nil
 }
 
-func (w *weights) image(req *engine.Request, i int) (schedule.Segment, error) {
+func (w *weights) image(req *engine.Request, i int) (compute.Segment, error) {
 	if w.vision == nil {
-		return schedule.Segment{}, &engine.RequestError{Field: "images", Message: "this model has no vision projector"}
+		return compute.Segment{}, &engine.RequestError{Field: "images", Message: "this model has no vision projector"}
 	}
 	if i < 0 || i >= len(req.Images) {
-		return schedule.Segment{}, &engine.RequestError{Field: "prompt", Message: fmt.Sprintf("image %d of %d", i, len(req.Images))}
+		return compute.Segment{}, &engine.RequestError{Field: "prompt", Message: fmt.Sprintf("image %d of %d", i, len(req.Images))}
 	}
 	img := &req.Images[i]
 	edge := w.vision.PatchSize() * w.vision.MergeSize()
 	if img.Width%edge != 0 || img.Height%edge != 0 {
-		return schedule.Segment{}, &engine.RequestError{
+		return compute.Segment{}, &engine.RequestError{
 			Field: "images", Message: fmt.Sprintf("image %d is %dx%d, sides must be multiples of %d", i, img.Width, img.Height, edge),
 		}
 	}
-	return schedule.Segment{Image: img, Rows: img.Height / edge, Cols: img.Width / edge}, nil
+	return compute.Segment{Image: img, Rows: img.Height / edge, Cols: img.Width / edge}, nil
 }
 
 // checkImages refuses images whose encoding would not fit into memory.
@@ -111,7 +111,7 @@ func (w *weights) checkImages(ctx context.Context, req *engine.Request) error {
 	return nil
 }
 
-func cells(segments []schedule.Segment) int {
+func cells(segments []compute.Segment) int {
 	n := 0
 	for i := range segments {
 		n += segments[i].Len()
@@ -119,7 +119,7 @@ func cells(segments []schedule.Segment) int {
 	return n
 }
 
-func promptTokens(segments []schedule.Segment) []int32 {
+func promptTokens(segments []compute.Segment) []int32 {
 	var out []int32
 	for i := range segments {
 		out = append(out, segments[i].Tokens...)

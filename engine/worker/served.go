@@ -5,14 +5,14 @@ import (
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/wire"
+	"github.com/qwenvld/qwenvld/engine/worker/compute"
 	"github.com/qwenvld/qwenvld/engine/worker/endpoint"
-	"github.com/qwenvld/qwenvld/engine/worker/schedule"
 )
 
 // served are weights whose requests a loop computes.
 type served struct {
 	weights *weights
-	loop    *schedule.Loop
+	loop    *compute.Loop
 	info    engine.Info
 }
 

@@ -7,11 +7,11 @@ import (
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/tokenizer"
-	"github.com/qwenvld/qwenvld/engine/worker/schedule"
+	"github.com/qwenvld/qwenvld/engine/worker/compute"
 )
 
 // segments tokenises the runs of text between images. It ends when the prompt is seen not to fit, or with ctx.
-func (w *weights) segments(ctx context.Context, req *engine.Request) ([]schedule.Segment, error) {
+func (w *weights) segments(ctx context.Context, req *engine.Request) ([]compute.Segment, error) {
 	s := segmenter{weights: w, ctx: ctx, limit: engine.CountedContexts * w.config.ContextSize}
 	info := engine.Info{TokenBytes: w.text.MaxTextBytes()}
 	if info.Exceeds(req.Prompt, s.limit) {
@@ -42,7 +42,7 @@ type segmenter struct {
 	*weights
 	ctx   context.Context //nolint:containedctx // the request's, for one call of segments
 	limit int             // of cells
-	out   []schedule.Segment
+	out   []compute.Segment
 	run   []tokenizer.Piece // text since the last image
 }
 
@@ -59,7 +59,7 @@ func (s *segmenter) flush() error {
 		return err
 	}
 	if len(tokens) > 0 {
-		s.out = append(s.out, schedule.Segment{Tokens: tokens})
+		s.out = append(s.out, compute.Segment{Tokens: tokens})
 	}
 	s.run = s.run[:0]
 	return nil
@@ -77,7 +77,7 @@ func (s *segmenter) add(req *engine.Request, p *engine.Piece) error {
 	if err := s.flush(); err != nil {
 		return err
 	}
-	segment := schedule.Segment{Tokens: p.Tokens}
+	segment := compute.Segment{Tokens: p.Tokens}
 	err := s.checkTokens("prompt", p.Tokens)
 	if p.Kind == engine.PieceImage {
 		segment, err = s.image(req, p.Image)

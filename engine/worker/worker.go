@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/qwenvld/qwenvld/engine/wire"
+	"github.com/qwenvld/qwenvld/engine/worker/compute"
 	"github.com/qwenvld/qwenvld/engine/worker/endpoint"
 	"github.com/qwenvld/qwenvld/engine/worker/schedule"
 )
@@ -64,13 +65,15 @@ func Run(ctx context.Context, o Options) error {
 
 // serve runs the loop and the HTTP server until ctx is done.
 func serve(ctx context.Context, w *weights, o Options, hello *helloWriter) error {
-	var encoder schedule.Encoder
+	var encoder compute.Encoder
 	if w.vision != nil {
 		encoder = w
 	}
 	c := &w.config
-	loop := schedule.New(schedule.Options{
-		Cells: c.CacheTokens, MaxSequences: c.MaxSequences, BatchSize: c.BatchSize, PrefillChunk: c.PrefillChunk,
+	loop := compute.New(compute.Options{
+		Limits: schedule.Limits{
+			Cells: c.CacheTokens, Sequences: c.MaxSequences, BatchRows: c.BatchSize, PrefillRows: c.PrefillChunk,
+		},
 		MaxQueue: c.MaxQueue, Logger: o.Logger,
 	}, w, encoder, w)
 	handler := endpoint.New(&served{weights: w, loop: loop, info: w.info()}, o.Logger)

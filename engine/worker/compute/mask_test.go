@@ -1,4 +1,4 @@
-package schedule
+package compute
 
 import (
 	"context"
@@ -6,20 +6,21 @@ import (
 	"testing"
 
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/worker/schedule"
 )
 
-// slowForm allows anything and ends after some tokens. Each one takes until gate gives way.
-type slowForm struct {
+// slowConstraint allows any letter and ends after some tokens. Each one takes until gate gives way.
+type slowConstraint struct {
 	gate chan struct{}
 	left int
 	fail error
 }
 
-func (f *slowForm) Allowed() []uint64 { return []uint64{1<<vocabShown - 1} }
-func (f *slowForm) MayEnd() bool      { return f.left == 0 }
-func (f *slowForm) MustEnd() bool     { return f.left == 0 }
-func (f *slowForm) Quick(int32) bool  { return false }
-func (f *slowForm) Accept(int32) error {
+func (f *slowConstraint) Allowed() []uint64 { return []uint64{1<<vocabShown - 1} }
+func (f *slowConstraint) MayEnd() bool      { return f.left == 0 }
+func (f *slowConstraint) MustEnd() bool     { return f.left == 0 }
+func (f *slowConstraint) Quick(int32) bool  { return false }
+func (f *slowConstraint) Accept(int32) error {
 	<-f.gate
 	f.left--
 	return f.fail
@@ -27,36 +28,36 @@ func (f *slowForm) Accept(int32) error {
 
 const vocabShown = 52 // tokens that are letters
 
-func formed(maxTokens int, f Form) Spec {
+func constrained(maxTokens int, c Constraint) Spec {
 	s := spec(maxTokens, text(1, 2, 3))
-	s.Form = f
+	s.Constraint = c
 	return s
 }
 
-// A form that is slow to follow holds up its own answer and no other.
-func TestOthersGoOnWhileAFormIsSlow(t *testing.T) {
+// A constraint that is slow to take a token in holds up its own answer and no other.
+func TestOthersGoOnWhileAConstraintIsSlow(t *testing.T) {
 	l := start(t, newFakeModel(t, 1000), nil, Options{})
 	want := do(t, l, spec(60, text(1, 2)))
-	form := &slowForm{gate: make(chan struct{}), left: 5}
-	slow, err := l.Submit(t.Context(), formed(50, form))
+	held := &slowConstraint{gate: make(chan struct{}), left: 5}
+	slow, err := l.Submit(t.Context(), constrained(50, held))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := do(t, l, spec(60, text(1, 2))); got.err != nil || got.text != want.text {
-		t.Errorf("beside a slow form: %+v, alone %+v", got, want)
+		t.Errorf("beside a slow constraint: %+v, alone %+v", got, want)
 	}
-	close(form.gate)
+	close(held.gate)
 	got := read(slow)
 	if got.err != nil || got.result.FinishReason != engine.FinishStop || got.result.Usage.CompletionTokens != 5 || len(got.text) != 5 {
 		t.Errorf("the slow one: %+v %+v", got, got.result)
 	}
 }
 
-func TestAFormThatCannotBeFollowedEndsItsAnswerAlone(t *testing.T) {
+func TestAConstraintThatFailsEndsItsAnswerAlone(t *testing.T) {
 	l := start(t, newFakeModel(t, 1000), nil, Options{})
 	gate := make(chan struct{})
 	close(gate)
-	hostile, err := l.Submit(t.Context(), formed(50, &slowForm{gate: gate, left: 5, fail: errors.New("too much")}))
+	hostile, err := l.Submit(t.Context(), constrained(50, &slowConstraint{gate: gate, left: 5, fail: errors.New("too much")}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,11 +71,11 @@ func TestAFormThatCannotBeFollowedEndsItsAnswerAlone(t *testing.T) {
 	}
 }
 
-func TestAnAnswerThatWaitsForItsFormCanBeGivenUp(t *testing.T) {
-	l := start(t, newFakeModel(t, 1000), nil, Options{MaxSequences: 1})
-	form := &slowForm{gate: make(chan struct{}), left: 5}
+func TestAnAnswerThatWaitsForItsMaskCanBeGivenUp(t *testing.T) {
+	l := start(t, newFakeModel(t, 1000), nil, Options{Limits: schedule.Limits{Sequences: 1}})
+	held := &slowConstraint{gate: make(chan struct{}), left: 5}
 	ctx, cancel := context.WithCancel(t.Context())
-	j, err := l.Submit(ctx, formed(50, form))
+	j, err := l.Submit(ctx, constrained(50, held))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +86,7 @@ func TestAnAnswerThatWaitsForItsFormCanBeGivenUp(t *testing.T) {
 	if got := do(t, l, spec(9, text(1))); got.err != nil || len(got.text) != 9 {
 		t.Errorf("the next: %+v", got)
 	}
-	close(form.gate)
+	close(held.gate)
 }
 
 func TestAnAnswerThatOnlyRepeatsItselfEnds(t *testing.T) {

@@ -1,4 +1,4 @@
-package schedule
+package compute
 
 import (
 	"context"
@@ -9,10 +9,10 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/worker/answer"
+	"github.com/qwenvld/qwenvld/engine/worker/schedule"
 )
 
 // randomPrompt makes up to four segments, images among them.
@@ -43,11 +43,11 @@ func TestCompanyDoesNotChangeAnswers(t *testing.T) {
 				specs = append(specs, func() Spec { return spec(n, prompt...) })
 			}
 			want := make([]outcome, len(specs))
-			alone := start(t, newFakeModel(t, 4000), &fakeEncoder{t: t}, Options{MaxSequences: 1})
+			alone := start(t, newFakeModel(t, 4000), &fakeEncoder{t: t}, Options{Limits: schedule.Limits{Sequences: 1}})
 			for i, s := range specs {
 				want[i] = do(t, alone, s())
 			}
-			together := start(t, newFakeModel(t, cells), &fakeEncoder{t: t}, Options{MaxSequences: 7})
+			together := start(t, newFakeModel(t, cells), &fakeEncoder{t: t}, Options{Limits: schedule.Limits{Sequences: 7}})
 			var wg sync.WaitGroup
 			for i, s := range specs {
 				wg.Go(func() {
@@ -193,7 +193,7 @@ func TestAThinkBlockThatOnlyRepeatsItselfIsClosed(t *testing.T) {
 
 func TestFullQueueRefusesAtOnce(t *testing.T) {
 	gate := make(chan struct{})
-	l := start(t, newFakeModel(t, 400), &fakeEncoder{t: t, gate: gate}, Options{MaxSequences: 1, MaxQueue: 2})
+	l := start(t, newFakeModel(t, 400), &fakeEncoder{t: t, gate: gate}, Options{Limits: schedule.Limits{Sequences: 1}, MaxQueue: 2})
 	var jobs []*Job
 	for range 3 {
 		j, err := l.Submit(t.Context(), spec(3, picture(1, 1, 1), text(1)))
@@ -236,7 +236,7 @@ func TestCancelledJobsFreeTheirSequence(t *testing.T) {
 	m := newFakeModel(t, 1000)
 	gate := make(chan struct{})
 	defer close(gate)
-	l := start(t, m, &fakeEncoder{t: t, gate: gate}, Options{MaxSequences: 1})
+	l := start(t, m, &fakeEncoder{t: t, gate: gate}, Options{Limits: schedule.Limits{Sequences: 1}})
 	for name, s := range map[string]Spec{
 		"encoding": spec(100, picture(1, 2, 2), text(1)),
 		"decoding": spec(900, text(1, 2)),
@@ -296,7 +296,7 @@ func TestImpossibleJobsAreRefused(t *testing.T) {
 func TestEndOfTheLoopEndsJobs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newFakeModel(t, 100)
-		l := New(Options{Cells: 100, BatchSize: 16, PrefillChunk: 4, MaxSequences: 1, MaxQueue: 4}, m,
+		l := New(Options{Limits: schedule.Limits{Cells: 100, BatchRows: 16, PrefillRows: 4, Sequences: 1}, MaxQueue: 4}, m,
 			&fakeEncoder{t: t, gate: make(chan struct{})}, fakeVocab{})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
@@ -312,7 +312,7 @@ func TestEndOfTheLoopEndsJobs(t *testing.T) {
 			}
 			jobs = append(jobs, j)
 		}
-		time.Sleep(time.Second)
+		synctest.Wait()
 		cancel()
 		<-ended
 		for _, j := range jobs {

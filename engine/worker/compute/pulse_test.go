@@ -1,9 +1,11 @@
-package schedule
+package compute
 
 import (
 	"context"
 	"testing"
 	"testing/synctest"
+
+	"github.com/qwenvld/qwenvld/engine/worker/schedule"
 )
 
 // A loop whose decoder does not come back looks busy and stands still, which is how a hang is told from rest.
@@ -15,7 +17,7 @@ func TestHangingDecoderShowsInThePulse(t *testing.T) {
 			<-hang
 			return nil
 		}
-		l := New(Options{Cells: 100, MaxSequences: 1, BatchSize: 16, PrefillChunk: 8, MaxQueue: 1}, m, nil, fakeVocab{})
+		l := New(Options{Limits: schedule.Limits{Cells: 100, Sequences: 1, BatchRows: 16, PrefillRows: 8}, MaxQueue: 1}, m, nil, fakeVocab{})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {
@@ -52,7 +54,7 @@ func TestHangingDecoderShowsInThePulse(t *testing.T) {
 func TestHangingEncoderShowsInThePulse(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
-		l := New(Options{Cells: 100, MaxSequences: 1, BatchSize: 16, PrefillChunk: 8, MaxQueue: 1}, newFakeModel(t, 100),
+		l := New(Options{Limits: schedule.Limits{Cells: 100, Sequences: 1, BatchRows: 16, PrefillRows: 8}, MaxQueue: 1}, newFakeModel(t, 100),
 			&fakeEncoder{t: t, gate: gate}, fakeVocab{})
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})

@@ -1,4 +1,4 @@
-package schedule
+package compute
 
 import (
 	"context"
@@ -73,7 +73,7 @@ func (f *fakeModel) Decode(rows []Row) error {
 		held += len(c)
 	}
 	if held > f.cells {
-		return ErrNoRoom
+		return ErrCacheFull
 	}
 	f.logits = make([][]float32, len(rows))
 	for i, r := range rows {
@@ -192,15 +192,15 @@ func spec(maxTokens int, segments ...Segment) Spec {
 // start runs a loop until the test ends.
 func start(t *testing.T, m *fakeModel, e Encoder, o Options) *Loop {
 	t.Helper()
-	o.Cells, o.BatchSize = m.cells, m.batch
-	if o.MaxSequences == 0 {
-		o.MaxSequences = 4
+	o.Cells, o.BatchRows = m.cells, m.batch
+	if o.Sequences == 0 {
+		o.Sequences = 4
 	}
 	if o.MaxQueue == 0 {
 		o.MaxQueue = 100
 	}
-	if o.PrefillChunk == 0 {
-		o.PrefillChunk = 5
+	if o.PrefillRows == 0 {
+		o.PrefillRows = 5
 	}
 	l := New(o, m, e, fakeVocab{})
 	ctx, cancel := context.WithCancel(context.Background())

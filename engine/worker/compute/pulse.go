@@ -1,4 +1,4 @@
-package schedule
+package compute
 
 import "sync/atomic"
 
@@ -6,7 +6,7 @@ import "sync/atomic"
 type Pulse struct {
 	// Busy while there is something to compute.
 	Busy bool
-	// Beats grow with every turn of the work, Steps with everything computed.
+	// Beats grow with every part of the work, Steps with everything computed.
 	Beats, Steps uint64
 }
 
@@ -28,4 +28,4 @@ func (p *pulse) work(busy bool) {
 func (l *Loop) Decoding() Pulse { return l.decoding.read() }
 
 // Encoding is the progress of encoding pictures. It is safe for concurrent use.
-func (l *Loop) Encoding() Pulse { return l.encodes.read() }
+func (l *Loop) Encoding() Pulse { return l.encoding.read() }

@@ -1,4 +1,4 @@
-package schedule
+package compute
 
 const (
 	// loopEvery is how many tokens apart a think block is looked at for a loop.

@@ -1,0 +1,63 @@
+// Package compute carries out what package schedule decides: it decodes batches, has images encoded and token masks built beside the
+// decoding, draws tokens and sends them to whoever asked.
+//
+// One goroutine (Loop.Run) owns the model's context and every sequence; everything else talks to it through Jobs. The package knows the
+// model only through small interfaces, so that it is tested with the race detector and without C++. It must not choose whose rows are
+// computed, whose image is encoded or who is preempted, and must not tokenise, read files or speak HTTP.
+package compute
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/worker/schedule"
+	"github.com/qwenvld/qwenvld/multimodal"
+)
+
+// Row is one input of a batch: a token, or an embedding row when Embedding is set. Batches never mix the two.
+type Row struct {
+	Token     int32
+	Embedding []float32
+	Position  multimodal.Position
+	Sequence  int32
+	// Logits asks for the row's logits.
+	Logits bool
+}
+
+// Decoder computes rows against the KV cache. Only the loop calls it.
+type Decoder interface {
+	// Decode computes rows; at most Limits.BatchRows of them. ErrCacheFull means that nothing was computed.
+	Decode(rows []Row) error
+	// Logits of row i of the last Decode, valid until the next one.
+	Logits(i int) ([]float32, error)
+	// Remove forgets a sequence.
+	Remove(sequence int32)
+}
+
+// Encoder turns images into embedding rows. It is called from other goroutines than the decoder, one at a time.
+type Encoder interface {
+	Encode(ctx context.Context, img *engine.Image) (rows []float32, width int, err error)
+}
+
+// Vocabulary knows tokens. It is safe for concurrent use.
+type Vocabulary interface {
+	// Bytes of a token as shown to the client: none for control tokens.
+	Bytes(token int32) []byte
+	// Ends reports whether the token ends an answer.
+	Ends(token int32) bool
+	// EndTokens are all tokens for which Ends is true.
+	EndTokens() []int32
+}
+
+// ErrCacheFull means that the KV cache has no free cells for a batch.
+var ErrCacheFull = errors.New("no free cells in the KV cache")
+
+// Options size a Loop.
+type Options struct {
+	schedule.Limits
+	// MaxQueue bounds the jobs that wait for a slot.
+	MaxQueue int
+	Logger   *slog.Logger
+}

@@ -1,0 +1,141 @@
+package compute
+
+import (
+	"context"
+	"sync"
+
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/worker/schedule"
+)
+
+// encodeResult is what became of an image.
+type encodeResult struct {
+	seq       *sequence
+	admission int
+	segment   int
+	encodedImage
+	err error
+}
+
+// startEncoding encodes the images of s one after the other, beside the decoding.
+func (l *Loop) startEncoding(ctx context.Context, s *sequence) {
+	var segments []int
+	for i := range s.prefill.segments {
+		if s.prefill.segments[i].Image != nil {
+			segments = append(segments, i)
+		}
+	}
+	if len(segments) == 0 {
+		return
+	}
+	job, admission, prompt := s.job, s.admission, s.prefill.segments
+	l.encoders.Go(func() {
+		// The job may be given up, or the loop may end.
+		jctx, cancel := context.WithCancel(job.ctx)
+		defer cancel()
+		defer context.AfterFunc(ctx, cancel)()
+		for _, segment := range segments {
+			r := encodeResult{seq: s, admission: admission, segment: segment}
+			r.encodedImage, r.err = l.encode(jctx, prompt[segment].Image)
+			select {
+			case l.encoded <- r:
+			case <-l.stopped:
+				return
+			}
+			if r.err != nil {
+				return
+			}
+		}
+	})
+}
+
+func (l *Loop) encode(ctx context.Context, img *engine.Image) (e encodedImage, err error) {
+	// Frames still being decoded must not hold up the pictures of others.
+	if _, err := img.Bytes(ctx); err != nil {
+		return e, err
+	}
+	if err := l.turns.take(ctx); err != nil {
+		return e, err
+	}
+	defer l.turns.end()
+	l.encoding.work(true)
+	defer l.encoding.work(false)
+	e.rows, e.width, err = l.encoder.Encode(ctx, img)
+	l.encoding.steps.Add(1)
+	return e, err
+}
+
+// takeRows hands the rows of an image to its sequence.
+func (l *Loop) takeRows(ctx context.Context, r encodeResult) {
+	s := r.seq
+	switch {
+	case ctx.Err() != nil: // the encoding ended because the loop does
+	case l.sequences[s.plan] == nil || s.plan.Phase() == schedule.Queued || s.admission != r.admission:
+		// It has ended or was preempted meanwhile.
+	case r.err != nil:
+		l.drop(s, r.err)
+	default:
+		s.prefill.images[r.segment] = r.encodedImage
+		s.plan.Encoded(r.segment)
+	}
+}
+
+// awaitEncoders waits for all goroutines that encode, of which some wait to be heard.
+func (l *Loop) awaitEncoders() {
+	done := make(chan struct{})
+	go func() {
+		l.encoders.Wait()
+		close(done)
+	}()
+	for {
+		select {
+		case <-l.encoded:
+		case <-done:
+			return
+		}
+	}
+}
+
+// encodeTurns lets one goroutine encode at a time, in the order that the scheduler decides.
+type encodeTurns struct {
+	mu    sync.Mutex
+	order schedule.Encodes[*encodeTurn]
+}
+
+// encodeTurn is an image that waits; come is closed when its turn has come.
+type encodeTurn struct{ come chan struct{} }
+
+// take waits for a turn, which end must end. An error is that of ctx.
+func (e *encodeTurns) take(ctx context.Context) error {
+	t := &encodeTurn{make(chan struct{})}
+	e.mu.Lock()
+	e.order.Add(t)
+	e.beginNext()
+	e.mu.Unlock()
+	select {
+	case <-t.come:
+		return nil
+	case <-ctx.Done():
+	}
+	e.mu.Lock()
+	if !e.order.Drop(t) { // the turn came all the same
+		e.order.Done()
+		e.beginNext()
+	}
+	e.mu.Unlock()
+	return context.Cause(ctx)
+}
+
+func (e *encodeTurns) end() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.order.Done()
+	e.beginNext()
+}
+
+// beginNext is called with mu locked.
+func (e *encodeTurns) beginNext() {
+	if t, ok := e.order.Next(); ok {
+		close(t.come)
+	}
+}

@@ -1,0 +1,186 @@
+package compute
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/worker/schedule"
+)
+
+// Loop runs jobs. Its methods other than Run are safe for concurrent use.
+type Loop struct {
+	o       Options
+	decoder Decoder
+	encoder Encoder // nil without a projector
+	vocab   Vocabulary
+
+	places  *semaphore.Weighted // for jobs that wait or run
+	submit  chan *Job
+	encoded chan encodeResult
+	wake    chan struct{} // capacity 1: a job was cancelled, or a mask is ready
+	stopped chan struct{}
+
+	decoding, encoding pulse
+
+	encoders sync.WaitGroup // goroutines that encode the images of a sequence
+	turns    encodeTurns
+	builders sync.WaitGroup // goroutines that build masks
+	building chan struct{}  // holds a value for each mask that is being built; its capacity bounds them
+
+	// Only Run's goroutine uses what follows.
+	plan      *schedule.Scheduler
+	sequences map[*schedule.Sequence]*sequence
+	rows      []Row
+}
+
+// New returns a Loop. encoder is nil when the model sees no images.
+func New(o Options, d Decoder, e Encoder, v Vocabulary) *Loop {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Loop{
+		o: o, decoder: d, encoder: e, vocab: v,
+		places: semaphore.NewWeighted(int64(o.MaxQueue + o.Sequences)),
+		submit: make(chan *Job), encoded: make(chan encodeResult), wake: make(chan struct{}, 1), stopped: make(chan struct{}),
+		building: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		plan:     schedule.New(o.Limits), sequences: map[*schedule.Sequence]*sequence{},
+	}
+}
+
+// Submit queues a job. It fails with engine.ErrOverloaded when the queue is full, with engine.ErrUnavailable after the loop
+// has ended. The caller reads Events to the end or cancels ctx.
+func (l *Loop) Submit(ctx context.Context, spec Spec) (*Job, error) {
+	j := &Job{spec: spec, out: mailbox{ready: make(chan struct{}, 1)}}
+	start := spec.start()
+	if prompt := start.Usage.PromptTokens; prompt == 0 || prompt+spec.MaxTokens > l.o.Cells || spec.MaxTokens <= 0 {
+		return nil, fmt.Errorf("prompt of %d and completion of %d do not fit into %d cells", prompt, spec.MaxTokens, l.o.Cells)
+	}
+	if !l.places.TryAcquire(1) {
+		return nil, engine.ErrOverloaded
+	}
+	j.leave = sync.OnceFunc(func() { l.places.Release(1) })
+	j.ctx, j.cancel = context.WithCancel(ctx)
+	context.AfterFunc(j.ctx, l.nudge)
+	j.out.put(engine.Event{Start: start})
+	select {
+	case l.submit <- j:
+		return j, nil
+	case <-ctx.Done():
+		j.end(context.Cause(ctx))
+		return nil, context.Cause(ctx)
+	case <-l.stopped:
+		j.end(engine.ErrUnavailable)
+		return nil, engine.ErrUnavailable
+	}
+}
+
+func (l *Loop) nudge() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run computes until ctx is done; jobs that are left end with engine.ErrUnavailable. A decoder that fails for another reason
+// than a full cache ends the jobs of that batch only.
+func (l *Loop) Run(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer func() {
+		cancel()
+		close(l.stopped)
+		for _, s := range l.sequences {
+			s.job.end(engine.ErrUnavailable)
+		}
+		l.awaitEncoders()
+		l.builders.Wait()
+	}()
+	defer l.decoding.work(false)
+	for ctx.Err() == nil {
+		l.decoding.work(true)
+		l.collect(ctx)
+		l.dropCancelled()
+		l.admit(ctx)
+		l.step()
+	}
+}
+
+// collect takes in what came from outside, and waits for it while there is nothing to compute.
+func (l *Loop) collect(ctx context.Context) {
+	if !l.runnable() {
+		l.decoding.work(false)
+		select {
+		case j := <-l.submit:
+			l.enqueue(j)
+		case r := <-l.encoded:
+			l.takeRows(ctx, r)
+		case <-l.wake:
+		case <-ctx.Done():
+		}
+		l.decoding.work(true)
+	}
+	for {
+		select {
+		case j := <-l.submit:
+			l.enqueue(j)
+		case r := <-l.encoded:
+			l.takeRows(ctx, r)
+		case <-l.wake:
+		default:
+			return
+		}
+	}
+}
+
+func (l *Loop) enqueue(j *Job) {
+	s := newSequence(j)
+	l.sequences[s.plan] = s
+	l.plan.Enqueue(s.plan)
+}
+
+// runnable reports whether there is something to compute or to draw.
+func (l *Loop) runnable() bool {
+	return l.plan.Runnable() || slices.ContainsFunc(l.plan.Active(), func(p *schedule.Sequence) bool {
+		return l.sequences[p].maskArrived()
+	})
+}
+
+// dropCancelled frees the sequences of jobs that were given up.
+func (l *Loop) dropCancelled() {
+	for _, p := range slices.Concat(l.plan.Active(), l.plan.Queued()) {
+		if s := l.sequences[p]; s.job.ctx.Err() != nil {
+			l.drop(s, context.Cause(s.job.ctx))
+		}
+	}
+}
+
+// drop frees s; a nil err means that its answer is complete.
+func (l *Loop) drop(s *sequence, err error) {
+	if l.plan.Remove(s.plan) {
+		l.decoder.Remove(s.plan.Slot())
+	}
+	delete(l.sequences, s.plan)
+	s.job.end(err)
+}
+
+func (l *Loop) admit(ctx context.Context) {
+	for _, p := range l.plan.Admit() {
+		s := l.sequences[p]
+		s.begin()
+		l.startEncoding(ctx, s)
+	}
+}
+
+// preempted frees the cells of a sequence that the scheduler has taken them from.
+func (l *Loop) preempted(p *schedule.Sequence) {
+	s := l.sequences[p]
+	l.o.Logger.Debug("sequence is preempted", "request_id", s.job.spec.ID, "generated", len(s.answer.output))
+	l.decoder.Remove(p.Slot())
+	s.rewind()
+}

@@ -1,0 +1,125 @@
+package compute
+
+import (
+	"github.com/qwenvld/qwenvld/engine/worker/schedule"
+	"github.com/qwenvld/qwenvld/multimodal"
+)
+
+// sequence is a job with what its phase in the schedule needs. Only the loop touches it.
+type sequence struct {
+	job    *Job
+	plan   *schedule.Sequence
+	answer *generation
+	// admission counts how often the sequence has begun, so that rows of an image that was encoded for an earlier time are told apart.
+	admission int
+
+	// prefill is of use from admission to preemption: the positions of decoded rows follow from it too.
+	prefill prefill
+	// mask is being built for the next token, nil where that takes no time.
+	mask *maskBuild
+	// parked are the logits that wait for mask, while the phase is Parked.
+	parked []float32
+}
+
+// prefill are the rows of a prompt.
+type prefill struct {
+	// segments are the prompt and, after a preemption, the tokens generated until then, which replayed counts.
+	segments  []Segment
+	positions []multimodal.Position
+	next      int32 // position of the first generated row
+	replayed  int
+	// images are the encoded images by segment, dropped once they are in the cache.
+	images map[int]encodedImage
+}
+
+// encodedImage are an image's embedding rows.
+type encodedImage struct {
+	rows  []float32
+	width int
+}
+
+func newSequence(j *Job) *sequence {
+	return &sequence{
+		job: j, plan: schedule.NewSequence(j.spec.prompt(), j.spec.MaxTokens), answer: newGeneration(&j.spec, &j.out),
+	}
+}
+
+// begin lays out the prompt, after the sequence was admitted.
+func (s *sequence) begin() {
+	s.admission++
+	p := &s.prefill
+	p.segments = s.job.spec.Segments
+	if p.replayed = len(s.answer.output); p.replayed > 0 {
+		p.segments = append(p.segments[:len(p.segments):len(p.segments)], Segment{Tokens: s.answer.output})
+	}
+	spans := make([]multimodal.Span, len(p.segments))
+	for i := range p.segments {
+		if g := &p.segments[i]; g.Image != nil {
+			spans[i] = multimodal.Span{Rows: g.Rows, Cols: g.Cols}
+		} else {
+			spans[i] = multimodal.Span{Tokens: len(g.Tokens)}
+		}
+	}
+	p.positions, p.next = multimodal.Positions(spans)
+	p.images = map[int]encodedImage{}
+}
+
+// rewind forgets what was computed, after the sequence was preempted. A mask that is being built is of use later.
+func (s *sequence) rewind() { s.prefill, s.parked = prefill{}, nil }
+
+// appendRows adds the rows of a part.
+func (s *sequence) appendRows(rows []Row, part *schedule.Part) []Row {
+	p := &s.prefill
+	if part.Decode {
+		output := s.answer.output
+		at := p.next + int32(len(output)-1-p.replayed)
+		return append(rows, Row{
+			Token: output[len(output)-1], Position: multimodal.Position{T: at, H: at, W: at}, Sequence: s.plan.Slot(), Logits: true,
+		})
+	}
+	g, image := &p.segments[part.Segment], p.images[part.Segment]
+	for i := range part.Rows {
+		n := part.Offset + i
+		row := Row{Position: p.positions[part.At+i], Sequence: s.plan.Slot(), Logits: part.Draw && i == part.Rows-1}
+		if g.Image != nil {
+			row.Embedding = image.rows[n*image.width : (n+1)*image.width]
+		} else {
+			row.Token = g.Tokens[n]
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// computed lets the rows of an image go that are in the cache.
+func (s *sequence) computed(part *schedule.Part) {
+	if !part.Decode && part.Offset+part.Rows == s.prefill.segments[part.Segment].Len() {
+		delete(s.prefill.images, part.Segment)
+	}
+}
+
+// draw draws or takes the next token after logits and reports whether the answer is at its end.
+func (s *sequence) draw(logits []float32, l *Loop) (ended bool, err error) {
+	g := s.answer
+	if late := s.mask != nil; late {
+		if err := s.takeMask(); err != nil {
+			return false, err
+		}
+		if g.mustEnd() {
+			return g.stop(), nil
+		}
+	}
+	token, drawn, ended, err := g.choose(logits, l.vocab)
+	if err != nil {
+		return false, err
+	}
+	if ended {
+		return g.stop(), nil
+	}
+	bound := drawn && g.constrained()
+	if bound {
+		l.advanceMask(s, token)
+	}
+	// While the constraint takes the token in, nothing may ask it whether the answer must end.
+	return g.add(token, logits, l.vocab, bound && s.mask == nil), nil
+}

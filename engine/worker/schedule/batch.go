@@ -1,0 +1,85 @@
+package schedule
+
+// Part is what one sequence has in a batch: its token drawn last, or rows of one segment of its prompt.
+type Part struct {
+	Sequence *Sequence
+	// Decode says that the row is that of the token drawn last. Otherwise Rows of the Segment follow from Offset on.
+	Decode                bool
+	Segment, Offset, Rows int
+	// At is the index of the first of the rows in the cache.
+	At int
+	// Draw asks for the logits of the last row: a token is drawn from them.
+	Draw bool
+}
+
+// TokenBatch is a batch of tokens: one of each sequence that decodes, in the order of admission, then prompt text in the same order up to
+// the bound. It is empty where there are none.
+func (s *Scheduler) TokenBatch() (batch []Part) {
+	for _, q := range s.active {
+		if q.phase == Decoding && len(batch) < s.limits.BatchRows {
+			batch = append(batch, Part{Sequence: q, Decode: true, Rows: 1, At: q.cached, Draw: true})
+		}
+	}
+	left := s.limits.BatchRows - len(batch)
+	if len(batch) > 0 {
+		left = min(left, s.limits.PrefillRows)
+	}
+	for _, q := range s.active {
+		if g, ok := q.due(); ok && !g.Image && left > 0 {
+			part := q.part(left)
+			left -= part.Rows
+			batch = append(batch, part)
+		}
+	}
+	return batch
+}
+
+// ImageBatch is a batch of image rows, which cannot share one with tokens: of the sequence that was admitted first among those whose image
+// is due. It is empty where there is none.
+func (s *Scheduler) ImageBatch() []Part {
+	bound := s.limits.BatchRows
+	for _, q := range s.active {
+		if q.decodes() {
+			bound = min(bound, s.limits.PrefillRows)
+		}
+	}
+	for _, q := range s.active {
+		if g, ok := q.due(); ok && g.Image {
+			return []Part{q.part(bound)}
+		}
+	}
+	return nil
+}
+
+// part is the next rows of the prompt, at most so many.
+func (q *Sequence) part(most int) Part {
+	g, c := q.segments[q.prefill.segment], &q.prefill
+	n := min(most, g.Rows-c.offset)
+	last := c.segment == len(q.segments)-1 && c.offset+n == g.Rows
+	return Part{Sequence: q, Segment: c.segment, Offset: c.offset, Rows: n, At: q.cached, Draw: last}
+}
+
+// Runnable reports whether there is a batch to compute.
+func (s *Scheduler) Runnable() bool {
+	for _, q := range s.active {
+		if _, due := q.due(); due || q.phase == Decoding {
+			return true
+		}
+	}
+	return false
+}
+
+// Computed notes that the rows of a part are in the cache. A sequence whose part had Draw is told next what became of its logits: Drawn,
+// Park or Remove.
+func (s *Scheduler) Computed(p Part) {
+	q := p.Sequence
+	q.cached += p.Rows
+	if p.Decode {
+		return
+	}
+	q.prefill.offset += p.Rows
+	if q.prefill.offset == q.segments[q.prefill.segment].Rows {
+		q.prefill.segment++
+		q.prefill.offset = 0
+	}
+}
