@@ -115,6 +115,8 @@ var importRules = []struct {
 	{packages: "engine/gguf", deny: []string{module, "net"}, allow: []string{module + "/engine/tokenizer"}, why: "model files are judged before anything else of the engine runs"},
 	{packages: "engine/tokenizer", deny: []string{module, "net"}, why: "text in, tokens out"},
 	{packages: "engine/prompt", deny: []string{module}, allow: []string{module + "/engine", module + "/internal/jsontree"}, why: "prompts are text in, pieces out"},
+	{packages: "engine/prompt/jinja", deny: []string{module, "net/http", "log/slog"}, allow: []string{module + "/engine/prompt/pyjson", module + "/internal/jsontree"}, why: "templates come from anywhere: what they can reach is seen here at one glance"},
+	{packages: "engine/prompt/pyjson", deny: []string{module}, allow: []string{module + "/internal/jsontree"}, why: "a spelling of JSON, whatever it describes"},
 	{packages: "engine/constraint", deny: []string{module}, allow: []string{module + "/engine", module + "/internal/jsontree"}, why: "a grammar in, allowed tokens out"},
 	{packages: "engine/llama", deny: []string{module}, why: "the C boundary knows nothing of the rest"},
 	{packages: "engine/wire", deny: []string{module}, allow: []string{module + "/engine"}, why: "the wire format is shared by both processes"},

@@ -16,8 +16,23 @@ import (
 	"github.com/qwenvld/qwenvld/api/access"
 	"github.com/qwenvld/qwenvld/api/intake"
 	"github.com/qwenvld/qwenvld/engine"
-	"github.com/qwenvld/qwenvld/internal/testkit"
 )
+
+// await returns when ok is true, and fails the test when that takes a minute.
+func await(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	patience := time.NewTimer(time.Minute)
+	defer patience.Stop()
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for !ok() {
+		select {
+		case <-look.C:
+		case <-patience.C:
+			t.Fatalf("%s does not come", what)
+		}
+	}
+}
 
 // raw opens a connection to the site, sends text as it is and returns the connection.
 func (s *site) raw(text string) net.Conn {
@@ -58,7 +73,7 @@ func TestSlowBodiesShutNobodyOut(t *testing.T) {
 	for range slow {
 		s.raw(begun("Content-Length: 1000") + "{") // and no more
 	}
-	testkit.Eventually(t, "every slow body", func() bool { return s.server.bodies.Reading() == slow })
+	await(t, "every slow body", func() bool { return s.server.bodies.Reading() == slow })
 	for range 8 {
 		if got := s.ask(nil); got.status != http.StatusOK {
 			t.Fatalf("%d %s", got.status, got.body)
@@ -74,8 +89,8 @@ func TestMoreSlowBodiesThanMayBeReadMakeRoom(t *testing.T) {
 	for range 6 { // of eight one client may have six
 		s.raw(begun("Content-Length: 1000") + "{")
 	}
-	testkit.Eventually(t, "every slow body", func() bool { return s.server.bodies.Reading() == 6 })
-	testkit.Eventually(t, "the time to settle", func() bool { return s.ask(nil).status == http.StatusOK })
+	await(t, "every slow body", func() bool { return s.server.bodies.Reading() == 6 })
+	await(t, "the time to settle", func() bool { return s.ask(nil).status == http.StatusOK })
 }
 
 // dripper is a source that never ends by itself.
@@ -107,7 +122,7 @@ func TestSourcesThatDripShutNobodyOut(t *testing.T) {
 			}
 		})
 	}
-	testkit.Eventually(t, "everybody who fetches or waits for it", func() bool { return s.server.fetches.Waiting() == 20-2*4*3/4 })
+	await(t, "everybody who fetches or waits for it", func() bool { return s.server.fetches.Waiting() == 20-2*4*3/4 })
 	for range 4 {
 		if got := s.ask(nil); got.status != http.StatusOK {
 			t.Errorf("%d %s", got.status, got.body)
@@ -131,15 +146,15 @@ func TestOneKeyCannotTakeAllPlacesWhenOthersWait(t *testing.T) {
 	}
 	ask(hog, "first")
 	ask(hog, "second")
-	testkit.Eventually(t, "the hog", func() bool { return s.instruct.Open() == 2 })
+	await(t, "the hog", func() bool { return s.instruct.Open() == 2 })
 	for i := range 3 {
 		ask(hog, fmt.Sprint("more", i))
 	}
-	testkit.Eventually(t, "more of the hog", func() bool { return s.server.slots.Waiting() == 3 })
+	await(t, "more of the hog", func() bool { return s.server.slots.Waiting() == 3 })
 	ask(good, "good")
-	testkit.Eventually(t, "who waits", func() bool { return s.server.slots.Waiting() == 4 })
+	await(t, "who waits", func() bool { return s.server.slots.Waiting() == 4 })
 	s.instruct.Hold <- struct{}{}
-	testkit.Eventually(t, "the next", func() bool { return s.server.slots.Waiting() == 3 && s.instruct.Open() == 2 })
+	await(t, "the next", func() bool { return s.server.slots.Waiting() == 3 && s.instruct.Open() == 2 })
 	if id := s.instruct.Request(t).ID; id != "good" {
 		t.Errorf("%s is next", id)
 	}
@@ -175,7 +190,7 @@ func TestRetryAfterIsTheTimeToAFreePlace(t *testing.T) {
 	s.instruct.Hold = make(chan struct{})
 	done := make(chan reply)
 	go func() { done <- s.ask(map[string]any{"model": "qwen3-vl-instruct"}) }()
-	testkit.Eventually(t, "the first", func() bool { return s.instruct.Open() == 1 })
+	await(t, "the first", func() bool { return s.instruct.Open() == 1 })
 	for _, want := range []string{"10", "40"} {
 		mu.Lock()
 		now = now.Add(map[string]time.Duration{"10": 10 * time.Second, "40": 30 * time.Second}[want])
@@ -295,7 +310,7 @@ func TestAFaultOnTheWayToAnEventIsNotALostClient(t *testing.T) {
 		if last.Type != "response.failed" && last.Error.Type != typeServer {
 			t.Errorf("%s ends with %s", path, events[len(events)-1])
 		}
-		testkit.Eventually(t, "the log", func() bool { return strings.Contains(s.log.String(), "level=ERROR") })
+		await(t, "the log", func() bool { return strings.Contains(s.log.String(), "level=ERROR") })
 		if strings.Contains(s.log.String(), "client") {
 			t.Errorf("%s: %s", path, s.log.String())
 		}

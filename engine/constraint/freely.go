@@ -155,7 +155,8 @@ func withRequired(properties *jsontree.Value, required []string) *jsontree.Value
 	out := properties
 	for _, name := range required {
 		if out.Get(name) == nil {
-			out = &jsontree.Value{Kind: jsontree.Object, Members: append(slices.Clone(out.Members), jsontree.Member{Key: name, Value: jsontree.NewBool(true)})}
+			anything := jsontree.Member{Key: name, Value: jsontree.NewBool(true)}
+			out = &jsontree.Value{Kind: jsontree.Object, Members: append(slices.Clone(out.Members), anything)}
 		}
 	}
 	return out

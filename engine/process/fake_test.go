@@ -24,7 +24,6 @@ import (
 	"github.com/qwenvld/qwenvld/engine/enginetest"
 	"github.com/qwenvld/qwenvld/engine/wire"
 	"github.com/qwenvld/qwenvld/engine/worker/endpoint"
-	"github.com/qwenvld/qwenvld/internal/testkit"
 )
 
 // The test binary is also the worker: with this variable set it plays the part that the configuration names.
@@ -324,8 +323,8 @@ func becomes(t *testing.T, s *Supervisor, want engine.State) string {
 }
 
 // record makes o log into the buffer that it returns.
-func record(o *Options) *testkit.Buffer {
-	b := &testkit.Buffer{}
+func record(o *Options) *lockedBuffer {
+	b := &lockedBuffer{}
 	o.Logger = slog.New(slog.NewTextHandler(b, nil))
 	return b
 }

@@ -11,7 +11,7 @@ type instructRenderer struct{}
 func (instructRenderer) Name() string { return "qwen3-vl-instruct" }
 
 // Render drops, like the template, later system messages, unknown roles and the media of system and
-// assistant messages, unless the conversation says to show them; Unsupported finds these.
+// assistant messages, unless the conversation says to show them; RenderAll refuses these.
 func (instructRenderer) Render(c *Conversation) (Rendered, error) {
 	if len(c.Messages) == 0 {
 		return Rendered{}, errNoMessages()
@@ -72,7 +72,15 @@ func instructContent(c *Conversation, content Content, n *mediaCount) passage {
 	return qwenContent(content, c.AddVisionID, n, true)
 }
 
-func (instructRenderer) Unsupported(c *Conversation) error {
+// RenderAll implements Renderer.
+func (r instructRenderer) RenderAll(c *Conversation) (Rendered, error) {
+	if err := r.unsupported(c); err != nil {
+		return Rendered{}, err
+	}
+	return r.Render(c)
+}
+
+func (instructRenderer) unsupported(c *Conversation) error {
 	if err := checkCommon(c); err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ import (
 // controlTokens are the vocabulary's tokens in these tests; the tags that templates look for in text are not among them.
 var controlTokens = []string{"<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"}
 
-func jinja(t testing.TB, template string, specials []string) Renderer {
+func foreign(t testing.TB, template string, specials []string) Renderer {
 	t.Helper()
 	r, err := newJinjaRenderer(template, specials)
 	if err != nil {
@@ -28,7 +28,7 @@ func jinja(t testing.TB, template string, specials []string) Renderer {
 
 // TestInterpreterMatchesJinja runs this project's templates, which render what Qwen's do, through the interpreter.
 func TestInterpreterMatchesJinja(t *testing.T) {
-	instruct, thinking := jinja(t, InstructTemplate(), controlTokens), jinja(t, ThinkingTemplate(), controlTokens)
+	instruct, thinking := foreign(t, InstructTemplate(), controlTokens), foreign(t, ThinkingTemplate(), controlTokens)
 	for _, g := range loadGoldens(t) {
 		t.Run(g.Name, func(t *testing.T) {
 			for r, want := range map[Renderer]string{instruct: g.Instruct, thinking: g.Thinking} {
@@ -64,7 +64,7 @@ func TestTemplatesCannotReachOutside(t *testing.T) {
 		"{% from '/etc/passwd' import x %}", "{{ " + strings.Repeat("(", 60000), "{{ " + strings.Repeat("not ", 60000) + "1 }}",
 		"{{ " + strings.Repeat("[", 60000) + strings.Repeat("]", 60000) + " }}", strings.Repeat("{% if 1 %}", 30000),
 		"{% for m in messages recursive %}{{ loop(messages) }}{% endfor %}", "{{ 1" + strings.Repeat("+1", 60000) + " }}",
-		"{{ 1" + strings.Repeat("|upper", 30000) + " }}", "{{ unclosed", strings.Repeat("x", maxTemplate+1),
+		"{{ 1" + strings.Repeat("|upper", 30000) + " }}", "{{ unclosed", strings.Repeat("x", 1<<20+1),
 	} {
 		if _, err := newJinjaRenderer(text, nil); err == nil {
 			t.Errorf("%.40q was accepted", text)
@@ -76,14 +76,14 @@ func TestTemplatesCannotReachOutside(t *testing.T) {
 		"{% for i in range(10000000000) %}x{% endfor %}", "{{ messages[5].content.x.y }}{{ nothing() }}",
 		"{% for i in range(90000) %}{{ 'x' * 900 }}{% endfor %}",
 	} {
-		if _, err := jinja(t, text, nil).Render(c); err == nil {
+		if _, err := foreign(t, text, nil).Render(c); err == nil {
 			t.Errorf("%q rendered", text)
 		}
 	}
 }
 
 func TestTemplatesRefuseInTheirOwnWords(t *testing.T) {
-	r := jinja(t, "{% if messages[0].role != 'user' %}{{ raise_exception('user first') }}{% endif %}", nil)
+	r := foreign(t, "{% if messages[0].role != 'user' %}{{ raise_exception('user first') }}{% endif %}", nil)
 	_, err := r.Render(&Conversation{Messages: []Message{{Role: "system"}}})
 	var refused *ConversationError
 	if !errors.As(err, &refused) || !strings.Contains(refused.Reason, "user first") {
@@ -92,7 +92,7 @@ func TestTemplatesRefuseInTheirOwnWords(t *testing.T) {
 }
 
 func TestInterpreterNoticesWhatATemplateDrops(t *testing.T) {
-	r := jinja(t, "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}", controlTokens)
+	r := foreign(t, "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}", controlTokens)
 	cases := map[string]struct {
 		c     Conversation
 		param string
@@ -108,7 +108,7 @@ func TestInterpreterNoticesWhatATemplateDrops(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			err := r.Unsupported(&tc.c)
+			_, err := r.RenderAll(&tc.c)
 			var refused *ConversationError
 			if errors.As(err, &refused) != (tc.param != "") || refused != nil && refused.Param != tc.param {
 				t.Errorf("%v, want %s", err, tc.param)
@@ -129,8 +129,8 @@ func TestOutsideTextNeverBecomesControlTokens(t *testing.T) {
 	plain := "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.content is string %}{{ m.content }}{% else %}" +
 		"{% for p in m.content %}{{ p.text }}{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
 	all := append(slices.Clone(controlTokens), "<think>", "</think>", "<tool_call>", "[INST]")
-	renderers := []Renderer{instructRenderer{}, thinkingRenderer{}, jinja(t, plain, all), jinja(t, ThinkingTemplate(), all)}
-	alphabet := append(slices.Clone(all), "<", "|im_end|>", "<|im_", "start|>", "a", "한", string(fence), "\n", "[", "INST]")
+	renderers := []Renderer{instructRenderer{}, thinkingRenderer{}, foreign(t, plain, all), foreign(t, ThinkingTemplate(), all)}
+	alphabet := append(slices.Clone(all), "<", "|im_end|>", "<|im_", "start|>", "a", "한", "\uFDD0", "\uFDD1", "\n", "[", "INST]")
 	texts := rapid.Custom(func(t *rapid.T) string {
 		return strings.Join(rapid.SliceOfN(rapid.SampledFrom(alphabet), 0, 6).Draw(t, "text"), "")
 	})
@@ -173,7 +173,7 @@ func specialsOf(r Rendered, specials []string) int {
 }
 
 func TestInterpreterRendersForManyAtOnce(t *testing.T) {
-	r := jinja(t, InstructTemplate(), controlTokens)
+	r := foreign(t, InstructTemplate(), controlTokens)
 	goldens := loadGoldens(t)
 	var all sync.WaitGroup
 	for _, g := range goldens[:40] {
@@ -213,7 +213,7 @@ func TestTemplatesFindSpecialTextsInWhatCameFromOutside(t *testing.T) {
 		"content.removeprefix('<tool_response>')":                           "42</tool_response>",
 		"content.split('</tool_response>')[0].split('<tool_response>')[-1]": "42",
 	} {
-		r := jinja(t, "{% set content = messages[0].content %}{{ "+expression+" }}", specials)
+		r := foreign(t, "{% set content = messages[0].content %}{{ "+expression+" }}", specials)
 		got, err := r.Render(&Conversation{Messages: []Message{{Role: "user", Content: TextContent("<tool_response>42</tool_response>")}}})
 		if err != nil || got.String() != want {
 			t.Errorf("%s: %q, %v, want %q", expression, got.String(), err, want)

@@ -1,6 +1,10 @@
 package prompt
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/qwenvld/qwenvld/engine/prompt/pyjson"
+)
 
 type scanState int
 
@@ -158,7 +162,7 @@ func (s *jsonScanner) beginValue(b byte) bool {
 	default:
 		return false
 	}
-	return len(s.stack) <= maxJSONDepth
+	return len(s.stack) <= pyjson.MaxDepth
 }
 
 func (s *jsonScanner) pop(open byte) bool {

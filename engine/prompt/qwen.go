@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/prompt/pyjson"
 )
 
 // The wording of the tool section is part of what the models were trained on.
@@ -72,12 +75,12 @@ func qwenTurn(b *builder, role string, content passage) {
 func qwenTools(b *builder, tools []json.RawMessage) error {
 	b.control(toolsIntro)
 	for i, tool := range tools {
-		text, err := pythonJSON(tool)
+		v, err := pyjson.Parse(tool)
 		if err != nil {
 			return &ConversationError{Message: -1, Param: fmt.Sprintf("tools[%d]", i), Reason: err.Error()}
 		}
 		b.control("\n")
-		b.text(text)
+		b.text(pyjson.Text(v))
 	}
 	b.control(toolsOutro)
 	return nil
@@ -103,14 +106,14 @@ func qwenToolCalls(b *builder, index int, calls []ToolCall, lead bool) error {
 }
 
 func argumentsText(raw json.RawMessage) (string, error) {
-	v, err := decodeJSON(raw)
+	v, err := pyjson.Parse(raw)
 	if err != nil {
 		return "", err
 	}
 	if s, ok := v.Text(); ok {
 		return s, nil
 	}
-	return string(pythonFormat.Append(nil, v)), nil
+	return pyjson.Text(v), nil
 }
 
 // qwenToolResponse renders tool message i. Consecutive ones share a user turn.
@@ -146,4 +149,12 @@ func checkCommon(c *Conversation) error {
 
 func errNoMessages() error {
 	return &ConversationError{Message: -1, Param: "messages", Reason: "at least one message is needed"}
+}
+
+// validUTF8 replaces broken bytes, which JSON and tokenizers cannot carry.
+func validUTF8(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
 }

@@ -24,9 +24,9 @@ type Renderer interface {
 	// Render does exactly what the template does, including what it leaves out. It fails with a
 	// *ConversationError for a conversation on which the template itself would fail.
 	Render(c *Conversation) (Rendered, error)
-	// Unsupported reports the first thing in c that the template would drop without a word: a message, a
-	// role, media. It returns a *ConversationError or nil. A server calls it before Render.
-	Unsupported(c *Conversation) error
+	// RenderAll is Render for a caller who must not lose a word: it also fails, with a *ConversationError, for
+	// the first thing in c that the template would drop silently: a message, a role, media.
+	RenderAll(c *Conversation) (Rendered, error)
 }
 
 // Rendered is a prompt.

@@ -9,7 +9,7 @@ import (
 
 // Show renders a conversation with all that is in it, wherever its system messages stand. Those at the beginning become one, in their
 // order. Later ones keep their place if the template shows them there; for a template that does not, they become part of the user's
-// turn beside them, and so does the first one for a template that has no system role. It fails like Unsupported and Render, naming
+// turn beside them, and so does the first one for a template that has no system role. It fails like RenderAll, naming
 // messages by their Path.
 func Show(r Renderer, c *Conversation) (Rendered, error) {
 	whole := *c
@@ -30,11 +30,7 @@ func Show(r Renderer, c *Conversation) (Rendered, error) {
 }
 
 func showOnce(r Renderer, c *Conversation) (Rendered, error) {
-	err := r.Unsupported(c)
-	var rendered Rendered
-	if err == nil {
-		rendered, err = r.Render(c)
-	}
+	rendered, err := r.RenderAll(c)
 	var refused *ConversationError
 	if errors.As(err, &refused) && refused.Message >= 0 && c.Messages[refused.Message].Path != "" {
 		named := *refused

@@ -36,7 +36,7 @@ func TestSystemMessagesMayStandAnywhere(t *testing.T) {
 		"alone":            {[]Message{system("S")}, "{system|S}", "[user]S"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, r := range []Renderer{instructRenderer{}, thinkingRenderer{}, jinja(t, ThinkingTemplate(), controlTokens)} {
+			for _, r := range []Renderer{instructRenderer{}, thinkingRenderer{}, foreign(t, ThinkingTemplate(), controlTokens)} {
 				got, err := Show(r, &Conversation{Messages: tc.messages})
 				if err != nil {
 					t.Fatal(err)
@@ -45,7 +45,7 @@ func TestSystemMessagesMayStandAnywhere(t *testing.T) {
 					t.Errorf("%s (-want +got):\n%s", r.Name(), diff)
 				}
 			}
-			got, err := Show(jinja(t, mistral, controlTokens), &Conversation{Messages: tc.messages})
+			got, err := Show(foreign(t, mistral, controlTokens), &Conversation{Messages: tc.messages})
 			switch {
 			case tc.mistral == "" && err == nil:
 				t.Errorf("two turns of the user in a row were shown: %s", got)
@@ -58,7 +58,7 @@ func TestSystemMessagesMayStandAnywhere(t *testing.T) {
 
 func TestMessagesAreNamedByTheirPath(t *testing.T) {
 	bad := Message{Role: "assistant", Path: "input[3]", ToolCalls: []ToolCall{{Name: "f", Arguments: []byte("{")}}}
-	for _, r := range []Renderer{instructRenderer{}, thinkingRenderer{}, jinja(t, InstructTemplate(), controlTokens)} {
+	for _, r := range []Renderer{instructRenderer{}, thinkingRenderer{}, foreign(t, InstructTemplate(), controlTokens)} {
 		_, err := Show(r, &Conversation{Messages: []Message{system("a"), system("b"), user("c"), bad}})
 		var refused *ConversationError
 		if !errors.As(err, &refused) || refused.Param != "input[3].tool_calls[0].function.arguments" {

@@ -101,6 +101,14 @@ func thinkingAssistant(b *builder, c *Conversation, i int, content passage, last
 	return nil
 }
 
-func (thinkingRenderer) Unsupported(c *Conversation) error {
+// RenderAll implements Renderer.
+func (r thinkingRenderer) RenderAll(c *Conversation) (Rendered, error) {
+	if err := r.unsupported(c); err != nil {
+		return Rendered{}, err
+	}
+	return r.Render(c)
+}
+
+func (thinkingRenderer) unsupported(c *Conversation) error {
 	return checkCommon(c)
 }
