@@ -87,7 +87,7 @@ func checkShown(prompt string, i int, m *Message) error {
 		if _, after, cut := strings.Cut(text, thinkClose); cut && m.Role == "assistant" {
 			text = after
 		}
-		if !strings.Contains(prompt, strings.TrimSpace(validUTF8(text))) {
+		if !strings.Contains(prompt, strings.TrimSpace(jinja.Visible(text))) {
 			return messageError(i, "content", "this model's chat template does not render this %s message", m.Role)
 		}
 	}

@@ -225,3 +225,12 @@ func TestTemplatesFindSpecialTextsInWhatCameFromOutside(t *testing.T) {
 		}
 	}
 }
+
+// The two noncharacters that mark text inside the interpreter are taken out of what comes in. Nothing is missed for it.
+func TestMessagesWithNoncharactersAreRendered(t *testing.T) {
+	r := foreign(t, "{% for m in messages %}{{ m.content }}{% endfor %}", controlTokens)
+	got, err := r.RenderAll(&Conversation{Messages: []Message{user("a\uFDD0b\uFDD1c")}})
+	if err != nil || got.String() != "abc" {
+		t.Errorf("%q, %v", got.String(), err)
+	}
+}
