@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/qwenvld/qwenvld/api/access"
+	"github.com/qwenvld/qwenvld/internal/testkit"
 )
 
 func (s *site) get(path string, headers ...string) reply {
@@ -111,9 +112,7 @@ func TestConcurrentRequestsOfAKey(t *testing.T) {
 	s.instruct.Hold = make(chan struct{})
 	first := make(chan reply, 1)
 	go func() { first <- s.post("/v1/chat/completions", hello, "X-Api-Key", key) }()
-	for s.instruct.Open() == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	testkit.Eventually(t, "the request", func() bool { return s.instruct.Open() > 0 })
 	if got := s.post("/v1/chat/completions", hello, "X-Api-Key", key); got.status != http.StatusTooManyRequests {
 		t.Errorf("%d %s", got.status, got.body)
 	}

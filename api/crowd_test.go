@@ -16,23 +16,8 @@ import (
 	"github.com/qwenvld/qwenvld/api/access"
 	"github.com/qwenvld/qwenvld/api/intake"
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/internal/testkit"
 )
-
-// await returns when ok is true, and fails the test when that takes a minute.
-func await(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	patience := time.NewTimer(time.Minute)
-	defer patience.Stop()
-	look := time.NewTicker(time.Millisecond)
-	defer look.Stop()
-	for !ok() {
-		select {
-		case <-look.C:
-		case <-patience.C:
-			t.Fatalf("%s does not come", what)
-		}
-	}
-}
 
 // raw opens a connection to the site, sends text as it is and returns the connection.
 func (s *site) raw(text string) net.Conn {
@@ -73,7 +58,7 @@ func TestSlowBodiesShutNobodyOut(t *testing.T) {
 	for range slow {
 		s.raw(begun("Content-Length: 1000") + "{") // and no more
 	}
-	await(t, "every slow body", func() bool { return s.server.bodies.Reading() == slow })
+	testkit.Eventually(t, "every slow body", func() bool { return s.server.bodies.Reading() == slow })
 	for range 8 {
 		if got := s.ask(nil); got.status != http.StatusOK {
 			t.Fatalf("%d %s", got.status, got.body)
@@ -89,8 +74,8 @@ func TestMoreSlowBodiesThanMayBeReadMakeRoom(t *testing.T) {
 	for range 6 { // of eight one client may have six
 		s.raw(begun("Content-Length: 1000") + "{")
 	}
-	await(t, "every slow body", func() bool { return s.server.bodies.Reading() == 6 })
-	await(t, "the time to settle", func() bool { return s.ask(nil).status == http.StatusOK })
+	testkit.Eventually(t, "every slow body", func() bool { return s.server.bodies.Reading() == 6 })
+	testkit.Eventually(t, "the time to settle", func() bool { return s.ask(nil).status == http.StatusOK })
 }
 
 // dripper is a source that never ends by itself.
@@ -122,7 +107,7 @@ func TestSourcesThatDripShutNobodyOut(t *testing.T) {
 			}
 		})
 	}
-	await(t, "everybody who fetches or waits for it", func() bool { return s.server.fetches.Waiting() == 20-2*4*3/4 })
+	testkit.Eventually(t, "everybody who fetches or waits for it", func() bool { return s.server.fetches.Waiting() == 20-2*4*3/4 })
 	for range 4 {
 		if got := s.ask(nil); got.status != http.StatusOK {
 			t.Errorf("%d %s", got.status, got.body)
@@ -146,15 +131,15 @@ func TestOneKeyCannotTakeAllPlacesWhenOthersWait(t *testing.T) {
 	}
 	ask(hog, "first")
 	ask(hog, "second")
-	await(t, "the hog", func() bool { return s.instruct.Open() == 2 })
+	testkit.Eventually(t, "the hog", func() bool { return s.instruct.Open() == 2 })
 	for i := range 3 {
 		ask(hog, fmt.Sprint("more", i))
 	}
-	await(t, "more of the hog", func() bool { return s.server.slots.Waiting() == 3 })
+	testkit.Eventually(t, "more of the hog", func() bool { return s.server.slots.Waiting() == 3 })
 	ask(good, "good")
-	await(t, "who waits", func() bool { return s.server.slots.Waiting() == 4 })
+	testkit.Eventually(t, "who waits", func() bool { return s.server.slots.Waiting() == 4 })
 	s.instruct.Hold <- struct{}{}
-	await(t, "the next", func() bool { return s.server.slots.Waiting() == 3 && s.instruct.Open() == 2 })
+	testkit.Eventually(t, "the next", func() bool { return s.server.slots.Waiting() == 3 && s.instruct.Open() == 2 })
 	if id := s.instruct.Request(t).ID; id != "good" {
 		t.Errorf("%s is next", id)
 	}
@@ -190,7 +175,7 @@ func TestRetryAfterIsTheTimeToAFreePlace(t *testing.T) {
 	s.instruct.Hold = make(chan struct{})
 	done := make(chan reply)
 	go func() { done <- s.ask(map[string]any{"model": "qwen3-vl-instruct"}) }()
-	await(t, "the first", func() bool { return s.instruct.Open() == 1 })
+	testkit.Eventually(t, "the first", func() bool { return s.instruct.Open() == 1 })
 	for _, want := range []string{"10", "40"} {
 		mu.Lock()
 		now = now.Add(map[string]time.Duration{"10": 10 * time.Second, "40": 30 * time.Second}[want])
@@ -310,7 +295,7 @@ func TestAFaultOnTheWayToAnEventIsNotALostClient(t *testing.T) {
 		if last.Type != "response.failed" && last.Error.Type != typeServer {
 			t.Errorf("%s ends with %s", path, events[len(events)-1])
 		}
-		await(t, "the log", func() bool { return strings.Contains(s.log.String(), "level=ERROR") })
+		testkit.Eventually(t, "the log", func() bool { return strings.Contains(s.log.String(), "level=ERROR") })
 		if strings.Contains(s.log.String(), "client") {
 			t.Errorf("%s: %s", path, s.log.String())
 		}

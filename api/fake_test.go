@@ -21,6 +21,7 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/enginetest"
 	"github.com/qwenvld/qwenvld/engine/prompt"
+	"github.com/qwenvld/qwenvld/internal/testkit"
 	"github.com/qwenvld/qwenvld/router"
 	"github.com/qwenvld/qwenvld/router/difficulty"
 )
@@ -53,7 +54,7 @@ type site struct {
 	url      string
 	instruct *enginetest.Fake
 	thinking *enginetest.Fake
-	log      *bytes.Buffer
+	log      *testkit.Buffer
 	check    *contract
 }
 
@@ -65,7 +66,7 @@ func newSite(t *testing.T, edit func(*Config)) *site {
 	s := &site{
 		t: t, instruct: &enginetest.Fake{Model: fakeInfo(prompt.InstructTemplate()), Events: text("Hello", " world")},
 		thinking: &enginetest.Fake{Model: fakeInfo(prompt.ThinkingTemplate()), Events: text("hm", "\n</think>\n\n", "42")},
-		log:      &bytes.Buffer{}, check: apiContract(t),
+		log:      &testkit.Buffer{}, check: apiContract(t),
 	}
 	scorer, err := shippedScorer()
 	if err != nil {
@@ -75,10 +76,9 @@ func newSite(t *testing.T, edit func(*Config)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var mu sync.Mutex
 	c := Config{
 		ModelName: "qwen3-vl", Engines: map[router.Variant]engine.Engine{router.Instruct: s.instruct, router.Thinking: s.thinking},
-		Router: r, Logger: slog.New(slog.NewTextHandler(lockedWriter{&mu, s.log}, nil)),
+		Router: r, Logger: slog.New(slog.NewTextHandler(s.log, nil)),
 		NewID: func() string { return "id" }, KeepAlive: time.Minute,
 	}
 	c.Store = history.NewMemory(0)
@@ -98,17 +98,6 @@ func newSite(t *testing.T, edit func(*Config)) *site {
 	})
 	s.url = h.URL
 	return s
-}
-
-type lockedWriter struct {
-	mu *sync.Mutex
-	w  io.Writer
-}
-
-func (l lockedWriter) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(p)
 }
 
 // reply is a response, read to its end and checked against openapi.yaml.

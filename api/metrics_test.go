@@ -10,12 +10,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/qwenvld/qwenvld/api/access"
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/internal/testkit"
 	"github.com/qwenvld/qwenvld/router"
 )
 
@@ -45,7 +45,12 @@ func (s *site) samples(headers ...string) map[string]float64 {
 func (s *site) counted(want map[string]float64, headers ...string) {
 	s.t.Helper()
 	var wrong []string
-	for range 100 {
+	defer func() {
+		if len(wrong) > 0 {
+			s.t.Log(strings.Join(wrong, "\n"))
+		}
+	}()
+	testkit.Eventually(s.t, "what was counted", func() bool {
 		wrong = nil
 		got := s.samples(headers...)
 		for name, v := range want {
@@ -53,12 +58,8 @@ func (s *site) counted(want map[string]float64, headers ...string) {
 				wrong = append(wrong, fmt.Sprintf("%s is %v, want %v", name, got[name], v))
 			}
 		}
-		if wrong == nil {
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	s.t.Error(strings.Join(wrong, "\n"))
+		return wrong == nil
+	})
 }
 
 // thought is an answer of a thinking model that took 5 tokens, 3 of them to think, after a prompt of 20.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/qwenvld/qwenvld/api/history"
+	"github.com/qwenvld/qwenvld/internal/testkit"
 )
 
 // failingStore keeps responses until it is broken, and then fails as a store does whose disk is lost.
@@ -155,7 +156,7 @@ func TestABackgroundResponseIsNotLostWithItsRow(t *testing.T) {
 	s := newSite(t, numbered)
 	s.instruct.Hold = make(chan struct{})
 	queued := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi", "background": true}).response(t)
-	await(t, "the generation", func() bool { return s.instruct.Open() == 1 })
+	testkit.Eventually(t, "the generation", func() bool { return s.instruct.Open() == 1 })
 	// As when others need the room.
 	if err := s.server.cfg.Store.Delete(t.Context(), "", queued.ID); err != nil {
 		t.Fatal(err)
@@ -197,7 +198,7 @@ func TestABackgroundResponseThatCannotBeStoredCanBeReadMeanwhile(t *testing.T) {
 	queued := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi", "background": true}).response(t)
 	store.breakDown()
 	close(s.instruct.Hold)
-	await(t, "who waits to be stored", func() bool { return s.server.unsettled.Load() == 1 })
+	testkit.Eventually(t, "who waits to be stored", func() bool { return s.server.unsettled.Load() == 1 })
 	if n := s.server.slots.Expected(1); n != 0 {
 		t.Error("it holds its place")
 	}

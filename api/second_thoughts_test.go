@@ -12,6 +12,7 @@ import (
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/enginetest"
+	"github.com/qwenvld/qwenvld/internal/testkit"
 	"github.com/qwenvld/qwenvld/router"
 	"github.com/qwenvld/qwenvld/router/escalation"
 )
@@ -375,14 +376,17 @@ func TestWhoLeavesDuringSecondThoughtsFreesTheEngine(t *testing.T) {
 			t.Fatal(err)
 		}
 		req.Header.Set("Content-Type", "application/json")
+		replied := make(chan bool, 1)
 		go func() {
-			for s.instruct.Open() == 0 && ctx.Err() == nil {
-				time.Sleep(time.Millisecond)
+			resp, err := http.DefaultTransport.RoundTrip(req)
+			if err == nil {
+				_ = resp.Body.Close()
 			}
-			leave()
+			replied <- err == nil
 		}()
-		if resp, err := http.DefaultTransport.RoundTrip(req); err == nil {
-			_ = resp.Body.Close()
+		testkit.Eventually(t, name, func() bool { return s.instruct.Open() > 0 })
+		leave()
+		if <-replied {
 			t.Errorf("%s: a reply came", name)
 		}
 		select {

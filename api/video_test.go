@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/internal/testkit"
 	"github.com/qwenvld/qwenvld/multimodal/video"
 )
 
@@ -437,19 +438,10 @@ func TestLeavingEndsTheDecoder(t *testing.T) {
 		}
 		done <- err
 	}()
-	deadline := time.Now().Add(time.Minute)
-	for decoders(t) == before && time.Now().Before(deadline) {
-		time.Sleep(5 * time.Millisecond)
-	}
+	testkit.Eventually(t, "the decoder", func() bool { return decoders(t) > before })
 	cancel()
 	<-done
-	left := time.Now()
-	for decoders(t) > before {
-		if time.Since(left) > time.Minute {
-			t.Fatal("the decoder goes on")
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+	testkit.Eventually(t, "the decoder's end", func() bool { return decoders(t) <= before })
 }
 
 // decoders counts ffmpeg's processes below this one.

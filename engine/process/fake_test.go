@@ -24,6 +24,7 @@ import (
 	"github.com/qwenvld/qwenvld/engine/enginetest"
 	"github.com/qwenvld/qwenvld/engine/wire"
 	"github.com/qwenvld/qwenvld/engine/worker/endpoint"
+	"github.com/qwenvld/qwenvld/internal/testkit"
 )
 
 // The test binary is also the worker: with this variable set it plays the part that the configuration names.
@@ -323,8 +324,8 @@ func becomes(t *testing.T, s *Supervisor, want engine.State) string {
 }
 
 // record makes o log into the buffer that it returns.
-func record(o *Options) *lockedBuffer {
-	b := &lockedBuffer{}
+func record(o *Options) *testkit.Buffer {
+	b := &testkit.Buffer{}
 	o.Logger = slog.New(slog.NewTextHandler(b, nil))
 	return b
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/enginetest"
+	"github.com/qwenvld/qwenvld/internal/testkit"
 )
 
 func TestRequestsReachTheWorker(t *testing.T) {
@@ -66,7 +67,7 @@ func TestWeightsThatDoNotLoadEndTheSupervisor(t *testing.T) {
 	for name, s := range map[string]script{"load": {LoadError: "no such file"}, "protocol": {Protocol: 1, Events: 1}} {
 		t.Run(name, func(t *testing.T) {
 			self, _ := os.Executable()
-			o := Options{Command: Command{Path: self, Env: append(os.Environ(), playWorker+"=1"), Config: mustJSON(t, s)}}
+			o := Options{Command: Command{Path: self, Env: append(os.Environ(), playWorker+"=1"), Config: testkit.JSON(t, s)}}
 			log := record(&o)
 			sup := New(o)
 			err := sup.Run(t.Context())
@@ -99,7 +100,7 @@ func TestStartsThatNeverSucceedAreExplainedAndGivenUp(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.script.Starts = filepath.Join(t.TempDir(), "starts")
-			var log *lockedBuffer
+			var log *testkit.Buffer
 			s, _ := supervise(t, tc.script, func(o *Options) {
 				o.MaxStarts, o.LoadPatience, o.StopPatience = 3, 300*time.Millisecond, 10*time.Millisecond
 				log = record(o)
@@ -142,7 +143,7 @@ func TestKilledWorkerEndsItsStreamsAtOnceAndComesBack(t *testing.T) {
 	if !errors.Is(err, engine.ErrWorkerDied) {
 		t.Error(err)
 	}
-	eventually(t, func() bool { info, err := s.Info(t.Context()); return err == nil && info.ContextSize != pid })
+	testkit.Eventually(t, "another worker", func() bool { info, err := s.Info(t.Context()); return err == nil && info.ContextSize != pid })
 	if state, restarts := s.Health(); state != engine.StateReady || restarts != 1 {
 		t.Errorf("%s, %d restarts afterwards", state, restarts)
 	}
@@ -164,7 +165,7 @@ func TestRequestThatMayHaveKilledItsWorkerIsNotSentAgain(t *testing.T) {
 	if got, err := answerOf(t, s, "a"); !errors.Is(err, engine.ErrWorkerDied) || got != "" {
 		t.Errorf("%q, %v", got, err)
 	}
-	eventually(t, func() bool { b, _ := os.ReadFile(starts); return len(b) == 2 })
+	testkit.Eventually(t, "the second start", func() bool { b, _ := os.ReadFile(starts); return len(b) == 2 })
 	ready(t, s)
 	if got, err := answerOf(t, s, "b"); err != nil || got != "b0 b1 b2 " {
 		t.Errorf("another one afterwards: %q, %v", got, err)
@@ -215,7 +216,7 @@ func TestClosingAStreamGivesTheRequestUp(t *testing.T) {
 		t.Errorf("the stream ended with %v", err)
 	}
 	st.Close()
-	eventually(t, func() bool { _, err := os.Stat(closed); return err == nil })
+	testkit.Eventually(t, "the end of the connection", func() bool { _, err := os.Stat(closed); return err == nil })
 }
 
 func TestDeafWorkersAreReplaced(t *testing.T) {
@@ -224,7 +225,7 @@ func TestDeafWorkersAreReplaced(t *testing.T) {
 		o.CheckTimeout, o.Silence = 20*time.Millisecond, 500*time.Millisecond
 	})
 	ready(t, s)
-	eventually(t, func() bool { b, _ := os.ReadFile(starts); return len(b) >= 2 })
+	testkit.Eventually(t, "the second start", func() bool { b, _ := os.ReadFile(starts); return len(b) >= 2 })
 }
 
 func TestHungWorkerGetsNoNewRequestsAndIsReplaced(t *testing.T) {
@@ -275,14 +276,14 @@ func TestStoppedWorkerGetsNoNewRequestsUntilItGoesOn(t *testing.T) {
 		t.Error("it was replaced")
 	}
 	// A check may time out on a busy machine.
-	eventually(t, func() bool { got, err := answerOf(t, s, "a"); return err == nil && got == "a0 a1 a2 " })
+	testkit.Eventually(t, "an answer", func() bool { got, err := answerOf(t, s, "a"); return err == nil && got == "a0 a1 a2 " })
 }
 
 func TestLogIsReadBeyondALongLine(t *testing.T) {
-	var log *lockedBuffer
+	var log *testkit.Buffer
 	s, _ := supervise(t, script{Events: 1, Noise: 1 << 20}, func(o *Options) { log = record(o) })
 	ready(t, s)
-	eventually(t, func() bool { return strings.Contains(log.String(), "after the noise") })
+	testkit.Eventually(t, "the line after the noise", func() bool { return strings.Contains(log.String(), "after the noise") })
 }
 
 func TestStubbornWorkersAreKilled(t *testing.T) {
@@ -297,7 +298,7 @@ func TestStubbornWorkersAreKilled(t *testing.T) {
 func TestStopDoesNotWaitForALoad(t *testing.T) {
 	starts := filepath.Join(t.TempDir(), "starts")
 	_, stop := supervise(t, script{Stuck: true, Starts: starts}, func(o *Options) { o.StopPatience = 50 * time.Millisecond })
-	eventually(t, func() bool { b, _ := os.ReadFile(starts); return len(b) == 1 })
+	testkit.Eventually(t, "the start", func() bool { b, _ := os.ReadFile(starts); return len(b) == 1 })
 	if err := stop(); err != nil {
 		t.Errorf("stopped with %v", err)
 	}

@@ -1,7 +1,6 @@
 package tokenizer_test
 
 import (
-	"context"
 	"errors"
 	"math"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/qwenvld/qwenvld/engine/tokenizer"
+	"github.com/qwenvld/qwenvld/internal/testkit"
 )
 
 func TestTextFromOutsideNeverYieldsSpecialTokens(t *testing.T) {
@@ -98,19 +98,6 @@ func TestWhatCannotFitIsNotTokenised(t *testing.T) {
 	}
 }
 
-// countdown is a context that ends after some looks at it.
-type countdown struct {
-	context.Context
-	looks int
-}
-
-func (c *countdown) Err() error {
-	if c.looks--; c.looks < 0 {
-		return context.Canceled
-	}
-	return nil
-}
-
 func TestTokenisingEndsWithItsContext(t *testing.T) {
 	tok := load(t)
 	for name, text := range map[string]string{
@@ -119,7 +106,7 @@ func TestTokenisingEndsWithItsContext(t *testing.T) {
 	} {
 		looks := 0
 		for ; ; looks++ {
-			ids, err := tok.Encode(&countdown{t.Context(), looks}, []tokenizer.Piece{{Text: text}}, math.MaxInt32)
+			ids, err := tok.Encode(&testkit.Countdown{Context: t.Context(), Looks: looks}, []tokenizer.Piece{{Text: text}}, math.MaxInt32)
 			if err == nil {
 				break
 			}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/gguf"
+	"github.com/qwenvld/qwenvld/internal/testkit"
 )
 
 func loaded(t *testing.T) *weights {
@@ -62,22 +63,9 @@ func TestARefusalCountsPromptsThatAreNotFarTooLong(t *testing.T) {
 	}
 }
 
-// countdown is a context that ends after some looks at it.
-type countdown struct {
-	context.Context
-	looks int
-}
-
-func (c *countdown) Err() error {
-	if c.looks--; c.looks < 0 {
-		return context.Canceled
-	}
-	return nil
-}
-
 func TestTokenisingEndsWhenItsClientLeaves(t *testing.T) {
 	w := loaded(t)
-	gone := &countdown{t.Context(), 0}
+	gone := &testkit.Countdown{Context: t.Context(), Looks: 0}
 	if _, err := w.prepare(gone, textRequest("hello")); !errors.Is(err, context.Canceled) {
 		t.Errorf("a prompt: %v", err)
 	}
@@ -86,7 +74,7 @@ func TestTokenisingEndsWhenItsClientLeaves(t *testing.T) {
 	if err != nil || len(tokens) == 0 {
 		t.Fatal(err)
 	}
-	if _, err := w.tokenize(&countdown{t.Context(), 2}, text); !errors.Is(err, context.Canceled) {
+	if _, err := w.tokenize(&testkit.Countdown{Context: t.Context(), Looks: 2}, text); !errors.Is(err, context.Canceled) {
 		t.Errorf("a text: %v", err)
 	}
 	// What cannot fit is refused without a look at anything.
