@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/qwenvld/qwenvld/internal/repetition"
 )
 
 // Cause is why the thinking weights had better answer again.
@@ -132,15 +134,7 @@ const (
 // Loops reports whether the end of text only repeats itself.
 func Loops(text string) bool {
 	text = strings.TrimRight(text, " \n")
-	for period := 1; period <= loopPeriod; period++ {
-		length := max(loopBytes, loopTimes*period)
-		if length > len(text) {
-			return false
-		}
-		end := text[len(text)-length:]
-		if end[period:] == end[:length-period] {
-			return true
-		}
-	}
-	return false
+	return repetition.AtEnd([]byte(text), repetition.Rule{
+		Longest: loopPeriod, Length: func(part int) int { return max(loopBytes, loopTimes*part) },
+	})
 }

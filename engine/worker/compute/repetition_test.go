@@ -33,6 +33,7 @@ func TestLoopsAreFoundAndOrdinaryRepetitionIsNot(t *testing.T) {
 		{"a sentence six times", again(random(30), 6), true},
 		{"a sentence five times", again(random(30), 5), false},
 		{"a paragraph six times", again(random(128), 6), true},
+		{"a paragraph that ends in equal rows", again(append(random(20), again(random(20), 5)[50:]...), 6), true},
 		{"a loop that ended", append(again([]int32{7}, 200), 8), false},
 	}
 	for _, tt := range tests {
