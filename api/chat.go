@@ -247,11 +247,11 @@ func (a *answering) merge(deltas []prompt.Delta) {
 		d := &deltas[i]
 		switch {
 		case d.Reasoning != "" && !a.merging:
-			d.Content, d.Reasoning, a.merging = thinkStart+d.Reasoning, "", true
+			d.Content, d.Reasoning, a.merging = prompt.ThinkStart+d.Reasoning, "", true
 		case d.Reasoning != "":
 			d.Content, d.Reasoning = d.Reasoning, ""
 		case d.Content != "" && a.merging:
-			d.Content, a.merging = thinkEmpty+d.Content, false
+			d.Content, a.merging = prompt.ThinkEmpty+d.Content, false
 		}
 	}
 }

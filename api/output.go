@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/prompt"
 )
 
 const (
@@ -35,9 +36,9 @@ func (f *logprobFilter) add(tokens []engine.Token) {
 		t := &tokens[i]
 		if f.thinking {
 			f.tail = append(f.tail, t.Bytes...)
-			if bytes.Contains(f.tail, []byte(thinkEnd)) {
+			if bytes.Contains(f.tail, []byte(prompt.ThinkEnd)) {
 				f.thinking, f.tail = false, nil
-			} else if n := len(f.tail) - len(thinkEnd); n > 0 {
+			} else if n := len(f.tail) - len(prompt.ThinkEnd); n > 0 {
 				f.tail = f.tail[n:]
 			}
 			continue

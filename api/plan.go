@@ -14,16 +14,6 @@ import (
 	"github.com/qwenvld/qwenvld/router/escalation"
 )
 
-const (
-	thinkStart = "<think>\n"
-	thinkEnd   = "</think>"
-	// thinkClose is Qwen's own early-stopping text.
-	thinkClose = "\n\nConsidering the limited time by the user, I have to give the solution based on the thinking directly now.\n" +
-		thinkEnd + "\n\n"
-	// thinkEmpty turns the template's open think block into an empty one.
-	thinkEmpty = "\n" + thinkEnd + "\n\n"
-)
-
 // templates keeps one renderer for each chat template that was met.
 type templates struct {
 	mu    sync.Mutex
@@ -169,7 +159,7 @@ func thinking(r *prompt.Rendered, budget int) engine.Thinking {
 	}
 	return engine.Thinking{
 		Open: r.ThinkOpen, Closed: r.ThinkClosed, Empty: budget == 0, Budget: budget,
-		CloseText: thinkClose, EmptyText: thinkEmpty, EndTag: thinkEnd,
+		CloseText: prompt.ThinkCutShort, EmptyText: prompt.ThinkEmpty, EndTag: prompt.ThinkEnd,
 	}
 }
 

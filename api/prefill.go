@@ -50,7 +50,7 @@ func (p *prefill) begin(r prompt.Rendered) prompt.Rendered {
 			pieces = append(pieces, engine.Piece{Kind: engine.PieceText, Text: p.reasoning})
 		}
 		if p.text != "" {
-			pieces = append(pieces, engine.Piece{Kind: engine.PieceControl, Text: thinkEmpty})
+			pieces = append(pieces, engine.Piece{Kind: engine.PieceControl, Text: prompt.ThinkEmpty})
 			r.ThinkOpen, r.ThinkClosed = false, true
 		}
 	case p.text == "":
