@@ -1,12 +1,12 @@
-// Package qwenvld_test holds the rules of this repository that a compiler does not check: package comments, the direction of
-// imports, the C boundary, file sizes. It is not about behaviour; that is tested beside the code.
+// Package qwenvld_test holds the rules of this repository that a compiler does not check: comments (style_comments_test.go), the
+// direction of imports and the C boundary (style_imports_test.go), records of decisions, sizes of files. It is not about behaviour; that
+// is tested beside the code. What `make house` measures has no limits here.
 package qwenvld_test
 
 import (
 	"bytes"
 	"encoding/json"
-	"go/parser"
-	"go/token"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -28,6 +28,7 @@ type goPackage struct {
 	Name       string
 	GoFiles    []string
 	CgoFiles   []string
+	Imports    []string // direct, without tests
 	Deps       []string // transitive, without tests
 }
 
@@ -40,7 +41,7 @@ func (p goPackage) files() []string { return append(slices.Clone(p.GoFiles), p.C
 
 func listPackages(t *testing.T) []goPackage {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=Dir,ImportPath,Name,GoFiles,CgoFiles,Deps", "./...")
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=Dir,ImportPath,Name,GoFiles,CgoFiles,Imports,Deps", "./...")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -60,121 +61,6 @@ func listPackages(t *testing.T) []goPackage {
 		}
 	}
 	return packages
-}
-
-var (
-	sentenceEnd = regexp.MustCompile(`[.:;!?](\s|$)`)
-	limitWord   = regexp.MustCompile(`(?i)\b(not|no|never|nothing|neither|cannot|none)\b`)
-)
-
-func TestEveryPackageCommentNamesItsTaskAndItsLimits(t *testing.T) {
-	for _, p := range listPackages(t) {
-		var comments []string
-		for _, name := range p.files() {
-			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.ParseComments|parser.PackageClauseOnly)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if f.Doc != nil {
-				comments = append(comments, f.Doc.Text())
-			}
-		}
-		if len(comments) != 1 {
-			t.Errorf("%s has %d package comments, want one", p.ImportPath, len(comments))
-			continue
-		}
-		text := comments[0]
-		if p.Name != "main" && !strings.HasPrefix(text, "Package "+p.Name+" ") {
-			t.Errorf("%s: the package comment does not begin with %q", p.ImportPath, "Package "+p.Name)
-		}
-		if len(sentenceEnd.FindAllString(text, -1)) < 2 {
-			t.Errorf("%s: the package comment is shorter than two sentences: say what it is for and what it must not do", p.ImportPath)
-		}
-		if !limitWord.MatchString(text) {
-			t.Errorf("%s: the package comment does not say what the package must not do", p.ImportPath)
-		}
-	}
-}
-
-// importRules forbid dependencies, direct and transitive. An import path is forbidden when it equals an entry of deny or lies
-// below it, unless it is the package itself or in allow.
-var importRules = []struct {
-	packages string // path.Match pattern on the folder
-	deny     []string
-	allow    []string
-	why      string
-}{
-	{packages: "config", deny: []string{module}, allow: []string{module + "/internal/nearest"}, why: "config is read by everything, so it depends on nothing of the project"},
-	{packages: "router", deny: []string{module, "net/http", "log/slog"}, why: "the router is a pure decision"},
-	{packages: "router/difficulty", deny: []string{module, "net/http", "log/slog"}, allow: []string{module + "/router"}, why: "the model scores, it decides nothing"},
-	{packages: "router/train", deny: []string{module, "net/http", "log/slog"}, allow: []string{module + "/router"}, why: "training knows nothing of the daemon"},
-	{packages: "router/probe", deny: []string{module}, allow: []string{module + "/router"}, why: "probing knows a daemon by its HTTP API alone"},
-	{packages: "router/curve", deny: []string{module, "net/http"}, why: "a picture is drawn of numbers, whatever they mean"},
-	{packages: "multimodal", deny: []string{module}, why: "media and token arithmetic know nothing of models or HTTP handlers"},
-	{packages: "engine", deny: []string{module + "/api", module + "/router", module + "/config", module + "/multimodal"}, why: "the engine answers requests, whoever asks"},
-	{packages: "engine/gguf", deny: []string{module, "net"}, allow: []string{module + "/engine/tokenizer"}, why: "model files are judged before anything else of the engine runs"},
-	{packages: "engine/tokenizer", deny: []string{module, "net"}, why: "text in, tokens out"},
-	{packages: "engine/prompt", deny: []string{module}, allow: []string{module + "/engine", module + "/internal/jsontree"}, why: "prompts are text in, pieces out"},
-	{packages: "engine/prompt/jinja", deny: []string{module, "net/http", "log/slog"}, allow: []string{module + "/engine/prompt/pyjson", module + "/internal/jsontree"}, why: "templates come from anywhere: what they can reach is seen here at one glance"},
-	{packages: "engine/prompt/pyjson", deny: []string{module}, allow: []string{module + "/internal/jsontree"}, why: "a spelling of JSON, whatever it describes"},
-	{packages: "engine/constraint", deny: []string{module}, allow: []string{module + "/engine", module + "/internal/jsontree"}, why: "a grammar in, allowed tokens out"},
-	{packages: "engine/llama", deny: []string{module}, why: "the C boundary knows nothing of the rest"},
-	{packages: "engine/wire", deny: []string{module}, allow: []string{module + "/engine"}, why: "the wire format is shared by both processes"},
-	{packages: "engine/worker", deny: []string{module}, allow: []string{module + "/engine", module + "/multimodal", module + "/internal/bytecache", module + "/internal/jsontree", module + "/internal/repetition"}, why: "the worker knows nothing of HTTP clients or routing"},
-	{packages: "internal/client", deny: []string{module}, why: "the terminal's client knows a daemon by its HTTP API alone"},
-	{packages: "internal/jsontree", deny: []string{module}, why: "JSON is read without knowing what it is for"},
-	{packages: "internal/running", deny: []string{module}, why: "where daemons run is noted without knowing them"},
-	{packages: "internal/repetition", deny: []string{module}, why: "comparing items needs nothing"},
-	{packages: "internal/nearest", deny: []string{module}, why: "comparing names needs nothing"},
-	{packages: "api", deny: []string{module + "/config", module + "/cmd"}, why: "cmd turns configuration into the options of api"},
-	{packages: "api", deny: []string{"modernc.org", module + "/api/history/sqlite"}, why: "cmd gives api its store, so that its tests need not wait for SQLite to be compiled"},
-}
-
-func TestImportsPointOneWay(t *testing.T) {
-	seen := map[string]bool{}
-	for _, p := range listPackages(t) {
-		for _, rule := range importRules {
-			if ok, err := path.Match(rule.packages, p.rel()); err != nil || !ok {
-				continue
-			}
-			seen[rule.packages] = true
-			for _, dep := range p.Deps {
-				if dep != p.ImportPath && !under(dep, p.ImportPath) && underAny(dep, rule.deny) && !underAny(dep, rule.allow) {
-					t.Errorf("%s depends on %s: %s", p.ImportPath, dep, rule.why)
-				}
-			}
-		}
-	}
-	for _, rule := range importRules {
-		if !seen[rule.packages] {
-			t.Errorf("no package matches %q", rule.packages)
-		}
-	}
-}
-
-func under(importPath, root string) bool {
-	return importPath == root || strings.HasPrefix(importPath, root+"/")
-}
-
-func underAny(importPath string, roots []string) bool {
-	return slices.ContainsFunc(roots, func(root string) bool { return under(importPath, root) })
-}
-
-func TestOnlyTheModelSideReachesC(t *testing.T) {
-	linksC := []string{module + "/engine/llama", module + "/engine/worker", module + "/cmd/qwenvld"}
-	for _, p := range listPackages(t) {
-		if len(p.CgoFiles) > 0 && p.rel() != "engine/llama" {
-			t.Errorf("%s imports C; only engine/llama may", p.ImportPath)
-		}
-		if slices.Contains(linksC, p.ImportPath) {
-			continue
-		}
-		for _, dep := range p.Deps {
-			if under(dep, module+"/engine/llama") || under(dep, "github.com/ollama/ollama") {
-				t.Errorf("%s depends on %s, so it could not be tested without a C++ build", p.ImportPath, dep)
-			}
-		}
-	}
 }
 
 func TestFilesStayShort(t *testing.T) {
@@ -233,6 +119,36 @@ func TestGoModReplacesNothing(t *testing.T) {
 		// A replace directive would break `go install` and hide what is built.
 		if regexp.MustCompile(`(?m)^\s*replace\b`).Match(data) {
 			t.Errorf("%s has a replace directive", name)
+		}
+	}
+}
+
+func TestTheIndexListsEveryDecision(t *testing.T) {
+	index, err := os.ReadFile("docs/decisions/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := filepath.Glob("docs/decisions/[0-9]*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("%d decisions, %v", len(pages), err)
+	}
+	for i, name := range pages {
+		page, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf("%03d-", i+1); !strings.HasPrefix(filepath.Base(name), want) {
+			t.Errorf("%s: the next number is %s", name, want)
+		}
+		title, _, _ := strings.Cut(string(page), "\n")
+		_, title, _ = strings.Cut(title, ". ")
+		if row := fmt.Sprintf("| %d | [%s](%s) |", i+1, title, filepath.Base(name)); !strings.Contains(string(index), row) {
+			t.Errorf("the index lacks the line %s", row)
+		}
+		for _, part := range []string{"**Context.**", "**Decision.**", "**Refused.**", "**Consequences.**"} {
+			if !strings.Contains(string(page), part) {
+				t.Errorf("%s has no %s", name, part)
+			}
 		}
 	}
 }

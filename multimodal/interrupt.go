@@ -33,10 +33,12 @@ func whileWantedAt(ctx context.Context, r io.ReaderAt) io.Reader {
 
 var errInterrupted = errors.New("decoding was given up")
 
+// readerFunc is an io.Reader of one function.
 type readerFunc func(p []byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
+// readerAtFunc is an io.ReaderAt of one function.
 type readerAtFunc func(p []byte, off int64) (int, error)
 
 func (f readerAtFunc) ReadAt(p []byte, off int64) (int, error) { return f(p, off) }

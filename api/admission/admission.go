@@ -52,6 +52,7 @@ type Pass struct {
 	since  time.Time
 }
 
+// waiter is a request in the queue.
 type waiter struct {
 	client string
 	places int

@@ -1,5 +1,7 @@
 // Package docs serves the description of the API: openapi.yaml as it is, as JSON, and as a page that needs nothing from other hosts. The
 // page is drawn by Redoc (redoc.standalone.js, MIT).
+//
+// It does not know what the description says, and it must not fetch anything from elsewhere.
 package docs
 
 import (

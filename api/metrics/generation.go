@@ -132,6 +132,7 @@ type Generation struct {
 	answers []answer
 }
 
+// answer is how far one of a generation's answers has come.
 type answer struct {
 	first  time.Time
 	tokens int // about: the events so far

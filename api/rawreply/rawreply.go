@@ -1,7 +1,7 @@
 // Package rawreply makes JSON of the few replies that net/http writes by itself, past every handler: to requests that are malformed or
 // whose header is too long even to be looked at.
 //
-// It knows such a reply by its exact form, and must not touch any other bytes of a connection.
+// It knows such a reply by its exact form. It must not touch any other bytes of a connection.
 package rawreply
 
 import (
@@ -16,6 +16,7 @@ import (
 // Listen has the connections of l reply in JSON. Not for those on which TLS is still to be spoken.
 func Listen(l net.Listener) net.Listener { return listener{l} }
 
+// listener wraps the connections that it accepts.
 type listener struct{ net.Listener }
 
 // Accept implements net.Listener.
@@ -27,6 +28,7 @@ func (l listener) Accept() (net.Conn, error) {
 	return &conn{c}, nil
 }
 
+// conn looks at what is written and replaces the replies that net/http writes by itself.
 type conn struct{ net.Conn }
 
 // CloseWrite lets net/http end its replies without breaking the connection off, where the network can.

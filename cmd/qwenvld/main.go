@@ -1,5 +1,5 @@
 // Command qwenvld serves Qwen3-VL over the OpenAI HTTP API. This package reads the command line and configuration and puts the
-// parts together; it holds no logic of its own and must not be imported.
+// parts together. It must not have logic of its own.
 package main
 
 import (

@@ -8,6 +8,7 @@ import (
 	"syscall"
 )
 
+// hurryKey is the context's key for the channel that a second signal closes.
 type hurryKey struct{}
 
 // withSignals gives a context that the first SIGINT or SIGTERM ends. The second closes what hurryOf returns, and any further one ends the

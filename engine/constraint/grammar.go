@@ -25,6 +25,7 @@ func (g *Grammar) Size() int { return len(g.nodes) }
 // MaxSize bounds a form.
 const MaxSize = maxNodes
 
+// node is a state of a rule's automaton, with what leads on from it.
 type node struct {
 	bytes []byteEdge
 	empty []int32 // targets reached without a byte
@@ -32,11 +33,13 @@ type node struct {
 	final bool // the end of its rule
 }
 
+// byteEdge leads to a node by any byte from low to high.
 type byteEdge struct {
 	low, high byte
 	to        int32
 }
 
+// call goes through a rule and on at the node then.
 type call struct{ rule, then int32 }
 
 // maxNodes bounds what a form may take: a schema of a few hundred kilobytes stays below.

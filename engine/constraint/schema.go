@@ -71,6 +71,7 @@ const (
 	maxCharacters = 1000
 )
 
+// schemaCompiler makes the rules of one JSON Schema.
 type schemaCompiler struct {
 	*jsonBuilder
 	root       *jsontree.Value

@@ -2,6 +2,7 @@ package constraint
 
 import "unicode/utf8"
 
+// byteRange is the bytes from low to high, both included.
 type byteRange struct{ low, high byte }
 
 const (

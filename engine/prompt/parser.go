@@ -41,6 +41,7 @@ type ToolCallDelta struct {
 	Truncated bool
 }
 
+// parserState is which part of the answer the parser is in.
 type parserState int
 
 const (

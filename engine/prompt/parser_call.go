@@ -7,6 +7,7 @@ import (
 	"strings"
 )
 
+// callStatus is how far the JSON of a call has come.
 type callStatus int
 
 const (

@@ -6,6 +6,7 @@ import (
 	"github.com/qwenvld/qwenvld/engine/prompt/pyjson"
 )
 
+// scanState is what the scanner of JSON expects next.
 type scanState int
 
 const (

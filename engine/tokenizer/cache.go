@@ -16,6 +16,7 @@ type wordCache struct {
 	slots [cacheSlots]atomic.Pointer[cachedWord]
 }
 
+// cachedWord is a word with its tokens.
 type cachedWord struct {
 	word   string
 	tokens []int32

@@ -17,6 +17,7 @@ type mergeTable struct {
 	seen []uint64
 }
 
+// mergeSlot is a place of the table: a pair and what it is merged to.
 type mergeSlot struct {
 	pair pair
 	merge

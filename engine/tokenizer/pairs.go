@@ -82,6 +82,7 @@ type waiting struct {
 	queued bool
 }
 
+// rankHeap is a heap of numbers with the smallest on top, for container/heap.
 type rankHeap []int32
 
 func (h rankHeap) Len() int           { return len(h) }

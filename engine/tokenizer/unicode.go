@@ -39,6 +39,7 @@ func (p property) mark() uint8 { return uint8(p >> markShift) }
 
 const pageSize = 256
 
+// page holds the properties of consecutive characters.
 type page [pageSize]property
 
 // characters is what is known of each character.

@@ -2,7 +2,7 @@
 // output, and requests and streams of frames over HTTP on a unix socket.
 //
 // Both sides are the same binary, so the format is private; Version guards against a binary that was replaced while running.
-// The package holds no transport and must not decide anything: it encodes and decodes.
+// The package must not decide anything or hold a transport: it encodes and decodes.
 package wire
 
 import (

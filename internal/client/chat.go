@@ -25,6 +25,7 @@ type Request struct {
 	Options *streamOptions `json:"stream_options,omitempty"`
 }
 
+// streamOptions is stream_options of a chat request.
 type streamOptions struct {
 	IncludeUsage bool `json:"include_usage"`
 }

@@ -1,5 +1,6 @@
-// Package client speaks to a running daemon over its HTTP API, as the commands in the terminal do. It knows what any other client
-// could know and nothing of the daemon's inside, and it prints nothing.
+// Package client speaks to a running daemon over its HTTP API, as the commands in the terminal do.
+//
+// It does not know more of the daemon than any other client could, and it must not print anything.
 package client
 
 import (

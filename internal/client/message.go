@@ -26,6 +26,7 @@ type Part struct {
 	Video *media `json:"video_url,omitempty"`
 }
 
+// media is where a picture or a video is: a data URI or a URL.
 type media struct {
 	URL string `json:"url"`
 }

@@ -1,7 +1,7 @@
 // Package demopair is the built-in pair of small models, for trying the daemon without a download, and the examples that show what
 // they know: simple drawn scenes of shapes and numbers. tools/demopair trains them and tells how well they answer.
 //
-// It writes the files to disk, where workers can map them; it must not load or serve them.
+// It writes the files to disk, where workers can map them. It must not load or serve them.
 package demopair
 
 import (

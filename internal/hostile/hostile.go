@@ -1,7 +1,7 @@
 // Package hostile makes small files that cost much to decode: many scans, pixels that take no bits, deep channels, long animations.
 // They are valid, so a decoder has no reason to stop early.
 //
-// It is for tests and measurements only; the daemon must not import it.
+// It is for tests and measurements. It must not be imported by the daemon.
 package hostile
 
 import (

@@ -43,6 +43,7 @@ func Parse(text []byte, options Options) (*Value, error) {
 	return &v, nil
 }
 
+// parser reads one text from its beginning to its end.
 type parser struct {
 	text    []byte
 	at      int // the next byte

@@ -1,5 +1,5 @@
 // Package nearest finds the known name that an unknown one was probably meant to be, for error messages. It only
-// compares names; it must not be used to take one name for another silently.
+// compares names. It must not be used to take one name for another silently.
 package nearest
 
 import "strings"

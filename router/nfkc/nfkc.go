@@ -1,7 +1,7 @@
 // Package nfkc recognises text that Unicode's compatibility composition (NFKC) leaves as it is, which nearly every prompt is. The tables
 // of golang.org/x/text take longer over a Korean prompt than everything else that the router does with it.
 //
-// It normalises nothing itself.
+// It does not normalise text itself.
 package nfkc
 
 import (

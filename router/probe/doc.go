@@ -4,5 +4,6 @@
 // answers are compared with it; elsewhere the direct answer is compared with the thinking one, and prompts whose answers cannot be compared
 // are left out. Outcomes are appended to a file as they come, and prompts that are in it are not asked again.
 //
-// It fits and decides nothing, and it judges no style: what it can compare is options, numbers, JSON, tool calls and short answers.
+// It does not fit weights or decide who answers, and it does not judge style: what it can compare is options, numbers, JSON, tool calls
+// and short answers.
 package probe

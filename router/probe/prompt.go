@@ -64,6 +64,7 @@ func (s *scalar) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// message is what a logged request's message has that matters here.
 type message struct {
 	Role    string  `json:"role"`
 	Content content `json:"content"`

@@ -11,6 +11,7 @@ import (
 	"github.com/nikolalohinski/gonja/v2/exec"
 )
 
+// stringMethod is a method of the interpreter's strings.
 type stringMethod = exec.Method[string]
 
 // repair makes a method of Python's strings of the interpreter's.

@@ -84,6 +84,7 @@ func parseMacro(p, args *parser.Parser) (nodes.ControlStructure, error) {
 	return &boundedMacro{macro.Macro}, nil
 }
 
+// boundedMacro is a macro of which only so many may run inside each other.
 type boundedMacro struct{ *nodes.Macro }
 
 var _ exec.ControlStructure = (*boundedMacro)(nil)

@@ -1,0 +1,200 @@
+package qwenvld_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// importRule says what packages may import.
+type importRule struct {
+	// packages is a pattern of folders: * stands for one name, ** for any number of them.
+	packages string
+	// may are patterns of the project's packages that these import directly. Packages below themselves they may import in any case.
+	may []string
+	// no are other packages that they must not import directly, nor what lies below those.
+	no []string
+	// never are other packages that they must not depend on, directly or through others.
+	never []string
+	why   string
+	// awaited says that there may be no such package.
+	awaited bool
+}
+
+// importRules cover every package of the project; the first rule that fits a package is its rule. A new package needs a rule, and a new
+// dependency between packages is a change of the architecture, which is made here.
+var importRules = []importRule{
+	{packages: "cmd/*", may: []string{"**"}, why: "cmd puts all parts together"},
+	{packages: "config", may: []string{"internal/nearest"}, why: "config is read by everything, so it depends on nothing of the project"},
+
+	{packages: "router", never: pure, why: "the router is a pure decision"},
+	{packages: "router/difficulty", may: []string{"router", "router/nfkc"}, never: pure, why: "the model scores, it decides nothing"},
+	{packages: "router/escalation", may: []string{"internal/repetition"}, never: pure, why: "an answer is judged by what is handed over"},
+	{packages: "router/phrases", may: []string{"router/nfkc"}, never: pure, why: "phrases are found without knowing who asks"},
+	{packages: "router/train", may: []string{"router", "router/difficulty"}, never: pure, why: "training knows nothing of the daemon"},
+	{packages: "router/probe", may: []string{"router/train"}, why: "probing knows a daemon by its HTTP API alone"},
+	{packages: "router/curve", never: pure, why: "a picture is drawn of numbers, whatever they mean"},
+	{packages: "router/**", never: pure, why: "what the router is made of stands alone"},
+
+	{packages: "multimodal", why: "media and token arithmetic know nothing of models or HTTP handlers"},
+	{packages: "multimodal/**", may: []string{"multimodal"}, why: "media and token arithmetic know nothing of models or HTTP handlers"},
+
+	{packages: "engine", never: []string{"net/http"}, why: "the engine's contract is the same for all who keep it"},
+	{packages: "engine/enginetest", may: []string{"engine"}, why: "a test of any engine knows only the contract"},
+	{packages: "engine/gguf", may: []string{"engine/tokenizer"}, never: []string{"net"}, why: "model files are judged before anything else of the engine runs"},
+	{packages: "engine/tokenizer", never: []string{"net"}, why: "text in, tokens out"},
+	{packages: "engine/prompt", may: []string{"engine", "internal/jsontree"}, why: "prompts are text in, pieces out"},
+	{packages: "engine/prompt/jinja", may: []string{"engine/prompt/pyjson", "internal/jsontree"}, why: "a template is run without knowing what for"},
+	{packages: "engine/prompt/pyjson", may: []string{"internal/jsontree"}, why: "JSON is spelt as Python does, whatever it is"},
+	{packages: "engine/constraint", may: []string{"engine", "internal/jsontree"}, why: "a grammar in, allowed tokens out"},
+	{packages: "engine/llama", why: "the C boundary knows nothing of the rest"},
+	{packages: "engine/wire", may: []string{"engine"}, why: "the wire format is shared by both processes"},
+	{packages: "engine/process", may: []string{"engine", "engine/wire", "internal/tempdir"}, why: "the daemon's side knows a worker by what it says"},
+	{packages: "engine/worker", may: []string{
+		"engine", "engine/constraint", "engine/gguf", "engine/llama", "engine/tokenizer", "engine/wire", "internal/bytecache",
+	}, why: "the worker knows nothing of HTTP clients or routing"},
+	{packages: "engine/worker/compute", may: []string{
+		"engine", "engine/constraint", "engine/worker/answer", "engine/worker/sampler", "engine/worker/schedule", "internal/repetition",
+		"multimodal",
+	}, why: "steps are computed without knowing who asks, and by any model"},
+	{packages: "engine/worker/endpoint", may: []string{"engine", "engine/wire"}, why: "requests are read and events written for any model"},
+	{packages: "engine/worker/rowcache", may: []string{"internal/bytecache"}, why: "rows are kept by their key, whatever they show"},
+	{packages: "engine/worker/sampler", may: []string{"engine"}, why: "a token is drawn from numbers"},
+	{packages: "engine/worker/*", why: "a part of the worker that stands alone"},
+
+	{packages: "api", may: []string{
+		"api/*", "api/openai/*", "engine", "engine/constraint", "engine/prompt", "internal/jsontree", "internal/nearest", "multimodal",
+		"multimodal/video", "router", "router/escalation",
+	}, never: []string{"modernc.org"}, why: "cmd hands over options and a store, so that no test of api waits for SQLite to be compiled"},
+	{packages: "api/fault", may: []string{"engine", "multimodal", "multimodal/video", "router"}, why: "an error of the API knows the errors that it is made of", awaited: true},
+	{packages: "api/jsonbody", may: []string{"internal/jsontree"}, no: []string{"net/http"}, why: "JSON is read without knowing what it says", awaited: true},
+	{packages: "api/web", may: []string{"api/fault", "api/intake"}, why: "the wire knows nothing of engines and routers", awaited: true},
+	{packages: "api/request", may: []string{
+		"api/fault", "api/jsonbody", "engine", "engine/constraint", "engine/prompt", "internal/nearest", "multimodal/video", "router",
+	}, no: []string{"net/http"}, why: "a request is the same, whichever surface it came from", awaited: true},
+	{packages: "api/media", may: []string{"api/fault", "api/request", "engine", "multimodal", "multimodal/video"}, why: "pictures are prepared without knowing who asks", awaited: true},
+	{packages: "api/generation", may: []string{
+		"api/admission", "api/fault", "api/jsonbody", "api/media", "api/metrics", "api/request", "engine", "engine/constraint", "engine/prompt",
+		"router", "router/escalation",
+	}, no: []string{"net/http"}, why: "what is generated does not depend on how it is sent", awaited: true},
+	{packages: "api/openai/responses", may: slices.Concat(surface, []string{"api/history"}), why: "a surface decodes and encodes, and nothing else", awaited: true},
+	{packages: "api/openai/*", may: surface, why: "a surface decodes and encodes, and nothing else", awaited: true},
+	{packages: "api/anthropic", may: surface, why: "a surface decodes and encodes, and nothing else", awaited: true},
+	{packages: "api/ollama", may: surface, why: "a surface decodes and encodes, and nothing else", awaited: true},
+	{packages: "api/openapi/**", why: "the description of the API is judged without the server", awaited: true},
+	{packages: "api/history/**", may: []string{"api/history"}, why: "what is kept is bytes"},
+	{packages: "api/metrics", may: []string{"engine", "router"}, why: "counting changes nothing"},
+	{packages: "api/*", why: "a part of the HTTP layer that stands alone"},
+
+	{packages: "", why: "the root embeds the description of the API"},
+	{packages: "internal/*", why: "what several packages use knows none of them"},
+}
+
+// pure are what a package that only computes has no use for.
+var pure = []string{"net/http", "log/slog"}
+
+// surface are what a wire format is made of. Other wire formats, the router and the engines' processes are not among it.
+var surface = []string{"api/fault", "api/generation", "api/jsonbody", "api/request", "api/web", "engine"}
+
+// onlyForTests are packages that no part of the daemon may contain.
+var onlyForTests = []string{"api/history/historytest", "engine/enginetest", "internal/hostile", "internal/testkit"}
+
+func TestImportsPointOneWay(t *testing.T) {
+	used := make([]bool, len(importRules))
+	for _, p := range listPackages(t) {
+		i := slices.IndexFunc(importRules, func(r importRule) bool { return matches(r.packages, p.rel()) })
+		if i < 0 {
+			t.Errorf("no import rule covers %s: add one to style_imports_test.go", p.ImportPath)
+			continue
+		}
+		used[i] = true
+		rule := importRules[i]
+		for _, name := range p.Imports {
+			own, isOwn := strings.CutPrefix(name, module+"/")
+			switch {
+			case isOwn && slices.Contains(onlyForTests, own):
+				t.Errorf("%s imports %s, which is for tests only", p.ImportPath, own)
+			case isOwn && !under(own, p.rel()) && !slices.ContainsFunc(rule.may, func(pattern string) bool { return matches(pattern, own) }):
+				t.Errorf("%s imports %s, which its rule does not allow: %s", p.ImportPath, own, rule.why)
+			case underAny(name, rule.no):
+				t.Errorf("%s imports %s: %s", p.ImportPath, name, rule.why)
+			}
+		}
+		for _, name := range p.Deps {
+			if underAny(name, rule.never) {
+				t.Errorf("%s depends on %s: %s", p.ImportPath, name, rule.why)
+			}
+		}
+	}
+	for i, rule := range importRules {
+		if !used[i] && !rule.awaited {
+			t.Errorf("no package has the rule for %q", rule.packages)
+		}
+	}
+}
+
+// matches reports whether a folder fits a pattern, in which * stands for one name and ** for any number of them.
+func matches(pattern, folder string) bool {
+	return matchNames(strings.Split(pattern, "/"), strings.Split(folder, "/"))
+}
+
+func matchNames(pattern, names []string) bool {
+	if len(pattern) == 0 {
+		return len(names) == 0
+	}
+	if pattern[0] == "**" {
+		for skipped := range len(names) + 1 {
+			if matchNames(pattern[1:], names[skipped:]) {
+				return true
+			}
+		}
+		return false
+	}
+	return len(names) > 0 && (pattern[0] == "*" || pattern[0] == names[0]) && matchNames(pattern[1:], names[1:])
+}
+
+func TestPatternsOfFolders(t *testing.T) {
+	for _, c := range []struct {
+		pattern, folder string
+		want            bool
+	}{
+		{"api", "api", true},
+		{"api", "api/web", false},
+		{"api/*", "api/web", true},
+		{"api/*", "api/openai/chat", false},
+		{"api/**", "api/openai/chat", true},
+		{"api/**", "apis", false},
+		{"**", "cmd/qwenvld", true},
+		{"**/chat", "api/openai/chat", true},
+		{"api/openai/*", "api/openai", false},
+	} {
+		if got := matches(c.pattern, c.folder); got != c.want {
+			t.Errorf("%s, %s: %v", c.pattern, c.folder, got)
+		}
+	}
+}
+
+func under(importPath, root string) bool {
+	return importPath == root || strings.HasPrefix(importPath, root+"/")
+}
+
+func underAny(importPath string, roots []string) bool {
+	return slices.ContainsFunc(roots, func(root string) bool { return under(importPath, root) })
+}
+
+func TestOnlyTheModelSideReachesC(t *testing.T) {
+	linksC := []string{module + "/engine/llama", module + "/engine/worker", module + "/cmd/qwenvld"}
+	for _, p := range listPackages(t) {
+		if len(p.CgoFiles) > 0 && p.rel() != "engine/llama" {
+			t.Errorf("%s imports C; only engine/llama may", p.ImportPath)
+		}
+		if slices.Contains(linksC, p.ImportPath) {
+			continue
+		}
+		for _, dep := range p.Deps {
+			if under(dep, module+"/engine/llama") || under(dep, "github.com/ollama/ollama") {
+				t.Errorf("%s depends on %s, so it could not be tested without a C++ build", p.ImportPath, dep)
+			}
+		}
+	}
+}
