@@ -227,9 +227,9 @@ func (d *decoder) finish() {
 	case d.maxTokens != nil && d.maxCompletionTokens != nil && *d.maxTokens != *d.maxCompletionTokens:
 		d.fail("max_completion_tokens", codeInvalidValue, "contradicts max_tokens; send one of them")
 	case d.maxCompletionTokens != nil:
-		r.MaxTokens, r.MaxTokensParam = d.maxCompletionTokens, "max_completion_tokens"
+		r.MaxTokens = d.maxCompletionTokens
 	case d.maxTokens != nil:
-		r.MaxTokens, r.MaxTokensParam = d.maxTokens, "max_tokens"
+		r.MaxTokens = d.maxTokens
 	}
 	switch {
 	case d.enableThinking != nil && d.templateThinking != nil && *d.enableThinking != *d.templateThinking:

@@ -32,10 +32,8 @@ type chatRequest struct {
 	PromptParam string
 
 	MaxTokens *int
-	// MaxTokensParam is the name under which MaxTokens came.
-	MaxTokensParam string
-	Sampling       samplingParams
-	Stop           []string
+	Sampling  samplingParams
+	Stop      []string
 	// Choices is n, 0 where the client said nothing.
 	Choices     int
 	Logprobs    bool

@@ -132,7 +132,7 @@ func (d *decoder) responseTable(out *responseRequest) map[string]param {
 		"store":                func(d *decoder, v *value, path string) { out.Store = ptr(d.flag(v, path)) },
 		"background":           func(d *decoder, v *value, path string) { out.Background = d.flag(v, path) },
 		"max_output_tokens": func(d *decoder, v *value, path string) {
-			d.req.MaxTokens, d.req.MaxTokensParam = d.tokenLimit(v, path), path
+			d.req.MaxTokens = d.tokenLimit(v, path)
 			e.MaxOutputTokens = d.req.MaxTokens
 		},
 		"top_logprobs": func(d *decoder, v *value, path string) {

@@ -44,14 +44,3 @@ func Positions(spans []Span) (positions []Position, next int32) {
 	}
 	return positions, next
 }
-
-// GridSize is the grid of tokens that an image of a size in pixels becomes; its sides are multiples of patch*merge.
-func GridSize(height, width, patch, merge int) (rows, cols int) {
-	return height / (patch * merge), width / (patch * merge)
-}
-
-// ImageTokens is the number of tokens of an image of a size in pixels.
-func ImageTokens(height, width, patch, merge int) int {
-	rows, cols := GridSize(height, width, patch, merge)
-	return rows * cols
-}

@@ -3,7 +3,6 @@ package multimodal
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"testing"
 )
 
@@ -79,18 +78,6 @@ func TestPositionsFollowTheThreeAxes(t *testing.T) {
 		if fmt.Sprint(got) != c.want || next != c.next {
 			t.Errorf("%v gives %v, next %d, want %s, %d", c.spans, got, next, c.want, c.next)
 		}
-	}
-}
-
-func TestImageTokensCountTheMergedGrid(t *testing.T) {
-	for _, c := range [][3]int{{256, 256, 64}, {704, 1280, 880}, {4096, 4096, 16384}, {32, 3136, 98}} {
-		if got := ImageTokens(c[0], c[1], 16, 2); got != c[2] {
-			t.Errorf("%d x %d has %d tokens, want %d", c[0], c[1], got, c[2])
-		}
-	}
-	rows, cols := GridSize(704, 1280, 16, 2)
-	if !slices.Equal([]int{rows, cols}, []int{22, 40}) {
-		t.Errorf("grid %d x %d", rows, cols)
 	}
 }
 

@@ -180,8 +180,3 @@ func (c *Context) RemoveSequence(seq, p0, p1 int32) bool {
 func (c *Context) CopySequence(src, dst, p0, p1 int32) {
 	C.llama_memory_seq_cp(C.llama_get_memory(c.ptr), C.llama_seq_id(src), C.llama_seq_id(dst), C.llama_pos(p0), C.llama_pos(p1))
 }
-
-// LastPosition is the largest time position of seq in the cache, -1 if it is empty.
-func (c *Context) LastPosition(seq int32) int32 {
-	return int32(C.llama_memory_seq_pos_max(C.llama_get_memory(c.ptr), C.llama_seq_id(seq)))
-}
