@@ -22,6 +22,8 @@ echo "== packages that link C++"
 # Their tests compute in their own process, where OpenMP's threads would spin while they wait for each other: on a busy machine that keeps
 # the very thread they wait for from its core. Workers of the daemon are started with the same (cmd/qwenvld/workers.go).
 OMP_WAIT_POLICY=${OMP_WAIT_POLICY-passive} go test -timeout 40m "${cxx[@]}" </dev/null || status=1
+echo "== the measures of the house"
+go -C tools test ./house </dev/null || status=1
 if [[ -f e2e/go.mod ]]; then
 	echo "== end to end, with the real binary"
 	# Not cached: Go does not see that the binary has changed.

@@ -178,6 +178,8 @@ func routedTurn(ctx context.Context, c *config.Config, text string, o *routeOpti
 	return client.UserTurn(text, parts...), nil
 }
 
+var _ engine.Engine = (*standIn)(nil)
+
 // standIn is an engine that says what weights it would hold.
 type standIn struct {
 	engine.Engine // nil: nothing else is asked of it

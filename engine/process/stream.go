@@ -8,6 +8,8 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 )
 
+var _ engine.Stream = (*stream)(nil)
+
 // stream is a request that a worker has taken. It ends with its worker: a request that was being worked on when its worker died may be
 // what killed it, and must not reach the next one.
 type stream struct{ inner *clientStream }

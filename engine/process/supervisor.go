@@ -61,6 +61,8 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+var _ engine.Engine = (*Supervisor)(nil)
+
 // Supervisor keeps one worker running. Run does the work; the engine.Engine methods are safe for concurrent use.
 type Supervisor struct {
 	o Options

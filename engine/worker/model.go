@@ -17,6 +17,12 @@ import (
 	"github.com/qwenvld/qwenvld/engine/worker/rowcache"
 )
 
+var (
+	_ compute.Decoder    = (*weights)(nil)
+	_ compute.Encoder    = (*weights)(nil)
+	_ compute.Vocabulary = (*weights)(nil)
+)
+
 // weights are a model with its context and projector, as the scheduler sees them.
 type weights struct {
 	model      *llama.Model

@@ -88,7 +88,9 @@ func (v *Vector) Mark(word string) {
 	v.Shapes = append(v.Shapes, h>>(32-bucketBits))
 }
 
-// Model scores prompts. It is immutable and safe for concurrent use; it implements router.Scorer.
+var _ router.Scorer = (*Model)(nil)
+
+// Model scores prompts. It is immutable and safe for concurrent use.
 type Model struct {
 	Header
 	weights []int8 // Buckets rows

@@ -68,6 +68,8 @@ func (l *leftOut) decide(h *difficulty.Header, quality float64) (router.Decision
 	return d, nil
 }
 
+var _ router.Scorer = (*opinion)(nil)
+
 // opinion is a router.Scorer with one assessment and a model's prices.
 type opinion struct {
 	*difficulty.Model

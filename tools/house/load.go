@@ -145,7 +145,7 @@ func (p *pkg) check(exports map[string]string) error {
 			}
 		},
 	}
-	p.info = &types.Info{Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{}, Selections: map[*ast.SelectorExpr]*types.Selection{}}
+	p.info = &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{}, Selections: map[*ast.SelectorExpr]*types.Selection{}}
 	syntax := make([]*ast.File, len(p.files))
 	for i, f := range p.files {
 		syntax[i] = f.syntax
