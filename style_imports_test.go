@@ -25,7 +25,7 @@ type importRule struct {
 // dependency between packages is a change of the architecture, which is made here.
 var importRules = []importRule{
 	{packages: "cmd/*", may: []string{"**"}, why: "cmd puts all parts together"},
-	{packages: "config", may: []string{"internal/nearest"}, why: "config is read by everything, so it depends on nothing of the project"},
+	{packages: "config", may: []string{"internal/nearest", "multimodal/video/limits"}, why: "config is read by everything, so it depends on nothing that depends on more"},
 
 	{packages: "router", never: pure, why: "the router is a pure decision"},
 	{packages: "router/difficulty", may: []string{"router", "router/nfkc"}, never: pure, why: "the model scores, it decides nothing"},
@@ -37,7 +37,8 @@ var importRules = []importRule{
 	{packages: "router/**", never: pure, why: "what the router is made of stands alone"},
 
 	{packages: "multimodal", why: "media and token arithmetic know nothing of models or HTTP handlers"},
-	{packages: "multimodal/**", may: []string{"multimodal"}, why: "media and token arithmetic know nothing of models or HTTP handlers"},
+	{packages: "multimodal/video/limits", why: "config reads it"},
+	{packages: "multimodal/**", may: []string{"multimodal", "multimodal/video/limits"}, why: "media and token arithmetic know nothing of models or HTTP handlers"},
 
 	{packages: "engine", never: []string{"net/http"}, why: "the engine's contract is the same for all who keep it"},
 	{packages: "engine/enginetest", may: []string{"engine"}, why: "a test of any engine knows only the contract"},
@@ -64,7 +65,7 @@ var importRules = []importRule{
 
 	{packages: "api", may: []string{
 		"api/*", "api/openai/*", "engine", "engine/constraint", "engine/prompt", "internal/jsontree", "internal/nearest", "multimodal",
-		"multimodal/video", "router", "router/escalation",
+		"multimodal/video", "multimodal/video/limits", "router", "router/escalation",
 	}, never: []string{"modernc.org"}, why: "cmd hands over options and a store, so that no test of api waits for SQLite to be compiled"},
 	{packages: "api/fault", may: []string{"engine", "multimodal", "multimodal/video", "router"}, why: "an error of the API knows the errors that it is made of", awaited: true},
 	{packages: "api/jsonbody", may: []string{"internal/jsontree"}, no: []string{"net/http"}, why: "JSON is read without knowing what it says", awaited: true},
@@ -72,7 +73,7 @@ var importRules = []importRule{
 	{packages: "api/request", may: []string{
 		"api/fault", "api/jsonbody", "engine", "engine/constraint", "engine/prompt", "internal/nearest", "multimodal/video", "router",
 	}, no: []string{"net/http"}, why: "a request is the same, whichever surface it came from", awaited: true},
-	{packages: "api/media", may: []string{"api/fault", "api/request", "engine", "multimodal", "multimodal/video"}, why: "pictures are prepared without knowing who asks", awaited: true},
+	{packages: "api/media", may: []string{"api/fault", "api/request", "engine", "multimodal", "multimodal/video", "multimodal/video/limits"}, why: "pictures are prepared without knowing who asks", awaited: true},
 	{packages: "api/generation", may: []string{
 		"api/admission", "api/fault", "api/jsonbody", "api/media", "api/metrics", "api/request", "engine", "engine/constraint", "engine/prompt",
 		"router", "router/escalation",

@@ -15,6 +15,7 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/multimodal"
 	"github.com/qwenvld/qwenvld/multimodal/video"
+	"github.com/qwenvld/qwenvld/multimodal/video/limits"
 )
 
 // VideoFetcher brings in the bytes behind an http(s) URL, as Fetcher does, but into a file.
@@ -22,27 +23,28 @@ type VideoFetcher interface {
 	FetchInto(ctx context.Context, url string, w io.Writer) error
 }
 
-// VideoLimits bound what videos may cost; requests can only ask for less. Zero fields take the defaults named beside them.
+// VideoLimits bound what videos may cost; requests can only ask for less. Zero fields take those of limits.Default.
 type VideoLimits struct {
-	// FPS (30) and Frames (768) bound what is shown of a video.
+	// FPS and Frames bound what is shown of a video.
 	FPS    float64
 	Frames int
-	// TotalPixels bounds the resized area of all frames of a video together (25,165,824, which is 12,288 tokens).
+	// TotalPixels bounds the resized area of all frames of a video together.
 	TotalPixels int
 	// MinPixels and MaxPixels bound that of a frame; 0 is no bound of its own.
 	MinPixels, MaxPixels int
-	// DataBytes bounds the decoded bytes of a data URI, and those of all frames of a list (256 MiB).
+	// DataBytes bounds the decoded bytes of a data URI, and those of all frames of a list.
 	DataBytes int
-	// FetchTimeout bounds the fetching of all frames of a list (1 min).
+	// FetchTimeout bounds the fetching of all frames of a list.
 	FetchTimeout time.Duration
 }
 
 func (l VideoLimits) withDefaults() VideoLimits {
-	setDefault(&l.FPS, 30)
-	setDefault(&l.Frames, video.DefaultMaxFrames)
-	setDefault(&l.TotalPixels, video.DefaultPixelBudget().MaxTotal)
-	setDefault(&l.DataBytes, 256<<20)
-	setDefault(&l.FetchTimeout, time.Minute)
+	def := limits.Default()
+	setDefault(&l.FPS, def.FPS)
+	setDefault(&l.Frames, def.Frames)
+	setDefault(&l.TotalPixels, def.TotalPixels)
+	setDefault(&l.DataBytes, int(def.Bytes))
+	setDefault(&l.FetchTimeout, def.FetchTimeout)
 	return l
 }
 

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/qwenvld/qwenvld/multimodal/video/limits"
 )
 
 // Config is everything that can be set. It is not changed after Load.
@@ -236,13 +238,18 @@ func Default() Config {
 		Media: Media{
 			Fetch: true, FetchTimeout: 15 * time.Second, ImageBytes: 32 << 20, ImagePixels: 100_000_000,
 			DecodeMemory: 3 << 29, DecodeTimeout: 30 * time.Second, DecodeWait: 30 * time.Second,
-			Video: Video{
-				FetchTimeout: time.Minute, Bytes: 256 << 20, Disk: 4 << 30, SourcePixels: 40_000_000,
-				SourceFrames: 2_000_000, Duration: 6 * time.Hour,
-				FPS: 30, Frames: 768, TotalPixels: 25165824, FFmpeg: "ffmpeg", FFprobe: "ffprobe", Decoders: 2, Memory: 3 << 30,
-				ProbeTimeout: 30 * time.Second, DecodeTimeout: 2 * time.Minute, Sandbox: true,
-			},
+			Video: defaultVideo(),
 		},
+	}
+}
+
+func defaultVideo() Video {
+	l := limits.Default()
+	return Video{
+		FetchTimeout: l.FetchTimeout, Bytes: l.Bytes, Disk: l.Disk,
+		SourcePixels: l.SourcePixels, SourceFrames: l.SourceFrames, Duration: l.Duration,
+		FPS: l.FPS, Frames: l.Frames, TotalPixels: l.TotalPixels, FFmpeg: "ffmpeg", FFprobe: "ffprobe",
+		Decoders: l.Decoders, Memory: l.Memory, ProbeTimeout: l.ProbeTimeout, DecodeTimeout: l.DecodeTimeout, Sandbox: true,
 	}
 }
 
@@ -325,18 +332,23 @@ func (c *Router) validate(v *validation) {
 
 func (c *Video) validate(v *validation) {
 	const key = "media.video."
-	const second = int64(time.Second)
+	least := limits.Least()
 	for name, n := range map[string][2]int64{
-		"fetch_timeout": {int64(c.FetchTimeout), 1}, "bytes": {c.Bytes, 1}, "disk": {c.Disk, c.Bytes},
-		"source_pixels": {int64(c.SourcePixels), 1},
-		"source_frames": {int64(c.SourceFrames), 2}, "duration": {int64(c.Duration), second}, "frames": {int64(c.Frames), 2},
-		"total_pixels": {int64(c.TotalPixels), 4096}, "min_pixels": {int64(c.MinPixels), 0}, "max_pixels": {int64(c.MaxPixels), 0},
-		"decoders": {int64(c.Decoders), 1}, "memory": {c.Memory, 256 << 20}, "probe_timeout": {int64(c.ProbeTimeout), second},
-		"decode_timeout": {int64(c.DecodeTimeout), second},
+		"fetch_timeout": {int64(c.FetchTimeout), int64(least.FetchTimeout)},
+		"bytes":         {c.Bytes, least.Bytes}, "disk": {c.Disk, max(least.Disk, c.Bytes)},
+		"source_pixels": {int64(c.SourcePixels), int64(least.SourcePixels)},
+		"source_frames": {int64(c.SourceFrames), int64(least.SourceFrames)},
+		"duration":      {int64(c.Duration), int64(least.Duration)},
+		"frames":        {int64(c.Frames), int64(least.Frames)},
+		"total_pixels":  {int64(c.TotalPixels), int64(least.TotalPixels)},
+		"min_pixels":    {int64(c.MinPixels), 0}, "max_pixels": {int64(c.MaxPixels), 0},
+		"decoders": {int64(c.Decoders), int64(least.Decoders)}, "memory": {c.Memory, least.Memory},
+		"probe_timeout":  {int64(c.ProbeTimeout), int64(least.ProbeTimeout)},
+		"decode_timeout": {int64(c.DecodeTimeout), int64(least.DecodeTimeout)},
 	} {
 		v.atLeast(key+name, n[0], n[1])
 	}
-	if !(c.FPS > 0) {
+	if !(c.FPS > least.FPS) {
 		v.fault(key+"fps", "must be greater than 0, not %v", c.FPS)
 	}
 	if c.MaxPixels > 0 && c.MinPixels > c.MaxPixels {

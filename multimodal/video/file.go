@@ -1,6 +1,7 @@
 package video
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/qwenvld/qwenvld/multimodal"
+	"github.com/qwenvld/qwenvld/multimodal/video/limits"
 )
 
 // Disk is where media lie while they are read, within a bound over all of them.
@@ -17,12 +19,9 @@ type Disk struct {
 	used  atomic.Int64
 }
 
-// NewDisk keeps at most so many bytes (0: 4 GiB) in files in dir, empty for the system's folder of temporary files.
-func NewDisk(dir string, bytes int64) *Disk {
-	if bytes == 0 {
-		bytes = 4 << 30
-	}
-	return &Disk{dir: dir, bytes: bytes}
+// NewDisk keeps at most so many bytes, 0 for those of limits.Default, in files in dir, empty for the system's folder of temporary files.
+func NewDisk(dir string, most int64) *Disk {
+	return &Disk{dir: dir, bytes: cmp.Or(most, limits.Default().Disk)}
 }
 
 // NewFile makes an empty file. The caller must close it, or hand it to Open.

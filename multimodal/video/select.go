@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/qwenvld/qwenvld/multimodal"
+	"github.com/qwenvld/qwenvld/multimodal/video/limits"
 )
 
 // Sampling says which frames of a video are shown. Zero fields take transformers' defaults, named beside them.
@@ -21,9 +22,9 @@ type Sampling struct {
 
 // Defaults of Qwen3-VL's video_preprocessor_config.json.
 const (
-	DefaultFPS       = 2
-	DefaultMinFrames = 4
-	DefaultMaxFrames = 768
+	DefaultFPS       = limits.ModelFPS
+	DefaultMinFrames = limits.ModelMinFrames
+	DefaultMaxFrames = limits.ModelMaxFrames
 )
 
 // WithDefaults fills in zero fields.

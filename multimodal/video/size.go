@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/qwenvld/qwenvld/multimodal"
+	"github.com/qwenvld/qwenvld/multimodal/video/limits"
 )
 
 // PixelBudget bounds the resized area of a video, in pixels. Frames are counted as they are shown, in pairs.
@@ -16,7 +17,9 @@ type PixelBudget struct {
 }
 
 // DefaultPixelBudget is that of Qwen's video_preprocessor_config.json (shortest_edge and longest_edge): at most 12,288 tokens.
-func DefaultPixelBudget() PixelBudget { return PixelBudget{MinTotal: 4096, MaxTotal: 25165824} }
+func DefaultPixelBudget() PixelBudget {
+	return PixelBudget{MinTotal: limits.ModelMinPixels, MaxTotal: limits.ModelMaxPixels}
+}
 
 // total is the budget of so many frames.
 func (b PixelBudget) total(frames int) (low, high int) {

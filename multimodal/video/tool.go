@@ -2,6 +2,7 @@ package video
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,23 +17,24 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/qwenvld/qwenvld/multimodal"
+	"github.com/qwenvld/qwenvld/multimodal/video/limits"
 )
 
-// Options bound what ffmpeg may do. Zero fields take the defaults named beside them.
+// Options bound what ffmpeg may do. Zero fields take the defaults named beside them; bounds without one those of limits.Default.
 type Options struct {
 	// FFmpeg and FFprobe are programs, by path or name (ffmpeg, ffprobe).
 	FFmpeg, FFprobe string
-	// SourcePixels bounds the area of a frame as stored (40 million), SourceFrames (2 million) and Seconds (6 hours) a video's length.
+	// SourcePixels bounds the area of a frame as stored, SourceFrames and Seconds a video's length.
 	SourcePixels, SourceFrames int
 	Seconds                    float64
-	// Memory is the address space of a child in bytes (3 GiB).
+	// Memory is the address space of a child in bytes.
 	Memory int64
-	// ProbeTimeout (30 s) and DecodeTimeout (2 min) bound the work on one video.
+	// ProbeTimeout and DecodeTimeout bound the work on one video.
 	ProbeTimeout, DecodeTimeout time.Duration
-	// Children run at a time (2); others wait, for at most Wait (1 min).
+	// Children run at a time; others wait, for at most Wait.
 	Children int
 	Wait     time.Duration
-	// Disk holds videos while they are read (4 GiB of the system's folder of temporary files).
+	// Disk holds videos while they are read (limits.Default's bytes of the system's folder of temporary files).
 	Disk *Disk
 	// Images decodes what needs no ffmpeg (a Decoder of its own).
 	Images *multimodal.Decoder
@@ -41,35 +43,13 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	set := func(v *int, def int) {
-		if *v == 0 {
-			*v = def
-		}
-	}
-	if o.FFmpeg == "" {
-		o.FFmpeg = "ffmpeg"
-	}
-	if o.FFprobe == "" {
-		o.FFprobe = "ffprobe"
-	}
-	set(&o.SourcePixels, 40_000_000)
-	set(&o.SourceFrames, 2_000_000)
-	set(&o.Children, 2)
-	if o.Seconds == 0 {
-		o.Seconds = 6 * 3600
-	}
-	if o.Memory == 0 {
-		o.Memory = 3 << 30
-	}
-	if o.ProbeTimeout == 0 {
-		o.ProbeTimeout = 30 * time.Second
-	}
-	if o.DecodeTimeout == 0 {
-		o.DecodeTimeout = 2 * time.Minute
-	}
-	if o.Wait == 0 {
-		o.Wait = time.Minute
-	}
+	l := limits.Default()
+	o.FFmpeg, o.FFprobe = cmp.Or(o.FFmpeg, "ffmpeg"), cmp.Or(o.FFprobe, "ffprobe")
+	o.SourcePixels, o.SourceFrames = cmp.Or(o.SourcePixels, l.SourcePixels), cmp.Or(o.SourceFrames, l.SourceFrames)
+	o.Seconds = cmp.Or(o.Seconds, l.Duration.Seconds())
+	o.Memory = cmp.Or(o.Memory, l.Memory)
+	o.ProbeTimeout, o.DecodeTimeout = cmp.Or(o.ProbeTimeout, l.ProbeTimeout), cmp.Or(o.DecodeTimeout, l.DecodeTimeout)
+	o.Children, o.Wait = cmp.Or(o.Children, l.Decoders), cmp.Or(o.Wait, l.DecoderWait)
 	if o.Disk == nil {
 		o.Disk = NewDisk("", 0)
 	}
