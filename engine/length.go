@@ -17,15 +17,15 @@ func (i *Info) Exceeds(pieces []Piece, limit int) bool {
 	if i.TokenBytes <= 0 {
 		return false
 	}
-	bytes, tokens := 0, 0
+	size, tokens := 0, 0
 	for p := range pieces {
-		bytes += len(pieces[p].Text)
+		size += len(pieces[p].Text)
 		tokens += len(pieces[p].Tokens)
 	}
-	return tokens > limit || bytes/i.TokenBytes > limit-tokens
+	return tokens > limit || size/i.TokenBytes > limit-tokens
 }
 
-// ContextLengthError refuses a prompt that leaves no room in the context.
+// ContextLengthError refuses a prompt that leaves the context no token for an answer.
 type ContextLengthError struct {
 	PromptTokens int `json:"prompt_tokens"`
 	// More says that PromptTokens is no count: there are more than so many.

@@ -2,7 +2,7 @@ package engine
 
 import "fmt"
 
-// State is where a set of weights stands.
+// State says whether a set of weights can be asked.
 type State string
 
 // States of weights. Only those that are ready answer.

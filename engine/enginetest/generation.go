@@ -135,14 +135,14 @@ func (s *subject) cancelled(t *testing.T) {
 		}
 		_, err = stream.Next()
 		cancel()
-		over := false
+		complete := false
 		for err == nil {
 			var ev engine.Event
 			ev, err = stream.Next()
-			over = over || ev.Result != nil
+			complete = complete || ev.Result != nil
 		}
 		// It may have been at its end before.
-		if !errors.Is(err, cause) && !(over && errors.Is(err, io.EOF)) {
+		if !errors.Is(err, cause) && !(complete && errors.Is(err, io.EOF)) {
 			t.Errorf("it ended with %v", err)
 		}
 		if err := stream.Close(); err != nil {

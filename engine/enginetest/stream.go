@@ -16,7 +16,7 @@ type fakeStream struct {
 	cancel context.CancelFunc
 	start  *engine.Start // nil once it was sent
 	next   func() (engine.Event, error)
-	over   error // what every further Next returns
+	ended  error // what every further Next returns
 	close  sync.Once
 }
 
@@ -65,8 +65,8 @@ func replay(events []engine.Event, fail error, running bool) func() (engine.Even
 
 // Next implements engine.Stream.
 func (s *fakeStream) Next() (engine.Event, error) {
-	if s.over != nil {
-		return engine.Event{}, s.over
+	if s.ended != nil {
+		return engine.Event{}, s.ended
 	}
 	if s.start != nil {
 		ev := engine.Event{Start: s.start}
@@ -80,11 +80,11 @@ func (s *fakeStream) Next() (engine.Event, error) {
 		}
 	}
 	if s.ctx.Err() != nil {
-		s.over = context.Cause(s.ctx)
-		return engine.Event{}, s.over
+		s.ended = context.Cause(s.ctx)
+		return engine.Event{}, s.ended
 	}
 	ev, err := s.next()
-	s.over = err
+	s.ended = err
 	return ev, err
 }
 

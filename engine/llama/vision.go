@@ -55,7 +55,7 @@ func LoadVision(ctx context.Context, o VisionOptions) (*Vision, error) {
 	stop := v.until(ctx)
 	defer stop()
 	if o.Progress != nil {
-		defer Tell(v.watch.beats, o.Progress)()
+		defer ReportProgress(v.watch.beats, o.Progress)()
 	}
 
 	path := C.CString(o.Path)
@@ -165,18 +165,18 @@ func (v *Vision) Plan(width, height int) (int64, error) {
 		return 0, err
 	}
 	var (
-		bytes C.uint64_t
-		text  [visionErrorSize]C.char
+		size C.uint64_t
+		text [visionErrorSize]C.char
 	)
 	v.planning.Lock()
 	defer v.planning.Unlock()
-	if status := C.qv_vision_plan(v.ptr, w, h, &bytes, &text[0], visionErrorSize); status != C.QV_OK {
+	if status := C.qv_vision_plan(v.ptr, w, h, &size, &text[0], visionErrorSize); status != C.QV_OK {
 		return 0, v.failure(context.Background(), "plan", status, &text)
 	}
-	if v.limit > 0 && int64(bytes) > v.limit {
-		return int64(bytes), &MemoryError{Needed: int64(bytes), Limit: v.limit}
+	if v.limit > 0 && int64(size) > v.limit {
+		return int64(size), &MemoryError{Needed: int64(size), Limit: v.limit}
 	}
-	return int64(bytes), nil
+	return int64(size), nil
 }
 
 // Encode runs the tower over one frame pair of 8-bit RGB, row-major, 3*width*height bytes each; a still image is the same slice

@@ -25,11 +25,11 @@ func (w watch) resume() { C.qv_watch_stop(w.ptr, 0) }
 // beats grow with every part of a computation that is done.
 func (w watch) beats() uint64 { return uint64(C.qv_watch_beats(w.ptr)) }
 
-// Tell calls progress about once a second while beats grow, from another goroutine; stop ends that and waits for it.
-func Tell(beats func() uint64, progress func()) (stop func()) {
+// ReportProgress calls progress about once a second while beats grow, from a goroutine of its own. stop ends it and waits for it.
+func ReportProgress(beats func() uint64, progress func()) (stop func()) {
 	done := make(chan struct{})
-	var telling sync.WaitGroup
-	telling.Go(func() {
+	var reporting sync.WaitGroup
+	reporting.Go(func() {
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
 		for last := uint64(0); ; {
@@ -46,6 +46,6 @@ func Tell(beats func() uint64, progress func()) (stop func()) {
 	})
 	return func() {
 		close(done)
-		telling.Wait()
+		reporting.Wait()
 	}
 }

@@ -107,12 +107,12 @@ func (c *client) live(ctx context.Context) (context.Context, context.CancelFunc)
 	}
 }
 
-// url completes a path; the host is not used.
-func url(path string) string { return "http://worker" + path }
+// workerURL completes a path; the host is not used.
+func workerURL(path string) string { return "http://worker" + path }
 
 // get asks for what the worker knows of itself.
 func (c *client) get(ctx context.Context, path string, into any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url(path), http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, workerURL(path), http.NoBody)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (c *client) post(ctx context.Context, path string, in, out any) error {
 	}
 	ctx, cancel := c.live(ctx)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url(path), bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, workerURL(path), bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (c *client) generate(ctx context.Context, req *engine.Request) (_ *clientSt
 	if err != nil {
 		return nil, err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url(wire.PathGenerate), body)
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, workerURL(wire.PathGenerate), body)
 	if err != nil {
 		return nil, err
 	}

@@ -52,20 +52,20 @@ func (t *tail) read() (text string, crash syscall.Signal) {
 }
 
 // exitCause explains the end of a process in words.
-func exitCause(err error, log *tail) error {
+func exitCause(err error, output *tail) error {
 	if err == nil {
 		return errors.New("the worker ended by itself")
 	}
 	cause := err.Error()
-	text, signal := log.read()
+	text, reported := output.read()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-			signal = status.Signal()
+			reported = status.Signal()
 		}
 	}
-	if signal != 0 {
-		cause = signalCause(signal)
+	if reported != 0 {
+		cause = signalCause(reported)
 	}
 	if text != "" {
 		cause += tailHead + "\n" + text

@@ -311,7 +311,7 @@ func answerOf(t *testing.T, s *Supervisor, id string) (string, error) {
 func becomes(t *testing.T, s *Supervisor, want engine.State) string {
 	t.Helper()
 	for {
-		now, changed := s.get()
+		now, changed := s.current()
 		if now.State == want {
 			return now.Reason
 		}

@@ -18,19 +18,19 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	for {
 		served, err := s.once(ctx)
 		if ctx.Err() != nil {
-			s.refuse(engine.StateStopped, "")
+			s.markUnavailable(engine.StateStopped, "")
 			return nil //nolint:nilerr // being stopped is how it should end
 		}
 		pause, hopeless := next.after(served, err)
 		if hopeless != nil {
 			s.o.Logger.Error("weights are not served", "error", hopeless)
-			s.refuse(engine.StateFailed, firstLine(hopeless))
+			s.markUnavailable(engine.StateFailed, firstLine(hopeless))
 			return hopeless
 		}
 		s.mu.Lock()
 		s.restarts++
 		s.mu.Unlock()
-		s.refuse(engine.StateRestarting, firstLine(err))
+		s.markUnavailable(engine.StateRestarting, firstLine(err))
 		s.o.Logger.Error("worker is restarted", "error", err, "served", served, "backoff", pause)
 		select {
 		case <-ctx.Done():
@@ -60,15 +60,15 @@ func (s *Supervisor) once(ctx context.Context) (served time.Duration, err error)
 	c := newClient(p.socket)
 	defer c.close()
 	w := &service{client: c}
-	if err := ask(ctx, s.o.Silence, c, wire.PathInfo, &w.info); err != nil {
+	if err := query(ctx, s.o.Silence, c, wire.PathInfo, &w.info); err != nil {
 		return 0, err
 	}
 	s.o.Logger.Info("model is ready", "model", w.info.Name, "context_size", w.info.ContextSize,
 		"loaded_in", time.Since(started).Round(time.Millisecond), "system", w.info.System)
 	since := time.Now()
-	s.serve(w)
+	s.markReady(w)
 	err = s.watch(ctx, p, w)
-	s.refuse(engine.StateRestarting, firstLine(err))
+	s.markUnavailable(engine.StateRestarting, firstLine(err))
 	if errors.Is(err, errHangs) {
 		w.client.abandon()
 		patience = 0
@@ -79,8 +79,8 @@ func (s *Supervisor) once(ctx context.Context) (served time.Duration, err error)
 // errHangs is a worker that will not come back.
 var errHangs = errors.New("the worker was killed because it hung")
 
-// ask puts a question to the worker that it answers at once.
-func ask(ctx context.Context, timeout time.Duration, c *client, path string, into any) error {
+// query puts a question to the worker that it answers at once.
+func query(ctx context.Context, timeout time.Duration, c *client, path string, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return c.get(ctx, path, into)
@@ -101,7 +101,7 @@ func (s *Supervisor) watch(ctx context.Context, p *child, w *service) error {
 		case <-tick.C:
 		}
 		h := &wire.Health{}
-		if ask(ctx, s.o.CheckTimeout, w.client, wire.PathHealth, h) != nil {
+		if query(ctx, s.o.CheckTimeout, w.client, wire.PathHealth, h) != nil {
 			h = nil
 		}
 		// More would mean that this process stood still itself.
@@ -115,10 +115,10 @@ func (s *Supervisor) watch(ctx context.Context, p *child, w *service) error {
 			if !doubtful {
 				s.o.Logger.Warn("worker gets no new requests", "reason", health.doubt)
 			}
-			s.refuse(engine.StateStalled, health.doubt)
+			s.markUnavailable(engine.StateStalled, health.doubt)
 		case doubtful:
 			s.o.Logger.Info("worker gets requests again")
-			s.serve(w)
+			s.markReady(w)
 		}
 		doubtful = health.doubt != ""
 	}

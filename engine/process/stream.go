@@ -14,6 +14,8 @@ var _ engine.Stream = (*stream)(nil)
 // what killed it, and must not reach the next one.
 type stream struct{ inner *clientStream }
 
+var _ engine.Stream = (*stream)(nil)
+
 // Next implements engine.Stream.
 func (s *stream) Next() (engine.Event, error) {
 	ev, err := s.inner.next()

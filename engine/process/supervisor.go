@@ -67,14 +67,14 @@ var _ engine.Engine = (*Supervisor)(nil)
 type Supervisor struct {
 	o Options
 
-	mu       sync.Mutex
-	standing standing
-	changed  chan struct{} // closed and replaced when standing changes
-	restarts int64
+	mu           sync.Mutex
+	availability availability
+	changed      chan struct{} // closed and replaced when availability changes
+	restarts     int64
 }
 
-// standing is where the weights stand.
-type standing struct {
+// availability is whether a worker answers, and why not.
+type availability struct {
 	worker *service // nil in every state but StateReady
 	engine.UnavailableError
 }
@@ -89,60 +89,60 @@ type service struct {
 func New(o Options) *Supervisor {
 	return &Supervisor{
 		o: o.withDefaults(), changed: make(chan struct{}),
-		standing: standing{UnavailableError: engine.UnavailableError{State: engine.StateLoading}},
+		availability: availability{UnavailableError: engine.UnavailableError{State: engine.StateLoading}},
 	}
 }
 
-// stand sets where the weights stand, and is the only place that does.
-func (s *Supervisor) stand(now standing) {
+// setAvailability is the only place that changes it.
+func (s *Supervisor) setAvailability(now availability) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.standing = now
+	s.availability = now
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
 
-func (s *Supervisor) serve(w *service) {
-	s.stand(standing{worker: w, UnavailableError: engine.UnavailableError{State: engine.StateReady}})
+func (s *Supervisor) markReady(w *service) {
+	s.setAvailability(availability{worker: w, UnavailableError: engine.UnavailableError{State: engine.StateReady}})
 }
 
-func (s *Supervisor) refuse(state engine.State, reason string) {
-	s.stand(standing{UnavailableError: engine.UnavailableError{State: state, Reason: reason}})
+func (s *Supervisor) markUnavailable(state engine.State, reason string) {
+	s.setAvailability(availability{UnavailableError: engine.UnavailableError{State: state, Reason: reason}})
 }
 
 // loading notes the progress of loading, in the state that it happens in.
 func (s *Supervisor) loading(progress float32) {
-	now, _ := s.get()
+	now, _ := s.current()
 	now.Progress = progress
-	s.stand(now)
+	s.setAvailability(now)
 }
 
-// get returns where the weights stand, and a channel that tells when that changes.
-func (s *Supervisor) get() (standing, <-chan struct{}) {
+// current returns the availability, and a channel that is closed when it changes.
+func (s *Supervisor) current() (availability, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.standing, s.changed
+	return s.availability, s.changed
 }
 
-// current returns the worker, or why there is none.
-func (s *Supervisor) current() (*service, error) {
-	now, _ := s.get()
+// ready returns the worker, or why there is none.
+func (s *Supervisor) ready() (*service, error) {
+	now, _ := s.current()
 	if now.worker == nil {
 		return nil, &now.UnavailableError
 	}
 	return now.worker, nil
 }
 
-// Health says where the weights stand, and how often a worker has ended and another was started.
+// Health says in which state the weights are, and how often a worker has ended and another was started.
 func (s *Supervisor) Health() (state engine.State, restarts int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.standing.State, s.restarts
+	return s.availability.State, s.restarts
 }
 
 // Info implements engine.Engine. Where no worker is ready its error is an engine.UnavailableError.
 func (s *Supervisor) Info(context.Context) (engine.Info, error) {
-	w, err := s.current()
+	w, err := s.ready()
 	if err != nil {
 		return engine.Info{}, err
 	}
@@ -151,14 +151,14 @@ func (s *Supervisor) Info(context.Context) (engine.Info, error) {
 
 // Wait blocks until a worker is ready, or it is known that none will be, or ctx is done.
 func (s *Supervisor) Wait(ctx context.Context) error {
-	_, err := s.other(ctx, nil)
+	_, err := s.awaitOther(ctx, nil)
 	return err
 }
 
-// other waits for a worker that is not old.
-func (s *Supervisor) other(ctx context.Context, old *service) (*service, error) {
+// awaitOther waits for a worker that is not old.
+func (s *Supervisor) awaitOther(ctx context.Context, old *service) (*service, error) {
 	for {
-		now, changed := s.get()
+		now, changed := s.current()
 		switch {
 		case now.worker != nil && now.worker != old:
 			return now.worker, nil
@@ -213,7 +213,7 @@ func (s *Supervisor) TokenBytes(ctx context.Context, tokens []int32) ([][]byte, 
 // send lets ask put a request to the worker. Only one that was never sent, because the worker had just ended, goes to the next one:
 // any other may be what ended it.
 func (s *Supervisor) send(ctx context.Context, ask func(*service) error) error {
-	w, err := s.current()
+	w, err := s.ready()
 	if err != nil {
 		return err
 	}
@@ -223,7 +223,7 @@ func (s *Supervisor) send(ctx context.Context, ask func(*service) error) error {
 	}
 	wait, cancel := context.WithTimeout(ctx, s.o.RetryWait)
 	defer cancel()
-	w, lateErr := s.other(wait, w)
+	w, lateErr := s.awaitOther(wait, w)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

@@ -175,13 +175,13 @@ func TestRequestThatMayHaveKilledItsWorkerIsNotSentAgain(t *testing.T) {
 func TestRequestThatWasNeverSentGoesToTheNextWorker(t *testing.T) {
 	first, second := &service{client: newClient(filepath.Join(t.TempDir(), "nobody"))}, &service{}
 	s := New(Options{RetryWait: 20 * time.Second})
-	s.serve(first)
+	s.markReady(first)
 	var asked []*service
 	err := s.send(t.Context(), func(w *service) error {
 		if asked = append(asked, w); w != first {
 			return nil
 		}
-		s.serve(second)
+		s.markReady(second)
 		return w.client.post(t.Context(), "/", nil, nil)
 	})
 	if err != nil || len(asked) != 2 || asked[1] != second {
@@ -191,7 +191,7 @@ func TestRequestThatWasNeverSentGoesToTheNextWorker(t *testing.T) {
 
 func TestRequestThatWasNeverSentDoesNotWaitForEver(t *testing.T) {
 	s := New(Options{RetryWait: 20 * time.Millisecond})
-	s.serve(&service{client: newClient(filepath.Join(t.TempDir(), "nobody"))})
+	s.markReady(&service{client: newClient(filepath.Join(t.TempDir(), "nobody"))})
 	_, err := s.Tokenize(t.Context(), nil)
 	if !errors.Is(err, engine.ErrUnavailable) || errors.Is(err, engine.ErrWorkerDied) {
 		t.Error(err)

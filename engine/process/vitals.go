@@ -7,7 +7,7 @@ import (
 	"github.com/qwenvld/qwenvld/engine/wire"
 )
 
-// limits say how much standing still a worker is allowed.
+// limits say for how long a worker may get nowhere.
 type limits struct {
 	// silence without an answer to any check ends a worker.
 	silence time.Duration

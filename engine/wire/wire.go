@@ -195,6 +195,8 @@ type Body struct {
 	err    error // why it could not be read to its end; set before closed is
 }
 
+var _ io.ReadCloser = (*Body)(nil)
+
 // Size in bytes.
 func (b *Body) Size() int64 { return b.size }
 

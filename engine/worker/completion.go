@@ -11,8 +11,8 @@ const (
 	minReserve   = 16
 )
 
-// room is how many tokens the completion may have: as many as were asked for, or what the context leaves.
-func (w *weights) room(prompt, asked int) (int, error) {
+// completionLimit is how many tokens the completion may have: as many as were asked for, or what the context leaves.
+func (w *weights) completionLimit(prompt, asked int) (int, error) {
 	rest := w.config.ContextSize - prompt
 	switch {
 	case rest < 1:
@@ -23,9 +23,9 @@ func (w *weights) room(prompt, asked int) (int, error) {
 	return rest, nil
 }
 
-// bound sets how long the completion may get and how much of it the think block may take. Where thoughts are not wanted, or no room
+// boundCompletion sets how long the completion may get and how much of it the think block may take. Where thoughts are not wanted, or no room
 // is left for any, the prompt ends with an empty block.
-func (w *weights) bound(spec *compute.Spec, req *engine.Request) (err error) {
+func (w *weights) boundCompletion(spec *compute.Spec, req *engine.Request) (err error) {
 	t := &req.Thinking
 	if (t.Open || t.Closed) && t.EndTag == "" || t.Open && (t.CloseText == "" || t.EmptyText == "") {
 		return &engine.RequestError{Field: "thinking", Message: "an open think block needs close_text, empty_text and end_tag"}
@@ -45,7 +45,7 @@ func (w *weights) bound(spec *compute.Spec, req *engine.Request) (err error) {
 	if t.Open || t.Closed {
 		spec.Thinking.EndTag = w.tag(t.EndTag)
 	}
-	spec.MaxTokens, err = w.room(cells(spec.Segments), req.MaxTokens)
+	spec.MaxTokens, err = w.completionLimit(cells(spec.Segments), req.MaxTokens)
 	return err
 }
 
@@ -56,7 +56,7 @@ func (w *weights) thinking(req *engine.Request, prompt int) (compute.Thinking, e
 	if t.Empty {
 		return compute.Thinking{}, nil
 	}
-	maxTokens, err := w.room(prompt, req.MaxTokens)
+	maxTokens, err := w.completionLimit(prompt, req.MaxTokens)
 	if err != nil {
 		return compute.Thinking{}, err
 	}

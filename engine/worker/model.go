@@ -25,22 +25,28 @@ var (
 
 // weights are a model with its context and projector, as the scheduler sees them.
 type weights struct {
-	model      *llama.Model
-	text       *tokenizer.Tokenizer
-	context    *llama.Context
-	vision     *llama.Vision // nil for a text model
-	tokens     *llama.Batch
-	embeddings *llama.Batch
-	config     Config
-	decodes    *thread // runs the scheduler's loop
-	encodes    *thread
-	endTokens  []int32
-	forms      *forms
-	rows       *rowcache.Cache // of pictures encoded before
+	model       *llama.Model
+	text        *tokenizer.Tokenizer
+	context     *llama.Context
+	vision      *llama.Vision // nil for a text model
+	tokens      *llama.Batch
+	embeddings  *llama.Batch
+	config      Config
+	decodes     *thread // runs the scheduler's loop
+	encodes     *thread
+	endTokens   []int32
+	constraints *constraints
+	rows        *rowcache.Cache // of pictures encoded before
 
 	tagsMu sync.Mutex
 	tags   map[string]*compute.Tag
 }
+
+var (
+	_ compute.Decoder    = (*weights)(nil)
+	_ compute.Encoder    = (*weights)(nil)
+	_ compute.Vocabulary = (*weights)(nil)
+)
 
 // load loads what c names. progress, if set, is told the stage and how much of it is done.
 func load(ctx context.Context, c Config, logger *slog.Logger, progress func(stage string, done float32)) (w *weights, err error) {
@@ -90,11 +96,11 @@ func load(ctx context.Context, c Config, logger *slog.Logger, progress func(stag
 			w.endTokens = append(w.endTokens, t)
 		}
 	}
-	w.forms = newForms(w.answerTokens)
+	w.constraints = newConstraints(w.answerTokens)
 	w.rows = rowcache.New(c.VisionCache)
 	progress("trial", 0)
 	// The first pass reads the weights from the disk.
-	defer llama.Tell(w.beats, func() { progress("trial", 0) })()
+	defer llama.ReportProgress(w.beats, func() { progress("trial", 0) })()
 	return w, w.try(ctx)
 }
 

@@ -126,12 +126,12 @@ func TestDamagedModelsAreRefusedOrAnswer(t *testing.T) {
 	if refused < 100 || len(pairs) < 20 {
 		t.Error("the mutations are too wild or too tame to show anything")
 	}
-	list := filepath.Join(dir, "list")
-	if err := os.WriteFile(list, []byte(strings.Join(pairs, "\n")), 0o600); err != nil {
+	names := filepath.Join(dir, "list")
+	if err := os.WriteFile(names, []byte(strings.Join(pairs, "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestTryModels$", "-test.v")
-	child.Env = append(os.Environ(), tryModels+"="+list)
+	child.Env = append(os.Environ(), tryModels+"="+names)
 	output, err := child.CombinedOutput()
 	if n := strings.Count(string(output), "tried: "); err != nil || n != len(pairs) {
 		t.Errorf("%d of %d tried: %v\n%.8000s", n, len(pairs), err, output)
@@ -140,11 +140,11 @@ func TestDamagedModelsAreRefusedOrAnswer(t *testing.T) {
 
 // TestTryModels is the other process of the test above.
 func TestTryModels(t *testing.T) {
-	list := os.Getenv(tryModels)
-	if list == "" {
+	names := os.Getenv(tryModels)
+	if names == "" {
 		t.Skip("TestDamagedModelsAreRefusedOrAnswer runs it")
 	}
-	f, err := os.Open(list)
+	f, err := os.Open(names)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,13 +26,13 @@ func (w *weights) prepare(ctx context.Context, req *engine.Request) (compute.Spe
 	if spec.Segments, err = w.segments(ctx, req); err != nil {
 		return spec, err
 	}
-	if _, err := w.room(cells(spec.Segments), req.MaxTokens); err != nil {
+	if _, err := w.completionLimit(cells(spec.Segments), req.MaxTokens); err != nil {
 		return spec, err
 	}
 	if err := w.checkImages(ctx, req); err != nil {
 		return spec, err
 	}
-	if err := w.bound(&spec, req); err != nil {
+	if err := w.boundCompletion(&spec, req); err != nil {
 		return spec, err
 	}
 	seed := rand.Uint64()
@@ -41,7 +41,7 @@ func (w *weights) prepare(ctx context.Context, req *engine.Request) (compute.Spe
 	}
 	spec.Sampler = sampler.New(req.Sampling, promptTokens(spec.Segments), seed)
 	if req.Form != nil {
-		if spec.Constraint, err = w.forms.matcher(req.Form, spec.Thinking.Open); err != nil {
+		if spec.Constraint, err = w.constraints.matcher(req.Form, spec.Thinking.Open); err != nil {
 			return spec, err
 		}
 	}

@@ -16,7 +16,10 @@ type served struct {
 	info    engine.Info
 }
 
-var _ endpoint.Model = (*served)(nil)
+var (
+	_ endpoint.Model = (*served)(nil)
+	_ endpoint.Job   = (*compute.Job)(nil)
+)
 
 // Info implements endpoint.Model.
 func (s *served) Info() engine.Info { return s.info }

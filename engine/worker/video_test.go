@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"slices"
+	"sync"
 	"testing"
-	"time"
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/prompt"
+	"github.com/qwenvld/qwenvld/engine/wire"
 )
 
 // videoCase mirrors testdata/reference/*/videos.json.
@@ -101,17 +103,24 @@ func TestFramesMayComeLaterAndAgain(t *testing.T) {
 			t.Errorf("%s: %+v", req.ID, result.Usage)
 		}
 		late := *req
-		late.Images = append([]engine.Image(nil), req.Images...)
+		late.Images = slices.Clone(req.Images)
 		for i := range late.Images {
-			img := &late.Images[i]
-			rgb := img.RGB
-			img.Later, img.RGB = engine.NewPixels(), nil
-			later := img.Later
-			time.AfterFunc(time.Duration(20*(i+1))*time.Millisecond, func() { later.Set(rgb, nil) })
+			late.Images[i].Later, late.Images[i].RGB = engine.NewPixels(), nil
 		}
+		var decoding sync.WaitGroup
+		decoding.Go(func() {
+			for i := range late.Images {
+				// The worker has the time of another request to encode those that have come.
+				if resp, err := s.client.Get("http://worker" + wire.PathHealth); err == nil {
+					_ = resp.Body.Close()
+				}
+				late.Images[i].Later.Set(req.Images[i].RGB, nil)
+			}
+		})
 		if got, _, err := s.generate(&late); err != nil || got != want {
 			t.Errorf("%s: %q, %v, want %q", req.ID, got, err, want)
 		}
+		decoding.Wait()
 	}
 }
 

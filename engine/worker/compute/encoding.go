@@ -54,12 +54,12 @@ func (l *Loop) encode(ctx context.Context, img *engine.Image) (e encodedImage, e
 	if _, err := img.Bytes(ctx); err != nil {
 		return e, err
 	}
-	if err := l.turns.take(ctx); err != nil {
+	if err := l.waiting.acquire(ctx); err != nil {
 		return e, err
 	}
-	defer l.turns.end()
-	l.encoding.work(true)
-	defer l.encoding.work(false)
+	defer l.waiting.release()
+	l.encoding.setBusy(true)
+	defer l.encoding.setBusy(false)
 	e.rows, e.width, err = l.encoder.Encode(ctx, img)
 	l.encoding.steps.Add(1)
 	return e, err
@@ -96,46 +96,46 @@ func (l *Loop) awaitEncoders() {
 	}
 }
 
-// encodeTurns lets one goroutine encode at a time, in the order that the scheduler decides.
-type encodeTurns struct {
+// encoderQueue lets one goroutine encode at a time, in the order that the scheduler decides.
+type encoderQueue struct {
 	mu    sync.Mutex
-	order schedule.Encodes[*encodeTurn]
+	order schedule.Encodes[*encoderTicket]
 }
 
-// encodeTurn is an image that waits; come is closed when its turn has come.
-type encodeTurn struct{ come chan struct{} }
+// encoderTicket is an image that waits; granted is closed when the encoder is its own.
+type encoderTicket struct{ granted chan struct{} }
 
-// take waits for a turn, which end must end. An error is that of ctx.
-func (e *encodeTurns) take(ctx context.Context) error {
-	t := &encodeTurn{make(chan struct{})}
+// acquire waits for the encoder, which release must give back. An error is that of ctx.
+func (e *encoderQueue) acquire(ctx context.Context) error {
+	t := &encoderTicket{make(chan struct{})}
 	e.mu.Lock()
 	e.order.Add(t)
-	e.beginNext()
+	e.grantNext()
 	e.mu.Unlock()
 	select {
-	case <-t.come:
+	case <-t.granted:
 		return nil
 	case <-ctx.Done():
 	}
 	e.mu.Lock()
-	if !e.order.Drop(t) { // the turn came all the same
+	if !e.order.Drop(t) { // it was granted all the same
 		e.order.Done()
-		e.beginNext()
+		e.grantNext()
 	}
 	e.mu.Unlock()
 	return context.Cause(ctx)
 }
 
-func (e *encodeTurns) end() {
+func (e *encoderQueue) release() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.order.Done()
-	e.beginNext()
+	e.grantNext()
 }
 
-// beginNext is called with mu locked.
-func (e *encodeTurns) beginNext() {
+// grantNext is called with mu locked.
+func (e *encoderQueue) grantNext() {
 	if t, ok := e.order.Next(); ok {
-		close(t.come)
+		close(t.granted)
 	}
 }

@@ -30,7 +30,7 @@ type Loop struct {
 	decoding, encoding pulse
 
 	encoders sync.WaitGroup // goroutines that encode the images of a sequence
-	turns    encodeTurns
+	waiting  encoderQueue
 	builders sync.WaitGroup // goroutines that build masks
 	building chan struct{}  // holds a value for each mask that is being built; its capacity bounds them
 
@@ -101,9 +101,9 @@ func (l *Loop) Run(ctx context.Context) {
 		l.awaitEncoders()
 		l.builders.Wait()
 	}()
-	defer l.decoding.work(false)
+	defer l.decoding.setBusy(false)
 	for ctx.Err() == nil {
-		l.decoding.work(true)
+		l.decoding.setBusy(true)
 		l.collect(ctx)
 		l.dropCancelled()
 		l.admit(ctx)
@@ -114,7 +114,7 @@ func (l *Loop) Run(ctx context.Context) {
 // collect takes in what came from outside, and waits for it while there is nothing to compute.
 func (l *Loop) collect(ctx context.Context) {
 	if !l.runnable() {
-		l.decoding.work(false)
+		l.decoding.setBusy(false)
 		select {
 		case j := <-l.submit:
 			l.enqueue(j)
@@ -123,7 +123,7 @@ func (l *Loop) collect(ctx context.Context) {
 		case <-l.wake:
 		case <-ctx.Done():
 		}
-		l.decoding.work(true)
+		l.decoding.setBusy(true)
 	}
 	for {
 		select {

@@ -18,8 +18,8 @@ type pulse struct {
 
 func (p *pulse) read() Pulse { return Pulse{p.busy.Load(), p.beats.Load(), p.steps.Load()} }
 
-// work says whether there is something to compute.
-func (p *pulse) work(busy bool) {
+// setBusy says whether there is something to compute.
+func (p *pulse) setBusy(busy bool) {
 	p.beats.Add(1)
 	p.busy.Store(busy)
 }

@@ -42,6 +42,8 @@ type Handler struct {
 	inFlight handlers
 }
 
+var _ http.Handler = (*Handler)(nil)
+
 // New returns the Handler of m.
 func New(m Model, logger *slog.Logger) *Handler {
 	h := &Handler{model: m, logger: logger, mux: http.NewServeMux()}

@@ -10,14 +10,14 @@ import (
 	"github.com/qwenvld/qwenvld/internal/bytecache"
 )
 
-// Compiled forms are kept, since clients send the same schema again and again: so many, and of so many bytes, about.
+// Automata are kept, since clients send the same schema again and again: so many, of about so many bytes together.
 const (
-	maxForms     = 32
-	maxFormBytes = 128 << 20
+	maxAutomata      = 32
+	maxAutomataBytes = 128 << 20
 )
 
-// forms compiles what answers must look like and keeps the results, whose token masks are the costly part.
-type forms struct {
+// constraints compiles what answers must look like and keeps the results, whose token masks are the costly part.
+type constraints struct {
 	// tokens gives the bytes of all tokens, asked for once.
 	tokens func() [][]byte
 
@@ -28,14 +28,14 @@ type forms struct {
 	made *bytecache.Cache[string, *constraint.Automaton]
 }
 
-func newForms(tokens func() [][]byte) *forms {
+func newConstraints(tokens func() [][]byte) *constraints {
 	size := func(a *constraint.Automaton) int64 { return int64(a.Size()) }
-	return &forms{tokens: tokens, made: bytecache.New[string](maxForms, maxFormBytes, size)}
+	return &constraints{tokens: tokens, made: bytecache.New[string](maxAutomata, maxAutomataBytes, size)}
 }
 
 // matcher follows a new answer of the form. After a think block a line break or two may come first. It runs on the request's own
 // goroutine, and what cannot be followed within bounds is refused.
-func (f *forms) matcher(form *engine.Form, afterThinking bool) (m *constraint.Matcher, err error) {
+func (c *constraints) matcher(form *engine.Form, afterThinking bool) (m *constraint.Matcher, err error) {
 	triggered := form.Trigger != "" && form.Then != nil
 	trigger := form.Trigger
 	switch {
@@ -44,7 +44,7 @@ func (f *forms) matcher(form *engine.Form, afterThinking bool) (m *constraint.Ma
 	case afterThinking:
 		form = &engine.Form{Sequence: []engine.Form{{Pattern: "\n{0,2}"}, *form}}
 	}
-	a, err := f.automaton(form)
+	a, err := c.automaton(form)
 	if err == nil && !triggered {
 		m, err = constraint.NewMatcher(a)
 	} else if err == nil {
@@ -56,24 +56,24 @@ func (f *forms) matcher(form *engine.Form, afterThinking bool) (m *constraint.Ma
 	return m, nil
 }
 
-func (f *forms) automaton(form *engine.Form) (*constraint.Automaton, error) {
+func (c *constraints) automaton(form *engine.Form) (*constraint.Automaton, error) {
 	data, err := json.Marshal(form)
 	if err != nil {
 		return nil, fmt.Errorf("encode the form: %w", err)
 	}
-	f.once.Do(func() { f.vocab = constraint.NewVocabulary(f.tokens()) })
+	c.once.Do(func() { c.vocab = constraint.NewVocabulary(c.tokens()) })
 	key := string(data)
-	if a, ok := f.made.Get(key); ok && !a.Worn() {
+	if a, ok := c.made.Get(key); ok && !a.Worn() {
 		return a, nil
 	}
 	g, err := constraint.Compile(form)
 	if err != nil {
 		return nil, err
 	}
-	a, err := constraint.NewAutomaton(g, f.vocab)
+	a, err := constraint.NewAutomaton(g, c.vocab)
 	if err != nil {
 		return nil, err
 	}
-	f.made.Put(key, a)
+	c.made.Put(key, a)
 	return a, nil
 }
