@@ -98,7 +98,7 @@ var pure = []string{"net/http", "log/slog"}
 var surface = []string{"api/fault", "api/generation", "api/jsonbody", "api/request", "api/web", "engine"}
 
 // onlyForTests are packages that no part of the daemon may contain.
-var onlyForTests = []string{"api/history/historytest", "engine/enginetest", "internal/hostile", "internal/testkit"}
+var onlyForTests = []string{"api/history/historytest", "engine/enginetest", "internal/contract", "internal/hostile", "internal/testkit"}
 
 func TestImportsPointOneWay(t *testing.T) {
 	used := make([]bool, len(importRules))

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -26,7 +27,9 @@ import (
 	"github.com/qwenvld/qwenvld/router/difficulty"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) { os.Exit(wantAnswered(code)) }))
+}
 
 func fakeInfo(template string) engine.Info {
 	return engine.Info{
@@ -55,7 +58,7 @@ type site struct {
 	instruct *enginetest.Fake
 	thinking *enginetest.Fake
 	log      *testkit.Buffer
-	check    *contract
+	check    *checker
 }
 
 // shippedScorer unpacks the router's weights once: with the race detector that takes a large part of a second.

@@ -1,134 +1,100 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
+	"fmt"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/pb33f/libopenapi"
-	validator "github.com/pb33f/libopenapi-validator"
-	"github.com/pb33f/libopenapi-validator/schema_validation"
-	v3 "github.com/pb33f/libopenapi/datamodel/high/v3"
+
+	"github.com/qwenvld/qwenvld"
+	"github.com/qwenvld/qwenvld/internal/contract"
 )
 
-// contract is openapi.yaml.
-type contract struct {
-	mu     sync.Mutex
-	model  *v3.Document
-	http   validator.Validator
-	schema schema_validation.SchemaValidator
-}
+// checker holds replies against openapi.yaml.
+type checker struct{ *contract.Contract }
 
-// readContract reads it once for all tests, since that takes longer than most of them.
-var readContract = sync.OnceValues(func() (*contract, error) {
-	data, err := os.ReadFile("../openapi.yaml")
-	if err != nil {
-		return nil, err
-	}
-	doc, err := libopenapi.NewDocument(data)
-	if err != nil {
-		return nil, err
-	}
-	built, err := doc.BuildV3Model()
-	if err != nil {
-		return nil, err
-	}
-	v, errs := validator.NewValidator(doc)
-	return &contract{model: &built.Model, http: v, schema: schema_validation.NewSchemaValidator()}, errors.Join(errs...)
-})
+// readContract reads it once for all tests, since each holds every reply against it.
+var readContract = sync.OnceValues(func() (*contract.Contract, error) { return contract.Read(qwenvld.OpenAPI) })
 
-func apiContract(t *testing.T) *contract {
+func apiContract(t *testing.T) *checker {
 	t.Helper()
 	c, err := readContract()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return &checker{c}
 }
 
 // chunkSchemas are those of the events of each path's streams.
 var chunkSchemas = map[string]string{"/v1/chat/completions": "ChatCompletionChunk", "/v1/completions": "TextCompletion", "/v1/messages": "AnthropicEvent"}
 
 // response checks a reply, and each chunk of a stream.
-func (c *contract) response(t *testing.T, req *http.Request, resp *http.Response, body []byte) {
+func (c *checker) response(t *testing.T, req *http.Request, resp *http.Response, body []byte) {
 	t.Helper()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if path := plainPath(req.URL.Path); path != req.URL.Path || req.URL.RawPath != "" { // which is not described for each route
-		req = req.Clone(req.Context())
-		req.URL.Path, req.URL.RawPath = path, ""
-	}
-	if req.Method == http.MethodHead {
-		return
-	}
-	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
-		for _, e := range (reply{body: body}).events(t) {
-			switch {
-			case e == "[DONE]" || strings.HasPrefix(e, ":"):
-			case strings.HasPrefix(e, `{"error"`):
-				c.validate(t, "ErrorResponse", e)
-			default:
-				schema := chunkSchemas[req.URL.Path]
-				if strings.HasPrefix(req.URL.Path, "/v1/responses") {
-					schema = "ResponseEvent"
-				}
-				c.validate(t, schema, e)
-			}
+	path := plainPath(req.URL.Path) // no other is described
+	streamed := strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream")
+	switch status := resp.StatusCode; {
+	case req.Method == http.MethodHead:
+	case status >= http.StatusBadRequest && !c.describes(req.Method, path, status) && beforeOperations(c.Operation(req.Method, path), status):
+		schema := "ErrorResponse"
+		if speaksAnthropic(path) {
+			schema = "AnthropicError"
 		}
-		return
+		c.validate(t, schema, string(body))
+	case streamed:
+		if _, err := c.Note(req.Method, path, status); err != nil {
+			t.Error(err)
+		}
+		c.events(t, path, body)
+	default:
+		if err := c.CheckResponse(req.Method, path, status, resp.Header, body); err != nil {
+			t.Errorf("%v\n%s", err, body)
+		}
 	}
-	if speaksAnthropic(req.URL.Path) && resp.StatusCode >= http.StatusBadRequest {
-		c.validate(t, "AnthropicError", string(body))
-		return
+}
+
+// beforeOperations says whether a refusal is told without looking at what was asked for, so that no operation describes it: nothing is
+// served there, not by this method, or the header is too large.
+func beforeOperations(o *contract.Operation, status int) bool {
+	return o == nil || slices.Contains([]int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusRequestHeaderFieldsTooLarge}, status)
+}
+
+// describes says whether an operation may answer with a status.
+func (c *checker) describes(method, path string, status int) bool {
+	o := c.Operation(method, path)
+	return o != nil && o.Responses[fmt.Sprint(status)].Content != nil
+}
+
+// events checks those of a stream.
+func (c *checker) events(t *testing.T, path string, body []byte) {
+	t.Helper()
+	schema := chunkSchemas[path]
+	if strings.HasPrefix(path, "/v1/responses") {
+		schema = "ResponseEvent"
 	}
-	if resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusMethodNotAllowed {
-		c.validate(t, "ErrorResponse", string(body))
-		return
-	}
-	copied := *resp
-	copied.Body = io.NopCloser(bytes.NewReader(body))
-	if ok, errs := c.http.ValidateHttpResponse(req, &copied); !ok {
-		for _, e := range errs {
-			t.Errorf("%s %s, status %d: %s: %s: %v\n%s", req.Method, req.URL.Path, resp.StatusCode, e.Message, e.Reason, e.SchemaValidationErrors, body)
+	for _, e := range (reply{body: body}).events(t) {
+		switch {
+		case e == "[DONE]" || strings.HasPrefix(e, ":"):
+		case strings.HasPrefix(e, `{"error"`):
+			c.validate(t, "ErrorResponse", e)
+		default:
+			c.validate(t, schema, e)
 		}
 	}
 }
 
 // validate checks JSON against a named schema.
-func (c *contract) validate(t *testing.T, schema, text string) {
+func (c *checker) validate(t *testing.T, schema, text string) {
 	t.Helper()
-	if reason, ok := c.matches(t, schema, text); !ok {
-		t.Errorf("%s is no %s: %s", text, schema, reason)
+	if err := c.Check(schema, []byte(text)); err != nil {
+		t.Errorf("%s is no %s: %v", text, schema, err)
 	}
-}
-
-func (c *contract) matches(t *testing.T, schema, text string) (string, bool) {
-	t.Helper()
-	proxy, ok := c.model.Components.Schemas.Get(schema)
-	if !ok {
-		t.Fatalf("no schema %s", schema)
-	}
-	ok, errs := c.schema.ValidateSchemaString(proxy.Schema(), text)
-	if ok {
-		return "", true
-	}
-	var b strings.Builder
-	for _, e := range errs {
-		b.WriteString(e.Message + ": " + e.Reason + "; ")
-		for _, s := range e.SchemaValidationErrors {
-			b.WriteString(s.Reason + " at " + s.FieldPath + "; ")
-		}
-	}
-	return b.String(), false
 }
 
 func TestEveryRouteIsDescribedAndEveryDescriptionIsServed(t *testing.T) {
@@ -141,10 +107,8 @@ func TestEveryRouteIsDescribedAndEveryDescriptionIsServed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, item := range s.check.model.Paths.PathItems.FromOldest() {
-		for method := range item.GetOperations().FromOldest() {
-			described = append(described, strings.ToUpper(method)+" "+path)
-		}
+	for _, o := range s.check.Operations {
+		described = append(described, o.Name())
 	}
 	slices.Sort(served)
 	slices.Sort(described)
@@ -156,10 +120,9 @@ func TestEveryRouteIsDescribedAndEveryDescriptionIsServed(t *testing.T) {
 // The description must accept what the server accepts, parameter by parameter.
 func TestEveryParameterIsDescribed(t *testing.T) {
 	s := newSite(t, nil)
-	proxy, _ := s.check.model.Components.Schemas.Get("ChatCompletionRequest")
-	properties := proxy.Schema().Properties
+	properties := s.check.Properties("ChatCompletionRequest")
 	for name := range newRequestDecoder(Limits{}).params {
-		if _, ok := properties.Get(name); ok {
+		if slices.Contains(properties, name) {
 			continue
 		}
 		// What is refused with any value need not be described.
@@ -170,7 +133,7 @@ func TestEveryParameterIsDescribed(t *testing.T) {
 			t.Errorf("%s is accepted but not described", name)
 		}
 	}
-	for name := range properties.FromOldest() {
+	for _, name := range properties {
 		if _, ok := newRequestDecoder(Limits{}).params[name]; !ok {
 			t.Errorf("%s is described but not known", name)
 		}
@@ -190,10 +153,9 @@ func TestEveryParameterOfTheOtherSurfacesIsDescribed(t *testing.T) {
 		"/v1/messages":  {"MessagesRequest", anthropicTable(), object{"messages": turn, "max_tokens": 9}},
 		"/v1/responses": {"ResponseRequest", d.responseTable(&responseRequest{}), object{"input": turn}},
 	} {
-		proxy, _ := s.check.model.Components.Schemas.Get(c.schema)
-		properties := proxy.Schema().Properties
+		properties := s.check.Properties(c.schema)
 		for name := range c.table {
-			if _, ok := properties.Get(name); ok {
+			if slices.Contains(properties, name) {
 				continue
 			}
 			for _, value := range []any{true, object{}} {
@@ -204,7 +166,7 @@ func TestEveryParameterOfTheOtherSurfacesIsDescribed(t *testing.T) {
 				}
 			}
 		}
-		for name := range properties.FromOldest() {
+		for _, name := range properties {
 			if _, ok := c.table[name]; !ok {
 				t.Errorf("%s: %s is described but not known", path, name)
 			}

@@ -68,7 +68,11 @@ func TestTheDescriptionAsJSONIsTheSame(t *testing.T) {
 		Paths   map[string]map[string]json.RawMessage
 	}
 	s.get("/openapi.json").json(t, &got)
-	if got.OpenAPI != "3.1.0" || len(got.Paths) != s.check.model.Paths.PathItems.Len() {
+	paths := map[string]bool{}
+	for _, o := range s.check.Operations {
+		paths[o.Path] = true
+	}
+	if got.OpenAPI != "3.1.0" || len(got.Paths) != len(paths) {
 		t.Errorf("%s, %d paths", got.OpenAPI, len(got.Paths))
 	}
 	if !strings.Contains(string(got.Paths["/v1/models"]["get"]), `"200":`) {
