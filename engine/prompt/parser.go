@@ -67,9 +67,7 @@ type Parser struct {
 	// thought is set once there is reasoning; apart puts a newline before what comes after a call among it.
 	thought, apart bool
 	calls          int // calls that were started
-	// truncated is set when a call broke off.
-	truncated bool
-	out       []Delta
+	out            []Delta
 }
 
 // NewParser makes a parser for one answer.
@@ -82,27 +80,8 @@ func (p *Parser) Add(text string) []Delta {
 	return p.run(false)
 }
 
-// Close returns what was held back. After Close only Truncated, InReasoning and ToolCalls may be called.
+// Close returns what was held back. After Close the parser must not be used.
 func (p *Parser) Close() []Delta { return p.run(true) }
-
-// Truncated reports whether a tool call broke off: the answer ended inside it, or it was not JSON after
-// its beginning had been sent.
-func (p *Parser) Truncated() bool { return p.truncated }
-
-// InReasoning reports whether the think block is still open. A call does not close it.
-func (p *Parser) InReasoning() bool {
-	switch p.state {
-	case stateStart:
-		return p.options.ThinkOpen
-	case stateCall, stateAfterCall:
-		return p.from == stateReasoning
-	default:
-		return p.state == stateReasoning
-	}
-}
-
-// ToolCalls counts the tool calls whose name was sent.
-func (p *Parser) ToolCalls() int { return p.calls }
 
 // run interprets the buffer until nothing more can be decided, or at the end of the answer all of it.
 func (p *Parser) run(end bool) []Delta {
@@ -246,7 +225,6 @@ func (p *Parser) stepCall(end bool) bool {
 		p.buf = p.buf[n:]
 		return false
 	}
-	p.truncated = true
 	if !started {
 		p.giveUpCall()
 		return true
@@ -286,9 +264,6 @@ func (p *Parser) endCall(done bool) {
 	c := p.call
 	if done && !c.hasArguments {
 		p.toolCall(ToolCallDelta{Index: c.index, Arguments: "{}"})
-	}
-	if !done {
-		p.truncated = true
 	}
 	p.toolCall(ToolCallDelta{Index: c.index, Done: done, Truncated: !done})
 	p.call = nil

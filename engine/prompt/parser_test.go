@@ -14,13 +14,11 @@ import (
 type answer struct {
 	Reasoning, Content string
 	Calls              []parsedCall
-	Truncated          bool
-	InReasoning        bool
 }
 
 type parsedCall struct {
 	Name, Arguments string
-	Done            bool
+	Done, Truncated bool
 }
 
 func (a *answer) add(deltas []Delta) {
@@ -34,7 +32,7 @@ func (a *answer) add(deltas []Delta) {
 			call := &a.Calls[c.Index]
 			call.Name += c.Name
 			call.Arguments += c.Arguments
-			call.Done = call.Done || c.Done
+			call.Done, call.Truncated = call.Done || c.Done, call.Truncated || c.Truncated
 		}
 	}
 }
@@ -45,16 +43,14 @@ func parseChunks(o ParserOptions, chunks ...string) answer {
 	for _, c := range chunks {
 		a.add(p.Add(c))
 	}
-	a.InReasoning = p.InReasoning()
 	a.add(p.Close())
-	a.Truncated = p.Truncated()
 	return a
 }
 
 const weatherCall = "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Zürich\", \"n\": [1, 2.5e3]}}\n</tool_call>"
 
 func weatherParsed() parsedCall {
-	return parsedCall{"weather", `{"city": "Zürich", "n": [1, 2.5e3]}`, true}
+	return parsedCall{"weather", `{"city": "Zürich", "n": [1, 2.5e3]}`, true, false}
 }
 
 func TestParser(t *testing.T) {
@@ -72,9 +68,9 @@ func TestParser(t *testing.T) {
 		{"nothing", plain, "", answer{}},
 		{"open block", think, "hm\nso\n</think>\n\nYes.\n", answer{Reasoning: "hm\nso", Content: "Yes.\n"}},
 		{"open block repeated by the model", think, "\n<think>\nhm</think>Yes", answer{Reasoning: "hm", Content: "Yes"}},
-		{"block that never ends", think, "\nhm\n\n", answer{Reasoning: "hm", InReasoning: true}},
-		{"nothing in an open block", think, "", answer{InReasoning: true}},
-		{"half a closing tag at the end", think, "hm</thi", answer{Reasoning: "hm</thi", InReasoning: true}},
+		{"block that never ends", think, "\nhm\n\n", answer{Reasoning: "hm"}},
+		{"nothing in an open block", think, "", answer{}},
+		{"half a closing tag at the end", think, "hm</thi", answer{Reasoning: "hm</thi"}},
 		{"empty block", think, "\n</think>\n\nYes", answer{Content: "Yes"}},
 		{"second closing tag is content", think, "a</think>b</think>c", answer{Reasoning: "a", Content: "b</think>c"}},
 		{"instruct model that thinks", plain, "<think>\nhm\n</think>\n\nYes", answer{Reasoning: "hm", Content: "Yes"}},
@@ -85,8 +81,8 @@ func TestParser(t *testing.T) {
 		{"two calls", tools, weatherCall + "\n" + weatherCall + "\n", answer{Calls: []parsedCall{weatherParsed(), weatherParsed()}}},
 		{"content after a call", tools, weatherCall + "\nDone.", answer{Content: "Done.", Calls: []parsedCall{weatherParsed()}}},
 		{"call not offered", plain, "x\n" + weatherCall, answer{Content: "x\n" + weatherCall}},
-		{"call not offered in reasoning", think, weatherCall, answer{Reasoning: weatherCall, InReasoning: true}},
-		{"call among thoughts", both, "hm\n" + weatherCall, answer{Reasoning: "hm", Calls: []parsedCall{weatherParsed()}, InReasoning: true}},
+		{"call not offered in reasoning", think, weatherCall, answer{Reasoning: weatherCall}},
+		{"call among thoughts", both, "hm\n" + weatherCall, answer{Reasoning: "hm", Calls: []parsedCall{weatherParsed()}}},
 		{"block closed after a call", both, "hm\n" + weatherCall + "\n</think>\n\n", answer{Reasoning: "hm", Calls: []parsedCall{weatherParsed()}}},
 		{"answer after a call among thoughts", both, weatherCall + "\n</think>\n\nYes.", answer{Content: "Yes.", Calls: []parsedCall{weatherParsed()}}},
 		{"thoughts go on after a call", both, "hm\n" + weatherCall + "\nso\n\n" + weatherCall + "\nand\n</think>\n\nYes.", answer{Reasoning: "hm\nso\nand", Content: "Yes.", Calls: []parsedCall{weatherParsed(), weatherParsed()}}},
@@ -94,28 +90,28 @@ func TestParser(t *testing.T) {
 		{"a broken call after one among thoughts", both, "hm" + weatherCall + "\n<tool_call>x</think>y", answer{Reasoning: "hm\n<tool_call>x", Content: "y", Calls: []parsedCall{weatherParsed()}}},
 		{"call after reasoning", both, "hm\n</think>\n\n" + weatherCall, answer{Reasoning: "hm", Calls: []parsedCall{weatherParsed()}}},
 		{"mention of the tag in reasoning", both, "use\n<tool_call> now\n</think>\nx", answer{Reasoning: "use\n<tool_call> now", Content: "x"}},
-		{"arguments first", tools, `<tool_call>{"arguments":{"a":"}"},"id":7,"name":"f"}</tool_call>`, answer{Calls: []parsedCall{{"f", `{"a":"}"}`, true}}}},
-		{"no arguments", tools, `<tool_call>{"name":"f"}</tool_call>`, answer{Calls: []parsedCall{{"f", "{}", true}}}},
+		{"arguments first", tools, `<tool_call>{"arguments":{"a":"}"},"id":7,"name":"f"}</tool_call>`, answer{Calls: []parsedCall{{"f", `{"a":"}"}`, true, false}}}},
+		{"no arguments", tools, `<tool_call>{"name":"f"}</tool_call>`, answer{Calls: []parsedCall{{"f", "{}", true, false}}}},
 		{"number arguments", tools, `<tool_call>{"name":"f","arguments":-1.5e3,"x":0}</tool_call>`, answer{Content: `<tool_call>{"name":"f","arguments":-1.5e3,"x":0}</tool_call>`}},
 		{"list arguments", tools, `<tool_call>{"name":"f","arguments":[{}]}</tool_call>`, answer{Content: `<tool_call>{"name":"f","arguments":[{}]}</tool_call>`}},
-		{"null arguments", tools, `<tool_call>{"name":"f","arguments":null}</tool_call>`, answer{Calls: []parsedCall{{"f", "{}", true}}}},
+		{"null arguments", tools, `<tool_call>{"name":"f","arguments":null}</tool_call>`, answer{Calls: []parsedCall{{"f", "{}", true, false}}}},
 		{"a string that is no object", tools, `<tool_call>{"name":"f","arguments":"[1]"}</tool_call>`, answer{Content: `<tool_call>{"name":"f","arguments":"[1]"}</tool_call>`}},
 		{"a tool nobody declared", tools, "a\n<tool_call>\n{\"name\": \"h\", \"arguments\": {}}\n</tool_call>", answer{Content: "a\n<tool_call>\n{\"name\": \"h\", \"arguments\": {}}\n</tool_call>"}},
-		{"and then one that is", tools, `<tool_call>{"arguments":{},"name":"h"}</tool_call><tool_call>{"name":"f"}</tool_call>`, answer{Content: `<tool_call>{"arguments":{},"name":"h"}</tool_call>`, Calls: []parsedCall{{"f", "{}", true}}}},
+		{"and then one that is", tools, `<tool_call>{"arguments":{},"name":"h"}</tool_call><tool_call>{"name":"f"}</tool_call>`, answer{Content: `<tool_call>{"arguments":{},"name":"h"}</tool_call>`, Calls: []parsedCall{{"f", "{}", true, false}}}},
 		{"a broken call among thoughts", both, `hm<tool_call>{"name":"f","arguments":{"a":x</think>y`, answer{Reasoning: `hm<tool_call>{"name":"f","arguments":{"a":x`, Content: "y"}},
-		{"a call among thoughts that breaks off", both, `hm<tool_call>{"name":"f","arguments":{"a":`, answer{Reasoning: `hm<tool_call>{"name":"f","arguments":{"a":`, Truncated: true, InReasoning: true}},
-		{"string arguments", tools, `<tool_call>{"name":"f","arguments":"{\"a\":1}"}</tool_call>`, answer{Calls: []parsedCall{{"f", `{"a":1}`, true}}}},
-		{"repeated members", tools, `<tool_call>{"name":"f","arguments":{"a":1},"name":"g","arguments":2}`, answer{Calls: []parsedCall{{"f", `{"a":1}`, true}}}},
-		{"tags inside a string", tools, `<tool_call>{"name":"f","arguments":{"a":"</tool_call><tool_call>"}}`, answer{Calls: []parsedCall{{"f", `{"a":"</tool_call><tool_call>"}`, true}}}},
-		{"raw newline in a string", tools, "<tool_call>{\"name\":\"f\",\"arguments\":{\"a\":\"x\ny\"}}", answer{Calls: []parsedCall{{"f", `{"a":"x\u000ay"}`, true}}}},
-		{"missing closing tag", tools, `<tool_call>{"name":"f","arguments":{}} and`, answer{Content: "and", Calls: []parsedCall{{"f", "{}", true}}}},
+		{"a call among thoughts that breaks off", both, `hm<tool_call>{"name":"f","arguments":{"a":`, answer{Reasoning: `hm<tool_call>{"name":"f","arguments":{"a":`}},
+		{"string arguments", tools, `<tool_call>{"name":"f","arguments":"{\"a\":1}"}</tool_call>`, answer{Calls: []parsedCall{{"f", `{"a":1}`, true, false}}}},
+		{"repeated members", tools, `<tool_call>{"name":"f","arguments":{"a":1},"name":"g","arguments":2}`, answer{Calls: []parsedCall{{"f", `{"a":1}`, true, false}}}},
+		{"tags inside a string", tools, `<tool_call>{"name":"f","arguments":{"a":"</tool_call><tool_call>"}}`, answer{Calls: []parsedCall{{"f", `{"a":"</tool_call><tool_call>"}`, true, false}}}},
+		{"raw newline in a string", tools, "<tool_call>{\"name\":\"f\",\"arguments\":{\"a\":\"x\ny\"}}", answer{Calls: []parsedCall{{"f", `{"a":"x\u000ay"}`, true, false}}}},
+		{"missing closing tag", tools, `<tool_call>{"name":"f","arguments":{}} and`, answer{Content: "and", Calls: []parsedCall{{"f", "{}", true, false}}}},
 		{"malformed before the name", tools, "a\n<tool_call>\nname=f\n</tool_call>", answer{Content: "a\n<tool_call>\nname=f\n</tool_call>"}},
 		{"no name", tools, `<tool_call>{"arguments":{}}</tool_call>`, answer{Content: `<tool_call>{"arguments":{}}</tool_call>`}},
 		{"name is no string", tools, `<tool_call>{"name":1}</tool_call>`, answer{Content: `<tool_call>{"name":1}</tool_call>`}},
 		{"call inside a malformed one", tools, "<tool_call>" + weatherCall, answer{Content: "<tool_call>", Calls: []parsedCall{weatherParsed()}}},
-		{"malformed after the name", tools, `<tool_call>{"name":"f","arguments":{"a":x}}`, answer{Content: "x}}", Calls: []parsedCall{{"f", `{"a":`, false}}, Truncated: true}},
-		{"ends inside the arguments", tools, `<tool_call>{"name":"f","arguments":{"a":"b`, answer{Calls: []parsedCall{{"f", `{"a":"b`, false}}, Truncated: true}},
-		{"ends before the name", tools, "a\n<tool_call>\n{\"na", answer{Content: "a\n<tool_call>\n{\"na", Truncated: true}},
+		{"malformed after the name", tools, `<tool_call>{"name":"f","arguments":{"a":x}}`, answer{Content: "x}}", Calls: []parsedCall{{"f", `{"a":`, false, true}}}},
+		{"ends inside the arguments", tools, `<tool_call>{"name":"f","arguments":{"a":"b`, answer{Calls: []parsedCall{{"f", `{"a":"b`, false, true}}}},
+		{"ends before the name", tools, "a\n<tool_call>\n{\"na", answer{Content: "a\n<tool_call>\n{\"na"}},
 		{"ends inside the tag", tools, "a\n<tool_c", answer{Content: "a\n<tool_c"}},
 	}
 	for _, tt := range tests {
