@@ -13,17 +13,17 @@ type itemRules struct {
 	low, high int // numbers of items; high -1 is no limit
 }
 
-func (c *schemaCompiler) itemsOf(t *jsontree.Value, at string, level int) (r itemRules, err error) {
+func (c *schemaCompiler) itemsOf(schema *jsontree.Value, at string, level int) (r itemRules, err error) {
 	r.rest = -1
-	if r.low, err = c.count(t, "minItems", at, maxItemCopies); err != nil {
+	if r.low, err = c.count(schema, "minItems", at, maxItemCopies); err != nil {
 		return r, err
 	}
-	if r.high, err = c.count(t, "maxItems", at, maxItemCopies); err != nil {
+	if r.high, err = c.count(schema, "maxItems", at, maxItemCopies); err != nil {
 		return r, err
 	}
-	if prefix := t.Get("prefixItems"); prefix != nil {
+	if prefix := schema.Get("prefixItems"); prefix != nil {
 		for i := range prefix.Items {
-			rule, err := c.inner(&prefix.Items[i], step(step(at, "prefixItems"), strconv.Itoa(i)), level)
+			rule, err := c.nested(&prefix.Items[i], step(step(at, "prefixItems"), strconv.Itoa(i)), level)
 			if err != nil {
 				return r, err
 			}
@@ -31,33 +31,33 @@ func (c *schemaCompiler) itemsOf(t *jsontree.Value, at string, level int) (r ite
 		}
 	}
 	r.low = max(r.low, len(r.first))
-	switch items := t.Get("items"); {
+	switch items := schema.Get("items"); {
 	case items != nil && items.IsFalse():
 		if r.high < 0 || r.high > len(r.first) {
 			r.high = len(r.first)
 		}
 	case items != nil:
-		r.rest, err = c.inner(items, step(at, "items"), level)
+		r.rest, err = c.nested(items, step(at, "items"), level)
 	case c.strict:
 		err = refuse(at, `strict mode needs "items"`)
 	default:
 		r.rest = c.value()
 	}
 	if err == nil && r.high >= 0 && r.low > r.high {
-		err = c.forgive(at, refuse(at, "no array can have at least %d and at most %d items", r.low, r.high))
+		err = c.noteUnlessStrict(at, refuse(at, "no array can have at least %d and at most %d items", r.low, r.high))
 		r.high = -1
 	}
 	return r, err
 }
 
-func (c *schemaCompiler) arrayOf(t *jsontree.Value, at string, level int, start, end int32) error {
-	r, err := c.itemsOf(t, at, level)
+func (c *schemaCompiler) arrayOf(schema *jsontree.Value, at string, level int, start, end int32) error {
+	r, err := c.itemsOf(schema, at, level)
 	if err != nil {
 		return err
 	}
 	before, done := c.text(start, "["), c.add()
 	c.join(c.text(done, "]"), end)
-	for i := 0; !c.over; i++ {
+	for i := 0; !c.tooLarge; i++ {
 		if i >= r.low {
 			c.join(before, done)
 		}

@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 )
 
-// config is a node and the frames below it: what follows when its rule ends.
+// config is one reading of the bytes so far: the node that it has reached, and the frame to return to when that node's rule ends.
 type config struct{ node, frame int32 }
 
 // frame is one return address; equal stacks share frames.
@@ -16,19 +16,19 @@ type frame struct{ node, parent int32 }
 
 const noFrame int32 = -1
 
-// State is a place in a form. What is known of it grows, which may be read while another goroutine adds to it.
+// State is all readings of the bytes so far. What is known of a State grows; it may be read while another goroutine adds to it.
 type State struct {
 	configs []config // nodes with byte edges, sorted
-	accept  bool     // the form may end here
+	accept  bool     // the answer may end here
 	// next holds the states after a byte of each class, nil where they are not known yet.
-	next []atomic.Pointer[State]
-	mask atomic.Pointer[[]uint64] // of allowed tokens, nil where it is not known
-	text int8                     // whether plain text loops here: 0 unknown, 1 yes, -1 no
+	next      []atomic.Pointer[State]
+	mask      atomic.Pointer[[]uint64] // of allowed tokens, nil where it is not known
+	textLoops int8                     // whether plain text leads from here to here: 0 unknown, 1 yes, -1 no
 }
 
 // Bounds on an automaton, which grows with what is written. They are looked at before each step of the growth.
 const (
-	// maxConfigs bounds the readings that a state holds: forms that are more ambiguous are refused.
+	// maxConfigs bounds the readings that a state holds: constraints that are more ambiguous are refused.
 	maxConfigs = 4096
 	// maxStateBytes bounds the states, about.
 	maxStateBytes = 32 << 20
@@ -45,7 +45,7 @@ const (
 	costOfEntry   = 4 // of a vocabulary's trie
 )
 
-// ErrTooCostly means that a form cannot be followed within the bounds.
+// ErrTooCostly means that a constraint cannot be followed within the bounds.
 var ErrTooCostly = errors.New("this form has too many readings to be enforced: repeat less inside of what may be anything")
 
 // Automaton decides about tokens. Its states are made when they are first reached. Safe for use from several goroutines.
@@ -71,7 +71,7 @@ type Automaton struct {
 	todo   []config
 }
 
-// NewAutomaton joins a form with a vocabulary.
+// NewAutomaton joins a grammar with a vocabulary.
 func NewAutomaton(g *Grammar, v *Vocabulary) (*Automaton, error) {
 	a := &Automaton{
 		grammar: g, vocab: v, frame: map[frame]int32{}, known: map[string]*State{}, dead: &State{}, seen: map[config]struct{}{},
@@ -113,20 +113,20 @@ func (a *Automaton) Size() int {
 	return a.bytes + len(a.masks)*a.vocab.words*8 + a.grammar.Size()*nodeBytes
 }
 
-// Worn says that the automaton has grown so far that a new answer had better have a new one.
-func (a *Automaton) Worn() bool {
+// Overgrown reports whether the automaton has grown so far that a new answer had better get one of its own.
+func (a *Automaton) Overgrown() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.bytes > maxStateBytes/4
 }
 
-// Accepts says whether the form may end in s.
+// Accepts reports whether the answer may end in s.
 func (a *Automaton) Accepts(s *State) bool { return s.accept }
 
-// Complete says whether the form must end in s: it may, and no byte may follow.
+// Complete reports whether the answer must end in s: it may, and no byte may follow.
 func (a *Automaton) Complete(s *State) bool { return s.accept && len(s.configs) == 0 }
 
-// Known gives the state after the bytes of a token as far as it has been computed: nil where it has not, or is not allowed.
+// Known returns the state after the bytes of a token, nil where it has not been computed yet or they are not allowed.
 func (a *Automaton) Known(s *State, token []byte) *State {
 	for _, c := range token {
 		if s = s.next[a.class[c]].Load(); s == nil || s == a.dead {
@@ -136,7 +136,7 @@ func (a *Automaton) Known(s *State, token []byte) *State {
 	return s
 }
 
-// Advance gives the state after the bytes of a token, nil if the form does not allow them.
+// Advance returns the state after the bytes of a token, nil if they are not allowed.
 func (a *Automaton) Advance(s *State, token []byte) (*State, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -192,7 +192,7 @@ func (a *Automaton) push(f frame) int32 {
 	return id
 }
 
-// intern gives the state of all configurations reached from these without a byte.
+// intern returns the state of all configs reached from these without a byte.
 func (a *Automaton) intern(from []config) (*State, error) {
 	if len(from) == 0 {
 		return a.dead, nil
@@ -226,7 +226,7 @@ func (a *Automaton) intern(from []config) (*State, error) {
 	return s, nil
 }
 
-// closure gives the configurations with byte edges, sorted, and whether the form may end.
+// closure returns the configs with byte edges, sorted, and whether the answer may end.
 func (a *Automaton) closure(from []config) (out []config, accept bool, err error) {
 	clear(a.seen)
 	a.todo = append(a.todo[:0], from...)

@@ -11,7 +11,7 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 )
 
-// hostile are small forms that take far more to follow than they look like.
+// hostile are small constraints that take far more to follow than they look like.
 func hostile() map[string]*engine.Form {
 	names := func(n int) string {
 		var out []string
@@ -36,9 +36,9 @@ func hostile() map[string]*engine.Form {
 	}
 }
 
-// A form that takes too much is refused, or ends the answer, before it has taken it: what one token may cost and what the automaton
+// A constraint that takes too much is refused, or ends the answer, before it has taken it: what one token may cost and what the automaton
 // may grow to are bounded, whatever is written.
-func TestHostileFormsAreStoppedBeforeTheHarm(t *testing.T) {
+func TestHostileConstraintsAreStoppedBeforeTheHarm(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	tokens := randomVocabulary(rng, 20_000)
 	for c := range 256 {
@@ -46,9 +46,9 @@ func TestHostileFormsAreStoppedBeforeTheHarm(t *testing.T) {
 	}
 	vocab := NewVocabulary(tokens)
 	const most = maxStateBytes + maxMaskBytes + maxNodes*nodeBytes + 1<<20
-	for name, form := range hostile() {
+	for name, constraint := range hostile() {
 		t.Run(name, func(t *testing.T) {
-			g, err := Compile(form)
+			g, err := Compile(constraint)
 			if err != nil {
 				t.Logf("refused: %v", err)
 				return

@@ -6,10 +6,10 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 )
 
-// maxFormDepth bounds the nesting of forms.
-const maxFormDepth = 16
+// maxDepth bounds the nesting of constraints.
+const maxDepth = 16
 
-// Compile makes a grammar of a form. It fails with *SchemaError or *TooLargeError, or says what is wrong with a pattern.
+// Compile makes a grammar of a request's constraint. It fails with *SchemaError or *TooLargeError, or says what is wrong with a pattern.
 func Compile(f *engine.Form) (*Grammar, error) { return compile(f, 0) }
 
 func compileSchema(f *engine.Form) (*Grammar, error) {
@@ -20,7 +20,7 @@ func compileSchema(f *engine.Form) (*Grammar, error) {
 }
 
 func compile(f *engine.Form, depth int) (*Grammar, error) {
-	if depth > maxFormDepth {
+	if depth > maxDepth {
 		return nil, errors.New("forms are nested too deeply")
 	}
 	switch {
@@ -64,11 +64,11 @@ func compile(f *engine.Form, depth int) (*Grammar, error) {
 	return nil, errors.New("an empty form")
 }
 
-func compileAll(forms []engine.Form, depth int) ([]*Grammar, error) {
-	out := make([]*Grammar, len(forms))
-	for i := range forms {
+func compileAll(parts []engine.Form, depth int) ([]*Grammar, error) {
+	out := make([]*Grammar, len(parts))
+	for i := range parts {
 		var err error
-		if out[i], err = compile(&forms[i], depth+1); err != nil {
+		if out[i], err = compile(&parts[i], depth+1); err != nil {
 			return nil, err
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 )
 
-// everyByte is a vocabulary of single bytes and a few longer tokens that cross the parts of a form.
+// everyByte is a vocabulary of single bytes and a few longer tokens that cross the parts of a constraint.
 func everyByte(extra ...string) *Vocabulary {
 	tokens := make([][]byte, 256, 256+len(extra))
 	for i := range tokens {
@@ -72,7 +72,7 @@ func judges(t *testing.T, a *Automaton, yes, no []string) {
 	}
 }
 
-// accepts says whether the whole text is of the form.
+// accepts reports whether the whole text fulfils the constraint.
 func accepts(a *Automaton, text string) bool {
 	s, err := a.Advance(a.Start(), []byte(text))
 	return err == nil && s != nil && a.Accepts(s)
@@ -124,7 +124,7 @@ func TestSequenceEitherAndRepeat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := Repeat(number, Literal("\n"), 1, -1)
+	lines, err := Repeat(number, Literal("\n"), 1, -1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +132,7 @@ func TestSequenceEitherAndRepeat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	either, err := Either(list, pair)
+	either, err := Either(lines, pair)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestWhatIsWrittenIsValid(t *testing.T) {
 	}
 }
 
-// write goes through a form at random, leaning to its end the longer it takes.
+// write goes through a constraint at random, leaning to its end the longer it takes.
 func write(t *testing.T, a *Automaton, rng *rand.Rand) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -460,11 +460,11 @@ func TestSpecialTokensAppearOnlyWhereTheFormNamesThem(t *testing.T) {
 	const call, think = 256, 257
 	tokens = append(tokens, []byte(Special+"<call>"), []byte(Special+"<think>"), nil)
 	v := NewVocabulary(tokens)
-	form := &engine.Form{Either: []engine.Form{
+	constraint := &engine.Form{Either: []engine.Form{
 		{Without: "<call>"},
 		{Sequence: []engine.Form{{Without: "<call>"}, {Token: "<call>"}, {Object: true}}},
 	}}
-	g, err := Compile(form)
+	g, err := Compile(constraint)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -478,7 +478,7 @@ func TestSpecialTokensAppearOnlyWhereTheFormNamesThem(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, id := range ids {
-			if !m.Quick(id) && m.Accept(id) != nil {
+			if !m.AcceptKnown(id) && m.Accept(id) != nil {
 				return m, false
 			}
 		}

@@ -14,8 +14,9 @@ import (
 // maxDropped bounds the places that are noted.
 const maxDropped = 100
 
-// forgive notes a fault of a schema that is not strict, and returns it otherwise. Errors of other kinds pass.
-func (c *schemaCompiler) forgive(at string, err error) error {
+// noteUnlessStrict notes where a schema that is not strict is at fault and drops the error. It returns the fault of a strict schema, and
+// errors of other kinds.
+func (c *schemaCompiler) noteUnlessStrict(at string, err error) error {
 	var fault *SchemaError
 	if err == nil || c.strict || !errors.As(err, &fault) {
 		return err
@@ -26,15 +27,15 @@ func (c *schemaCompiler) forgive(at string, err error) error {
 	return nil
 }
 
-// instead is the rule in the place of a schema that is at fault: any value.
-func (c *schemaCompiler) instead(at string, err error) (int32, error) {
-	if err := c.forgive(at, err); err != nil {
+// anyInstead is the rule in the place of a schema that is at fault: any value.
+func (c *schemaCompiler) anyInstead(at string, err error) (int32, error) {
+	if err := c.noteUnlessStrict(at, err); err != nil {
 		return 0, err
 	}
 	return c.value(), nil
 }
 
-// isRemark says whether a keyword is one of other dialects that says nothing about what is valid.
+// isRemark reports whether a keyword of another dialect says nothing about what is valid.
 func isRemark(name string) bool {
 	return strings.HasPrefix(name, "x-") || slices.Contains([]string{
 		"discriminator", "example", "externalDocs", "xml", "$anchor", "$vocabulary", "contentMediaType", "contentEncoding",
@@ -43,45 +44,45 @@ func isRemark(name string) bool {
 }
 
 // fillFreely is fill for a schema that is not strict. Of several keywords that would have to hold together it keeps to one.
-func (c *schemaCompiler) fillFreely(t *jsontree.Value, at string, level int, start, end int32) error {
-	t = c.flatten(t, at, 0)
-	if v := t.Get("nullable"); v != nil && v.IsTrue() {
+func (c *schemaCompiler) fillFreely(schema *jsontree.Value, at string, level int, start, end int32) error {
+	schema = c.flatten(schema, at, 0)
+	if v := schema.Get("nullable"); v != nil && v.IsTrue() {
 		c.join(c.text(start, "null"), end)
 	}
 	var err error
 	switch {
-	case t.Get("$ref") != nil:
-		err = c.reference(t, at, level, start, end)
-	case t.Get("const") != nil:
-		err = c.constant(t, at, start, end)
-	case t.Get("enum") != nil:
-		err = c.enum(t, at, start, end)
-	case c.isUnion(t, "anyOf"):
-		err = c.union(t, "anyOf", at, level, start, end)
-	case c.isUnion(t, "oneOf"):
-		err = c.union(t, "oneOf", at, level, start, end)
+	case schema.Get("$ref") != nil:
+		err = c.reference(schema, at, level, start, end)
+	case schema.Get("const") != nil:
+		err = c.constant(schema, at, start, end)
+	case schema.Get("enum") != nil:
+		err = c.enum(schema, at, start, end)
+	case c.isUnion(schema, "anyOf"):
+		err = c.union(schema, "anyOf", at, level, start, end)
+	case c.isUnion(schema, "oneOf"):
+		err = c.union(schema, "oneOf", at, level, start, end)
 	default:
-		err = c.byType(t, at, level, start, end)
+		err = c.byType(schema, at, level, start, end)
 	}
 	var fault *SchemaError
 	if errors.As(err, &fault) {
 		c.join(c.call(start, c.value()), end) // what is there already is a part of it
-		return c.forgive(at, err)
+		return c.noteUnlessStrict(at, err)
 	}
 	return err
 }
 
-// isUnion says whether the branches of a union say more than what stands beside them: a union of demands on an object that is
+// isUnion reports whether the branches of a union say more than what stands beside them: a union of demands on an object that is
 // described here is not followed.
-func (c *schemaCompiler) isUnion(t *jsontree.Value, name string) bool {
-	list := t.Get(name)
-	if list == nil || list.Kind != jsontree.Array || len(list.Items) == 0 || t.Get("properties") != nil {
+func (c *schemaCompiler) isUnion(schema *jsontree.Value, name string) bool {
+	branches := schema.Get(name)
+	if branches == nil || branches.Kind != jsontree.Array || len(branches.Items) == 0 || schema.Get("properties") != nil {
 		return false
 	}
-	if t.Get("type") == nil {
+	if schema.Get("type") == nil {
 		return true
 	}
-	return !slices.ContainsFunc(list.Items, func(branch jsontree.Value) bool {
+	return !slices.ContainsFunc(branches.Items, func(branch jsontree.Value) bool {
 		kinds := []string{"$ref", "type", "properties", "enum", "const", "anyOf", "oneOf", "allOf"}
 		return !slices.ContainsFunc(kinds, func(key string) bool { return branch.Get(key) != nil })
 	})
@@ -91,25 +92,25 @@ func (c *schemaCompiler) isUnion(t *jsontree.Value, name string) bool {
 const maxFlatten = 8
 
 // flatten merges the parts of allOf, and what a reference beside them leads to, into one schema. What contradicts is left out.
-func (c *schemaCompiler) flatten(t *jsontree.Value, at string, depth int) *jsontree.Value {
-	all := t.Get("allOf")
+func (c *schemaCompiler) flatten(schema *jsontree.Value, at string, depth int) *jsontree.Value {
+	all := schema.Get("allOf")
 	if all == nil {
-		return t
+		return schema
 	}
 	if all.Kind != jsontree.Array || depth > maxFlatten {
-		_ = c.forgive(step(at, "allOf"), refuse(step(at, "allOf"), "cannot be merged")) // only what is not strict comes here
-		return t.Without("allOf")
+		_ = c.noteUnlessStrict(step(at, "allOf"), refuse(step(at, "allOf"), "cannot be merged")) // only what is not strict comes here
+		return schema.Without("allOf")
 	}
-	out := t.Without("allOf").Without("$ref")
+	out := schema.Without("allOf").Without("$ref")
 	parts := all.Items
-	if ref := t.Get("$ref"); ref != nil {
+	if ref := schema.Get("$ref"); ref != nil {
 		parts = append([]jsontree.Value{{Kind: jsontree.Object, Members: []jsontree.Member{{Key: "$ref", Value: *ref}}}}, parts...)
 	}
 	for i := range parts {
 		part, path := &parts[i], step(step(at, "allOf"), strconv.Itoa(i))
 		if ref := part.Get("$ref"); ref != nil {
 			target, _, err := c.resolve(ref, path)
-			if c.forgive(path, err) != nil || err != nil {
+			if c.noteUnlessStrict(path, err) != nil || err != nil {
 				continue
 			}
 			part = target
@@ -140,7 +141,7 @@ func (c *schemaCompiler) mergeMember(out *jsontree.Value, m *jsontree.Member, at
 		*have = jsontree.Value{Kind: jsontree.Array, Items: append(slices.Clone(have.Items), m.Value.Items...)}
 	case slices.Contains(annotations, m.Key) || isRemark(m.Key) || m.Key == "type" && sameText(have, &m.Value):
 	default:
-		_ = c.forgive(step(at, m.Key), refuse(step(at, m.Key), "is said twice")) // as above
+		_ = c.noteUnlessStrict(step(at, m.Key), refuse(step(at, m.Key), "is said twice")) // as above
 	}
 }
 
@@ -163,21 +164,21 @@ func withRequired(properties *jsontree.Value, required []string) *jsontree.Value
 }
 
 // count is countOf of a keyword, -1 where it cannot be kept to.
-func (c *schemaCompiler) count(t *jsontree.Value, name, at string, most int) (int, error) {
-	n, err := countOf(t.Get(name), step(at, name), most)
+func (c *schemaCompiler) count(schema *jsontree.Value, name, at string, most int) (int, error) {
+	n, err := countOf(schema.Get(name), step(at, name), most)
 	if err != nil {
-		return -1, c.forgive(step(at, name), err)
+		return -1, c.noteUnlessStrict(step(at, name), err)
 	}
 	return n, nil
 }
 
-// someString keeps to the first of pattern, format and length that can be kept to.
-func (c *schemaCompiler) someString(t *jsontree.Value, at string, start, end int32) error {
+// stringFreely keeps to the first of pattern, format and length that can be kept to.
+func (c *schemaCompiler) stringFreely(schema *jsontree.Value, at string, start, end int32) error {
 	given := false
 	for _, names := range [][]string{{"pattern"}, {"format"}, {"minLength", "maxLength"}} {
 		one := &jsontree.Value{Kind: jsontree.Object}
 		for _, name := range names {
-			if v := t.Get(name); v != nil {
+			if v := schema.Get(name); v != nil {
 				one.Members = append(one.Members, jsontree.Member{Key: name, Value: *v})
 			}
 		}
@@ -185,13 +186,13 @@ func (c *schemaCompiler) someString(t *jsontree.Value, at string, start, end int
 			continue
 		}
 		if given {
-			_ = c.forgive(step(at, one.Members[0].Key), refuse(at, "is one too many")) // only what is not strict comes here
+			_ = c.noteUnlessStrict(step(at, one.Members[0].Key), refuse(at, "is one too many")) // only what is not strict comes here
 			continue
 		}
 		err := c.stringOf(one, at, start, end)
 		if err == nil {
 			given = true
-		} else if c.forgive(step(at, one.Members[0].Key), err) != nil {
+		} else if c.noteUnlessStrict(step(at, one.Members[0].Key), err) != nil {
 			return err
 		}
 	}
@@ -202,11 +203,11 @@ func (c *schemaCompiler) someString(t *jsontree.Value, at string, start, end int
 }
 
 // objectsOf gives the rule of the objects that a schema allows; of any object where there are none.
-func (c *schemaCompiler) objectsOf(t *jsontree.Value, at string) (int32, error) {
+func (c *schemaCompiler) objectsOf(schema *jsontree.Value, at string) (int32, error) {
 	start, end := c.add(), c.add()
 	c.nodes[end].final = true
-	some, err := c.fillObjects(t, at, 0, start, end)
-	if err = c.forgive(at, err); err != nil {
+	some, err := c.fillObjects(schema, at, 0, start, end)
+	if err = c.noteUnlessStrict(at, err); err != nil {
 		return 0, err
 	}
 	if !some {
@@ -215,13 +216,13 @@ func (c *schemaCompiler) objectsOf(t *jsontree.Value, at string) (int32, error) 
 	return start, c.err()
 }
 
-// fillObjects is fillFreely without the values that are no objects, and says whether any are left.
-func (c *schemaCompiler) fillObjects(t *jsontree.Value, at string, level int, start, end int32) (bool, error) {
-	if t.Kind != jsontree.Object || level > maxFlatten {
+// fillObjects is fillFreely without the values that are no objects, and reports whether any are left.
+func (c *schemaCompiler) fillObjects(schema *jsontree.Value, at string, level int, start, end int32) (bool, error) {
+	if schema.Kind != jsontree.Object || level > maxFlatten {
 		return false, nil
 	}
-	t = c.flatten(t, at, 0)
-	if ref := t.Get("$ref"); ref != nil {
+	schema = c.flatten(schema, at, 0)
+	if ref := schema.Get("$ref"); ref != nil {
 		target, path, err := c.resolve(ref, step(at, "$ref"))
 		if err != nil {
 			return false, err
@@ -229,12 +230,12 @@ func (c *schemaCompiler) fillObjects(t *jsontree.Value, at string, level int, st
 		return c.fillObjects(target, path, level+1, start, end)
 	}
 	for _, name := range []string{"anyOf", "oneOf"} {
-		if !c.isUnion(t, name) {
+		if !c.isUnion(schema, name) {
 			continue
 		}
 		some := false
-		for i := range t.Get(name).Items {
-			found, err := c.fillObjects(&t.Get(name).Items[i], step(step(at, name), strconv.Itoa(i)), level+1, start, end)
+		for i := range schema.Get(name).Items {
+			found, err := c.fillObjects(&schema.Get(name).Items[i], step(step(at, name), strconv.Itoa(i)), level+1, start, end)
 			if err != nil {
 				return some, err
 			}
@@ -242,14 +243,14 @@ func (c *schemaCompiler) fillObjects(t *jsontree.Value, at string, level int, st
 		}
 		return some, nil
 	}
-	types, err := c.typesOf(t, at)
-	if err != nil || !slices.Contains(types, "object") || t.Get("enum") != nil || t.Get("const") != nil {
+	types, err := c.typesOf(schema, at)
+	if err != nil || !slices.Contains(types, "object") || schema.Get("enum") != nil || schema.Get("const") != nil {
 		return false, err
 	}
-	if err := c.only(t, at, append([]string{"type"}, keywords["object"]...)...); err != nil {
+	if err := c.refuseOthers(schema, at, append([]string{"type"}, keywords["object"]...)...); err != nil {
 		return false, err
 	}
-	return true, c.objectOf(t, at, 0, start, end)
+	return true, c.objectOf(schema, at, 0, start, end)
 }
 
 // anything is any JSON value, or any object: what is left of a schema that is too large.

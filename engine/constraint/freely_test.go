@@ -94,7 +94,7 @@ func TestASchemaThatIsTooLargeLeavesItsKind(t *testing.T) {
 }
 
 func TestATriggeredFormHoldsFromItsTriggerOn(t *testing.T) {
-	form := func() *Matcher {
+	constraint := func() *Matcher {
 		calls, err := Choice([]string{Special + "<call>x", "<call>x"})
 		if err != nil {
 			t.Fatal(err)
@@ -118,7 +118,7 @@ func TestATriggeredFormHoldsFromItsTriggerOn(t *testing.T) {
 		text   string
 		tokens []int32
 		idle   bool
-		ends   bool // the form must end now
+		ends   bool // the constraint must end now
 	}{
 		"free":             {"hello <call", nil, true, false},
 		"special":          {"hello ", []int32{special}, false, false},
@@ -130,7 +130,7 @@ func TestATriggeredFormHoldsFromItsTriggerOn(t *testing.T) {
 		"only alike":       {"a <cal", []int32{endY}, true, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := form()
+			m := constraint()
 			write(m, tc.text)
 			for _, token := range tc.tokens {
 				if m.Accept(token) != nil {
@@ -141,7 +141,7 @@ func TestATriggeredFormHoldsFromItsTriggerOn(t *testing.T) {
 				t.Errorf("idle %v, must end %v, may end %v", m.Idle(), m.MustEnd(), m.MayEnd())
 			}
 			if !tc.idle && m.Accept('z') == nil {
-				t.Error("what the form does not allow was accepted")
+				t.Error("what the constraint does not allow was accepted")
 			}
 		})
 	}

@@ -1,8 +1,11 @@
-// Package constraint says which tokens may come next when an answer must have a form: a JSON Schema, any JSON, a regular expression, one of
-// several texts, or a mix of fixed text and these. It works on bytes, so a token that spans several parts of the form is judged right.
+// Package constraint says which tokens may come next in an answer that is constrained: by a JSON Schema, to any JSON, by a regular
+// expression, to one of several texts, or to a mix of fixed text and these. It works on bytes, so a token that spans several parts of a
+// constraint is judged right.
 //
-// A form is a Grammar. A Vocabulary holds the bytes of a model's tokens. An Automaton joins both and gives a set of allowed tokens for
-// each State; it is shared by all sequences with the same form. The package must not know sampling, prompts or llama.cpp.
+// A constraint is compiled to a Grammar. A Vocabulary holds the bytes of a model's tokens. An Automaton joins both and gives the set of
+// allowed tokens for each State; all answers with one constraint share it. A Matcher follows one answer.
+//
+// The package must not know sampling, prompts or llama.cpp.
 package constraint
 
 import (
@@ -11,7 +14,7 @@ import (
 )
 
 // Grammar is a set of rules, each a network of nodes with edges on bytes and calls of other rules; recursion is allowed.
-// Make one with Schema, JSON, Regex, Choice, Literal or Sequence.
+// Compile makes one of a request's constraint; Schema, JSON, Regex, Choice, Literal and Sequence make its parts.
 type Grammar struct {
 	nodes []node
 	start int32
@@ -19,10 +22,10 @@ type Grammar struct {
 	Dropped []string
 }
 
-// Size is what the grammar takes, in nodes; a form may have MaxSize.
+// Size is what the grammar takes, in nodes, at most MaxSize.
 func (g *Grammar) Size() int { return len(g.nodes) }
 
-// MaxSize bounds a form.
+// MaxSize bounds a grammar, in nodes.
 const MaxSize = maxNodes
 
 // node is a state of a rule's automaton, with what leads on from it.
@@ -42,29 +45,28 @@ type byteEdge struct {
 // call goes through a rule and on at the node then.
 type call struct{ rule, then int32 }
 
-// maxNodes bounds what a form may take: a schema of a few hundred kilobytes stays below.
+// maxNodes bounds a grammar: that of a schema of a few hundred kilobytes stays below.
 const maxNodes = 200_000
 
 // nodeBytes is what a node takes with its edges, about.
 const nodeBytes = 128
 
-// TooLargeError says that a form is beyond the limits.
+// TooLargeError says that a constraint needs a larger grammar than is allowed.
 type TooLargeError struct{ Nodes int }
 
 func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the form needs more than %d grammar nodes", e.Nodes)
 }
 
-// builder adds nodes. A fragment is a start node; what follows it is given as a continuation node, so networks are built back to front
-// or with explicit joins.
+// builder adds nodes to a network. Most of its methods take the node to start from or the node to lead on to, and return the other one.
 type builder struct {
-	nodes []node
-	over  bool
+	nodes    []node
+	tooLarge bool // a node was refused, so the network is of no use
 }
 
 func (b *builder) add() int32 {
 	if len(b.nodes) >= maxNodes {
-		b.over = true
+		b.tooLarge = true
 		return int32(len(b.nodes) - 1)
 	}
 	b.nodes = append(b.nodes, node{})
@@ -72,7 +74,7 @@ func (b *builder) add() int32 {
 }
 
 func (b *builder) err() error {
-	if b.over {
+	if b.tooLarge {
 		return &TooLargeError{maxNodes}
 	}
 	return nil
@@ -84,7 +86,7 @@ func (b *builder) edge(from int32, low, high byte, to int32) {
 	b.nodes[from].bytes = append(b.nodes[from].bytes, byteEdge{low, high, to})
 }
 
-// text adds a chain that spells s and returns its end.
+// text adds a chain of the bytes of s and returns its end.
 func (b *builder) text(from int32, s string) int32 {
 	for i := range len(s) {
 		next := b.add()
@@ -176,7 +178,7 @@ func Without(s string) (*Grammar, error) {
 func (b *builder) rule(g *Grammar) int32 {
 	shift := int32(len(b.nodes))
 	if len(b.nodes)+len(g.nodes) > maxNodes {
-		b.over = true
+		b.tooLarge = true
 		return 0
 	}
 	for i := range g.nodes {
@@ -200,7 +202,7 @@ func (b *builder) rule(g *Grammar) int32 {
 func (b *builder) embed(g *Grammar, to int32) int32 {
 	shift := int32(len(b.nodes))
 	start := b.rule(g)
-	if b.over {
+	if b.tooLarge {
 		return to
 	}
 	for _, e := range g.ends() {
@@ -242,7 +244,7 @@ func (g *Grammar) ends() []int32 {
 	return out
 }
 
-// Sequence is one form after the other.
+// Sequence is one grammar after the other.
 func Sequence(parts ...*Grammar) (*Grammar, error) {
 	var b builder
 	end := b.add()
@@ -253,7 +255,7 @@ func Sequence(parts ...*Grammar) (*Grammar, error) {
 	return b.finish(at, end)
 }
 
-// Either is one of the forms.
+// Either is one of the grammars.
 func Either(parts ...*Grammar) (*Grammar, error) {
 	var b builder
 	start, end := b.add(), b.add()
@@ -263,8 +265,8 @@ func Either(parts ...*Grammar) (*Grammar, error) {
 	return b.finish(start, end)
 }
 
-// Repeat is the form at least low times; high < 0 sets no limit. Between two of them stands the separator. However often it may come,
-// the form is there once.
+// Repeat is part at least low times; high < 0 sets no limit. Between two of them stands the separator. However often part may come, its
+// nodes are there once.
 func Repeat(part, separator *Grammar, low, high int) (*Grammar, error) {
 	var b builder
 	start, end := b.add(), b.add()
@@ -288,7 +290,7 @@ func Repeat(part, separator *Grammar, low, high int) (*Grammar, error) {
 			b.join(next, at)
 		}
 		at = next
-		if b.over {
+		if b.tooLarge {
 			break
 		}
 	}

@@ -26,7 +26,7 @@ func (j *jsonBuilder) mustRegex(pattern string, to int32) int32 {
 		panic(err)
 	}
 	start, err := j.regex(re.Simplify(), to, j.runes)
-	if err != nil && !j.over {
+	if err != nil && !j.tooLarge {
 		panic(err)
 	}
 	return start

@@ -2,7 +2,7 @@ package constraint
 
 import "unicode/utf8"
 
-// Mask gives the tokens allowed in s, one bit each. The slice must not be changed and does not change. The end of the answer is not
+// Mask returns the tokens allowed in s, one bit each. The slice must not be changed and does not change. The end of the answer is not
 // among them: ask Accepts. It may take a while, and fails with ErrTooCostly before it takes long.
 func (a *Automaton) Mask(s *State) ([]uint64, error) {
 	if m := s.mask.Load(); m != nil {
@@ -75,19 +75,19 @@ func (a *Automaton) walk(s *State, t *trie, mask []uint64) error {
 	return nil
 }
 
-// loopsOnText says whether every plain character leads from s to s: the inside of a JSON string.
+// loopsOnText reports whether every plain character leads from s to s: the inside of a JSON string.
 func (a *Automaton) loopsOnText(s *State) (bool, error) {
-	if s.text == 0 {
+	if s.textLoops == 0 {
 		loops, err := a.textLoop(s)
 		if err != nil {
 			return false, err
 		}
-		s.text = -1
+		s.textLoops = -1
 		if loops {
-			s.text = 1
+			s.textLoops = 1
 		}
 	}
-	return s.text > 0, nil
+	return s.textLoops > 0, nil
 }
 
 func (a *Automaton) textLoop(s *State) (bool, error) {

@@ -19,19 +19,19 @@ type Matcher struct {
 	mask      []uint64
 	// spent is what the answer has cost so far beyond its allowance.
 	spent int
-	// trigger is what brings the form into force; until then the answer is free. It is nil once the form holds.
+	// trigger is the text that brings the constraint into force; until then the answer is free. It is nil once the constraint holds.
 	trigger []byte
 	tail    []byte // end of the free answer that the trigger may begin in
 }
 
-// NewMatcher starts at the beginning of the form. It may fail with ErrTooCostly.
+// NewMatcher constrains an answer from its beginning. It may fail with ErrTooCostly.
 func NewMatcher(a *Automaton) (*Matcher, error) {
 	m := &Matcher{automaton: a, spent: -startAllowance}
 	return m, m.enter(a.Start())
 }
 
-// NewTriggered lets the answer be anything until it writes trigger, as a special token or spelled out. From there on the form holds,
-// which begins with the trigger. Free text costs nothing.
+// NewTriggered lets the answer be anything until it writes trigger, as a special token or as ordinary text. From there on the
+// constraint holds, which begins with the trigger. Free text costs nothing.
 func NewTriggered(a *Automaton, trigger string) *Matcher {
 	return &Matcher{automaton: a, state: a.Start(), spent: -startAllowance, trigger: []byte(trigger)}
 }
@@ -50,26 +50,26 @@ func (m *Matcher) enter(s *State) error {
 	return nil
 }
 
-// Idle says whether the answer is free so far.
+// Idle reports whether the answer is free so far.
 func (m *Matcher) Idle() bool { return m.trigger != nil }
 
-// Allowed gives the tokens that may come next, one bit each; it must not be changed. While the answer is free it is nil.
+// Allowed returns the tokens that may come next, one bit each; it must not be changed. While the answer is free it is nil.
 func (m *Matcher) Allowed() []uint64 { return m.mask }
 
-// MayEnd says whether the answer has the form as it is.
+// MayEnd reports whether the answer, as it is, fulfils the constraint.
 func (m *Matcher) MayEnd() bool { return m.Idle() || m.automaton.Accepts(m.state) }
 
-// MustEnd says whether nothing may follow.
+// MustEnd reports whether nothing may follow.
 func (m *Matcher) MustEnd() bool { return !m.Idle() && m.automaton.Complete(m.state) }
 
-// Quick takes note of a token if all that follows from it is known already, and says whether it did.
-func (m *Matcher) Quick(token int32) bool {
+// AcceptKnown is Accept for a token whose state and mask are known already. It reports whether they are; else it does nothing.
+func (m *Matcher) AcceptKnown(token int32) bool {
 	b := m.bytes(token)
 	if m.Idle() {
-		if m.written(b) != nil {
+		if m.fromTrigger(b) != nil {
 			return false
 		}
-		m.listen(b)
+		m.keepTail(b)
 		return true
 	}
 	if len(b) == 0 {
@@ -87,12 +87,12 @@ func (m *Matcher) Quick(token int32) bool {
 	return true
 }
 
-// Accept takes note of a token. It fails if the form does not allow it, or cannot be followed further (ErrTooCostly); the matcher then
+// Accept takes note of a token. It fails if the token is not allowed, or cannot be followed further (ErrTooCostly); the matcher then
 // stays where it was. It may take some tenths of a second.
 func (m *Matcher) Accept(token int32) error {
 	b := m.bytes(token)
 	if m.Idle() {
-		return m.begin(b)
+		return m.acceptFree(b)
 	}
 	if len(b) > 0 {
 		next, err := m.automaton.Advance(m.state, b)
@@ -114,8 +114,8 @@ func (m *Matcher) bytes(token int32) []byte {
 	return tokens[token]
 }
 
-// written is the trigger, and what comes after it, once token has completed it; nil before.
-func (m *Matcher) written(token []byte) []byte {
+// fromTrigger is the trigger, and what comes after it, once token has completed it; nil before.
+func (m *Matcher) fromTrigger(token []byte) []byte {
 	text, special := bytes.CutPrefix(token, []byte(Special))
 	switch {
 	case special && bytes.Equal(text, m.trigger):
@@ -130,8 +130,8 @@ func (m *Matcher) written(token []byte) []byte {
 	return nil
 }
 
-// listen takes note of a token that does not complete the trigger.
-func (m *Matcher) listen(token []byte) {
+// keepTail takes note of a token that does not complete the trigger.
+func (m *Matcher) keepTail(token []byte) {
 	if bytes.HasPrefix(token, []byte(Special)) {
 		m.tail = m.tail[:0]
 		return
@@ -140,15 +140,16 @@ func (m *Matcher) listen(token []byte) {
 	m.tail = m.tail[max(0, len(m.tail)-len(m.trigger)+1):]
 }
 
-// begin brings the form into force when the trigger is written. Where the token that ends a spelled trigger goes on in a way that
-// the form does not allow, the answer stays free: it is no more than text that looks like the trigger.
-func (m *Matcher) begin(token []byte) error {
-	written := m.written(token)
-	if written == nil {
-		m.listen(token)
+// acceptFree takes note of a token of a free answer, and brings the constraint into force when the trigger is complete. A token that
+// completes the trigger as ordinary text may go on in a way that is not allowed. Then the answer stays free: it only holds text that
+// looks like the trigger.
+func (m *Matcher) acceptFree(token []byte) error {
+	fromTrigger := m.fromTrigger(token)
+	if fromTrigger == nil {
+		m.keepTail(token)
 		return nil
 	}
-	state, err := m.automaton.Advance(m.automaton.Start(), written)
+	state, err := m.automaton.Advance(m.automaton.Start(), fromTrigger)
 	if err != nil {
 		return err
 	}

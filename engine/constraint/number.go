@@ -15,13 +15,13 @@ const maxMultiple = 1000
 // bounds of a number; nil is none. Both are included.
 type bounds struct{ low, high *big.Rat }
 
-func (c *schemaCompiler) numberOf(t *jsontree.Value, name, at string, start, end int32) error {
-	b, err := boundsOf(t, name, at)
+func (c *schemaCompiler) numberOf(schema *jsontree.Value, name, at string, start, end int32) error {
+	b, err := boundsOf(schema, name, at)
 	if err != nil {
 		return err
 	}
 	free := b.low == nil && b.high == nil
-	if multiple := t.Get("multipleOf"); multiple != nil {
+	if multiple := schema.Get("multipleOf"); multiple != nil {
 		n, err := countOf(multiple, step(at, "multipleOf"), maxMultiple)
 		if err != nil || n < 1 {
 			return refuse(step(at, "multipleOf"), "must be a whole number from 1 to %d", maxMultiple)
@@ -46,7 +46,7 @@ func (c *schemaCompiler) numberOf(t *jsontree.Value, name, at string, start, end
 	return c.err()
 }
 
-func boundsOf(t *jsontree.Value, name, at string) (bounds, error) {
+func boundsOf(schema *jsontree.Value, name, at string) (bounds, error) {
 	// The smallest step that can be written, by which an excluded bound moves inward.
 	unit := big.NewRat(1, 1)
 	if name == "number" {
@@ -57,7 +57,7 @@ func boundsOf(t *jsontree.Value, name, at string) (bounds, error) {
 		name      string
 		low, open bool
 	}{{"minimum", true, false}, {"maximum", false, false}, {"exclusiveMinimum", true, true}, {"exclusiveMaximum", false, true}} {
-		v := t.Get(k.name)
+		v := schema.Get(k.name)
 		if v == nil {
 			continue
 		}
@@ -81,11 +81,11 @@ func boundsOf(t *jsontree.Value, name, at string) (bounds, error) {
 // power is ten to the n.
 func power(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
 
-func rational(t *jsontree.Value, at string) (*big.Rat, error) {
-	if t.Kind != jsontree.Number || len(t.Raw) > 2*maxDigits {
+func rational(v *jsontree.Value, at string) (*big.Rat, error) {
+	if v.Kind != jsontree.Number || len(v.Raw) > 2*maxDigits {
 		return nil, refuse(at, "must be a number of at most %d digits", maxDigits)
 	}
-	r, ok := new(big.Rat).SetString(string(t.Raw))
+	r, ok := new(big.Rat).SetString(string(v.Raw))
 	most := new(big.Rat).SetInt(power(maxDigits))
 	if !ok || new(big.Rat).Abs(r).Cmp(most) >= 0 {
 		return nil, refuse(at, "must be a number of at most %d digits", maxDigits)
@@ -109,7 +109,7 @@ func floor(r *big.Rat) *big.Int {
 	return new(big.Int).Div(r.Num(), r.Denom()) // Euclidean, and denominators are positive
 }
 
-// bounded adds the decimals within the bounds, with at most `digits` digits after the point. It says whether there are any.
+// bounded adds the decimals within the bounds, with at most `digits` digits after the point. It reports whether there are any.
 func (c *schemaCompiler) bounded(b bounds, digits int, start, end int32) bool {
 	zero := new(big.Rat)
 	found := false
@@ -140,7 +140,7 @@ func (c *schemaCompiler) bounded(b bounds, digits int, start, end int32) bool {
 	return found
 }
 
-// magnitude adds the decimals in [low, high], low >= 0, high nil for no bound, and says whether there are any. Bounds are scaled to
+// magnitude adds the decimals in [low, high], low >= 0, high nil for no bound, and reports whether there are any. Bounds are scaled to
 // whole numbers of the last digit, so that comparing is comparing strings of digits.
 func (c *schemaCompiler) magnitude(low, high *big.Rat, digits int, start, end int32) bool {
 	scale := new(big.Rat).SetInt(power(digits))
@@ -169,7 +169,7 @@ func (c *schemaCompiler) magnitude(low, high *big.Rat, digits int, start, end in
 		n := length + digits
 		d := &digitRange{c: c, whole: length, end: end, low: padded(a, n), high: padded(z, n), made: map[digitPlace]int32{}}
 		c.join(start, d.place(digitPlace{0, true, true}))
-		if c.over {
+		if c.tooLarge {
 			return true
 		}
 	}
@@ -220,7 +220,7 @@ func (d *digitRange) place(p digitPlace) int32 {
 	}
 	n := d.c.add()
 	d.made[p] = n
-	if d.c.over {
+	if d.c.tooLarge {
 		return n
 	}
 	if p.read >= d.whole && d.mayEnd(p) {
@@ -243,7 +243,7 @@ func (d *digitRange) place(p digitPlace) int32 {
 	return n
 }
 
-// mayEnd says whether the number may stop here, the digits left out being zeros: not if the lower bound still asks for more.
+// mayEnd reports whether the number may stop here, the digits left out being zeros: not if the lower bound still asks for more.
 func (d *digitRange) mayEnd(p digitPlace) bool {
 	if !p.low {
 		return true
@@ -271,15 +271,15 @@ func (c *schemaCompiler) multiple(n int, start, end int32) {
 	c.join(c.call(start, rule), end)
 	c.join(c.text(rule, "0"), shut)
 	sign := c.text(rule, "-")
-	hopes := multiples(n)
+	reachable := multiples(n)
 	// after holds the node of each remainder once so many digits have been read.
 	var after map[int]int32
-	for digits := 1; digits <= maxDigits && !c.over; digits++ {
+	for digits := 1; digits <= maxDigits && !c.tooLarge; digits++ {
 		next := map[int]int32{}
 		read := func(from int32, remainder, least int) {
 			for digit := least; digit < 10; digit++ {
 				r := (remainder*10 + digit) % n
-				if !hopes[digits][r] {
+				if !reachable[digits][r] {
 					continue
 				}
 				if _, ok := next[r]; !ok {
@@ -304,19 +304,20 @@ func (c *schemaCompiler) multiple(n int, start, end int32) {
 	}
 }
 
-// multiples says, by how many digits have been read and their remainder, whether the digits left can still make a multiple of n.
+// multiples tells, by how many digits have been read and their remainder, whether the digits that are left can still make a multiple of
+// n of them.
 func multiples(n int) [maxDigits + 1][]bool {
-	var hopes [maxDigits + 1][]bool
-	var more []bool // the hopes of one digit more, nil where none may follow
+	var reachable [maxDigits + 1][]bool
+	var more []bool // what is reachable with one digit more, nil where none may follow
 	for read := maxDigits; read > 0; read-- {
-		hopes[read] = make([]bool, n)
+		reachable[read] = make([]bool, n)
 		for r := range n {
-			hopes[read][r] = r == 0
+			reachable[read][r] = r == 0
 			for digit := 0; digit < 10 && more != nil; digit++ {
-				hopes[read][r] = hopes[read][r] || more[(r*10+digit)%n]
+				reachable[read][r] = reachable[read][r] || more[(r*10+digit)%n]
 			}
 		}
-		more = hopes[read]
+		more = reachable[read]
 	}
-	return hopes
+	return reachable
 }

@@ -6,17 +6,17 @@ import (
 	"github.com/qwenvld/qwenvld/internal/jsontree"
 )
 
-func (c *schemaCompiler) objectOf(t *jsontree.Value, at string, level int, start, end int32) error {
+func (c *schemaCompiler) objectOf(schema *jsontree.Value, at string, level int, start, end int32) error {
 	if level++; c.strict && level > maxLevels {
 		return refuse(at, "strict mode allows %d levels of objects", maxLevels)
 	}
-	extra, properties := t.Get("additionalProperties"), t.Get("properties")
+	extra, properties := schema.Get("additionalProperties"), schema.Get("properties")
 	closed := extra != nil && extra.IsFalse()
 	if c.strict && !closed {
 		return refuse(at, `strict mode needs "additionalProperties": false`)
 	}
-	required, err := stringsOf(t.Get("required"), step(at, "required"))
-	if err = c.forgive(step(at, "required"), err); err != nil {
+	required, err := stringsOf(schema.Get("required"), step(at, "required"))
+	if err = c.noteUnlessStrict(step(at, "required"), err); err != nil {
 		return err
 	}
 	if properties == nil {
@@ -46,7 +46,7 @@ func (c *schemaCompiler) objectOf(t *jsontree.Value, at string, level int, start
 func (c *schemaCompiler) members(properties *jsontree.Value, required []string, at string, level int, start, end int32) error {
 	// Two ways through them: before and after the first one that is written, which needs no comma.
 	none, some := c.text(start, "{"), c.add()
-	written := false // a required property came: the way without any is closed
+	fromTrigger := false // a required property came: the way without any is closed
 	for i := range properties.Members {
 		m := &properties.Members[i]
 		path := step(step(at, "properties"), m.Key)
@@ -54,12 +54,12 @@ func (c *schemaCompiler) members(properties *jsontree.Value, required []string, 
 		if c.strict && !must {
 			return refuse(path, "strict mode needs every property in \"required\"")
 		}
-		rule, err := c.inner(&m.Value, path, level)
+		rule, err := c.nested(&m.Value, path, level)
 		if err != nil {
 			return err
 		}
 		key, nextNone, nextSome := c.add(), c.add(), c.add()
-		if !written {
+		if !fromTrigger {
 			c.join(none, key)
 		}
 		if i > 0 {
@@ -70,13 +70,13 @@ func (c *schemaCompiler) members(properties *jsontree.Value, required []string, 
 			c.join(none, nextNone)
 			c.join(some, nextSome)
 		}
-		written = written || must
+		fromTrigger = fromTrigger || must
 		none, some = nextNone, nextSome
-		if c.over {
+		if c.tooLarge {
 			return c.err()
 		}
 	}
-	if !written {
+	if !fromTrigger {
 		c.join(c.text(none, "}"), end)
 	}
 	c.join(c.text(some, "}"), end)
@@ -89,7 +89,7 @@ func (c *schemaCompiler) mapOf(extra *jsontree.Value, at string, level int, star
 		c.join(c.call(start, c.object()), end)
 		return nil
 	}
-	rule, err := c.inner(extra, step(at, "additionalProperties"), level)
+	rule, err := c.nested(extra, step(at, "additionalProperties"), level)
 	if err != nil {
 		return err
 	}

@@ -15,10 +15,10 @@ func Regex(pattern string) (*Grammar, error) {
 	if err != nil {
 		return nil, err
 	}
-	inner, _, _ := unanchor(re)
+	nested, _, _ := unanchor(re)
 	b := &builder{}
 	end := b.add()
-	start, err := b.regex(inner, end, b.runes)
+	start, err := b.regex(nested, end, b.runes)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func parseRegex(pattern string) (*syntax.Regexp, error) {
 }
 
 // unanchor takes ^ and $ off the ends of an expression and says which there were.
-func unanchor(re *syntax.Regexp) (inner *syntax.Regexp, begins, ends bool) {
+func unanchor(re *syntax.Regexp) (nested *syntax.Regexp, begins, ends bool) {
 	if re.Op == syntax.OpCapture {
 		return unanchor(re.Sub[0])
 	}
@@ -64,7 +64,7 @@ type runesFunc func(from int32, low, high rune, to int32)
 
 // regex adds a network that matches re and leads to `to`; it returns where it begins.
 func (b *builder) regex(re *syntax.Regexp, to int32, runes runesFunc) (int32, error) {
-	if b.over {
+	if b.tooLarge {
 		return to, b.err()
 	}
 	switch re.Op { //nolint:exhaustive // the rest are assertions, and what Simplify takes out

@@ -37,7 +37,7 @@ func schemaGrammar(data []byte, strict, objects bool) (*Grammar, error) {
 	}
 	c := &schemaCompiler{jsonBuilder: newJSONBuilder(), root: root, strict: strict, rules: map[*jsontree.Value]int32{}}
 	if strict {
-		if t := root.Get("type"); t == nil || !t.IsText("object") {
+		if schema := root.Get("type"); schema == nil || !schema.IsText("object") {
 			return nil, &SchemaError{"", `strict mode needs "type": "object" at the root`}
 		}
 	}
@@ -103,84 +103,84 @@ func step(pointer, name string) string {
 }
 
 // schema gives the rule of a schema; a schema that is used again, or inside itself, has one rule.
-func (c *schemaCompiler) schema(t *jsontree.Value, at string, level int) (int32, error) {
-	if c.chain[t] {
-		return c.instead(at, refuse(at, "refers to itself without an end"))
+func (c *schemaCompiler) schema(schema *jsontree.Value, at string, level int) (int32, error) {
+	if c.chain[schema] {
+		return c.anyInstead(at, refuse(at, "refers to itself without an end"))
 	}
-	if rule, ok := c.rules[t]; ok {
+	if rule, ok := c.rules[schema]; ok {
 		return rule, nil
 	}
 	if level > maxSchemaDepth {
-		return c.instead(at, refuse(at, "nested more than %d deep", maxSchemaDepth))
+		return c.anyInstead(at, refuse(at, "nested more than %d deep", maxSchemaDepth))
 	}
-	if t.Kind == jsontree.Bool {
-		if t.IsFalse() || c.strict {
-			return c.instead(at, refuse(at, "a schema of true or false is not supported"))
+	if schema.Kind == jsontree.Bool {
+		if schema.IsFalse() || c.strict {
+			return c.anyInstead(at, refuse(at, "a schema of true or false is not supported"))
 		}
 		return c.value(), nil
 	}
-	if t.Kind != jsontree.Object {
-		return c.instead(at, refuse(at, "a schema must be an object"))
+	if schema.Kind != jsontree.Object {
+		return c.anyInstead(at, refuse(at, "a schema must be an object"))
 	}
 	start, end := c.add(), c.add()
 	c.nodes[end].final = true
-	c.rules[t] = start
+	c.rules[schema] = start
 	if c.chain == nil {
 		c.chain = map[*jsontree.Value]bool{}
 	}
-	c.chain[t] = true
-	err := c.fill(t, at, level, start, end)
-	delete(c.chain, t)
-	if err = c.forgive(at, err); err != nil {
+	c.chain[schema] = true
+	err := c.fill(schema, at, level, start, end)
+	delete(c.chain, schema)
+	if err = c.noteUnlessStrict(at, err); err != nil {
 		return 0, err
 	}
 	return start, c.err()
 }
 
-// inner is schema for what stands inside an array or object.
-func (c *schemaCompiler) inner(t *jsontree.Value, at string, level int) (int32, error) {
+// nested is schema for what stands inside an array or object.
+func (c *schemaCompiler) nested(schema *jsontree.Value, at string, level int) (int32, error) {
 	chain := c.chain
 	c.chain = nil
-	rule, err := c.schema(t, at, level)
+	rule, err := c.schema(schema, at, level)
 	c.chain = chain
 	return rule, err
 }
 
 // fill builds the network of a schema between start and end.
-func (c *schemaCompiler) fill(t *jsontree.Value, at string, level int, start, end int32) error {
+func (c *schemaCompiler) fill(schema *jsontree.Value, at string, level int, start, end int32) error {
 	if !c.strict {
-		return c.fillFreely(t, at, level, start, end)
+		return c.fillFreely(schema, at, level, start, end)
 	}
 	switch {
-	case t.Get("$ref") != nil:
-		return c.reference(t, at, level, start, end)
-	case t.Get("anyOf") != nil:
-		return c.union(t, "anyOf", at, level, start, end)
-	case t.Get("oneOf") != nil:
+	case schema.Get("$ref") != nil:
+		return c.reference(schema, at, level, start, end)
+	case schema.Get("anyOf") != nil:
+		return c.union(schema, "anyOf", at, level, start, end)
+	case schema.Get("oneOf") != nil:
 		return refuse(step(at, "oneOf"), "strict mode does not support oneOf: use anyOf")
-	case t.Get("const") != nil:
-		return c.constant(t, at, start, end)
-	case t.Get("enum") != nil:
-		return c.enum(t, at, start, end)
+	case schema.Get("const") != nil:
+		return c.constant(schema, at, start, end)
+	case schema.Get("enum") != nil:
+		return c.enum(schema, at, start, end)
 	}
-	return c.byType(t, at, level, start, end)
+	return c.byType(schema, at, level, start, end)
 }
 
-func (c *schemaCompiler) constant(t *jsontree.Value, at string, start, end int32) error {
-	if err := c.only(t, at, "const", "type"); err != nil {
+func (c *schemaCompiler) constant(schema *jsontree.Value, at string, start, end int32) error {
+	if err := c.refuseOthers(schema, at, "const", "type"); err != nil {
 		return err
 	}
-	return c.literal(t.Get("const"), start, end)
+	return c.literal(schema.Get("const"), start, end)
 }
 
 // byType builds what the schema's types and their keywords allow.
-func (c *schemaCompiler) byType(t *jsontree.Value, at string, level int, start, end int32) error {
-	types, err := c.typesOf(t, at)
+func (c *schemaCompiler) byType(schema *jsontree.Value, at string, level int, start, end int32) error {
+	types, err := c.typesOf(schema, at)
 	if err != nil {
 		return err
 	}
 	if len(types) == 0 {
-		if err := c.only(t, at); err != nil {
+		if err := c.refuseOthers(schema, at); err != nil {
 			return err
 		}
 		if c.strict {
@@ -193,22 +193,22 @@ func (c *schemaCompiler) byType(t *jsontree.Value, at string, level int, start, 
 	for _, name := range types {
 		allowed = append(allowed, keywords[name]...)
 	}
-	if err := c.only(t, at, allowed...); err != nil {
+	if err := c.refuseOthers(schema, at, allowed...); err != nil {
 		return err
 	}
 	for _, name := range types {
-		if err := c.typed(t, name, at, level, start, end); err != nil {
+		if err := c.typed(schema, name, at, level, start, end); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *schemaCompiler) reference(t *jsontree.Value, at string, level int, start, end int32) error {
-	if err := c.only(t, at, "$ref"); err != nil {
+func (c *schemaCompiler) reference(schema *jsontree.Value, at string, level int, start, end int32) error {
+	if err := c.refuseOthers(schema, at, "$ref"); err != nil {
 		return err
 	}
-	target, path, err := c.resolve(t.Get("$ref"), step(at, "$ref"))
+	target, path, err := c.resolve(schema.Get("$ref"), step(at, "$ref"))
 	if err != nil {
 		return err
 	}
@@ -220,16 +220,16 @@ func (c *schemaCompiler) reference(t *jsontree.Value, at string, level int, star
 	return nil
 }
 
-func (c *schemaCompiler) union(t *jsontree.Value, name, at string, level int, start, end int32) error {
-	if err := c.only(t, at, name); err != nil {
+func (c *schemaCompiler) union(schema *jsontree.Value, name, at string, level int, start, end int32) error {
+	if err := c.refuseOthers(schema, at, name); err != nil {
 		return err
 	}
-	list := t.Get(name)
-	if list.Kind != jsontree.Array || len(list.Items) == 0 {
+	branches := schema.Get(name)
+	if branches.Kind != jsontree.Array || len(branches.Items) == 0 {
 		return refuse(step(at, name), "must be a list of schemas")
 	}
-	for i := range list.Items {
-		rule, err := c.schema(&list.Items[i], step(step(at, name), strconv.Itoa(i)), level)
+	for i := range branches.Items {
+		rule, err := c.schema(&branches.Items[i], step(step(at, name), strconv.Itoa(i)), level)
 		if err != nil {
 			return err
 		}
@@ -238,19 +238,19 @@ func (c *schemaCompiler) union(t *jsontree.Value, name, at string, level int, st
 	return nil
 }
 
-func (c *schemaCompiler) enum(t *jsontree.Value, at string, start, end int32) error {
-	if err := c.only(t, at, "enum", "type"); err != nil {
+func (c *schemaCompiler) enum(schema *jsontree.Value, at string, start, end int32) error {
+	if err := c.refuseOthers(schema, at, "enum", "type"); err != nil {
 		return err
 	}
-	list := t.Get("enum")
-	if list.Kind != jsontree.Array || len(list.Items) == 0 {
+	values := schema.Get("enum")
+	if values.Kind != jsontree.Array || len(values.Items) == 0 {
 		return refuse(step(at, "enum"), "must be a list of values")
 	}
-	if c.enums += len(list.Items); c.strict && c.enums > maxEnum {
+	if c.enums += len(values.Items); c.strict && c.enums > maxEnum {
 		return refuse(step(at, "enum"), "more than %d enum values in all", maxEnum)
 	}
-	for i := range list.Items {
-		if err := c.literal(&list.Items[i], start, end); err != nil {
+	for i := range values.Items {
+		if err := c.literal(&values.Items[i], start, end); err != nil {
 			return err
 		}
 	}
@@ -268,20 +268,20 @@ var keywords = map[string][]string{
 	"null":    nil,
 }
 
-func (c *schemaCompiler) typesOf(t *jsontree.Value, at string) ([]string, error) {
-	if t.Get("type") == nil {
+func (c *schemaCompiler) typesOf(schema *jsontree.Value, at string) ([]string, error) {
+	if schema.Get("type") == nil {
 		switch { // an object or array that forgot to say so
-		case t.Get("properties") != nil:
+		case schema.Get("properties") != nil:
 			return []string{"object"}, nil
-		case t.Get("items") != nil:
+		case schema.Get("items") != nil:
 			return []string{"array"}, nil
 		}
 		return nil, nil
 	}
 	var out []string
-	for _, name := range typeNames(t) {
+	for _, name := range typeNames(schema) {
 		if _, ok := keywords[name]; !ok {
-			if err := c.forgive(step(at, "type"), refuse(step(at, "type"), "unknown type %q", name)); err != nil {
+			if err := c.noteUnlessStrict(step(at, "type"), refuse(step(at, "type"), "unknown type %q", name)); err != nil {
 				return nil, err
 			}
 			return nil, nil
@@ -291,36 +291,36 @@ func (c *schemaCompiler) typesOf(t *jsontree.Value, at string) ([]string, error)
 		}
 	}
 	if len(out) == 0 {
-		return nil, c.forgive(step(at, "type"), refuse(step(at, "type"), "must name a type"))
+		return nil, c.noteUnlessStrict(step(at, "type"), refuse(step(at, "type"), "must name a type"))
 	}
 	return out, nil
 }
 
 // typeNames are what the type of a schema says, "" for what is no name.
-func typeNames(t *jsontree.Value) []string {
-	v := t.Get("type")
+func typeNames(schema *jsontree.Value) []string {
+	v := schema.Get("type")
 	if v == nil {
 		return nil
 	}
-	list := []jsontree.Value{*v}
+	types := []jsontree.Value{*v}
 	if v.Kind == jsontree.Array {
-		list = v.Items
+		types = v.Items
 	}
 	var out []string
-	for _, item := range list {
+	for _, item := range types {
 		name, _ := item.Text()
 		out = append(out, name)
 	}
 	return out
 }
 
-// only refuses keywords that are neither among the allowed nor annotations.
-func (c *schemaCompiler) only(t *jsontree.Value, at string, allowed ...string) error {
-	for _, m := range t.Members {
+// refuseOthers refuses keywords that are neither among the allowed nor annotations.
+func (c *schemaCompiler) refuseOthers(schema *jsontree.Value, at string, allowed ...string) error {
+	for _, m := range schema.Members {
 		if slices.Contains(allowed, m.Key) || slices.Contains(annotations, m.Key) || !c.strict && isRemark(m.Key) {
 			continue
 		}
-		if err := c.forgive(step(at, m.Key), refuse(step(at, m.Key), "the keyword %q is not supported here", m.Key)); err != nil {
+		if err := c.noteUnlessStrict(step(at, m.Key), refuse(step(at, m.Key), "the keyword %q is not supported here", m.Key)); err != nil {
 			return err
 		}
 	}
@@ -339,42 +339,42 @@ func (c *schemaCompiler) resolve(ref *jsontree.Value, at string) (*jsontree.Valu
 	if !ok || !local || path != "" && path[0] != '/' {
 		return nil, "", refuse(at, "only references inside the schema (#/$defs/...) are followed")
 	}
-	t := c.root
+	schema := c.root
 	for _, name := range strings.Split(path, "/")[1:] {
 		name = strings.NewReplacer("~1", "/", "~0", "~").Replace(name)
-		next := t.Get(name)
-		if next == nil && t.Kind == jsontree.Array {
-			for i := range t.Items {
+		next := schema.Get(name)
+		if next == nil && schema.Kind == jsontree.Array {
+			for i := range schema.Items {
 				if strconv.Itoa(i) == name {
-					next = &t.Items[i]
+					next = &schema.Items[i]
 				}
 			}
 		}
 		if next == nil {
 			return nil, "", refuse(at, "%q leads nowhere", s)
 		}
-		t = next
+		schema = next
 	}
-	if next := t.Get("$ref"); next != nil && next.IsText(s) {
+	if next := schema.Get("$ref"); next != nil && next.IsText(s) {
 		return nil, "", refuse(at, "%q refers to itself", s)
 	}
-	return t, path, nil
+	return schema, path, nil
 }
 
-func (c *schemaCompiler) typed(t *jsontree.Value, name, at string, level int, start, end int32) error {
+func (c *schemaCompiler) typed(schema *jsontree.Value, name, at string, level int, start, end int32) error {
 	switch name {
 	case "object":
-		return c.objectOf(t, at, level, start, end)
+		return c.objectOf(schema, at, level, start, end)
 	case "array":
-		return c.arrayOf(t, at, level, start, end)
+		return c.arrayOf(schema, at, level, start, end)
 	case "string":
 		if !c.strict {
-			return c.someString(t, at, start, end)
+			return c.stringFreely(schema, at, start, end)
 		}
-		return c.stringOf(t, at, start, end)
+		return c.stringOf(schema, at, start, end)
 	case "integer", "number":
-		err := c.numberOf(t, name, at, start, end)
-		if err == nil || c.forgive(at, err) != nil {
+		err := c.numberOf(schema, name, at, start, end)
+		if err == nil || c.noteUnlessStrict(at, err) != nil {
 			return err
 		}
 		rule := c.number()
@@ -391,13 +391,13 @@ func (c *schemaCompiler) typed(t *jsontree.Value, name, at string, level int, st
 	return nil
 }
 
-func stringsOf(t *jsontree.Value, at string) ([]string, error) {
-	if t == nil {
+func stringsOf(v *jsontree.Value, at string) ([]string, error) {
+	if v == nil {
 		return nil, nil
 	}
 	var out []string
-	for i := range t.Items {
-		s, ok := t.Items[i].Text()
+	for i := range v.Items {
+		s, ok := v.Items[i].Text()
 		if !ok {
 			return nil, refuse(at, "must be a list of strings")
 		}
@@ -407,14 +407,14 @@ func stringsOf(t *jsontree.Value, at string) ([]string, error) {
 }
 
 // countOf is a whole number from 0 to most, -1 where there is none.
-func countOf(t *jsontree.Value, at string, most int) (int, error) {
-	if t == nil {
+func countOf(v *jsontree.Value, at string, most int) (int, error) {
+	if v == nil {
 		return -1, nil
 	}
-	if t.Kind != jsontree.Number {
+	if v.Kind != jsontree.Number {
 		return 0, refuse(at, "must be a number")
 	}
-	n, err := strconv.ParseInt(string(t.Raw), 10, 64)
+	n, err := strconv.ParseInt(string(v.Raw), 10, 64)
 	if err != nil || n < 0 || n > int64(most) {
 		return 0, refuse(at, "must be a whole number from 0 to %d", most)
 	}

@@ -7,13 +7,13 @@ import (
 	"github.com/qwenvld/qwenvld/internal/jsontree"
 )
 
-func (c *schemaCompiler) stringOf(t *jsontree.Value, at string, start, end int32) error {
-	pattern, format := t.Get("pattern"), t.Get("format")
-	low, err := countOf(t.Get("minLength"), step(at, "minLength"), maxCharacters)
+func (c *schemaCompiler) stringOf(schema *jsontree.Value, at string, start, end int32) error {
+	pattern, format := schema.Get("pattern"), schema.Get("format")
+	low, err := countOf(schema.Get("minLength"), step(at, "minLength"), maxCharacters)
 	if err != nil {
 		return err
 	}
-	high, err := countOf(t.Get("maxLength"), step(at, "maxLength"), maxCharacters)
+	high, err := countOf(schema.Get("maxLength"), step(at, "maxLength"), maxCharacters)
 	if err != nil {
 		return err
 	}
@@ -59,9 +59,9 @@ func (c *schemaCompiler) patterned(pattern string, whole bool, at string, start,
 	if err != nil {
 		return refuse(at, "%v", err)
 	}
-	inner, begins, ends := unanchor(re)
+	nested, begins, ends := unanchor(re)
 	anything := &syntax.Regexp{Op: syntax.OpStar, Sub: []*syntax.Regexp{{Op: syntax.OpAnyChar}}}
-	all := &syntax.Regexp{Op: syntax.OpConcat, Sub: []*syntax.Regexp{inner}}
+	all := &syntax.Regexp{Op: syntax.OpConcat, Sub: []*syntax.Regexp{nested}}
 	if !begins && !whole {
 		all.Sub = append([]*syntax.Regexp{anything}, all.Sub...)
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // Special stands before the text of a special token in a Vocabulary. As a byte that UTF-8 never has, it keeps such tokens out of every
-// form that does not name them, JSON strings above all.
+// constraint that does not name them, JSON strings above all.
 const Special = "\xff"
 
 // Vocabulary is the bytes of a model's tokens, ordered for judging all of them at once. It does not change.
@@ -56,7 +56,7 @@ func NewVocabulary(tokens [][]byte) *Vocabulary {
 // Size is the number of tokens.
 func (v *Vocabulary) Size() int { return len(v.tokens) }
 
-// plainText says whether a token is whole characters that stand for themselves in a JSON string.
+// plainText reports whether a token is whole characters that stand for themselves in a JSON string.
 func plainText(t []byte) bool {
 	return utf8.Valid(t) && !bytes.ContainsFunc(t, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' })
 }

@@ -63,7 +63,7 @@ func (c *constraints) automaton(form *engine.Form) (*constraint.Automaton, error
 	}
 	c.once.Do(func() { c.vocab = constraint.NewVocabulary(c.tokens()) })
 	key := string(data)
-	if a, ok := c.made.Get(key); ok && !a.Worn() {
+	if a, ok := c.made.Get(key); ok && !a.Overgrown() {
 		return a, nil
 	}
 	g, err := constraint.Compile(form)

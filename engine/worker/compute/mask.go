@@ -17,8 +17,8 @@ type Constraint interface {
 	// MayEnd says whether the answer can stand as it is, MustEnd whether nothing may follow.
 	MayEnd() bool
 	MustEnd() bool
-	// Quick takes note of a token if that costs nothing, and says whether it did.
-	Quick(token int32) bool
+	// AcceptKnown takes note of a token if that costs nothing, and reports whether it did.
+	AcceptKnown(token int32) bool
 	// Accept takes note of a token, which may take as long as many steps.
 	Accept(token int32) error
 }
@@ -34,7 +34,7 @@ type maskBuild struct {
 // advanceMask has the constraint of s take note of a token, at once where it can. The others go on while it does not.
 func (l *Loop) advanceMask(s *sequence, token int32) {
 	job := s.job
-	if job.spec.Constraint.Quick(token) {
+	if job.spec.Constraint.AcceptKnown(token) {
 		return
 	}
 	m := &maskBuild{ready: make(chan struct{})}
