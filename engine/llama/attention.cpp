@@ -16,6 +16,8 @@ namespace {
 constexpr int64_t  block_cells = 64;    // cells whose keys or values are widened at once
 constexpr int64_t  split_cells = 256;   // cells whose sums are joined with those of others; a multiple of block_cells
 constexpr int64_t  tile_rows   = 64;    // queries of a key head in a task, if one token has no more
+constexpr int64_t  few_rows    = 6;     // up to which keys and values are read where they lie: more read them too often
+constexpr int64_t  line        = 64 / sizeof(half);  // halves that a processor fetches at once
 constexpr uint16_t hidden      = 0xfc00;  // -inf in half precision
 constexpr int32_t  no_peak     = std::numeric_limits<int32_t>::min() / 2;
 
@@ -24,8 +26,8 @@ int64_t padded(int64_t n) {
 }
 
 // Scores of R queries and four keys: each is a sum over lanes of sums along the head.
-template <int R>
-void dots(const float * q, const float * k, int64_t width, float * scores) {
+template <int R, typename T>
+void dots(const float * q, const T * const * k, int64_t width, float * scores) {
     vec acc[R][4] = {};
     for (int64_t d = 0; d < width; d += lanes) {
         vec qs[R];
@@ -33,9 +35,9 @@ void dots(const float * q, const float * k, int64_t width, float * scores) {
             qs[r] = load(q + r * width + d);
         }
         for (int c = 0; c < 4; ++c) {
-            const vec kv = load(k + c * width + d);
+            const vec key = load(k[c] + d);
             for (int r = 0; r < R; ++r) {
-                acc[r][c] = madd(qs[r], kv, acc[r][c]);
+                acc[r][c] = madd(qs[r], key, acc[r][c]);
             }
         }
     }
@@ -45,8 +47,8 @@ void dots(const float * q, const float * k, int64_t width, float * scores) {
 }
 
 // Adds count values, weighted, to C vectors of the sums of R queries.
-template <int R, int C>
-void mix(const float * weights, const float * v, int64_t width, int64_t count, float * sums) {
+template <int R, int C, typename Rows>
+void mix(const float * weights, Rows values, int64_t width, int64_t count, float * sums) {
     vec acc[R][C];
     for (int r = 0; r < R; ++r) {
         for (int c = 0; c < C; ++c) {
@@ -58,8 +60,9 @@ void mix(const float * weights, const float * v, int64_t width, int64_t count, f
         for (int r = 0; r < R; ++r) {
             w[r] = fill(weights[r * block_cells + b]);
         }
+        const auto * v = values[b];
         for (int c = 0; c < C; ++c) {
-            const vec value = load(v + b * width + c * lanes);
+            const vec value = load(v + c * lanes);
             for (int r = 0; r < R; ++r) {
                 acc[r][c] = madd(w[r], value, acc[r][c]);
             }
@@ -72,14 +75,15 @@ void mix(const float * weights, const float * v, int64_t width, int64_t count, f
     }
 }
 
-template <int R>
-void mix_rows(const float * weights, const float * v, int64_t width, int64_t count, float * sums) {
-    int64_t d = 0;
-    for (; d + 4 * lanes <= width; d += 4 * lanes) {
-        mix<R, 4>(weights, v + d, width, count, sums + d);
+template <int R, typename Rows>
+void mix_rows(const float * weights, const Rows & values, int64_t width, int64_t count, float * sums) {
+    constexpr int C = R == 1 ? 8 : 4;
+    int64_t       d = 0;
+    for (; d + C * lanes <= width; d += C * lanes) {
+        mix<R, C>(weights, values.from(d), width, count, sums + d);
     }
     for (; d < width; d += lanes) {
-        mix<R, 1>(weights, v + d, width, count, sums + d);
+        mix<R, 1>(weights, values.from(d), width, count, sums + d);
     }
 }
 
@@ -185,6 +189,7 @@ void attention_job::prepare(const ggml_tensor * node, int n_threads) {
     group_   = q_->ne[2] / k_->ne[2];
     k_width_ = padded(k_->ne[0]);
     v_width_ = padded(v_->ne[0]);
+    halves_  = loads_halves && k_->type == GGML_TYPE_F16 && v_->type == GGML_TYPE_F16 && k_->ne[0] == k_width_ && v_->ne[0] == v_width_;
 
     const int64_t tokens = q_->ne[1], heads = k_->ne[2], wanted = 4 * static_cast<int64_t>(n_threads);
     // Few tokens are mostly those of different sequences, which have no cells in common.
@@ -219,7 +224,7 @@ void attention_job::prepare(const ggml_tensor * node, int n_threads) {
 void attention_job::size_scratch(attention_scratch & s) const {
     const size_t n = tile_ * span_ * group_;
     s.queries.resize(n * k_width_);
-    s.scores.resize(tile_ * group_ * block_cells);
+    s.scores.resize(tile_ * group_ * (tile_ * group_ <= few_rows ? span_ : 1) * block_cells);
     s.block.resize(block_cells * std::max(k_width_, v_width_));
     s.sums.resize(n * v_width_);
     s.total.resize(n * v_width_);
@@ -330,12 +335,21 @@ void attention_job::load_queries(attention_scratch & s, const tile & t) const {
     std::fill_n(s.total_peak.begin(), rows, no_peak);
 }
 
-void attention_job::widen(const attention_scratch & s, const ggml_tensor * t, int64_t head, int64_t at, int64_t count, int64_t width,
-                          float * out) const {
+// Keys or values of a head at count cells of the list, in place.
+half_rows attention_job::in_place(const attention_scratch & s, const ggml_tensor * t, int64_t head, int64_t at, int64_t count) const {
+    return {static_cast<const char *>(t->data) + head * t->nb[2], t->nb[1], &s.cells[at], count};
+}
+
+// Widens keys or values of a head at count cells of the list, and adds zeros up to a multiple of four.
+wide_rows attention_job::widen(attention_scratch & s, const ggml_tensor * t, int64_t head, int64_t at, int64_t count, int64_t width) const {
+    const char * data = static_cast<const char *>(t->data) + head * t->nb[2];
+    float *      out  = s.block.data();
     for (int64_t b = 0; b < count; ++b, out += width) {
-        widen_row(t->type, static_cast<const char *>(t->data) + s.cells[at + b] * t->nb[1] + head * t->nb[2], out, t->ne[0]);
+        widen_row(t->type, data + s.cells[at + b] * t->nb[1], out, t->ne[0]);
         std::fill(out + t->ne[0], out + width, 0.0f);
     }
+    std::fill(out, s.block.data() + (count + 3) / 4 * 4 * width, 0.0f);
+    return {s.block.data(), width};
 }
 
 // Sums over the cells begin..end of the list, for the loaded queries. All heads of a block follow each other, because in memory the
@@ -346,30 +360,68 @@ void attention_job::add_split(attention_scratch & s, const tile & t, int64_t beg
     std::fill_n(s.lanes.begin(), t.heads * rows * lanes, 0.0f);
     std::fill_n(s.peak.begin(), t.heads * rows, no_peak);
     for (int64_t at = begin; at < end; at += block_cells) {
-        const int64_t count = std::min(block_cells, end - at), whole = (count + 3) / 4 * 4;
-        for (int64_t h = 0; h < t.heads; ++h) {
-            const float * queries = &s.queries[h * rows * k_width_];
-            float *       sums    = &s.sums[h * rows * v_width_];
-            widen(s, k_, t.head + h, at, count, k_width_, s.block.data());
-            std::fill(s.block.begin() + count * k_width_, s.block.begin() + whole * k_width_, 0.0f);
-            for (int64_t b = 0; b < whole; b += 4) {
-                const float * k = &s.block[b * k_width_];
-                by_rows(rows, [&](auto n, int64_t r) { dots<n>(queries + r * k_width_, k, k_width_, &s.scores[r * block_cells + b]); });
-            }
-            weigh(s, t, h * rows, at, count);
-            widen(s, v_, t.head + h, at, count, v_width_, s.block.data());
-            by_rows(rows, [&](auto n, int64_t r) {
-                mix_rows<n>(&s.scores[r * block_cells], s.block.data(), v_width_, count, sums + r * v_width_);
-            });
+        if (rows <= few_rows && halves_) {
+            add_in_place(s, t, at, std::min(block_cells, end - at));
+        } else {
+            add_widened(s, t, at, std::min(block_cells, end - at));
         }
     }
 }
 
+// Adds a block of cells for many queries, which read it often.
+void attention_job::add_widened(attention_scratch & s, const tile & t, int64_t at, int64_t count) const {
+    const int64_t rows = t.tokens() * group_;
+    for (int64_t h = 0; h < t.heads; ++h) {
+        const wide_rows keys = widen(s, k_, t.head + h, at, count, k_width_);
+        for (int64_t b = 0; b < count; b += 4) {
+            score(keys, b, &s.queries[h * rows * k_width_], rows, &s.scores[b]);
+        }
+        weigh(s, t, h * rows, at, count, s.scores.data());
+        blend(widen(s, v_, t.head + h, at, count, v_width_), s.scores.data(), rows, count, &s.sums[h * rows * v_width_]);
+    }
+}
+
+// Adds a block of cells for few queries. What takes time is to wait for the cache, so the keys are read as they lie in memory, and values
+// are fetched while keys are computed with.
+void attention_job::add_in_place(attention_scratch & s, const tile & t, int64_t at, int64_t count) const {
+    const int64_t rows = t.tokens() * group_;
+    for (int64_t b = 0; b < count; b += 4) {
+        for (int64_t h = 0; h < t.heads; ++h) {
+            const half_rows values = in_place(s, v_, t.head + h, at, count);
+            for (int64_t c = b; c < b + 4; ++c) {
+                for (int64_t d = 0; d < v_width_; d += line) {
+                    __builtin_prefetch(values[c] + d);
+                }
+            }
+            score(in_place(s, k_, t.head + h, at, count), b, &s.queries[h * rows * k_width_], rows, &s.scores[h * rows * block_cells + b]);
+        }
+    }
+    for (int64_t h = 0; h < t.heads; ++h) {
+        float * scores = &s.scores[h * rows * block_cells];
+        weigh(s, t, h * rows, at, count, scores);
+        blend(in_place(s, v_, t.head + h, at, count), scores, rows, count, &s.sums[h * rows * v_width_]);
+    }
+}
+
+// The scores of four keys from b on.
+template <typename Rows>
+void attention_job::score(const Rows & keys, int64_t b, const float * queries, int64_t rows, float * scores) const {
+    const decltype(keys[0]) k[4] = {keys[b], keys[b + 1], keys[b + 2], keys[b + 3]};
+    by_rows(rows, [&](auto n, int64_t r) { dots<n>(queries + r * k_width_, k, k_width_, scores + r * block_cells); });
+}
+
+// Adds weighted values.
+template <typename Rows>
+void attention_job::blend(const Rows & values, const float * weights, int64_t rows, int64_t count, float * sums) const {
+    by_rows(rows, [&](auto n, int64_t r) { mix_rows<n>(weights + r * block_cells, values, v_width_, count, sums + r * v_width_); });
+}
+
 // Turns a head's scores into weights: 2^(score - peak), where the peak is raised, and what is summed so far lowered, as scores require.
-void attention_job::weigh(attention_scratch & s, const tile & t, int64_t head_row, int64_t at, int64_t count) const {
+void attention_job::weigh(attention_scratch & s, const tile & t, int64_t head_row, int64_t at, int64_t count,
+                          float * head_scores) const {
     for (int64_t i = 0; i < t.tokens() * group_; ++i) {
         const int64_t r      = head_row + i;
-        float *       scores = &s.scores[i * block_cells];
+        float *       scores = head_scores + i * block_cells;
         hide(s, scores, t.from + i / group_, s.seen[i / group_], at, count);
         vec top = load(scores);
         for (int64_t b = lanes; b < padded(count); b += lanes) {

@@ -1,13 +1,15 @@
 // Attention on the CPU that keeps its sums in single precision.
 #pragma once
 
+#include <stdbool.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-// Registers the device "attention", which takes ggml's flash attention over from the CPU device wherever the cache lies in host
-// memory. Must be called before a model is loaded; calling it again changes nothing.
-void qv_register_attention(void);
+// Says whether models and contexts made from now on see the device "attention", which takes ggml's flash attention over from the CPU
+// device wherever the cache lies in host memory.
+void qv_offer_attention(bool offered);
 
 #ifdef __cplusplus
 }

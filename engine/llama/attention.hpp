@@ -22,9 +22,32 @@ struct attention_scratch {
     std::vector<int64_t>  seen;       // per token: how many of the cells it sees, or -1 where these are not the first ones
 };
 
+// A number in half precision, as a cache of type f16 holds it.
+struct half {
+    uint16_t bits;
+};
+
+// Keys or values of a head, from some number of it on, where they lie in a cache of halves. What is asked for past the last one is the last one.
+struct half_rows {
+    const char *     head;
+    size_t           stride;
+    const uint32_t * cells;
+    int64_t          count;
+    const half * operator[](int64_t b) const { return reinterpret_cast<const half *>(head + cells[b < count ? b : count - 1] * stride); }
+    half_rows    from(int64_t d) const { return {head + d * static_cast<int64_t>(sizeof(half)), stride, cells, count}; }
+};
+
+// Keys or values of a head, from some number of it on, widened side by side.
+struct wide_rows {
+    const float * first;
+    int64_t       width;
+    const float * operator[](int64_t b) const { return first + b * width; }
+    wide_rows     from(int64_t d) const { return {first + d, width}; }
+};
+
 // One flash attention node and how its work is cut. Threads share it and take tasks until none is left.
 //
-// Keys and values are widened to single precision block by block, and all sums are in single precision. The exponent that keeps the
+// Keys and values are widened to single precision, block by block or as they are read, and all sums are in single precision. The exponent that keeps the
 // exponentials small is a whole power of two, so that scaling sums by it is exact; and sums over cells are joined in splits of a
 // fixed size. So a row's result depends only on its query and on the cells it sees, in their order: not on the number of threads,
 // on the rows computed beside it or on cells of others.
@@ -52,11 +75,18 @@ class attention_job {
     int64_t chain(int64_t from, int64_t to) const;
     void load_queries(attention_scratch & s, const tile & t) const;
     void add_split(attention_scratch & s, const tile & t, int64_t begin, int64_t end) const;
-    void weigh(attention_scratch & s, const tile & t, int64_t head_row, int64_t at, int64_t count) const;
+    void weigh(attention_scratch & s, const tile & t, int64_t head_row, int64_t at, int64_t count, float * scores) const;
     void hide(attention_scratch & s, float * scores, int64_t token, int64_t seen, int64_t at, int64_t count) const;
     void join(attention_scratch & s, int64_t row, const float * sums, float weight, int32_t peak) const;
     void store(const attention_scratch & s, const tile & t) const;
-    void widen(const attention_scratch & s, const ggml_tensor * t, int64_t head, int64_t at, int64_t count, int64_t width, float * out) const;
+    half_rows in_place(const attention_scratch & s, const ggml_tensor * t, int64_t head, int64_t at, int64_t count) const;
+    wide_rows widen(attention_scratch & s, const ggml_tensor * t, int64_t head, int64_t at, int64_t count, int64_t width) const;
+    void add_in_place(attention_scratch & s, const tile & t, int64_t at, int64_t count) const;
+    void add_widened(attention_scratch & s, const tile & t, int64_t at, int64_t count) const;
+    template <typename Rows>
+    void score(const Rows & keys, int64_t b, const float * queries, int64_t rows, float * scores) const;
+    template <typename Rows>
+    void blend(const Rows & values, const float * weights, int64_t rows, int64_t count, float * sums) const;
     const uint16_t * mask(int64_t token) const;
 
     const ggml_tensor *q_ = nullptr, *k_ = nullptr, *v_ = nullptr, *mask_ = nullptr, *dst_ = nullptr;
@@ -68,6 +98,7 @@ class attention_job {
     int64_t share_   = 0;  // splits of such a task
     int64_t tiles_   = 0, spans_ = 0, tasks_ = 0;
     int64_t k_width_ = 0, v_width_ = 0;  // of a head, padded to whole vectors
+    bool    halves_ = false;             // keys and values can be computed with in place
     std::atomic<int64_t>                    next_{0};
     std::vector<attention_scratch>          threads_;
     std::vector<float>                      partial_;  // what splits gave that the last task of a token joins

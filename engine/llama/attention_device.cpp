@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <memory>
+#include <mutex>
 
 #include "attention.h"
 #include "attention.hpp"
@@ -185,10 +186,14 @@ ggml_backend_reg_t registry() {
 
 }  // namespace
 
-extern "C" void qv_register_attention(void) {
-    static const bool done = [] {
+extern "C" void qv_offer_attention(bool offered) {
+    static std::mutex lock;
+    static bool       registered = false;
+    const std::lock_guard<std::mutex> held(lock);
+    if (offered && !registered) {
         ggml_backend_register(registry());
-        return true;
-    }();
-    (void) done;
+    } else if (!offered && registered) {
+        ggml_backend_unload(registry());
+    }
+    registered = offered;
 }

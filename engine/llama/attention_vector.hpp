@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "attention.hpp"
+
 #if defined(__AVX__)
 #include <immintrin.h>
 #elif defined(__ARM_NEON)
@@ -28,6 +30,29 @@ inline vec load(const float * p) {
     std::memcpy(&v, p, sizeof v);
     return v;
 }
+
+// Whether the processor has an instruction for loading halves.
+#if defined(__AVX512F__)
+constexpr bool loads_halves = true;
+inline vec load(const half * p) {
+    return (vec) _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(p)));
+}
+#elif defined(__AVX__) && defined(__F16C__)
+constexpr bool loads_halves = true;
+inline vec load(const half * p) {
+    return (vec) _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i *>(p)));
+}
+#elif defined(__ARM_NEON) && defined(__aarch64__)
+constexpr bool loads_halves = true;
+inline vec load(const half * p) {
+    return (vec) vcvt_f32_f16(vld1_f16(reinterpret_cast<const __fp16 *>(p)));
+}
+#else
+constexpr bool loads_halves = false;
+inline vec load(const half *) {
+    return vec{};  // never called
+}
+#endif
 
 inline void save(float * p, vec v) {
     std::memcpy(p, &v, sizeof v);

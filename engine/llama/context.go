@@ -1,6 +1,7 @@
 package llama
 
 // #include <stdlib.h>
+// #include "attention.h"
 // #include "bridge.h"
 import "C"
 
@@ -46,6 +47,8 @@ type ContextOptions struct {
 	// PlainAttention computes attention as matrix products with all scores in memory, which the library does with KVFloat32 in
 	// any case: its graph of flash attention rounds such keys and values to half precision first.
 	PlainAttention bool
+	// libraryAttention leaves flash attention to ggml's kernel for CPUs, which ours is measured against.
+	libraryAttention bool
 }
 
 func (o *ContextOptions) plain() bool { return o.PlainAttention || o.KV == KVFloat32 }
@@ -98,7 +101,9 @@ func NewContext(m *Model, o ContextOptions) (*Context, error) {
 	p.kv_unified = true
 	p.no_perf = true
 
+	C.qv_offer_attention(C.bool(!o.libraryAttention))
 	ptr := C.llama_init_from_model(m.ptr, p)
+	C.qv_offer_attention(true)
 	if ptr == nil {
 		return nil, &Error{Op: "create context", Detail: sink.takeErrors()}
 	}

@@ -60,7 +60,7 @@ func LoadModel(ctx context.Context, o ModelOptions) (*Model, error) {
 	}
 	defer sink.attach(o.Logger)()
 	C.llama_backend_init()
-	C.qv_register_attention()
+	C.qv_offer_attention(true)
 
 	params := C.llama_model_default_params()
 	params.n_gpu_layers = C.int32_t(o.GPULayers)
