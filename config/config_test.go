@@ -26,7 +26,7 @@ func load(t *testing.T, file string, args ...string) (*Config, error) {
 	if err := flags.Parse(args); err != nil {
 		t.Fatal(err)
 	}
-	return Load(flags)
+	return Load(flags, os.Environ())
 }
 
 func TestNothingGivenMeansTheDefaults(t *testing.T) {

@@ -30,6 +30,38 @@ func variable(key string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
+// values are the values of the variables of an environment. Of several values of one variable the last counts.
+func values(variables []string) map[string]string {
+	out := map[string]string{}
+	for _, entry := range variables {
+		name, value, _ := strings.Cut(entry, "=")
+		out[name] = value
+	}
+	return out
+}
+
+// fromEnvironment is what the variables set, in the levels of a file.
+func fromEnvironment(variables map[string]string) map[string]any {
+	out := map[string]any{}
+	walkKeys(reflect.TypeFor[Config](), "", func(key string, _ reflect.Type) {
+		value := variables[variable(key)]
+		if value == "" || strings.Contains(key, "[]") {
+			return
+		}
+		level, names := out, strings.Split(key, ".")
+		for _, name := range names[:len(names)-1] {
+			below, ok := level[name].(map[string]any)
+			if !ok {
+				below = map[string]any{}
+				level[name] = below
+			}
+			level = below
+		}
+		level[names[len(names)-1]] = value
+	})
+	return out
+}
+
 // Kubernetes tells every container of the services beside it in variables such as QWENVLD_SERVICE_HOST, QWENVLD_PORT and
 // QWENVLD_PORT_8080_TCP_ADDR: a service named qwenvld must not keep the daemon from starting.
 var (

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -36,42 +35,43 @@ func flagKeys() map[string]string {
 }
 
 // Load reads the configuration: flags that were given over QWENVLD_* environment variables over the file over defaults. The
-// file's paths are relative to its folder. Unknown keys of the file and unknown variables are errors; each fault says where it is.
-func Load(flags *pflag.FlagSet) (*Config, error) {
+// file's paths are relative to its folder. Unknown keys of the file and unknown variables are errors; each fault says where it is. Of the
+// variables of the environment, each NAME=VALUE, those that are empty count as not set.
+func Load(flags *pflag.FlagSet, variables []string) (*Config, error) {
 	name, err := flags.GetString("config")
 	if err != nil {
 		return nil, fmt.Errorf("flag --config: %w", err)
 	}
 	if name == "" {
-		name = os.Getenv(VariableFile)
+		name = values(variables)[VariableFile]
 	}
 	var f *file
 	if name != "" {
 		f, err = readFile(name)
 	}
-	if err = errors.Join(err, checkEnvironment(os.Environ())); err != nil {
+	if err = errors.Join(err, checkEnvironment(variables)); err != nil {
 		return nil, err
 	}
-	c, err := decode(flags, name)
+	c, err := decode(flags, values(variables), name)
 	if err != nil {
 		return nil, err
 	}
 	c.resolve(filepath.Dir(name))
 	var faults []error
 	for _, fault := range c.faults() {
-		faults = append(faults, fmt.Errorf("%s: %w", place(flags, f, fault.key), fault))
+		faults = append(faults, fmt.Errorf("%s: %w", place(flags, values(variables), f, fault.key), fault))
 	}
 	return c, errors.Join(faults...)
 }
 
 // place says where the value of key comes from.
-func place(flags *pflag.FlagSet, f *file, key string) string {
+func place(flags *pflag.FlagSet, variables map[string]string, f *file, key string) string {
 	for flag, k := range flagKeys() {
 		if given := flags.Lookup(flag); k == key && given != nil && given.Changed {
 			return "flag --" + flag
 		}
 	}
-	if v := variable(key); os.Getenv(v) != "" {
+	if v := variable(key); variables[v] != "" {
 		return "environment variable " + v
 	}
 	if at := f.place(key); at != "" {
@@ -81,11 +81,8 @@ func place(flags *pflag.FlagSet, f *file, key string) string {
 }
 
 // decode lays flags over the environment over the file over the defaults.
-func decode(flags *pflag.FlagSet, file string) (*Config, error) {
+func decode(flags *pflag.FlagSet, variables map[string]string, file string) (*Config, error) {
 	v := viper.NewWithOptions(viper.KeyDelimiter(delimiter))
-	v.SetEnvPrefix("QWENVLD")
-	v.SetEnvKeyReplacer(strings.NewReplacer(delimiter, "_"))
-	v.AutomaticEnv()
 	setDefaults(v, "", reflect.ValueOf(Default()))
 	for flag, key := range flagKeys() {
 		if f := flags.Lookup(flag); f != nil {
@@ -100,6 +97,9 @@ func decode(flags *pflag.FlagSet, file string) (*Config, error) {
 		if err := v.ReadInConfig(); err != nil {
 			return nil, fmt.Errorf("configuration %s: %w", file, err)
 		}
+	}
+	if err := v.MergeConfigMap(fromEnvironment(variables)); err != nil {
+		return nil, fmt.Errorf("environment: %w", err)
 	}
 	var c Config
 	hooks := mapstructure.ComposeDecodeHookFunc(

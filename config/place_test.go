@@ -140,7 +140,7 @@ func FuzzFile(f *testing.F) {
 		}
 		flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
 		AddFlags(flags)
-		if _, err := decode(flags, name); err != nil {
+		if _, err := decode(flags, nil, name); err != nil {
 			t.Errorf("checked, and yet: %v", err)
 		}
 	})

@@ -73,7 +73,7 @@ func (o *askOptions) attachments() ([]client.Part, error) {
 	return parts, nil
 }
 
-func askCommand() *cobra.Command {
+func askCommand(e *environment) *cobra.Command {
 	var o askOptions
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -104,13 +104,13 @@ Exit codes: 0 answered, 1 failed, 2 wrong command line, 130 interrupted.`,
 			}
 			ctx, stop := interruptible(cmd.Context())
 			defer stop()
-			err = withDaemon(ctx, cmd, &o, func(c *client.Client) error {
+			err = withDaemon(ctx, e, cmd, &o, func(c *client.Client) error {
 				req := o.request()
 				req.Messages = append(req.Messages, client.UserTurn(text, parts...))
 				if asJSON {
 					return askJSON(ctx, c, &req, cmd.OutOrStdout())
 				}
-				_, err := newPrinter(cmd).answer(ctx, c, &req)
+				_, err := newPrinter(e).answer(ctx, c, &req)
 				return err
 			})
 			return interruption(ctx, err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,7 +21,7 @@ func (d *daemon) greet(ctx context.Context, out io.Writer) {
 		}
 	}
 	if ready > 0 {
-		_, _ = io.WriteString(out, d.banner(os.Args[0]))
+		_, _ = io.WriteString(out, d.banner(d.environment.args[0]))
 	}
 }
 
@@ -57,14 +56,14 @@ func post(url string, keys bool) string {
 	return line + " -H 'Content-Type: application/json'"
 }
 
-func examplesCommand() *cobra.Command {
+func examplesCommand(e *environment) *cobra.Command {
 	var url string
 	cmd := &cobra.Command{
 		Use:   "examples",
 		Short: "Print a curl command for each thing that the built-in demo pair knows",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			target, err := findDaemon(url)
+			target, err := findDaemon(e, url)
 			if err != nil {
 				return err
 			}

@@ -33,7 +33,7 @@ type calibration struct {
 	cost      string
 }
 
-func routerCalibrateCommand() *cobra.Command {
+func routerCalibrateCommand(e *environment) *cobra.Command {
 	c := calibration{}
 	cmd := &cobra.Command{
 		Use:   "calibrate FILE...",
@@ -55,7 +55,7 @@ tools/demopair/routed.py --outcomes have them. Nobody is asked.`,
 			if c.cost != "tokens" && c.cost != "seconds" {
 				return fmt.Errorf("--cost must be tokens or seconds, not %q", c.cost)
 			}
-			c.probe.Key = cmp.Or(c.probe.Key, os.Getenv(keyVariable))
+			c.probe.Key = cmp.Or(c.probe.Key, e.variable(keyVariable))
 			return c.run(cmd.Context(), args, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}

@@ -17,7 +17,7 @@ import (
 	"github.com/qwenvld/qwenvld/internal/client"
 )
 
-func chatCommand() *cobra.Command {
+func chatCommand(e *environment) *cobra.Command {
 	var o askOptions
 	cmd := &cobra.Command{
 		Use:   "chat",
@@ -39,9 +39,9 @@ leaves, as does the end of the input. A line that ends with a backslash goes on.
 			signal.Notify(interrupts, os.Interrupt)
 			defer signal.Stop(interrupts)
 			in, ok := cmd.InOrStdin().(*os.File)
-			return withDaemon(cmd.Context(), cmd, &o, func(c *client.Client) error {
+			return withDaemon(cmd.Context(), e, cmd, &o, func(c *client.Client) error {
 				t := &talk{
-					client: c, printer: newPrinter(cmd), request: o.request(), parts: parts, interrupts: interrupts,
+					client: c, printer: newPrinter(e), request: o.request(), parts: parts, interrupts: interrupts,
 					prompts: ok && term.IsTerminal(int(in.Fd())),
 				}
 				return t.run(cmd.Context(), cmd.InOrStdin())

@@ -3,8 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -15,7 +15,7 @@ import (
 )
 
 // decodeCommand decodes pictures for the daemon.
-func decodeCommand() *cobra.Command {
+func decodeCommand(e *environment) *cobra.Command {
 	var memory int64
 	cmd := &cobra.Command{
 		Use:    "decode",
@@ -31,7 +31,7 @@ func decodeCommand() *cobra.Command {
 					return fmt.Errorf("decode: limit the memory: %w", err)
 				}
 			}
-			return decoders.Serve(context.Background(), os.Stdin, os.Stdout)
+			return decoders.Serve(context.Background(), e.stdin, e.stdout)
 		},
 	}
 	cmd.Flags().Int64Var(&memory, "address-space", 0, "bytes of address space, 0 for no limit")
@@ -39,8 +39,8 @@ func decodeCommand() *cobra.Command {
 }
 
 // newDecoders makes processes of this program that decode. The caller closes them.
-func newDecoders(m *config.Media) (*decoders.Pool, error) {
-	self, err := os.Executable()
+func newDecoders(e *environment, m *config.Media) (*decoders.Pool, error) {
+	self, err := e.executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this binary: %w", err)
 	}
@@ -49,7 +49,7 @@ func newDecoders(m *config.Media) (*decoders.Pool, error) {
 	const reserved = 4 << 30
 	p := decoders.New(decoders.Command{
 		Path: self, Args: []string{"decode", "--address-space", strconv.FormatInt(2*m.DecodeMemory+reserved, 10)},
-		Env: append(os.Environ(), "GOTRACEBACK=none", "GOGC=50"),
+		Env: append(slices.Clone(e.variables), "GOTRACEBACK=none", "GOGC=50"),
 	})
 	if err := p.Warm(); err != nil {
 		return nil, err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"slices"
 
 	"github.com/spf13/pflag"
@@ -16,15 +15,15 @@ func addURLFlag(flags *pflag.FlagSet, url *string) {
 
 // findDaemon is the daemon to speak to: the one at url, else the one that the environment names, else the latest that this user runs
 // on this machine, else one at the default address.
-func findDaemon(url string) (running.Daemon, error) {
-	key := os.Getenv(config.VariableKey) != ""
+func findDaemon(e *environment, url string) (running.Daemon, error) {
+	key := e.variable(config.VariableKey) != ""
 	if url == "" {
-		url = os.Getenv(config.VariableURL)
+		url = e.variable(config.VariableURL)
 	}
 	if url != "" {
 		return running.Daemon{URL: url, Keys: key}, nil
 	}
-	d, err := runningDaemon()
+	d, err := runningDaemon(e)
 	if d == nil {
 		d = &running.Daemon{URL: "http://" + config.Default().Listen, Keys: key}
 	}
@@ -32,8 +31,8 @@ func findDaemon(url string) (running.Daemon, error) {
 }
 
 // runningDaemon is the latest daemon that this user started on this machine; nil when none runs.
-func runningDaemon() (*running.Daemon, error) {
-	all, err := running.List(os.TempDir())
+func runningDaemon(e *environment) (*running.Daemon, error) {
+	all, err := running.List(e.tempDir)
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -16,7 +15,7 @@ import (
 	"github.com/qwenvld/qwenvld/internal/client"
 )
 
-func healthCommand() *cobra.Command {
+func healthCommand(e *environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health",
 		Short: "Ask a running daemon whether it is ready; for container health checks",
@@ -24,11 +23,11 @@ func healthCommand() *cobra.Command {
 this user runs on this machine, whatever that was started with.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			url, err := healthURL(cmd.Flags())
+			url, err := healthURL(e, cmd.Flags())
 			if err != nil {
 				return err
 			}
-			return askHealth(cmd.Context(), url, cmd.OutOrStdout())
+			return askHealth(cmd.Context(), url, e.variable(config.VariableKey), cmd.OutOrStdout())
 		},
 	}
 	config.AddFlags(cmd.Flags())
@@ -36,13 +35,13 @@ this user runs on this machine, whatever that was started with.`,
 }
 
 // healthURL is that of the daemon to ask.
-func healthURL(flags *pflag.FlagSet) (string, error) {
+func healthURL(e *environment, flags *pflag.FlagSet) (string, error) {
 	if !flags.Changed("config") && !flags.Changed("listen") {
-		if d, err := runningDaemon(); err == nil && d != nil {
+		if d, err := runningDaemon(e); err == nil && d != nil {
 			return d.URL, nil
 		}
 	}
-	c, err := config.Load(flags)
+	c, err := config.Load(flags, e.variables)
 	if err != nil {
 		return "", err
 	}
@@ -58,12 +57,12 @@ func (a plainAddress) String() string  { return a.address }
 
 // askHealth fails unless the daemon at url says that it is ready or, where it tells that only to those with a key and there is none,
 // that it lives.
-func askHealth(ctx context.Context, url string, out io.Writer) error {
+func askHealth(ctx context.Context, url, key string, out io.Writer) error {
 	const patience = 5 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	// The certificate is for the daemon's name, and this asks the machine itself.
-	c := client.New(client.Options{URL: url, Key: os.Getenv(config.VariableKey), AnyCertificate: true})
+	c := client.New(client.Options{URL: url, Key: key, AnyCertificate: true})
 	defer c.Close()
 	status, body, err := c.Get(ctx, "/health/ready")
 	if err == nil && status == http.StatusUnauthorized {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"log/slog"
-	"os"
 	"path/filepath"
 
 	"github.com/qwenvld/qwenvld/config"
@@ -10,13 +9,13 @@ import (
 )
 
 // chooseModel is the configured model, or the demo pair.
-func chooseModel(c *config.Config, logger *slog.Logger) (*config.Model, error) {
+func chooseModel(e *environment, c *config.Config, logger *slog.Logger) (*config.Model, error) {
 	if len(c.Models) > 0 {
 		return &c.Models[0], nil
 	}
-	cache, err := os.UserCacheDir()
+	cache, err := e.cacheDir()
 	if err != nil {
-		cache = os.TempDir()
+		cache = e.tempDir
 	}
 	paths, err := demopair.Extract(filepath.Join(cache, "qwenvld"))
 	if err != nil {

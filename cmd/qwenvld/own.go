@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -19,24 +18,24 @@ import (
 )
 
 // withDaemon calls use with a client of the daemon that o means. Where none runs, one of this command's own answers, and ends with it.
-func withDaemon(ctx context.Context, cmd *cobra.Command, o *askOptions, use func(*client.Client) error) error {
+func withDaemon(ctx context.Context, e *environment, cmd *cobra.Command, o *askOptions, use func(*client.Client) error) error {
 	if !cmd.Flags().Changed("config") {
-		found, err := findDaemon(o.url)
+		found, err := findDaemon(e, o.url)
 		if err != nil {
 			return err
 		}
-		c := client.New(client.Options{URL: found.URL, Key: os.Getenv(config.VariableKey)})
+		c := client.New(client.Options{URL: found.URL, Key: e.variable(config.VariableKey)})
 		defer c.Close()
-		if o.url != "" || os.Getenv(config.VariableURL) != "" || serves(ctx, c) {
+		if o.url != "" || e.variable(config.VariableURL) != "" || serves(ctx, c) {
 			return use(c)
 		}
 	}
-	conf, err := config.Load(cmd.Flags())
+	conf, err := config.Load(cmd.Flags(), e.variables)
 	if err != nil {
 		return err
 	}
-	newPrinter(cmd).aside.faint("no daemon runs: one answers for this command alone (`qwenvld serve` keeps one running)\n")
-	return withOwnDaemon(ctx, conf, cmd.ErrOrStderr(), use)
+	newPrinter(e).aside.faint("no daemon runs: one answers for this command alone (`qwenvld serve` keeps one running)\n")
+	return withOwnDaemon(ctx, e, conf, use)
 }
 
 // serves tells whether a daemon answers.
@@ -51,7 +50,7 @@ func serves(ctx context.Context, c *client.Client) bool {
 }
 
 // withOwnDaemon serves on a socket that only this user reaches while use runs.
-func withOwnDaemon(ctx context.Context, c *config.Config, complaints io.Writer, use func(*client.Client) error) (err error) {
+func withOwnDaemon(ctx context.Context, e *environment, c *config.Config, use func(*client.Client) error) (err error) {
 	dir, err := os.MkdirTemp("", "ask-qwenvld-")
 	if err != nil {
 		return fmt.Errorf("start a daemon: %w", err)
@@ -63,8 +62,8 @@ func withOwnDaemon(ctx context.Context, c *config.Config, complaints io.Writer, 
 	own.Responses.Path = config.ResponsesOff // another daemon may hold the file
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
-	logger := slog.New(slog.NewTextHandler(complaints, &slog.HandlerOptions{Level: slog.LevelError}))
-	go func() { ended <- serve(serving, &own, logger, nil) }()
+	logger := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	go func() { ended <- serve(serving, e, &own, logger, nil) }()
 	client := client.New(client.Options{URL: own.Listen})
 	defer func() {
 		client.Close()

@@ -9,7 +9,6 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/qwenvld/qwenvld/internal/client"
@@ -27,14 +26,14 @@ type terminal struct {
 	is, dim bool
 }
 
-func newPrinter(cmd *cobra.Command) *printer {
-	return &printer{out: newTerminal(cmd.OutOrStdout()), aside: newTerminal(cmd.ErrOrStderr())}
+func newPrinter(e *environment) *printer {
+	return &printer{out: newTerminal(e, e.stdout), aside: newTerminal(e, e.stderr)}
 }
 
-func newTerminal(w io.Writer) terminal {
+func newTerminal(e *environment, w io.Writer) terminal {
 	file, ok := w.(*os.File)
 	is := ok && term.IsTerminal(int(file.Fd()))
-	return terminal{w: w, is: is, dim: is && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	return terminal{w: w, is: is, dim: is && e.variable("NO_COLOR") == "" && e.variable("TERM") != "dumb"}
 }
 
 // print writes text. What a model says must not command a terminal.

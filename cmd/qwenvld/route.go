@@ -29,7 +29,7 @@ type routeOptions struct {
 	images        int
 }
 
-func routeCommand() *cobra.Command {
+func routeCommand(e *environment) *cobra.Command {
 	var o routeOptions
 	var quality float64
 	var weights string
@@ -44,7 +44,7 @@ same, within the configured limits, so that what is counted is an image.`,
 			if o.images < 0 {
 				return &usageError{cmd, fmt.Errorf("--images must not be negative, it is %d", o.images)}
 			}
-			c, err := config.Load(cmd.Flags())
+			c, err := config.Load(cmd.Flags(), e.variables)
 			if err != nil {
 				return err
 			}
@@ -61,7 +61,7 @@ same, within the configured limits, so that what is counted is an image.`,
 			if err != nil {
 				return err
 			}
-			decision, err := decide(cmd.Context(), c, text, &o)
+			decision, err := decide(cmd.Context(), e, c, text, &o)
 			if err != nil {
 				return err
 			}
@@ -95,7 +95,7 @@ func question(args []string, in io.Reader, most int64) (string, error) {
 }
 
 // decide asks a server that is put together as the daemon's is, with engines that say what they hold and cannot answer.
-func decide(ctx context.Context, c *config.Config, text string, o *routeOptions) (string, error) {
+func decide(ctx context.Context, e *environment, c *config.Config, text string, o *routeOptions) (string, error) {
 	turn, err := routedTurn(ctx, c, text, o)
 	if err != nil {
 		return "", err
@@ -106,7 +106,7 @@ func decide(ctx context.Context, c *config.Config, text string, o *routeOptions)
 	}
 	open := *c
 	open.Keys = nil // this command needs none
-	m, err := chooseModel(c, slog.New(slog.DiscardHandler))
+	m, err := chooseModel(e, c, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return "", err
 	}

@@ -11,12 +11,12 @@ import (
 	"github.com/qwenvld/qwenvld/router/train"
 )
 
-func routerCommand() *cobra.Command {
+func routerCommand(e *environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "router",
 		Short: "Train and measure the weights that decide between instruct and thinking",
 	}
-	cmd.AddCommand(routerTrainCommand(), routerEvalCommand(), routerCalibrateCommand())
+	cmd.AddCommand(routerTrainCommand(), routerEvalCommand(), routerCalibrateCommand(e))
 	return cmd
 }
 

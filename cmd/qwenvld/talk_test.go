@@ -90,8 +90,7 @@ func TestThoughtsAreDimmedOnATerminalOnly(t *testing.T) {
 			t.Errorf("%s: %q", name, out.String())
 		}
 	}
-	t.Setenv("NO_COLOR", "1")
-	if got := newTerminal(os.Stdout); got.dim {
+	if got := newTerminal(&environment{variables: []string{"NO_COLOR=1"}}, os.Stdout); got.dim {
 		t.Error("dimmed in spite of NO_COLOR")
 	}
 }

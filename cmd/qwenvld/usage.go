@@ -71,8 +71,20 @@ func refuseUnknown(c *cobra.Command, args []string) error {
 	return &usageError{c, fmt.Errorf("%s has no command %q%s", c.CommandPath(), args[0], hint)}
 }
 
-// report tells what went wrong, once, and returns the exit code.
-func report(err error, out io.Writer) int {
+// report tells what went wrong, once.
+func report(err error, out io.Writer) {
+	var usage *usageError
+	switch {
+	case err == nil, errors.Is(err, errInterrupted):
+	case errors.As(err, &usage):
+		_, _ = fmt.Fprintf(out, "qwenvld: %v\n\n%s", err, usage.cmd.UsageString())
+	default:
+		_, _ = fmt.Fprintln(out, "qwenvld: "+strings.ReplaceAll(err.Error(), "\n", "\nqwenvld: "))
+	}
+}
+
+// exitCode is that of a command that ended with err.
+func exitCode(err error) int {
 	var usage *usageError
 	switch {
 	case err == nil:
@@ -80,10 +92,7 @@ func report(err error, out io.Writer) int {
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
 	case errors.As(err, &usage):
-		_, _ = fmt.Fprintf(out, "qwenvld: %v\n\n%s", err, usage.cmd.UsageString())
 		return exitUsage
-	default:
-		_, _ = fmt.Fprintln(out, "qwenvld: "+strings.ReplaceAll(err.Error(), "\n", "\nqwenvld: "))
-		return exitFailure
 	}
+	return exitFailure
 }

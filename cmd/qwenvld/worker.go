@@ -20,7 +20,7 @@ import (
 // workerSocket is the descriptor on which a worker finds its listening socket (package engine/process).
 const workerSocket = 3
 
-func workerCommand() *cobra.Command {
+func workerCommand(e *environment) *cobra.Command {
 	return &cobra.Command{
 		Use:    "worker",
 		Short:  "Run one set of weights for the daemon, which starts this itself",
@@ -29,13 +29,13 @@ func workerCommand() *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			// The daemon decides when a worker ends: by closing its input.
 			signal.Ignore(syscall.SIGINT, syscall.SIGTERM)
-			return runWorker(context.Background())
+			return runWorker(context.Background(), e)
 		},
 	}
 }
 
-func runWorker(ctx context.Context) error {
-	in := bufio.NewReader(os.Stdin)
+func runWorker(ctx context.Context, e *environment) error {
+	in := bufio.NewReader(e.stdin)
 	line, err := in.ReadBytes('\n')
 	if err != nil {
 		return fmt.Errorf("worker: no configuration on the standard input: %w", err)
@@ -51,8 +51,8 @@ func runWorker(ctx context.Context) error {
 	}
 	_ = socket.Close()
 	err = worker.Run(ctx, worker.Options{
-		Config: c, Listener: listener, Lifeline: in, Handshake: os.Stdout,
-		Logger: slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Config: c, Listener: listener, Lifeline: in, Handshake: e.stdout,
+		Logger: slog.New(slog.NewJSONHandler(e.stderr, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	var told *worker.LoadError
 	if errors.As(err, &told) {

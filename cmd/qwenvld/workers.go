@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"strings"
 
@@ -19,12 +18,12 @@ import (
 )
 
 // newSupervisors makes one supervisor for each variant that is configured.
-func newSupervisors(m *config.Model, logger *slog.Logger) (map[router.Variant]*process.Supervisor, error) {
-	self, err := os.Executable()
+func newSupervisors(e *environment, m *config.Model, logger *slog.Logger) (map[router.Variant]*process.Supervisor, error) {
+	self, err := e.executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this binary: %w", err)
 	}
-	environment := workerEnvironment(os.Environ())
+	environment := workerEnvironment(e.variables)
 	out := map[router.Variant]*process.Supervisor{}
 	for variant, w := range map[router.Variant]config.Weights{router.Instruct: m.Instruct, router.Thinking: m.Thinking} {
 		if w.Model == "" {

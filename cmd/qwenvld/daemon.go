@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/qwenvld/qwenvld/api"
+	"github.com/qwenvld/qwenvld/config"
+	"github.com/qwenvld/qwenvld/engine/llama"
+	"github.com/qwenvld/qwenvld/engine/process"
+	"github.com/qwenvld/qwenvld/internal/running"
+	"github.com/qwenvld/qwenvld/multimodal/decoders"
+	"github.com/qwenvld/qwenvld/router"
+)
+
+// daemon is everything that serves, put together and checked as far as that is possible without running it.
+type daemon struct {
+	environment *environment
+	config      *config.Config
+	model       *config.Model
+	supervisors map[router.Variant]*process.Supervisor
+	fetchers    fetchers
+	decoders    *decoders.Pool
+	store       responseStore // nil where nothing is kept
+	server      *api.Server
+	certificate *x509.Certificate // nil without TLS
+	url         string            // where it can be reached from this machine
+	logger      *slog.Logger
+}
+
+// assemble makes a daemon, which the caller closes.
+func assemble(ctx context.Context, e *environment, c *config.Config, logger *slog.Logger) (_ *daemon, err error) {
+	d := &daemon{environment: e, config: fitToModel(c), logger: logger}
+	defer func() {
+		if err != nil {
+			d.close()
+		}
+	}()
+	tidy(c, logger)
+	if err := d.check(); err != nil {
+		return nil, err
+	}
+	d.warn(llama.SystemInfo(), time.Now())
+	if d.supervisors, err = newSupervisors(e, d.model, logger); err != nil {
+		return nil, err
+	}
+	d.fetchers = newFetchers(&d.config.Media)
+	if d.decoders, err = newDecoders(e, &d.config.Media); err != nil {
+		return nil, err
+	}
+	images := newDecoder(&d.config.Media, d.decoders)
+	tool, err := newVideoTool(ctx, &d.config.Media.Video, images, logger)
+	if err != nil {
+		return nil, err
+	}
+	if d.store, err = openStore(ctx, &d.config.Responses); err != nil {
+		return nil, err
+	}
+	d.server, err = newServer(d.config, d.model.ID, d.supervisors, mediaWays{d.fetchers, images, tool}, d.store, logger)
+	return d, err
+}
+
+// warn logs what does not keep the daemon from serving and yet is hardly meant.
+func (d *daemon) warn(system llama.SystemReport, now time.Time) {
+	if system.Warning != "" {
+		d.logger.Warn("slow build", "warning", system.Warning)
+	}
+	if w := certificateWarning(d.certificate, now); w != "" {
+		d.logger.Warn("clients will not accept the certificate", "file", d.config.TLS.Certificate, "reason", w)
+	}
+	if n := d.model.Engine.GPULayers; n != 0 && !system.GPU {
+		d.logger.Warn("gpu_layers has no effect: this build knows of no GPU, and all layers are computed by the processors", "gpu_layers", n,
+			"devices", strings.Join(system.Devices, "; "))
+	}
+}
+
+// note lets commands on this machine find the daemon until the function is called that it returns.
+func (d *daemon) note() func() {
+	note, err := running.Write(d.environment.tempDir, running.Daemon{
+		PID: os.Getpid(), URL: d.url, Keys: len(d.config.Keys) > 0, Started: time.Now(),
+	})
+	if err != nil {
+		d.logger.Debug("commands on this machine will not find this daemon by themselves", "error", err)
+		return func() {}
+	}
+	return func() { _ = note.Remove() }
+}
+
+// check reads what the files named in the configuration say of themselves. It tells all faults at once.
+func (d *daemon) check() error {
+	var certificate, model error
+	d.certificate, certificate = loadCertificate(&d.config.TLS)
+	if d.model, model = chooseModel(d.environment, d.config, d.logger); model == nil {
+		model = checkModel(d.model)
+	}
+	return errors.Join(certificate, model)
+}
+
+func (d *daemon) close() {
+	d.fetchers.close()
+	if d.decoders != nil {
+		_ = d.decoders.Close() // no request is left
+	}
+	if d.store != nil {
+		_ = d.store.Close() // all is written
+	}
+}
+
+// run serves on l until ctx is done, then drains.
+func (d *daemon) run(ctx context.Context, l net.Listener, out io.Writer) error {
+	g, gctx := errgroup.WithContext(ctx)
+	workers := startWorkers(ctx, d.supervisors)
+	defer workers.end()
+	g.Go(func() error { return workers.lastFailure(gctx) })
+	if out != nil {
+		g.Go(func() error { d.greet(gctx, out); return nil })
+	}
+	if keep := d.config.Responses.Keep; d.store != nil && keep > 0 {
+		g.Go(func() error { expire(gctx, d.store, keep, d.logger); return nil })
+	}
+	g.Go(func() error { return serveHTTP(gctx, d.config, l, d.server, d.logger, workers.stop) })
+	return g.Wait()
+}
