@@ -4,13 +4,13 @@ const (
 	// minAutomaticAnswer is the smallest max_tokens, in tokens, at which the router still picks thinking by
 	// itself: below it the reasoning would be cut before it helps.
 	minAutomaticAnswer = 256
-	// budgetSlack is the room that the estimate of a request's thinking tokens gets.
+	// budgetSlack is how many times the estimated thinking tokens an automatic budget holds.
 	budgetSlack = 1.5
 )
 
-// budgetFor finds the think budget: the client's number, else its effort, else the class of the estimate when nobody but the
-// router or a phrase asked, else the largest effort. None is more than the completion may have; how much of that is kept for the answer is
-// the engine's to say, which knows what room there is.
+// budgetFor finds the think budget. The client's number comes first, then its effort. Where the router or a phrase chose thinking, the
+// budget is the smallest effort's that holds the estimate. Where another control chose it, the budget is the largest effort's. No budget
+// is more than the completion may have. How much of that is kept for the answer is decided by the engine, which counts the prompt.
 func budgetFor(in *Input, v Variant, tokens float64) (int, error) {
 	if v != Thinking {
 		return 0, nil
@@ -32,34 +32,34 @@ func budgetFor(in *Input, v Variant, tokens float64) (int, error) {
 	limit := completionLimit(&in.Facts)
 	switch {
 	case c.Effort != "" && c.Effort != EffortNone:
-		return within(c.Effort.Budget(), limit), nil
+		return atMost(c.Effort.Budget(), limit), nil
 	case len(c.preferences()) == 0:
 		return automaticBudget(tokens, limit), nil
 	default:
-		return within(EffortXHigh.Budget(), limit), nil
+		return atMost(EffortXHigh.Budget(), limit), nil
 	}
 }
 
-// automaticBudget is the smallest effort's budget that holds the estimate with some room.
+// automaticBudget is the smallest effort's budget that holds budgetSlack times the estimate.
 func automaticBudget(tokens float64, limit int) int {
 	for _, e := range Efforts()[1:] {
 		if float64(e.Budget()) >= tokens*budgetSlack {
-			return within(e.Budget(), limit)
+			return atMost(e.Budget(), limit)
 		}
 	}
-	return within(EffortXHigh.Budget(), limit)
+	return atMost(EffortXHigh.Budget(), limit)
 }
 
-// within keeps a budget to the limit, where there is one.
-func within(budget, limit int) int {
+// atMost is the budget, or the limit where that is less. A limit of 0 is none.
+func atMost(budget, limit int) int {
 	if limit > 0 {
 		return min(budget, limit)
 	}
 	return budget
 }
 
-// refusesThinking reports that the strongest control below the model id asks for no thinking. With a
-// thinking model id that means an empty think block.
+// refusesThinking reports whether the strongest control below the model id asks for no thinking. Together with a thinking model id that
+// means an empty think block.
 func refusesThinking(c *Controls) bool {
 	below := *c
 	below.Model = ""

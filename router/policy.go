@@ -9,7 +9,7 @@ import (
 	"github.com/qwenvld/qwenvld/router/phrases"
 )
 
-// Facts are what the policy has to live with.
+// Facts are what the policy is told about the request and the daemon, apart from the prompt.
 type Facts struct {
 	// Instruct and Thinking say which weights can answer now. At least one must be true.
 	Instruct, Thinking bool
@@ -19,12 +19,13 @@ type Facts struct {
 	ContextSize int
 	// Tools says that the client offered tools, Schema that the answer must have a JSON form.
 	Tools, Schema bool
-	// Warm is the variant whose cache holds this conversation's past, empty if none does, and WarmTokens about how many tokens
-	// the other one would have to read again.
-	Warm       Variant
+	// Warm is the variant whose cache holds this conversation's past, empty if none does.
+	Warm Variant
+	// WarmTokens is about how many tokens the other variant would have to read again.
 	WarmTokens int
 }
 
+// has reports whether v can answer now.
 func (f *Facts) has(v Variant) bool {
 	if v == Thinking {
 		return f.Thinking
@@ -32,7 +33,7 @@ func (f *Facts) has(v Variant) bool {
 	return f.Instruct
 }
 
-// tooShortToThink reports that max_tokens would cut the reasoning before it helps.
+// tooShortToThink reports whether max_tokens would cut the reasoning before it helps.
 func (f *Facts) tooShortToThink() bool { return f.MaxTokens > 0 && f.MaxTokens < minAutomaticAnswer }
 
 // Features are what a Scorer may look at.
@@ -43,7 +44,7 @@ type Features struct {
 	Images int
 }
 
-// Assessment is a Scorer's opinion.
+// Assessment is what a Scorer estimates about a prompt.
 type Assessment struct {
 	// Instruct and Thinking are the probabilities that the variant's answer is right. Their difference is the gain from thinking.
 	Instruct, Thinking float64
@@ -58,7 +59,8 @@ type Assessment struct {
 // Scorer estimates how much a request gains from thinking. Its methods are pure functions, safe for concurrent use.
 type Scorer interface {
 	Assess(f *Features) Assessment
-	// Explain says what the prompt is about and what spoke loudest for thinking, or against it, the strongest first.
+	// Explain says what the prompt is about, and which of its features weigh most: for thinking, or against it where think is false. The
+	// weightiest comes first.
 	Explain(f *Features, think bool) (kind string, reasons []string)
 	// Price is what thinking so many tokens costs at a quality of 0..10, in the unit of the gain.
 	Price(tokens, quality float64) float64
@@ -73,7 +75,7 @@ type Input struct {
 	Features Features
 	// History are the user turns before the last one, the oldest first.
 	History []Features
-	// Mode is how the conversation stood after History; nil has it worked out from History.
+	// Mode is how the conversation stood after History. Where it is nil, it is worked out from History.
 	Mode *Mode
 }
 
@@ -97,8 +99,8 @@ type Decision struct {
 	// EscalationBudget is the ThinkingBudget of an answer by Thinking where the router chose Instruct. 0 means that Thinking cannot
 	// answer in its place.
 	EscalationBudget int
-	// Uncertain says that the router chose between two variants that can answer and that a little more or less gain would have turned
-	// the choice.
+	// Uncertain says that the router chose between two variants that can answer, and that a slightly different gain would have changed the
+	// choice.
 	Uncertain bool
 	// Options counts the answer options that the request lists.
 	Options int
@@ -148,24 +150,24 @@ func (r *Router) Decide(in *Input) (Decision, error) {
 	if !in.Facts.Instruct && !in.Facts.Thinking {
 		return Decision{}, ErrNothingLoaded
 	}
-	t := r.weigh(in)
+	e := r.evaluate(in)
 	d := Decision{
-		Score: t.Score, Gain: t.Thinking - t.Instruct, Price: t.price, Threshold: r.scorer.Threshold(t.price), Options: t.Options,
-		Before: t.before,
+		Score: e.Score, Gain: e.gain(), Price: e.price, Threshold: r.scorer.Threshold(e.price), Options: e.Options,
+		Before: e.before,
 	}
-	wanted := d.choose(in, &t)
-	var spoken []string
-	d.Kind, spoken = r.scorer.Explain(&in.Features, d.Gain > d.Price)
+	wanted := d.choose(in, &e)
+	var reasons []string
+	d.Kind, reasons = r.scorer.Explain(&in.Features, d.Gain > d.Price)
 	if d.Source == SourceRouter {
-		d.Reasons = append(d.Reasons, spoken...)
+		d.Reasons = append(d.Reasons, reasons...)
 	}
-	budget, err := budgetFor(in, wanted, t.Tokens)
+	budget, err := budgetFor(in, wanted, e.Tokens)
 	if err != nil {
 		return Decision{}, err
 	}
 	d.ThinkingBudget = budget
 	if wanted == Instruct && d.Source == SourceRouter && in.Facts.Thinking && !in.Facts.tooShortToThink() {
-		d.EscalationBudget = automaticBudget(t.Tokens, completionLimit(&in.Facts))
+		d.EscalationBudget = automaticBudget(e.Tokens, completionLimit(&in.Facts))
 	}
 	d.Uncertain = d.Uncertain && in.Facts.Instruct && in.Facts.Thinking
 	if !in.Facts.has(wanted) {
@@ -186,63 +188,63 @@ func (d *Decision) WithOtherVariant() Decision {
 	return out
 }
 
-// turn is the last user turn as it was weighed.
-type turn struct {
+// evaluation is what is known of the last user turn before a variant is chosen for it.
+type evaluation struct {
 	Assessment
-	price    float64
-	notes    []string // what changed the price
-	think    bool
-	followUp bool
-	before   Mode
+	price      float64  // of thinking, in the unit of the gain
+	priceNotes []string // what changed the price
+	followUp   bool     // the turn is too short to stand for itself
+	before     Mode
 }
 
-// weigh scores the last turn and puts a price on thinking about it.
-func (r *Router) weigh(in *Input) turn {
+// gain is by how much thinking is likelier to be right.
+func (e *evaluation) gain() float64 { return e.Thinking - e.Instruct }
+
+// evaluate scores the last turn and puts a price on thinking about it.
+func (r *Router) evaluate(in *Input) evaluation {
 	quality := r.quality
 	if q := in.Controls.Quality; q != nil {
 		quality = *q
 	}
-	t := turn{Assessment: r.scorer.Assess(&in.Features), before: r.modeBefore(in, quality)}
-	t.price = r.scorer.Price(t.Tokens, quality)
+	e := evaluation{Assessment: r.scorer.Assess(&in.Features), before: r.modeBefore(in, quality)}
+	e.price = r.scorer.Price(e.Tokens, quality)
 	if in.Facts.Tools {
-		t.price *= toolsPrice
-		t.notes = append(t.notes, reasonTools)
+		e.price *= toolsPrice
+		e.priceNotes = append(e.priceNotes, reasonTools)
 	}
 	if in.Facts.Schema {
-		t.price *= schemaPrice
-		t.notes = append(t.notes, reasonSchema)
+		e.price *= schemaPrice
+		e.priceNotes = append(e.priceNotes, reasonSchema)
 	}
-	t.addColdCache(r.scorer, in, quality)
-	gain := t.Thinking - t.Instruct
-	t.think = gain > t.price
-	t.followUp = len(in.History) > 0 && isFollowUp(&in.Features)
-	return t
+	e.chargeColdCache(r.scorer, in, quality)
+	e.followUp = len(in.History) > 0 && isFollowUp(&in.Features)
+	return e
 }
 
 const (
-	// toolsPrice and schemaPrice make thinking dearer where it is known to gain less or to do harm: BFCL v3 falls from 66.3 to 63.0
-	// with thinking at 8B, and fields are copied more often than derived.
+	// toolsPrice and schemaPrice multiply the price of thinking where it is known to gain less or to do harm. With tools, the result on
+	// BFCL v3 falls from 66.3 to 63.0 with thinking at 8B; the fields of a JSON form are copied more often than derived.
 	toolsPrice  = 2
 	schemaPrice = 1.5
 	// prefillShare is what reading a token costs beside writing one.
 	prefillShare = 0.05
 )
 
-// addColdCache lets the variant that would have to read the conversation again pay for it.
-func (t *turn) addColdCache(s Scorer, in *Input, quality float64) {
+// chargeColdCache changes the price by what it costs the variant whose cache is cold to read the conversation again.
+func (e *evaluation) chargeColdCache(s Scorer, in *Input, quality float64) {
 	f := &in.Facts
-	if f.Warm == "" || f.WarmTokens <= 0 || math.IsInf(t.price, 0) {
+	if f.Warm == "" || f.WarmTokens <= 0 || math.IsInf(e.price, 0) {
 		return
 	}
-	cold := s.Price(t.Tokens+prefillShare*float64(f.WarmTokens), quality) - s.Price(t.Tokens, quality)
+	reading := s.Price(e.Tokens+prefillShare*float64(f.WarmTokens), quality) - s.Price(e.Tokens, quality)
 	if f.Warm == Thinking {
-		cold = -cold
+		reading = -reading // it is instruct that would have to read
 	}
-	t.price += cold
+	e.price += reading
 }
 
-// choose fills Variant, Source, Reasons, Uncertain and Mode, and returns the variant that was wanted.
-func (d *Decision) choose(in *Input, t *turn) Variant {
+// choose sets Variant, Source, Reasons, Uncertain and Mode, and returns the variant that is wanted, whether or not it is loaded.
+func (d *Decision) choose(in *Input, e *evaluation) Variant {
 	asked := in.Controls.preferences()
 	if p, ok := phrases.Find(in.Features.Text); ok {
 		asked = append(asked, preference{SourcePhrase, variantFor(p.Think)})
@@ -252,7 +254,7 @@ func (d *Decision) choose(in *Input, t *turn) Variant {
 	}
 	if len(asked) == 0 {
 		d.Source = SourceRouter
-		d.judge(in, t)
+		d.chooseByGain(in, e)
 		return d.Variant
 	}
 	d.Source, d.Variant = asked[0].source, asked[0].variant
@@ -268,16 +270,16 @@ func (d *Decision) choose(in *Input, t *turn) Variant {
 	return d.Variant
 }
 
-// judge decides where nobody asked for anything.
-func (d *Decision) judge(in *Input, t *turn) {
-	var why string
-	d.Mode, why = t.before.after(t.think, t.followUp)
+// chooseByGain chooses where nobody asked for a variant: by the gain and its price, and by the conversation so far.
+func (d *Decision) chooseByGain(in *Input, e *evaluation) {
+	var conversation string
+	d.Mode, conversation = e.before.after(d.Gain > d.Price, e.followUp)
 	d.Variant = d.Mode.Variant
-	d.Uncertain = why == "" && math.Abs(d.Gain-d.Price) < uncertainBand && !in.Facts.tooShortToThink()
-	if why != "" {
-		d.Reasons = append(d.Reasons, why)
+	d.Uncertain = conversation == "" && math.Abs(d.Gain-d.Price) < uncertainBand && !in.Facts.tooShortToThink()
+	if conversation != "" {
+		d.Reasons = append(d.Reasons, conversation)
 	}
-	d.Reasons = append(d.Reasons, t.notes...)
+	d.Reasons = append(d.Reasons, e.priceNotes...)
 	if d.Variant == Thinking && in.Facts.tooShortToThink() {
 		d.Variant = Instruct
 		d.Reasons = append([]string{reasonMaxTokens}, d.Reasons...)
