@@ -55,8 +55,8 @@ type encoder struct {
 	out   []int32
 }
 
-// fits says whether so many bytes can be within the limit.
-func (e *encoder) fits(bytes int) bool { return bytes <= (e.limit-len(e.out))*e.t.longest }
+// fits reports whether the tokens of so many bytes can be within the limit.
+func (e *encoder) fits(size int) bool { return size <= (e.limit-len(e.out))*e.t.longest }
 
 // flush appends the tokens of the text since the last special token.
 func (e *encoder) flush() error {

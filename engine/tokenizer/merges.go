@@ -35,15 +35,15 @@ func newMergeTable(n int) mergeTable {
 	return t
 }
 
-// spread moves what tells pairs of neighbouring ids apart to the upper bits.
-func spread(p pair) uint64 {
+// hashPair moves what tells pairs of neighbouring ids apart to the upper bits.
+func hashPair(p pair) uint64 {
 	const golden = 0x9e3779b97f4a7c15
 	return uint64(p) * golden
 }
 
 // slot is where p is, or an empty one where it would be.
 func (t *mergeTable) slot(p pair) *mergeSlot {
-	for i := spread(p) >> t.shift; ; i++ {
+	for i := hashPair(p) >> t.shift; ; i++ {
 		s := &t.slots[i&uint64(len(t.slots)-1)]
 		if s.rank < 0 || s.pair == p {
 			return s
@@ -67,7 +67,7 @@ func (t *mergeTable) add(p pair, m merge) bool {
 const seenBits = 8
 
 func (t *mergeTable) bit(p pair) uint64 {
-	return spread(p)>>t.shift*seenBits | spread(p)<<(64-t.shift)>>(64-3)
+	return hashPair(p)>>t.shift*seenBits | hashPair(p)<<(64-t.shift)>>(64-3)
 }
 
 func (t *mergeTable) find(p pair) merge {

@@ -60,22 +60,22 @@ func (t *Tokenizer) mergeLowest(ids, ranks []int32, word string) int {
 	return n
 }
 
-// longWord merges a word of any length. Pairs wait in a list for each rank, and of the lowest rank the leftmost is merged first, which
+// longWord merges a word of any length. Pairs wait in a queue for each rank, and of the lowest rank the leftmost is merged first, which
 // gives what appendShort gives in a time that hardly grows faster than the word.
 type longWord struct {
-	t     *Tokenizer
-	ids   []int32 // of the symbol that begins at this byte; negative if none does
-	next  []int32 // where the symbol after it begins
-	prev  []int32
-	lists map[int32]*waiting
-	ranks rankHeap // of lists that are not empty
+	t      *Tokenizer
+	ids    []int32 // of the symbol that begins at this byte; negative if none does
+	next   []int32 // where the symbol after it begins
+	prev   []int32
+	queues map[int32]*pairQueue // by rank
+	ranks  rankHeap             // of queues that are not empty
 
-	recent     *waiting // the list used last, since neighbours are often alike
+	recent     *pairQueue // the queue used last, since neighbours are often alike
 	recentRank int32
 }
 
-// waiting are the places of pairs of one rank. Those before done have been looked at.
-type waiting struct {
+// pairQueue holds the places of pairs of one rank. Those before done have been looked at.
+type pairQueue struct {
 	at     []int32
 	done   int
 	sorted bool
@@ -99,14 +99,14 @@ func (h *rankHeap) Pop() any {
 func (t *Tokenizer) appendLong(ctx context.Context, out []int32, word string) ([]int32, error) {
 	n := len(word)
 	links := make([]int32, 3*n)
-	w := &longWord{t: t, ids: links[:n], next: links[n : 2*n], prev: links[2*n:], lists: map[int32]*waiting{}, recentRank: -1}
+	w := &longWord{t: t, ids: links[:n], next: links[n : 2*n], prev: links[2*n:], queues: map[int32]*pairQueue{}, recentRank: -1}
 	for i := range n {
 		w.ids[i] = t.single[word[i]]
 		w.next[i], w.prev[i] = int32(i+1), int32(i-1)
 	}
 	for i := range n - 1 {
 		if m := t.first[word[i]][word[i+1]]; m.rank >= 0 {
-			w.wait(m.rank, int32(i))
+			w.enqueue(m.rank, int32(i))
 		}
 	}
 	if err := w.merge(ctx); err != nil {
@@ -118,13 +118,13 @@ func (t *Tokenizer) appendLong(ctx context.Context, out []int32, word string) ([
 	return out, nil
 }
 
-// wait puts the pair at a place on the list of its rank.
-func (w *longWord) wait(rank, at int32) {
+// enqueue puts the pair at a place into the queue of its rank.
+func (w *longWord) enqueue(rank, at int32) {
 	if rank != w.recentRank {
-		l := w.lists[rank]
+		l := w.queues[rank]
 		if l == nil {
-			l = &waiting{sorted: true}
-			w.lists[rank] = l
+			l = &pairQueue{sorted: true}
+			w.queues[rank] = l
 		}
 		w.recent, w.recentRank = l, rank
 	}
@@ -151,7 +151,7 @@ func (w *longWord) pairAt(at int32) merge {
 func (w *longWord) merge(ctx context.Context) error {
 	for steps := 0; len(w.ranks) > 0; {
 		rank := w.ranks[0]
-		l := w.lists[rank]
+		l := w.queues[rank]
 		for l.done < len(l.at) && w.ranks[0] == rank {
 			if steps++; steps%checkEvery == 0 && ctx.Err() != nil {
 				return context.Cause(ctx)
@@ -182,19 +182,19 @@ func (w *longWord) drop(rank int32) {
 
 // join makes one symbol of the two at a place.
 func (w *longWord) join(at, id int32) {
-	gone := w.next[at]
+	absorbed := w.next[at]
 	w.ids[at] = id
-	w.ids[gone] = -1
-	w.next[at] = w.next[gone]
-	if after := w.next[gone]; int(after) < len(w.ids) {
+	w.ids[absorbed] = -1
+	w.next[at] = w.next[absorbed]
+	if after := w.next[absorbed]; int(after) < len(w.ids) {
 		w.prev[after] = at
 	}
 	if before := w.prev[at]; before >= 0 {
 		if m := w.pairAt(before); m.rank >= 0 {
-			w.wait(m.rank, before)
+			w.enqueue(m.rank, before)
 		}
 	}
 	if m := w.pairAt(at); m.rank >= 0 {
-		w.wait(m.rank, at)
+		w.enqueue(m.rank, at)
 	}
 }

@@ -32,7 +32,7 @@ func (t *Tokenizer) appendParts(ctx context.Context, out []int32, word string) (
 		if text := word[i:end]; text != merged {
 			part, merged = t.appendMerged(part[:0], text), text
 		}
-		if len(out) == begin || t.sidesHold(out[len(out)-1], part[0]) {
+		if len(out) == begin || t.stableSideBySide(out[len(out)-1], part[0]) {
 			out, i = append(out, part...), end
 			continue
 		}
@@ -59,7 +59,7 @@ func partEnd(word string, i int) int {
 	return end
 }
 
-// appendSeam appends part to out[begin:], the tokens before it, though they do not hold side by side. text ends with part.
+// appendSeam appends part to out[begin:], the tokens before it, though they are not stable side by side. text ends with part.
 func (t *Tokenizer) appendSeam(out []int32, begin int, part []int32, text string) (joined []int32, ok bool) {
 	left, right := 1, 1 // tokens to be merged again
 	width := func(tokens []int32) (n int) {
@@ -77,15 +77,15 @@ func (t *Tokenizer) appendSeam(out []int32, begin int, part []int32, text string
 			return nil, false
 		}
 		again = t.appendMerged(again[:0], text[from:to])
-		leftHolds := len(out)-left == begin || t.sidesHold(out[len(out)-left-1], again[0])
-		rightHolds := right == len(part) || t.sidesHold(again[len(again)-1], part[right])
-		if leftHolds && rightHolds {
+		leftStable := len(out)-left == begin || t.stableSideBySide(out[len(out)-left-1], again[0])
+		rightStable := right == len(part) || t.stableSideBySide(again[len(again)-1], part[right])
+		if leftStable && rightStable {
 			return append(append(out[:len(out)-left], again...), part[right:]...), true
 		}
-		if !leftHolds {
+		if !leftStable {
 			left = min(2*left, len(out)-begin)
 		}
-		if !rightHolds {
+		if !rightStable {
 			right = min(2*right, len(part))
 		}
 	}
@@ -104,29 +104,29 @@ func (t *Tokenizer) appendMerged(out []int32, text string) []int32 {
 	return out
 }
 
-// sidesHold says whether two tokens that pair encoding made stay as they are side by side.
-func (t *Tokenizer) sidesHold(left, right int32) bool {
-	slot, key := t.sides.slot(pairOf(left, right))
+// stableSideBySide reports whether two tokens that pair encoding made stay as they are when their texts are encoded as one.
+func (t *Tokenizer) stableSideBySide(left, right int32) bool {
+	slot, key := t.stable.slot(pairOf(left, right))
 	if known := slot.Load(); known>>1 == key {
 		return known&1 == 1
 	}
 	text := t.bytes[left] + t.bytes[right]
-	var room [8]int32
-	tokens := t.appendMerged(room[:0], text)
-	holds := len(tokens) == 2 && tokens[0] == left && tokens[1] == right
+	var buffer [8]int32
+	tokens := t.appendMerged(buffer[:0], text)
+	stable := len(tokens) == 2 && tokens[0] == left && tokens[1] == right
 	value := key << 1
-	if holds {
+	if stable {
 		value |= 1
 	}
 	slot.Store(value)
-	return holds
+	return stable
 }
 
-// sideCache remembers which tokens hold side by side. A slot holds a pair above the lowest bit, which is the answer.
-type sideCache [1 << 14]atomic.Uint64
+// stableCache remembers which pairs of tokens are stable side by side. A slot holds a pair above the lowest bit, which is the answer.
+type stableCache [1 << 14]atomic.Uint64
 
 // slot returns a pair's slot and how the pair is written there: ids take 31 bits.
-func (c *sideCache) slot(p pair) (slot *atomic.Uint64, key uint64) {
+func (c *stableCache) slot(p pair) (slot *atomic.Uint64, key uint64) {
 	key = uint64(p>>32)<<31 | uint64(p&(1<<31-1)) + 1 // never 0, which an empty slot holds
-	return &c[spread(p)>>(64-14)], key
+	return &c[hashPair(p)>>(64-14)], key
 }

@@ -17,13 +17,13 @@ func (t *specialTokens) add(text string, id int32) {
 		t.ids = map[string]int32{}
 	}
 	t.ids[text] = id
-	longest := func(list []string) []string {
-		list = append(list, text)
-		slices.SortStableFunc(list, func(a, b string) int { return len(b) - len(a) })
-		return list
+	longestFirst := func(texts []string) []string {
+		texts = append(texts, text)
+		slices.SortStableFunc(texts, func(a, b string) int { return len(b) - len(a) })
+		return texts
 	}
-	t.texts = longest(t.texts)
-	t.first[text[0]] = longest(t.first[text[0]])
+	t.texts = longestFirst(t.texts)
+	t.first[text[0]] = longestFirst(t.first[text[0]])
 }
 
 // find returns the first special text in s.

@@ -7,7 +7,7 @@ type Tokenizer struct {
 	longest  int // bytes of the longest token
 	specials specialTokens
 	cache    wordCache
-	sides    sideCache
+	stable   stableCache
 
 	characters *characters
 	single     [256]int32 // the token of each byte
