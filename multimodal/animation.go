@@ -145,7 +145,7 @@ func (f *AnimationFrame) draw(ctx context.Context, canvas *image.NRGBA) error {
 	if c.Width != f.Area.Dx() || c.Height != f.Area.Dy() {
 		return ErrAnimation
 	}
-	img, err := guarded(func() (image.Image, error) { return webp.Decode(whileWanted(ctx, bytes.NewReader(data))) })
+	img, err := guarded(func() (image.Image, error) { return webp.Decode(interruptible(ctx, bytes.NewReader(data))) })
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func (a *Animation) read(ctx context.Context, indices []int, frame func(n int, i
 func decodeWebP(ctx context.Context, data []byte) (image.Image, error) {
 	const flagsAt, animated = 20, 2
 	if len(data) <= flagsAt || string(data[riffHeader:riffHeader+4]) != "VP8X" || data[flagsAt]&animated == 0 {
-		return webp.Decode(whileWanted(ctx, bytes.NewReader(data)))
+		return webp.Decode(interruptible(ctx, bytes.NewReader(data)))
 	}
 	a, err := ParseAnimation(data)
 	if err != nil {

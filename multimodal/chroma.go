@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// spread brings a row of colour samples to the resolution of the pixels. near is the row that the pixels lie in, far the next
+// upsampler brings a row of colour samples to the resolution of the pixels. near is the row that the pixels lie in, far the next
 // nearest, below whether far is the lower one of the two. dst has a whole number of pixels for each sample.
-type spread func(dst, near, far []byte, below bool)
+type upsampler func(dst, near, far []byte, below bool)
 
 // planarRows reads rows of images that keep brightness and colour apart, colour mostly at half the resolution. Package image
 // repeats the samples of colour and takes all images for JPEG's; libjpeg and libwebp, which Pillow and with it the model's
@@ -16,9 +16,9 @@ func planarRows(img *image.YCbCr, format string) func(dst []byte, y int) {
 	width, height := img.Rect.Dx(), img.Rect.Dy()
 	perSample := pixelsPerSample(img.SubsampleRatio)
 	samples, rows := (width+perSample.X-1)/perSample.X, (height+perSample.Y-1)/perSample.Y
-	widen, convert := jpegSpread(perSample, samples), jpegRGB
+	upsample, convert := jpegUpsampler(perSample, samples), jpegRGB
 	if format == "webp" {
-		widen, convert = webpSpread, webpRGB
+		upsample, convert = webpUpsample, webpRGB
 	}
 	size := perSample.X * samples
 	buffers := sync.Pool{New: func() any {
@@ -34,15 +34,15 @@ func planarRows(img *image.YCbCr, format string) func(dst []byte, y int) {
 		}
 		far = min(max(far, 0), rows-1)
 		near, far = near*img.CStride, far*img.CStride
-		if widen == nil {
+		if upsample == nil {
 			convert(dst, luma, img.Cb[near:], img.Cr[near:])
 			return
 		}
 		buf := buffers.Get().(*[]byte)
 		defer buffers.Put(buf)
 		cb, cr := (*buf)[:size], (*buf)[size:]
-		widen(cb, img.Cb[near:][:samples], img.Cb[far:][:samples], below)
-		widen(cr, img.Cr[near:][:samples], img.Cr[far:][:samples], below)
+		upsample(cb, img.Cb[near:][:samples], img.Cb[far:][:samples], below)
+		upsample(cr, img.Cr[near:][:samples], img.Cr[far:][:samples], below)
 		convert(dst, luma, cb, cr)
 	}
 }
@@ -65,18 +65,18 @@ func pixelsPerSample(r image.YCbCrSubsampleRatio) image.Point {
 	}
 }
 
-// jpegSpread chooses as jinit_upsampler of libjpeg-turbo does; nil means that there is nothing to do.
-func jpegSpread(perSample image.Point, samples int) spread {
+// jpegUpsampler chooses as jinit_upsampler of libjpeg-turbo does; nil means that there is nothing to do.
+func jpegUpsampler(perSample image.Point, samples int) upsampler {
 	const narrowest = 3 // below it libjpeg repeats samples
 	switch {
 	case perSample == image.Pt(1, 1):
 		return nil
 	case perSample == image.Pt(1, 2):
-		return jpegSpreadRows
+		return jpegUpsampleRows
 	case perSample == image.Pt(2, 1) && samples >= narrowest:
-		return jpegSpreadColumns
+		return jpegUpsampleColumns
 	case perSample == image.Pt(2, 2) && samples >= narrowest:
-		return jpegSpreadBoth
+		return jpegUpsampleBoth
 	default:
 		return func(dst, near, _ []byte, _ bool) {
 			for i := range dst {
@@ -86,9 +86,9 @@ func jpegSpread(perSample image.Point, samples int) spread {
 	}
 }
 
-// jpegSpreadRows is libjpeg-turbo's h1v2_fancy_upsample: three parts of the nearest sample and one of the next, rounded up and
+// jpegUpsampleRows is libjpeg-turbo's h1v2_fancy_upsample: three parts of the nearest sample and one of the next, rounded up and
 // down in turns.
-func jpegSpreadRows(dst, near, far []byte, below bool) {
+func jpegUpsampleRows(dst, near, far []byte, below bool) {
 	bias := 1
 	if below {
 		bias = 2
@@ -98,8 +98,8 @@ func jpegSpreadRows(dst, near, far []byte, below bool) {
 	}
 }
 
-// jpegSpreadColumns is h2v1_fancy_upsample, the same sidewards.
-func jpegSpreadColumns(dst, near, _ []byte, _ bool) {
+// jpegUpsampleColumns is h2v1_fancy_upsample, the same sidewards.
+func jpegUpsampleColumns(dst, near, _ []byte, _ bool) {
 	left := int(near[0])
 	for i, v := range near {
 		this, right := int(v), int(near[min(i+1, len(near)-1)])
@@ -109,8 +109,8 @@ func jpegSpreadColumns(dst, near, _ []byte, _ bool) {
 	}
 }
 
-// jpegSpreadBoth is h2v2_fancy_upsample: both, rounded once.
-func jpegSpreadBoth(dst, near, far []byte, _ bool) {
+// jpegUpsampleBoth is h2v2_fancy_upsample: both, rounded once.
+func jpegUpsampleBoth(dst, near, far []byte, _ bool) {
 	this := 3*int(near[0]) + int(far[0])
 	left := this
 	for i := range near {
@@ -122,8 +122,8 @@ func jpegSpreadBoth(dst, near, far []byte, _ bool) {
 	}
 }
 
-// webpSpread is libwebp's UPSAMPLE_FUNC. Its weights are those of jpegSpreadBoth, its rounding is another.
-func webpSpread(dst, near, far []byte, _ bool) {
+// webpUpsample is libwebp's UPSAMPLE_FUNC. Its weights are those of jpegUpsampleBoth, its rounding is another.
+func webpUpsample(dst, near, far []byte, _ bool) {
 	last := len(near) - 1
 	dst[0] = byte((3*int(near[0]) + int(far[0]) + 2) >> 2)
 	for i := range last {

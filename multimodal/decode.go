@@ -33,17 +33,17 @@ func formats() []format {
 	return []format{
 		{"jpeg", []string{"\xff\xd8"}, jpeg.DecodeConfig, decodeJPEG, jpegMemory},
 		{"png", []string{pngSignature}, png.DecodeConfig, func(ctx context.Context, data []byte) (image.Image, error) {
-			return png.Decode(whileWanted(ctx, newPNGReader(data)))
+			return png.Decode(interruptible(ctx, newPNGReader(data)))
 		}, pngMemory},
 		{"gif", []string{"GIF87a", "GIF89a"}, gif.DecodeConfig, func(ctx context.Context, data []byte) (image.Image, error) {
-			return gif.Decode(whileWanted(ctx, bytes.NewReader(data)))
+			return gif.Decode(interruptible(ctx, bytes.NewReader(data)))
 		}, gifMemory},
 		{"webp", []string{"RIFF????WEBPVP8"}, webp.DecodeConfig, decodeWebP, webpMemory},
 		{"bmp", []string{"BM????\x00\x00\x00\x00"}, bmp.DecodeConfig, func(ctx context.Context, data []byte) (image.Image, error) {
-			return bmp.Decode(whileWanted(ctx, bytes.NewReader(data)))
+			return bmp.Decode(interruptible(ctx, bytes.NewReader(data)))
 		}, bmpMemory},
 		{"tiff", []string{"MM\x00\x2a", "II\x2a\x00"}, tiff.DecodeConfig, func(ctx context.Context, data []byte) (image.Image, error) {
-			return tiff.Decode(whileWantedAt(ctx, bytes.NewReader(data)))
+			return tiff.Decode(interruptibleAt(ctx, bytes.NewReader(data)))
 		}, tiffMemory},
 	}
 }
@@ -53,14 +53,14 @@ type header struct {
 	format
 	width, height int // as stored
 	model         color.Model
-	turned        orientation
+	orientation   orientation
 }
 
 func (h *header) area() int64 { return int64(h.width) * int64(h.height) }
 
-// seen is the size as the picture should be seen.
-func (h *header) seen() (width, height int) {
-	if h.turned.swapsSides() {
+// displaySize is the size of the picture as it should be seen, turned upright.
+func (h *header) displaySize() (width, height int) {
+	if h.orientation.swapsSides() {
 		return h.height, h.width
 	}
 	return h.width, h.height
@@ -79,14 +79,14 @@ func readHeader(data []byte) (*header, error) {
 	if c.Width <= 0 || c.Height <= 0 {
 		return nil, fault(KindCorrupt, nil, "The image is %d x %d pixels.", c.Width, c.Height)
 	}
-	return &header{format: f, width: c.Width, height: c.Height, model: c.ColorModel, turned: orientationOf(f.name, data)}, nil
+	return &header{format: f, width: c.Width, height: c.Height, model: c.ColorModel, orientation: orientationOf(f.name, data)}, nil
 }
 
 // check refuses more than maxPixels.
 func (h *header) check(maxPixels int) error {
 	// Sides first: their product could overflow.
 	if h.width > maxPixels || h.height > maxPixels || h.width*h.height > maxPixels {
-		width, height := h.seen()
+		width, height := h.displaySize()
 		return fault(KindTooManyPixels, nil, "The image is %d x %d pixels, %d in all are allowed.", width, height, maxPixels)
 	}
 	return nil
@@ -103,7 +103,7 @@ func decodeJPEG(ctx context.Context, data []byte) (image.Image, error) {
 	if !f.ended && !f.progressive {
 		r = io.MultiReader(r, strings.NewReader("\xff\xd9"))
 	}
-	return jpeg.Decode(whileWanted(ctx, r))
+	return jpeg.Decode(interruptible(ctx, r))
 }
 
 func sniff(data []byte) (format, error) {
@@ -135,7 +135,7 @@ func DecodeSize(data []byte) (width, height int, name string, err error) {
 	if err != nil {
 		return 0, 0, "", err
 	}
-	width, height = h.seen()
+	width, height = h.displaySize()
 	return width, height, h.name, nil
 }
 
@@ -167,7 +167,7 @@ func Decode(ctx context.Context, data []byte, maxPixels int) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.turned.turn(out), nil
+	return h.orientation.turn(out), nil
 }
 
 // onCanvas checks that img has the size that the header promised, and repairs what decoders leave undone.

@@ -85,14 +85,14 @@ func (d *Decoder) Animate(
 func (d *Decoder) do(
 	ctx context.Context, j *Job, places *semaphore.Weighted, timeout time.Duration, late *Error, frame func(n int, img *Image) error,
 ) error {
-	bytes, err := j.memory()
+	need, err := j.memory()
 	if err != nil {
 		return err
 	}
-	if bytes > d.o.Memory {
+	if need > d.o.Memory {
 		const mebi = 1 << 20
 		return fault(KindTooManyPixels, nil, "Decoding the image takes %d MiB of memory, %d are allowed; send a smaller one, "+
-			"or one that is not progressive, interlaced or of 16 bits a channel.", bytes/mebi+1, d.o.Memory/mebi)
+			"or one that is not progressive, interlaced or of 16 bits a channel.", need/mebi+1, d.o.Memory/mebi)
 	}
 	if places != nil {
 		if err := WaitFor(ctx, places, 1, d.o.Wait); err != nil {
@@ -100,10 +100,10 @@ func (d *Decoder) do(
 		}
 		defer places.Release(1)
 	}
-	if err := WaitFor(ctx, d.memory, bytes, d.o.Wait); err != nil {
+	if err := WaitFor(ctx, d.memory, need, d.o.Wait); err != nil {
 		return err
 	}
-	defer d.memory.Release(bytes)
+	defer d.memory.Release(need)
 	// The time that others took does not count.
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, late)
 	defer cancel()

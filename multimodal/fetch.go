@@ -255,21 +255,21 @@ func fetchFault(ctx context.Context, u *url.URL, err error) error {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return context.Cause(ctx)
-	case forbidden && saysItself(u.Hostname()):
+	case forbidden && namesItsAddress(u.Hostname()):
 		return fault(KindForbidden, err, "The URL leads to an address that may not be fetched.")
 	case forbidden, errors.As(err, &unknown):
-		return fault(KindFetch, err, unfetched)
+		return fault(KindFetch, err, fetchFailed)
 	case ctx.Err() != nil, errors.As(err, &network) && network.Timeout():
 		return fault(KindTimeout, err, "The server of the URL did not answer in time.")
 	default:
-		return fault(KindFetch, err, unfetched)
+		return fault(KindFetch, err, fetchFailed)
 	}
 }
 
-const unfetched = "The URL could not be fetched: its host is unknown, does not answer or may not be fetched from."
+const fetchFailed = "The URL could not be fetched: its host is unknown, does not answer or may not be fetched from."
 
-// saysItself reports whether a host tells its own address, so that it is no secret.
-func saysItself(host string) bool {
+// namesItsAddress reports whether a host's name is its address, which then is no secret.
+func namesItsAddress(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true

@@ -6,9 +6,9 @@ import (
 	"io"
 )
 
-// whileWanted reads data until ctx is done: decoders take no context, but all of them read as they go. A read gives little, so that
+// interruptible reads data until ctx is done: decoders take no context, but all of them read as they go. A read gives little, so that
 // not much can be decoded between two of them.
-func whileWanted(ctx context.Context, r io.Reader) io.Reader {
+func interruptible(ctx context.Context, r io.Reader) io.Reader {
 	const most = 1 << 10
 	return readerFunc(func(p []byte) (int, error) {
 		if ctx.Err() != nil {
@@ -18,8 +18,8 @@ func whileWanted(ctx context.Context, r io.Reader) io.Reader {
 	})
 }
 
-// whileWantedAt is whileWanted for decoders that go back and forth.
-func whileWantedAt(ctx context.Context, r io.ReaderAt) io.Reader {
+// interruptibleAt is interruptible for decoders that go back and forth.
+func interruptibleAt(ctx context.Context, r io.ReaderAt) io.Reader {
 	return struct {
 		io.Reader
 		readerAtFunc

@@ -53,8 +53,8 @@ func (j *Job) memory() (int64, error) {
 		return 0, err
 	}
 	n := h.memory(j.Data, h) + channels*h.area()
-	width, height := h.seen()
-	if h.turned != upright {
+	width, height := h.displaySize()
+	if h.orientation != upright {
 		n += channels * h.area()
 	}
 	if j.Width > 0 && j.Height > 0 && (j.Width != width || j.Height != height) {

@@ -48,10 +48,10 @@ func (p *Pool) Run(ctx context.Context, j *multimodal.Job, frame func(n int, img
 		if err != nil {
 			return err
 		}
-		begun, err := p.runOn(ctx, c, j, frame)
+		answered, err := p.runOn(ctx, c, j, frame)
 		var died *diedError
 		switch {
-		case errors.As(err, &died) && used && !begun:
+		case errors.As(err, &died) && used && !answered:
 			continue // it may have died while it was idle
 		case errors.As(err, &died):
 			return multimodal.NewError(multimodal.KindCorrupt, err,
@@ -68,21 +68,21 @@ func (e *diedError) Error() string { return "decoder: " + e.err.Error() }
 
 func (e *diedError) Unwrap() error { return e.err }
 
-// runOn runs a job on c, which it gives back or ends. begun is whether there was any answer.
+// runOn runs a job on c, which it gives back or ends. answered is whether there was any reply.
 func (p *Pool) runOn(
 	ctx context.Context, c *child, j *multimodal.Job, frame func(n int, img *multimodal.Image) error,
-) (begun bool, err error) {
+) (answered bool, err error) {
 	stop := context.AfterFunc(ctx, c.kill)
-	begun, whole, err := c.carryOut(j, frame)
-	if !stop() || !whole {
+	answered, reusable, err := c.exchange(j, frame)
+	if !stop() || !reusable {
 		c.end()
 	} else {
 		p.give(c)
 	}
-	if !whole && ctx.Err() != nil {
-		return begun, context.Cause(ctx)
+	if !reusable && ctx.Err() != nil {
+		return answered, context.Cause(ctx)
 	}
-	return begun, err
+	return answered, err
 }
 
 // take returns an idle process, or a new one.
@@ -150,17 +150,17 @@ func (p *Pool) start() (*child, error) {
 	return &child{cmd: cmd, in: in, out: bufio.NewReader(out)}, nil
 }
 
-// carryOut sends a job and takes what comes of it. whole is whether c is ready for the next one.
-func (c *child) carryOut(j *multimodal.Job, frame func(n int, img *multimodal.Image) error) (begun, whole bool, err error) {
+// exchange sends a job and takes what comes of it. answered is whether there was any reply, reusable whether c is ready for the next job.
+func (c *child) exchange(j *multimodal.Job, frame func(n int, img *multimodal.Image) error) (answered, reusable bool, err error) {
 	if err := writeJob(c.in, j); err != nil {
 		return false, false, &diedError{err}
 	}
 	for {
 		var a reply
 		if err := readLine(c.out, &a); err != nil {
-			return begun, false, &diedError{err}
+			return answered, false, &diedError{err}
 		}
-		begun = true
+		answered = true
 		switch {
 		case a.Fault != nil:
 			return true, true, a.Fault.err()

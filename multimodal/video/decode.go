@@ -50,9 +50,9 @@ var (
 
 // readSegment runs one child.
 func (c *clip) readSegment(ctx context.Context, s segment, wanted []int, frame func(n int, img *multimodal.Image) error) error {
-	r := &frameReader{clip: c, segment: s, wanted: wanted, frame: frame, times: make(chan int64, s.to-s.from+16), gone: ctx.Done()}
+	r := &frameReader{clip: c, segment: s, wanted: wanted, frame: frame, times: make(chan int64, s.to-s.from+16), done: ctx.Done()}
 	err := c.tool.run(ctx, job{
-		program: c.tool.o.FFmpeg, args: c.arguments(s, wanted), input: c.file.f, stdout: r.read, stderr: r.note,
+		program: c.tool.o.FFmpeg, args: c.arguments(s, wanted), input: c.file.f, stdout: r.read, stderr: r.noteTime,
 	})
 	if err == nil && r.next < s.to {
 		err = errMissing
@@ -135,12 +135,12 @@ type frameReader struct {
 	frame   func(n int, img *multimodal.Image) error
 	// times of the frames in the output, in the stream's time base; a line comes before its frame.
 	times chan int64
-	gone  <-chan struct{} // closed when the reading is given up
+	done  <-chan struct{} // closed when the reading is given up
 	next  int             // of wanted
 }
 
-// note takes a frame's time from what showinfo says.
-func (r *frameReader) note(line string) {
+// noteTime takes a frame's time from what showinfo says.
+func (r *frameReader) noteTime(line string) {
 	if t, ok := parseShowinfo(line); ok {
 		select {
 		case r.times <- t:
@@ -182,10 +182,10 @@ func (r *frameReader) read(out io.Reader) error {
 		if _, err := io.ReadFull(out, raw); err != nil {
 			return r.end(img, shown)
 		}
-		var time int64
+		var at int64
 		select {
-		case time = <-r.times:
-		case <-r.gone:
+		case at = <-r.times:
+		case <-r.done:
 			return errMissing
 		}
 		if c.alpha {
@@ -193,13 +193,13 @@ func (r *frameReader) read(out io.Reader) error {
 		}
 		first := c.packets[r.wanted[r.next]].time
 		if c.untimed {
-			time = first
+			at = first
 		}
-		if !shown && r.segment.seek && time > first {
+		if !shown && r.segment.seek && at > first {
 			return errOvershot
 		}
 		shown = true
-		for r.next < r.segment.to && c.packets[r.wanted[r.next]].time <= time {
+		for r.next < r.segment.to && c.packets[r.wanted[r.next]].time <= at {
 			if err := r.frame(r.next, img); err != nil {
 				return err
 			}

@@ -159,12 +159,12 @@ func TestLongSparseVideosTakeKeyFrames(t *testing.T) {
 		wanted        func(frames int) []int
 		moved         int // frames that none is moved further than, 0 for not at all
 	}{
-		"two hours":                         {120, 250, func(n int) []int { return spread(0, n, 768) }, 125},
-		"an hour":                           {60, 250, func(n int) []int { return spread(0, n, 768) }, 125},
-		"an hour with few key frames":       {60, 1000, func(n int) []int { return spread(0, n, 768) }, 0},
-		"ten minutes, in time":              {10, 250, func(n int) []int { return spread(0, n, 768) }, 0},
-		"ten minutes with many key frames":  {10, 25, func(n int) []int { return spread(0, n, 768) }, 13},
-		"a dense part":                      {120, 250, func(int) []int { return spread(0, 20_000, 768) }, 0},
+		"two hours":                         {120, 250, func(n int) []int { return linspace(0, n, 768) }, 125},
+		"an hour":                           {60, 250, func(n int) []int { return linspace(0, n, 768) }, 125},
+		"an hour with few key frames":       {60, 1000, func(n int) []int { return linspace(0, n, 768) }, 0},
+		"ten minutes, in time":              {10, 250, func(n int) []int { return linspace(0, n, 768) }, 0},
+		"ten minutes with many key frames":  {10, 25, func(n int) []int { return linspace(0, n, 768) }, 13},
+		"a dense part":                      {120, 250, func(int) []int { return linspace(0, 20_000, 768) }, 0},
 		"a few frames, which cost little":   {120, 250, func(int) []int { return []int{7, 100_007} }, 0},
 		"all frames between two key frames": {120, 250, func(int) []int { return every(250, 1) }, 0},
 	}

@@ -14,14 +14,14 @@ import (
 
 // Disk is where media lie while they are read, within a bound over all of them.
 type Disk struct {
-	dir   string
-	bytes int64
-	used  atomic.Int64
+	dir  string
+	most int64 // bytes in all
+	used atomic.Int64
 }
 
 // NewDisk keeps at most so many bytes, 0 for those of limits.Default, in files in dir, empty for the system's folder of temporary files.
 func NewDisk(dir string, most int64) *Disk {
-	return &Disk{dir: dir, bytes: cmp.Or(most, limits.Default().Disk)}
+	return &Disk{dir: dir, most: cmp.Or(most, limits.Default().Disk)}
 }
 
 // NewFile makes an empty file. The caller must close it, or hand it to Open.
@@ -41,7 +41,7 @@ const temporary = ".qwenvld-video-*"
 
 // take reserves n bytes, or fails with KindBusy: whoever waited here would keep what it has, as would all others.
 func (d *Disk) take(n int64) error {
-	if d.used.Add(n) <= d.bytes {
+	if d.used.Add(n) <= d.most {
 		return nil
 	}
 	d.used.Add(-n)

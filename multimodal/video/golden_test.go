@@ -38,9 +38,9 @@ type golden struct {
 	Error         string   `json:"error"`
 }
 
-func digest[T any](list []T) string {
-	texts := make([]string, len(list))
-	for i, v := range list {
+func digest[T any](items []T) string {
+	texts := make([]string, len(items))
+	for i, v := range items {
 		texts[i] = fmt.Sprint(v)
 	}
 	sum := sha256.Sum256([]byte(strings.Join(texts, ",")))

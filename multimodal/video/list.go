@@ -22,13 +22,13 @@ type picture struct {
 	width, height int
 }
 
-// NewPictures has room for so many pictures of together at most so many bytes. The caller must Close it or give it to NewList.
-func NewPictures(disk *Disk, count int, bytes int64) (*Pictures, error) {
+// NewPictures has room for so many pictures of together at most `most` bytes. The caller must Close it or give it to NewList.
+func NewPictures(disk *Disk, count int, most int64) (*Pictures, error) {
 	f, err := disk.NewFile()
 	if err != nil {
 		return nil, err
 	}
-	return &Pictures{most: bytes, file: f, parts: make([]picture, count)}, nil
+	return &Pictures{most: most, file: f, parts: make([]picture, count)}, nil
 }
 
 // Put keeps picture i, in any format that multimodal.Decode reads. It is safe for concurrent use.
@@ -54,16 +54,16 @@ func (p *Pictures) Put(i int, data []byte) error {
 // Close gives the disk back.
 func (p *Pictures) Close() error { return p.file.Close() }
 
-// list is a video that was sent as pictures.
-type list struct {
+// pictureList is a video that was sent as pictures.
+type pictureList struct {
 	info     Info
 	pictures *Pictures
 	images   *multimodal.Decoder
 }
 
-// NewList makes a Source of pictures taken fps times a second, which it then owns. They must have one size; index is of the picture at
-// fault.
-func NewList(p *Pictures, fps float64, images *multimodal.Decoder) (src Source, index int, err error) {
+// NewList makes a Source of pictures taken fps times a second, which it then owns. They must have one size; faulty is the
+// index of a picture that has another one.
+func NewList(p *Pictures, fps float64, images *multimodal.Decoder) (src Source, faulty int, err error) {
 	first := p.parts[0]
 	for i, part := range p.parts {
 		if part.width != first.width || part.height != first.height {
@@ -73,22 +73,22 @@ func NewList(p *Pictures, fps float64, images *multimodal.Decoder) (src Source, 
 		}
 	}
 	info := Info{Frames: len(p.parts), FPS: fps, Width: first.width, Height: first.height}
-	return &list{info: info, pictures: p, images: images}, 0, nil
+	return &pictureList{info: info, pictures: p, images: images}, 0, nil
 }
 
 // Info implements Source.
-func (l *list) Info() *Info { return &l.info }
+func (l *pictureList) Info() *Info { return &l.info }
 
 // Reach implements Source.
-func (*list) Reach(indices []int) []int { return indices }
+func (*pictureList) Reach(indices []int) []int { return indices }
 
 // Read implements Source.
-func (l *list) Read(ctx context.Context, indices []int, frame func(n int, img *multimodal.Image) error) error {
+func (l *pictureList) Read(ctx context.Context, indices []int, frame func(n int, img *multimodal.Image) error) error {
 	return l.readSized(ctx, indices, 0, 0, frame)
 }
 
 // readSized implements sized.
-func (l *list) readSized(
+func (l *pictureList) readSized(
 	ctx context.Context, indices []int, width, height int, frame func(n int, img *multimodal.Image) error,
 ) error {
 	for n, i := range indices {
@@ -109,4 +109,4 @@ func (l *list) readSized(
 }
 
 // Close implements Source.
-func (l *list) Close() error { return l.pictures.Close() }
+func (l *pictureList) Close() error { return l.pictures.Close() }

@@ -120,7 +120,7 @@ func TestChildrenTouchNothingButTheirInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	url := "http://" + listener.Addr().String() + "/x.ts"
+	address := "http://" + listener.Addr().String() + "/x.ts"
 	x264 := []string{"-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"}
 	good := makeVideo(t, "a.mp4", append(pattern("128x96", "25", "2"), x264...)...)
 	// The frames are said to lie in another file, or behind an address: dref's one entry has flags 1 for "in this one".
@@ -140,17 +140,17 @@ func TestChildrenTouchNothingButTheirInput(t *testing.T) {
 		}
 		return out
 	}
-	playlist := "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile://" + secret + "\n#EXTINF:10,\n" + url + "\n#EXT-X-ENDLIST\n"
+	playlist := "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile://" + secret + "\n#EXTINF:10,\n" + address + "\n#EXT-X-ENDLIST\n"
 	head := box("ftyp", []byte("isom\x00\x00\x02\x00isom"))
 	cases := map[string][]byte{
 		"a playlist":              []byte(playlist),
 		"a playlist behind a box": append(bytes.Clone(head), playlist...),
-		"a concat script":         []byte("ffconcat version 1.0\nfile '" + secret + "'\nfile '" + url + "'\n"),
+		"a concat script":         []byte("ffconcat version 1.0\nfile '" + secret + "'\nfile '" + address + "'\n"),
 		"a concat script behind":  append([]byte("\x1a\x45\xdf\xa3"), "ffconcat version 1.0\nfile '"+secret+"'\n"...),
 		"frames in another file":  elsewhere("alis", secret),
 		"frames at a path":        elsewhere("url ", "file://"+secret),
-		"frames behind a URL":     elsewhere("url ", url),
-		"a QuickTime of pointers": append(bytes.Clone(head), box("moov", box("rmra", box("rmda", box("rdrf", []byte("\x00\x00\x00\x00url "), []byte(url+"\x00")))))...),
+		"frames behind a URL":     elsewhere("url ", address),
+		"a QuickTime of pointers": append(bytes.Clone(head), box("moov", box("rmra", box("rmda", box("rdrf", []byte("\x00\x00\x00\x00url "), []byte(address+"\x00")))))...),
 	}
 	read := func(data []byte) (map[string]bool, error) {
 		calls()

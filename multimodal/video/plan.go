@@ -77,4 +77,4 @@ type sized interface {
 	readSized(ctx context.Context, indices []int, width, height int, frame func(n int, img *multimodal.Image) error) error
 }
 
-var _, _ sized = (*animation)(nil), (*list)(nil)
+var _, _ sized = (*animation)(nil), (*pictureList)(nil)

@@ -190,7 +190,7 @@ func (t *Tool) Open(ctx context.Context, f *File) (_ Source, err error) {
 		"The video takes too long to read."))
 	defer cancel()
 	var report *probed
-	cut := false
+	truncated := false
 	args := append([]string{"-v", "error", "-hide_banner"}, guards(format)...)
 	args = append(args, "-select_streams", "V:0", "-show_entries",
 		"packet=pts,dts,flags:stream=codec_name,width,height,pix_fmt,avg_frame_rate,time_base,nb_frames:stream_side_data=rotation",
@@ -204,7 +204,7 @@ func (t *Tool) Open(ctx context.Context, f *File) (_ Source, err error) {
 		},
 		stderr: func(line string) {
 			if strings.Contains(line, "ended prematurely") || strings.Contains(line, "partial file") {
-				cut = true
+				truncated = true
 			}
 		},
 	})
@@ -216,7 +216,7 @@ func (t *Tool) Open(ctx context.Context, f *File) (_ Source, err error) {
 			"The video has more than the %d frames that are allowed.", t.o.SourceFrames))
 	case err != nil:
 		return nil, multimodal.NewError(multimodal.KindCorrupt, err, "The video cannot be read; it is damaged or of an unusual kind.")
-	case cut:
+	case truncated:
 		return nil, multimodal.NewError(multimodal.KindCorrupt, nil, "The video's end is missing; was it sent as a whole?")
 	}
 	c, err := t.newClip(f, format, report)

@@ -57,7 +57,7 @@ func Select(info *Info, s Sampling) ([]int, error) {
 		// Beyond any limit the conversion to int would not be defined.
 		n = min(max(int(min(wanted, float64(s.MaxFrames)+1)), s.MinFrames), s.MaxFrames, total)
 	}
-	return spread(first, total, n), nil
+	return linspace(first, total, n), nil
 }
 
 func frameRange(info *Info, s Sampling) (first, last int, err error) {
@@ -99,8 +99,8 @@ func emptyRange(info *Info) error {
 		"Between video_start and video_end there are not two frames; the video is %.2f seconds long.", info.Duration()))
 }
 
-// spread is numpy's linspace(0, total-1, n).round() moved by first.
-func spread(first, total, n int) []int {
+// linspace is numpy's linspace(0, total-1, n).round() moved by first.
+func linspace(first, total, n int) []int {
 	out := make([]int, n)
 	step := float64(total-1) / float64(max(n-1, 1))
 	for i := range out {
