@@ -73,15 +73,15 @@ func decodeContent(t testing.TB, raw json.RawMessage) Content {
 	}
 	var parts []struct{ Type, Text string }
 	mustUnmarshal(t, raw, &parts)
-	list := []Part{}
+	content := []Part{}
 	for _, p := range parts {
 		kind := PartKind(p.Type)
 		if p.Type == "image_url" {
 			kind = PartImage
 		}
-		list = append(list, Part{Kind: kind, Text: p.Text})
+		content = append(content, Part{Kind: kind, Text: p.Text})
 	}
-	return ListContent(list...)
+	return ListContent(content...)
 }
 
 func mustUnmarshal(t testing.TB, raw []byte, v any) {

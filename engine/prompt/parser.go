@@ -24,8 +24,8 @@ type Delta struct {
 }
 
 // ToolCallDelta is a step of a tool call. The first one of a call has the name, the following ones bytes
-// of the arguments, the last one Done or Truncated. A call is told of once it is known to name a tool that may be called and to have
-// an object for arguments; one that the model makes among its thoughts, where nothing keeps it to the form, once it is whole.
+// of the arguments, the last one Done or Truncated. The first one comes when the call is known to name a tool that may be called and to
+// have an object for arguments. A call among the model's thoughts is not constrained, so its first one comes when the call is complete.
 type ToolCallDelta struct {
 	// Index counts the calls of the answer from 0.
 	Index int
@@ -59,15 +59,15 @@ type Parser struct {
 	options ParserOptions
 	state   parserState
 	buf     string // text not yet interpreted
-	// lead drops newlines until the first other character, after <think> and after </think>.
-	lead bool
-	call *callParser
-	held string      // newlines before the current call's tag
-	from parserState // where the current call was met, and where the answer goes on after it: stateReasoning or stateContent
-	// thought is set once there is reasoning; apart puts a newline before what comes after a call among it.
-	thought, apart bool
-	calls          int // calls that were started
-	out            []Delta
+	// dropNewlines is set until the first other character, after <think> and after </think>.
+	dropNewlines bool
+	call         *callParser
+	heldNewlines string      // newlines before the current call's tag
+	from         parserState // where the current call was met, and where the answer goes on after it: stateReasoning or stateContent
+	// reasoned is set once there is reasoning. separate puts a newline before the reasoning that goes on after a call.
+	reasoned, separate bool
+	calls              int // calls that were started
+	out                []Delta
 }
 
 // NewParser makes a parser for one answer.
@@ -117,26 +117,26 @@ func (p *Parser) stepStart(end bool) bool {
 	switch {
 	case strings.HasPrefix(visible, thinkOpen):
 		p.buf = visible[len(thinkOpen):]
-		p.state, p.lead = stateReasoning, true
+		p.state, p.dropNewlines = stateReasoning, true
 	case p.options.ThinkOpen:
-		p.state, p.lead = stateReasoning, true
+		p.state, p.dropNewlines = stateReasoning, true
 	default:
 		p.state = stateContent
 	}
 	return true
 }
 
-// trimLead drops newlines at the beginning of a section and reports whether the section has begun.
-func (p *Parser) trimLead() bool {
-	if p.lead {
+// dropLeadingNewlines drops newlines at the beginning of a section and reports whether the section has begun.
+func (p *Parser) dropLeadingNewlines() bool {
+	if p.dropNewlines {
 		p.buf = strings.TrimLeft(p.buf, "\n")
-		p.lead = p.buf == ""
+		p.dropNewlines = p.buf == ""
 	}
-	return !p.lead
+	return !p.dropNewlines
 }
 
 func (p *Parser) stepReasoning(end bool) bool {
-	if !p.trimLead() {
+	if !p.dropLeadingNewlines() {
 		return false
 	}
 	tags := []string{thinkClose}
@@ -162,12 +162,12 @@ func (p *Parser) stepReasoning(end bool) bool {
 		return true
 	}
 	p.buf = p.buf[at+len(tag):]
-	p.state, p.lead = stateContent, true
+	p.state, p.dropNewlines = stateContent, true
 	return true
 }
 
 func (p *Parser) stepContent(end bool) bool {
-	if !p.trimLead() {
+	if !p.dropLeadingNewlines() {
 		return false
 	}
 	if len(p.options.Tools) == 0 {
@@ -194,9 +194,9 @@ func (p *Parser) stepContent(end bool) bool {
 
 // openCall begins a call whose tag is at buf[at:], after newlines from buf[newlines:].
 func (p *Parser) openCall(newlines, at int) {
-	p.held, p.from = p.buf[newlines:at], p.state
+	p.heldNewlines, p.from = p.buf[newlines:at], p.state
 	p.buf = p.buf[at+len(callOpen):]
-	p.call = &callParser{tools: p.options.Tools, hold: p.state == stateReasoning}
+	p.call = &callParser{tools: p.options.Tools, wholeOnly: p.state == stateReasoning}
 	p.state = stateCall
 }
 
@@ -208,7 +208,7 @@ func (p *Parser) stepCall(end bool) bool {
 	}
 	switch {
 	case status == callBroken && !started:
-		p.giveUpCall()
+		p.abandonCall()
 		return true
 	case status == callBroken:
 		p.endCall(false)
@@ -226,7 +226,7 @@ func (p *Parser) stepCall(end bool) bool {
 		return false
 	}
 	if !started {
-		p.giveUpCall()
+		p.abandonCall()
 		return true
 	}
 	p.endCall(false)
@@ -234,13 +234,13 @@ func (p *Parser) stepCall(end bool) bool {
 	return false
 }
 
-// giveUpCall returns a call of which nothing was sent as the content, or the reasoning, that it then is.
+// abandonCall returns a call of which nothing was sent as the content, or the reasoning, that it then is.
 // The text after its tag is read again, as it may hold a proper call.
-func (p *Parser) giveUpCall() {
+func (p *Parser) abandonCall() {
 	if p.from == stateReasoning {
-		p.reasoning(p.held + callOpen)
+		p.reasoning(p.heldNewlines + callOpen)
 	} else {
-		p.content(p.held + callOpen)
+		p.content(p.heldNewlines + callOpen)
 	}
 	p.buf = p.call.raw + p.buf[p.call.consumed:]
 	p.state, p.call = p.from, nil
@@ -277,8 +277,8 @@ func (p *Parser) stepAfterCall(end bool) bool {
 		return false
 	}
 	p.buf = strings.TrimPrefix(visible, callClose)
-	p.state, p.lead = p.from, true
-	p.apart = p.from == stateReasoning && p.thought
+	p.state, p.dropNewlines = p.from, true
+	p.separate = p.from == stateReasoning && p.reasoned
 	return true
 }
 
@@ -286,10 +286,10 @@ func (p *Parser) reasoning(text string) {
 	if text == "" {
 		return
 	}
-	if p.apart {
+	if p.separate {
 		text = "\n" + text
 	}
-	p.thought, p.apart = true, false
+	p.reasoned, p.separate = true, false
 	p.out = append(p.out, Delta{Reasoning: text})
 }
 

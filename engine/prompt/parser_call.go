@@ -19,10 +19,10 @@ const (
 // callParser reads the JSON object of one tool call byte by byte. Members other than "name" and
 // "arguments" are checked and left out; of repeated members the first counts.
 type callParser struct {
-	tools []string // names that may be called
-	hold  bool     // nothing is told before the call is whole
-	whole bool
-	scan  jsonScanner
+	tools     []string // names that may be called
+	wholeOnly bool     // nothing is told before the call is complete
+	complete  bool
+	scan      jsonScanner
 	// raw is the text read so far, kept until the call is announced; consumed is how much of the last
 	// feed's text is in it.
 	raw      string
@@ -42,7 +42,7 @@ type callParser struct {
 
 // ready reports whether the call can be told of: its name is known, and that its arguments are an object.
 func (c *callParser) ready() bool {
-	return c.name != "" && (c.whole || c.first == '{' && !c.hold)
+	return c.name != "" && (c.complete || c.first == '{' && !c.wholeOnly)
 }
 
 // feed reads text and returns how many bytes it took. A byte that breaks the JSON is not taken.
@@ -55,7 +55,7 @@ func (c *callParser) feed(text string) (int, callStatus) {
 			return i, status
 		}
 		if status == callComplete {
-			c.whole = true
+			c.complete = true
 			return i + 1, status
 		}
 	}

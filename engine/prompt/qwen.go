@@ -86,15 +86,15 @@ func qwenTools(b *builder, tools []json.RawMessage) error {
 	return nil
 }
 
-// qwenToolCalls renders the calls of message index; lead says whether the first one needs a line break.
-func qwenToolCalls(b *builder, index int, calls []ToolCall, lead bool) error {
+// qwenToolCalls renders the calls of a message, given by its index. newline puts a line break before the first of them.
+func qwenToolCalls(b *builder, message int, calls []ToolCall, newline bool) error {
 	for i, call := range calls {
-		if i > 0 || lead {
+		if i > 0 || newline {
 			b.control("\n")
 		}
 		args, err := argumentsText(call.Arguments)
 		if err != nil {
-			return messageError(index, fmt.Sprintf("tool_calls[%d].function.arguments", i), "%s", err)
+			return messageError(message, fmt.Sprintf("tool_calls[%d].function.arguments", i), "%s", err)
 		}
 		b.control("<tool_call>\n{\"name\": \"")
 		b.text(validUTF8(call.Name))

@@ -66,7 +66,8 @@ func mergeLeading(messages []Message) []Message {
 	return append([]Message{first}, messages[n:]...)
 }
 
-// foldSystem makes the system messages from index from on part of the user's turn after them, or else before them.
+// foldSystem makes each system message, beginning with that at index from, part of the next message where that is the user's, else of the
+// one before.
 func foldSystem(messages []Message, from int) []Message {
 	out := slices.Clone(messages[:from])
 	var waiting *Message
@@ -112,11 +113,11 @@ func joinContent(a, b Content) Content {
 	case a.Parts == nil && b.Parts == nil:
 		return TextContent(a.Text + "\n\n" + b.Text)
 	}
-	return ListContent(slices.Concat(a.list(), []Part{{Kind: PartText, Text: "\n\n"}}, b.list())...)
+	return ListContent(slices.Concat(a.asParts(), []Part{{Kind: PartText, Text: "\n\n"}}, b.asParts())...)
 }
 
-// list is the content as parts.
-func (c Content) list() []Part {
+// asParts is the content as parts.
+func (c Content) asParts() []Part {
 	if c.Parts != nil {
 		return c.Parts
 	}
