@@ -2,15 +2,21 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
 )
 
 func TestMain(m *testing.M) {
@@ -100,11 +106,15 @@ func TestScripts(t *testing.T) {
 			d := newFakeDaemon()
 			e.Values["daemon"] = d
 			e.Setenv("QWENVLD_URL", d.server.URL)
+			e.Setenv("FAKE", strings.TrimPrefix(d.server.URL, "http://"))
 			e.Setenv("TMPDIR", e.WorkDir)
+			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, ".cache"))
 			e.Defer(d.server.Close)
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits":      exits,
+			"eventually": eventually,
 			// begun waits until an endless answer has begun, left until its client is gone.
 			"begun": func(ts *testscript.TestScript, _ bool, _ []string) { await(ts, ts.Value("daemon").(*fakeDaemon).begun) },
 			"left":  func(ts *testscript.TestScript, _ bool, _ []string) { await(ts, ts.Value("daemon").(*fakeDaemon).left) },
@@ -118,4 +128,62 @@ func await(ts *testscript.TestScript, c <-chan struct{}) {
 	case <-time.After(time.Minute):
 		ts.Fatalf("it did not happen")
 	}
+}
+
+// exits CODE PROGRAM ARGS... runs a program that must end with an exit code.
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	code, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	var exit *exec.ExitError
+	if err = ts.Exec(args[1], args[2:]...); !errors.As(err, &exit) {
+		ts.Fatalf("it ended with %v, want the exit code %d", err, code)
+	} else if exit.ExitCode() != code {
+		ts.Fatalf("it ended with the exit code %d, want %d", exit.ExitCode(), code)
+	}
+}
+
+// eventually PROGRAM ARGS... runs a program again and again until it succeeds.
+func eventually(ts *testscript.TestScript, _ bool, args []string) {
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	deadline := time.After(2 * time.Minute)
+	for {
+		err := ts.Exec(args[0], args[1:]...)
+		if err == nil {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-deadline:
+			ts.Fatalf("it still fails: %v", err)
+		}
+	}
+}
+
+// walk calls visit for cmd and all commands below it.
+func walk(cmd *cobra.Command, visit func(*cobra.Command)) {
+	visit(cmd)
+	for _, c := range cmd.Commands() {
+		walk(c, visit)
+	}
+}
+
+func TestEveryCommandHasAScript(t *testing.T) {
+	walk(root(&environment{}), func(cmd *cobra.Command) {
+		if cmd.HasSubCommands() {
+			return // command_line.txtar
+		}
+		path := strings.TrimPrefix(cmd.CommandPath(), "qwenvld ")
+		name := filepath.Join("testdata", "script", strings.ReplaceAll(path, " ", "_")+".txtar")
+		script, err := os.ReadFile(name)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for _, line := range []string{"exec qwenvld " + path + " --help\n", "exits 2 qwenvld " + path} {
+			if !strings.Contains(string(script), line) {
+				t.Errorf("%s never has %q", name, line)
+			}
+		}
+	})
 }
