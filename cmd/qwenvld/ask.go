@@ -39,6 +39,14 @@ func (o *askOptions) addFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&o.maxTokens, "max-tokens", 0, "most tokens of thoughts and answer together (default: what the daemon allows)")
 }
 
+// check refuses flags of cmd that contradict each other or mean nothing.
+func (o *askOptions) check(cmd *cobra.Command) error {
+	if o.maxTokens < 0 {
+		return &usageError{cmd, fmt.Errorf("--max-tokens must not be negative, it is %d", o.maxTokens)}
+	}
+	return oneOf(cmd, [2]string{"think", "no-think"}, [2]string{"url", "config"})
+}
+
 // thinking is what the flags ask for, nil where that is the router's choice.
 func (o *askOptions) thinking() *bool {
 	switch {
@@ -91,7 +99,7 @@ Exit codes: 0 answered, 1 failed, 2 wrong command line, 130 interrupted.`,
   qwenvld ask --video clip.mp4 --json "What happens?" | jq .usage`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := oneOf(cmd, [2]string{"think", "no-think"}, [2]string{"url", "config"}); err != nil {
+			if err := o.check(cmd); err != nil {
 				return err
 			}
 			text, err := askText(args, cmd.InOrStdin())

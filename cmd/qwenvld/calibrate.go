@@ -53,7 +53,7 @@ tools/demopair/routed.py --outcomes have them. Nobody is asked.`,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if c.cost != "tokens" && c.cost != "seconds" {
-				return fmt.Errorf("--cost must be tokens or seconds, not %q", c.cost)
+				return &usageError{cmd, fmt.Errorf("--cost must be tokens or seconds, not %q", c.cost)}
 			}
 			c.probe.Key = cmp.Or(c.probe.Key, e.variable(keyVariable))
 			return c.run(cmd.Context(), args, cmd.OutOrStdout(), cmd.ErrOrStderr())

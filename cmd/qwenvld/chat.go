@@ -26,7 +26,7 @@ func chatCommand(e *environment) *cobra.Command {
 leaves, as does the end of the input. A line that ends with a backslash goes on. /help tells what else can be said.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := oneOf(cmd, [2]string{"think", "no-think"}, [2]string{"url", "config"}); err != nil {
+			if err := o.check(cmd); err != nil {
 				return err
 			}
 			parts, err := o.attachments()
