@@ -21,9 +21,22 @@ func scheme(c *config.Config) string {
 	return "http"
 }
 
-// serveHTTP serves until ctx is done. Then it says for a while that it is not ready, so that who asks is told to ask elsewhere, stops
+// drainable is a handler that can be told to come to an end.
+type drainable interface {
+	http.Handler
+	// Drain has it say that it is not ready, and refuse new work.
+	Drain()
+	// Wait returns when no work is left, or with an error when ctx is done.
+	Wait(ctx context.Context) error
+	// Abort ends all work.
+	Abort()
+}
+
+var _ drainable = (*api.Server)(nil)
+
+// serveHTTP serves until ctx is done. Then it says for a while that it is not ready, so that load balancers send requests elsewhere, stops
 // listening, and lets requests finish for the shutdown timeout; a second signal ends all of that.
-func serveHTTP(ctx context.Context, c *config.Config, l net.Listener, s *api.Server, logger *slog.Logger, stopWorkers func()) error {
+func serveHTTP(ctx context.Context, c *config.Config, l net.Listener, s drainable, logger *slog.Logger, stopWorkers func()) error {
 	srv := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -60,7 +73,7 @@ func serveHTTP(ctx context.Context, c *config.Config, l net.Listener, s *api.Ser
 }
 
 // finish stops listening and waits until all requests have ended, which it sees to itself when the timeout has passed or ctx is done.
-func finish(ctx context.Context, srv *http.Server, s *api.Server, timeout time.Duration, logger *slog.Logger) error {
+func finish(ctx context.Context, srv *http.Server, s drainable, timeout time.Duration, logger *slog.Logger) error {
 	drain, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	err := srv.Shutdown(drain)
