@@ -125,21 +125,21 @@ func TestAllFaultsAreReportedAtOnce(t *testing.T) {
 }
 
 func TestKeysAndCertificate(t *testing.T) {
-	hash := strings.Repeat("ab", 32)
-	c, err := load(t, "keys:\n  - {name: alice, sha256: "+hash+", tokens_per_minute: 100}\ntls: {certificate: c.pem, key: k.pem}\ncors: {allowed_origins: [https://a.example]}\nmetrics: {public: true}\n")
+	keyHash := strings.Repeat("ab", 32)
+	c, err := load(t, "keys:\n  - {name: alice, sha256: "+keyHash+", tokens_per_minute: 100}\ntls: {certificate: c.pem, key: k.pem}\ncors: {allowed_origins: [https://a.example]}\nmetrics: {public: true}\n")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Keys) != 1 || c.Keys[0].SHA256 != hash || c.Keys[0].TokensPerMinute != 100 || !filepath.IsAbs(c.TLS.Certificate) || len(c.CORS.AllowedOrigins) != 1 || !c.Metrics.Public {
+	if len(c.Keys) != 1 || c.Keys[0].SHA256 != keyHash || c.Keys[0].TokensPerMinute != 100 || !filepath.IsAbs(c.TLS.Certificate) || len(c.CORS.AllowedOrigins) != 1 || !c.Metrics.Public {
 		t.Errorf("%+v", c)
 	}
 	for file, key := range map[string]string{
-		"keys: [{name: a, sha256: zz}]":                                            "keys[0].sha256",
-		"keys: [{sha256: " + hash + "}]":                                           "keys[0].name",
-		"keys: [{name: a, sha256: " + hash + "}, {name: a, sha256: " + hash + "}]": "keys[1].name",
-		"keys: [{name: a, sha256: " + hash + ", concurrent: -1}]":                  "keys[0].concurrent",
-		"listen: unix:/q.sock\ntls: {certificate: c.pem, key: k.pem}\n":            "tls",
-		"tls: {certificate: c.pem}":                                                "tls",
+		"keys: [{name: a, sha256: zz}]":                                                  "keys[0].sha256",
+		"keys: [{sha256: " + keyHash + "}]":                                              "keys[0].name",
+		"keys: [{name: a, sha256: " + keyHash + "}, {name: a, sha256: " + keyHash + "}]": "keys[1].name",
+		"keys: [{name: a, sha256: " + keyHash + ", concurrent: -1}]":                     "keys[0].concurrent",
+		"listen: unix:/q.sock\ntls: {certificate: c.pem, key: k.pem}\n":                  "tls",
+		"tls: {certificate: c.pem}":                                                      "tls",
 	} {
 		if _, err := load(t, file); err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s: %v", file, err)

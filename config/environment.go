@@ -78,8 +78,8 @@ func checkEnvironment(environment []string) error {
 	kinds := map[string]reflect.Type{}
 	var fileOnly []string
 	walkKeys(reflect.TypeFor[Config](), "", func(key string, t reflect.Type) {
-		if list, _, ok := strings.Cut(key, "[]"); ok {
-			fileOnly = append(fileOnly, list)
+		if group, _, ok := strings.Cut(key, "[]"); ok {
+			fileOnly = append(fileOnly, group)
 		} else {
 			kinds[variable(key)] = t
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 func TestFaultsSayWhichLineWhichKeyAndWhatWasMeant(t *testing.T) {
-	hash := strings.Repeat("ab", 32)
+	keyHash := strings.Repeat("ab", 32)
 	for file, want := range map[string]string{
 		"# first\nlissten: x\n":                          `yaml:2: unknown key lissten: did you mean listen?`,
 		"log:\n  lvel: debug\n":                          `yaml:2: unknown key log.lvel: did you mean log.level?`,
@@ -28,8 +28,8 @@ func TestFaultsSayWhichLineWhichKeyAndWhatWasMeant(t *testing.T) {
 		"models:\n  - id: a\n    instruct: {model: x}\n    engine:\n      threads: -1\n": `yaml:5: models[0].engine.threads must be at least 0, not -1`,
 		"models:\n  - id: a b\n    instruct: {model: x}\n":                               `yaml:2: models[0].id must be a name`,
 		"models:\n  - id: a\n": `yaml:2: models[0] needs instruct.model or thinking.model`,
-		"keys:\n  - name: a\n    sha256: " + hash + "\n  - name: a\n    sha256: " + hash + "\n": `yaml:4: keys[1].name must be a name that no other key has`,
-		"listen: 127.0.0.1:1\nLISTEN: 127.0.0.1:2\n":                                            `yaml:2: listen is given twice, first on line 1`,
+		"keys:\n  - name: a\n    sha256: " + keyHash + "\n  - name: a\n    sha256: " + keyHash + "\n": `yaml:4: keys[1].name must be a name that no other key has`,
+		"listen: 127.0.0.1:1\nLISTEN: 127.0.0.1:2\n":                                                  `yaml:2: listen is given twice, first on line 1`,
 
 		"log:\n\tlevel: debug\n":        `yaml:2: not valid YAML: found character that cannot start any token (YAML is indented with spaces, and this line with a tab)`,
 		"listen: [\n":                   `: not valid YAML: `,

@@ -161,8 +161,8 @@ func (g *Generation) Settled(v router.Variant, whole bool) {
 }
 
 // Event notes an event of an answer; content says that some of it is no reasoning.
-func (g *Generation) Event(index int, ev *engine.Event, content bool) {
-	a := &g.answers[index]
+func (g *Generation) Event(answer int, ev *engine.Event, content bool) {
+	a := &g.answers[answer]
 	a.tokens++
 	if a.first.IsZero() && (ev.Text != "" || ev.Result != nil) {
 		a.first = g.m.now()
@@ -176,7 +176,7 @@ func (g *Generation) Event(index int, ev *engine.Event, content bool) {
 		g.observe(g.m.generations.firstAnswer, g.m.now().Sub(g.start.At))
 	}
 	if ev.Result != nil {
-		g.end(index, ev.Result)
+		g.end(answer, ev.Result)
 	}
 }
 
@@ -188,13 +188,13 @@ func (g *Generation) observe(h *prometheus.HistogramVec, d time.Duration) {
 }
 
 // end counts an answer that is complete.
-func (g *Generation) end(index int, r *engine.Result) {
-	i, a := &g.m.generations, &g.answers[index]
+func (g *Generation) end(answer int, r *engine.Result) {
+	i, a := &g.m.generations, &g.answers[answer]
 	a.ended = true
 	g.ended++
 	i.answers.WithLabelValues(g.variant, oneOf(ends(), endOf(r))).Inc()
 	u := &r.Usage
-	if index%max(1, g.start.PerPrompt) == 0 {
+	if answer%max(1, g.start.PerPrompt) == 0 {
 		i.prompt.WithLabelValues(g.variant, kindText).Add(float64(max(0, u.PromptTokens-u.ImageTokens-u.VideoTokens)))
 		i.prompt.WithLabelValues(g.variant, kindImage).Add(float64(u.ImageTokens))
 		i.prompt.WithLabelValues(g.variant, kindVideo).Add(float64(u.VideoTokens))

@@ -43,13 +43,13 @@ func (d *daemon) banner(program string) string {
 	return b.String()
 }
 
-// post is the beginning of a curl command that posts a chat completion to the daemon at url.
-func post(url string, keys bool) string {
+// post is the beginning of a curl command that posts a chat completion to the daemon at address.
+func post(address string, keys bool) string {
 	line := "curl -s "
-	if file, ok := strings.CutPrefix(url, "unix:"); ok {
-		line, url = line+"--unix-socket "+file+" ", "http://localhost"
+	if file, ok := strings.CutPrefix(address, "unix:"); ok {
+		line, address = line+"--unix-socket "+file+" ", "http://localhost"
 	}
-	line += url + "/v1/chat/completions"
+	line += address + "/v1/chat/completions"
 	if keys {
 		line += ` -H "Authorization: Bearer $` + config.VariableKey + `"`
 	}
@@ -57,13 +57,13 @@ func post(url string, keys bool) string {
 }
 
 func examplesCommand(e *environment) *cobra.Command {
-	var url string
+	var address string
 	cmd := &cobra.Command{
 		Use:   "examples",
 		Short: "Print a curl command for each thing that the built-in demo pair knows",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			target, err := findDaemon(e, url)
+			target, err := findDaemon(e, address)
 			if err != nil {
 				return err
 			}
@@ -75,6 +75,6 @@ func examplesCommand(e *environment) *cobra.Command {
 			return err
 		},
 	}
-	addURLFlag(cmd.Flags(), &url)
+	addURLFlag(cmd.Flags(), &address)
 	return cmd
 }

@@ -9,19 +9,19 @@ import (
 	"github.com/qwenvld/qwenvld/internal/running"
 )
 
-func addURLFlag(flags *pflag.FlagSet, url *string) {
-	flags.StringVar(url, "url", "", "address of the daemon (default $"+config.VariableURL+", else the one that runs on this machine)")
+func addURLFlag(flags *pflag.FlagSet, address *string) {
+	flags.StringVar(address, "url", "", "address of the daemon (default $"+config.VariableURL+", else the one that runs on this machine)")
 }
 
-// findDaemon is the daemon to speak to: the one at url, else the one that the environment names, else the latest that this user runs
+// findDaemon is the daemon to speak to: the one at address, else the one that the environment names, else the latest that this user runs
 // on this machine, else one at the default address.
-func findDaemon(e *environment, url string) (running.Daemon, error) {
+func findDaemon(e *environment, address string) (running.Daemon, error) {
 	key := e.variable(config.VariableKey) != ""
-	if url == "" {
-		url = e.variable(config.VariableURL)
+	if address == "" {
+		address = e.variable(config.VariableURL)
 	}
-	if url != "" {
-		return running.Daemon{URL: url, Keys: key}, nil
+	if address != "" {
+		return running.Daemon{URL: address, Keys: key}, nil
 	}
 	d, err := runningDaemon(e)
 	if d == nil {

@@ -23,11 +23,11 @@ func healthCommand(e *environment) *cobra.Command {
 this user runs on this machine, whatever that was started with.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			url, err := healthURL(e, cmd.Flags())
+			address, err := healthURL(e, cmd.Flags())
 			if err != nil {
 				return err
 			}
-			return askHealth(cmd.Context(), url, e.variable(config.VariableKey), cmd.OutOrStdout())
+			return askHealth(cmd.Context(), address, e.variable(config.VariableKey), cmd.OutOrStdout())
 		},
 	}
 	config.AddFlags(cmd.Flags())
@@ -55,14 +55,14 @@ type plainAddress struct{ network, address string }
 func (a plainAddress) Network() string { return a.network }
 func (a plainAddress) String() string  { return a.address }
 
-// askHealth fails unless the daemon at url says that it is ready or, where it tells that only to those with a key and there is none,
+// askHealth fails unless the daemon at address says that it is ready or, where it tells that only to those with a key and there is none,
 // that it lives.
-func askHealth(ctx context.Context, url, key string, out io.Writer) error {
+func askHealth(ctx context.Context, address, key string, out io.Writer) error {
 	const patience = 5 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	// The certificate is for the daemon's name, and this asks the machine itself.
-	c := client.New(client.Options{URL: url, Key: key, AnyCertificate: true})
+	c := client.New(client.Options{URL: address, Key: key, AnyCertificate: true})
 	defer c.Close()
 	status, body, err := c.Get(ctx, "/health/ready")
 	if err == nil && status == http.StatusUnauthorized {
@@ -75,7 +75,7 @@ func askHealth(ctx context.Context, url, key string, out io.Writer) error {
 		return fmt.Errorf("health: %w", err)
 	}
 	if status != http.StatusOK {
-		return fmt.Errorf("health: %s: status %d", url, status)
+		return fmt.Errorf("health: %s: status %d", address, status)
 	}
 	return nil
 }

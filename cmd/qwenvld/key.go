@@ -17,8 +17,8 @@ func keyCommand() *cobra.Command {
 the configuration, which holds its hash alone, goes to the standard output.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			key, hash := access.NewKey()
-			if _, err := fmt.Fprintf(cmd.OutOrStdout(), "keys:\n  - name: %q\n    sha256: %s\n", args[0], hash); err != nil {
+			key, keyHash := access.NewKey()
+			if _, err := fmt.Fprintf(cmd.OutOrStdout(), "keys:\n  - name: %q\n    sha256: %s\n", args[0], keyHash); err != nil {
 				return err
 			}
 			const text = "# The key, for the client alone; it is stored nowhere:\nexport %s=%s\n"

@@ -64,22 +64,22 @@ func withOwnDaemon(ctx context.Context, e *environment, c *config.Config, use fu
 	ended := make(chan error, 1)
 	logger := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	go func() { ended <- serve(serving, e, &own, logger, nil) }()
-	client := client.New(client.Options{URL: own.Listen})
+	asking := client.New(client.Options{URL: own.Listen})
 	defer func() {
-		client.Close()
+		asking.Close()
 		stop()
 		if failed := <-ended; err == nil {
 			err = failed
 		}
 	}()
-	if err := waitReady(ctx, client, ended); err != nil {
+	if err := waitReady(ctx, asking, ended); err != nil {
 		ended <- nil // it has been read
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return use(client)
+	return use(asking)
 }
 
 // waitReady waits until all weights are loaded or ctx ends. It returns why the daemon has ended, if it has.

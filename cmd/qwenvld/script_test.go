@@ -66,8 +66,8 @@ func (d *fakeDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			if part["type"] == "text" {
 				heard = append(heard, fmt.Sprintf("%s %q", m.Role, part["text"]))
 			} else {
-				url := part[part["type"].(string)].(map[string]any)["url"].(string)
-				before, _, _ := strings.Cut(url, ",")
+				address := part[part["type"].(string)].(map[string]any)["url"].(string)
+				before, _, _ := strings.Cut(address, ",")
 				heard = append(heard, m.Role+" "+before)
 			}
 		}

@@ -76,12 +76,12 @@ func serverConfig(c *config.Config, name string, workers map[router.Variant]metr
 		Metrics: metrics.New(metrics.Options{Version: version, RouterVersion: weights.Version, Workers: workers}),
 	}
 	for _, k := range c.Keys {
-		hash, err := access.ParseHash(k.SHA256)
+		keyHash, err := access.ParseHash(k.SHA256)
 		if err != nil {
 			return a, fmt.Errorf("key %s: %w", k.Name, err)
 		}
 		a.Keys = append(a.Keys, access.Key{
-			Name: k.Name, Hash: hash, RequestsPerMinute: k.RequestsPerMinute, TokensPerMinute: k.TokensPerMinute, Concurrent: k.Concurrent,
+			Name: k.Name, Hash: keyHash, RequestsPerMinute: k.RequestsPerMinute, TokensPerMinute: k.TokensPerMinute, Concurrent: k.Concurrent,
 		})
 	}
 	return a, nil

@@ -18,9 +18,9 @@ import (
 )
 
 func TestTheConfigurationReachesTheServer(t *testing.T) {
-	_, hash := access.NewKey()
+	_, keyHash := access.NewKey()
 	c := config.Default()
-	c.Keys = []config.Key{{Name: "ann", SHA256: hash.String(), RequestsPerMinute: 1, TokensPerMinute: 2, Concurrent: 3}}
+	c.Keys = []config.Key{{Name: "ann", SHA256: keyHash.String(), RequestsPerMinute: 1, TokensPerMinute: 2, Concurrent: 3}}
 	c.Limits.BodyBytes, c.Limits.MaxWaiting, c.Limits.WaitTimeout = 123, 0, 0
 	c.Router.Rerun = config.Rerun{Share: 0.5, On: []string{"loop"}}
 	c.RepetitionDetection = false
@@ -29,7 +29,7 @@ func TestTheConfigurationReachesTheServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := access.Key{Name: "ann", Hash: hash, RequestsPerMinute: 1, TokensPerMinute: 2, Concurrent: 3}
+	want := access.Key{Name: "ann", Hash: keyHash, RequestsPerMinute: 1, TokensPerMinute: 2, Concurrent: 3}
 	if a.ModelName != "m" || len(a.Keys) != 1 || a.Keys[0] != want || a.Limits.BodyBytes != 123 || a.Media.Video.Frames != 7 || !a.MayRepeat {
 		t.Errorf("%+v", a)
 	}
@@ -99,11 +99,11 @@ func TestWhatIsHardlyMeantIsWarnedOf(t *testing.T) {
 		"certificate": {daemon{model: &config.Model{}, certificate: certificate}, "the certificate ended on"},
 		"no GPU":      {daemon{model: &config.Model{Engine: config.Engine{GPULayers: 9}}}, "gpu_layers has no effect"},
 	} {
-		var log strings.Builder
-		tc.d.config, tc.d.logger = &config.Config{}, slog.New(slog.NewTextHandler(&log, nil))
+		var logged strings.Builder
+		tc.d.config, tc.d.logger = &config.Config{}, slog.New(slog.NewTextHandler(&logged, nil))
 		tc.d.warn(llama.SystemReport{Devices: []string{"CPU"}}, now)
-		if (tc.says == "") != (log.Len() == 0) || !strings.Contains(log.String(), tc.says) {
-			t.Errorf("%s: %s", name, log.String())
+		if (tc.says == "") != (logged.Len() == 0) || !strings.Contains(logged.String(), tc.says) {
+			t.Errorf("%s: %s", name, logged.String())
 		}
 	}
 }

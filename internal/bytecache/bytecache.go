@@ -50,9 +50,9 @@ func (c *Cache[K, V]) Put(k K, v V) {
 		return
 	}
 	c.values.Add(k, v)
-	for bytes := c.bytesLocked(); bytes > c.maxBytes && c.values.Len() > 1; { // the last is v
+	for total := c.bytesLocked(); total > c.maxBytes && c.values.Len() > 1; { // the last is v
 		_, oldest, _ := c.values.RemoveOldest()
-		bytes -= c.size(oldest)
+		total -= c.size(oldest)
 	}
 }
 

@@ -58,11 +58,11 @@ func New(o Options) *Client {
 }
 
 // BaseURL completes an address as people write it: localhost:8080, http://localhost:8080/v1/.
-func BaseURL(url string) string {
-	if !strings.Contains(url, "://") {
-		url = "http://" + url
+func BaseURL(address string) string {
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
 	}
-	return strings.TrimSuffix(strings.TrimRight(url, "/"), "/v1")
+	return strings.TrimSuffix(strings.TrimRight(address, "/"), "/v1")
 }
 
 // Close ends idle connections.

@@ -165,11 +165,11 @@ func TestASocketIsReachedByItsPath(t *testing.T) {
 }
 
 func TestAddressesAreCompleted(t *testing.T) {
-	for url, want := range map[string]string{
+	for address, want := range map[string]string{
 		"localhost:8080": "http://localhost:8080", "http://h/": "http://h", "https://h:1/v1": "https://h:1", "http://h/v1/": "http://h",
 	} {
-		if got := BaseURL(url); got != want {
-			t.Errorf("%s: %s", url, got)
+		if got := BaseURL(address); got != want {
+			t.Errorf("%s: %s", address, got)
 		}
 	}
 }

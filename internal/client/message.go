@@ -54,17 +54,17 @@ const maxFile = 1 << 30
 // File is a part that shows a file of this machine, which travels within the request, or what lies at an http(s) URL, which the daemon
 // fetches.
 func File(kind Kind, name string) (Part, error) {
-	url := name
+	address := name
 	if !strings.HasPrefix(name, "http://") && !strings.HasPrefix(name, "https://") && !strings.HasPrefix(name, "data:") {
 		var err error
-		if url, err = dataURI(kind, name); err != nil {
+		if address, err = dataURI(kind, name); err != nil {
 			return Part{}, err
 		}
 	}
 	if kind == Video {
-		return Part{Type: "video_url", Video: &media{url}}, nil
+		return Part{Type: "video_url", Video: &media{address}}, nil
 	}
-	return Part{Type: "image_url", Image: &media{url}}, nil
+	return Part{Type: "image_url", Image: &media{address}}, nil
 }
 
 func dataURI(kind Kind, name string) (string, error) {

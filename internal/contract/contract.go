@@ -95,7 +95,7 @@ func Read(text []byte) (*Contract, error) {
 	if err := c.compiler.AddResource(file, doc); err != nil {
 		return nil, fmt.Errorf("read the description: %w", err)
 	}
-	for _, tag := range list(root["tags"]) {
+	for _, tag := range listOf(root["tags"]) {
 		t, _ := tag.(map[string]any)
 		c.Tags[stringOf(t["name"])] = stringOf(t["description"])
 	}
@@ -131,7 +131,7 @@ func (p place) below(key string) place {
 
 func (p place) keys() []string { return slices.Sorted(maps.Keys(p.object)) }
 
-func list(v any) []any {
+func listOf(v any) []any {
 	l, _ := v.([]any)
 	return l
 }
@@ -153,7 +153,7 @@ func (c *Contract) readOperations() error {
 			}
 			op := c.at(item, method)
 			o := &Operation{Method: strings.ToUpper(method), Path: path, Responses: map[string]Response{}}
-			for _, tag := range list(op.object["tags"]) {
+			for _, tag := range listOf(op.object["tags"]) {
 				o.Tags = append(o.Tags, stringOf(tag))
 			}
 			var err error

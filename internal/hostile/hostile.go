@@ -126,21 +126,21 @@ func DeepTIFF(width, height int) []byte {
 		count, value uint32
 	}
 	const entries, header = 9, 8
-	bits := uint32(header + 2 + entries*12 + 4)
-	list := []entry{
+	bitsAt := uint32(header + 2 + entries*12 + 4)
+	fields := []entry{
 		{256, long, 1, uint32(width)},
 		{257, long, 1, uint32(height)},
-		{258, short, 3, bits},
+		{258, short, 3, bitsAt},
 		{259, short, 1, 8}, // deflate
 		{262, short, 1, 2}, // RGB
-		{273, long, 1, bits + 6},
+		{273, long, 1, bitsAt + 6},
 		{277, short, 1, 3},
 		{278, long, 1, uint32(height)},
 		{279, long, 1, uint32(len(strip))},
 	}
 	out := []byte("II\x2a\x00\x08\x00\x00\x00")
 	out = binary.LittleEndian.AppendUint16(out, entries)
-	for _, e := range list {
+	for _, e := range fields {
 		out = binary.LittleEndian.AppendUint16(out, e.tag)
 		out = binary.LittleEndian.AppendUint16(out, e.kind)
 		out = binary.LittleEndian.AppendUint32(out, e.count)

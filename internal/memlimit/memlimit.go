@@ -51,8 +51,8 @@ func OfGroup(root fs.FS) int64 {
 	return limit
 }
 
-func contains(list, name string) bool {
-	for controller := range strings.SplitSeq(list, ",") {
+func contains(controllers, name string) bool {
+	for controller := range strings.SplitSeq(controllers, ",") {
 		if controller == name {
 			return true
 		}
