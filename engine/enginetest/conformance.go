@@ -13,8 +13,8 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 )
 
-// Run tests of an engine what package engine promises. The engine is ready, asked by nobody else, and has a context of at least leastContext
-// tokens.
+// Run tests of an engine what package engine promises. The engine is ready, asked by nobody else, and its context has at least
+// leastContext tokens.
 func Run(t *testing.T, e engine.Engine) {
 	t.Helper()
 	info, err := e.Info(t.Context())
@@ -131,7 +131,7 @@ func read(stream engine.Stream, req *engine.Request) (a answer, err error) {
 func checkEvent(ev *engine.Event, req *engine.Request, used *engine.Usage) error {
 	switch {
 	case ev.Start != nil:
-		return errors.New("Start comes twice")
+		return errors.New("a second Start")
 	case !utf8.ValidString(ev.Text):
 		return fmt.Errorf("%q is no UTF-8", ev.Text)
 	case (ev.Usage != nil) != req.RunningUsage:
@@ -184,7 +184,9 @@ func (s *subject) tokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	const cutAt = len("naï")
-	cut, err := s.Tokenize(t.Context(), []engine.Piece{{Kind: engine.PieceText, Text: said[:cutAt]}, {Kind: engine.PieceText, Text: said[cutAt:]}})
+	cut, err := s.Tokenize(t.Context(), []engine.Piece{
+		{Kind: engine.PieceText, Text: said[:cutAt]}, {Kind: engine.PieceText, Text: said[cutAt:]},
+	})
 	if err != nil || !slices.Equal(whole, cut) {
 		t.Errorf("in two pieces %v, %v, in one %v", cut, err, whole)
 	}
@@ -239,7 +241,8 @@ func (s *subject) refuses(t *testing.T) {
 	}
 	t.Run("long prompt", func(t *testing.T) {
 		for _, contexts := range []int{2, 50} {
-			req := &engine.Request{Prompt: []engine.Piece{{Kind: engine.PieceText, Text: strings.Repeat("a b ", contexts*s.info.ContextSize)}}}
+			text := strings.Repeat("a b ", contexts*s.info.ContextSize)
+			req := &engine.Request{Prompt: []engine.Piece{{Kind: engine.PieceText, Text: text}}}
 			var length *engine.ContextLengthError
 			if err := s.refusal(t, req); !errors.As(err, &length) || length.ContextSize != s.info.ContextSize || length.PromptTokens == 0 {
 				t.Errorf("%d contexts: %v", contexts, err)

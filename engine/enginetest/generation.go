@@ -99,7 +99,8 @@ const endTag = "</think>"
 func thoughtful(answer string) *engine.Request {
 	req := bound(answer, engine.Piece{Kind: engine.PieceControl, Text: "<think>\n"})
 	req.MaxTokens = 90
-	req.Thinking = engine.Thinking{Open: true, Budget: 4, CloseText: "\n" + endTag + "\n\n", EmptyText: "\n" + endTag + "\n\n", EndTag: endTag}
+	const closing = "\n" + endTag + "\n\n"
+	req.Thinking = engine.Thinking{Open: true, Budget: 4, CloseText: closing, EmptyText: closing, EndTag: endTag}
 	return req
 }
 
@@ -200,10 +201,10 @@ func (s *subject) together(t *testing.T) {
 	all.Wait()
 }
 
-// shown is a question about a picture of two tokens.
-func (s *subject) shown(answer string, late *engine.Pixels) *engine.Request {
+// shown is a question about a picture of two tokens, with the answer "yes".
+func (s *subject) shown(late *engine.Pixels) *engine.Request {
 	edge := s.info.Vision.PatchSize * s.info.Vision.MergeSize
-	req := bound(answer, engine.Piece{Kind: engine.PieceImage, Image: 0})
+	req := bound("yes", engine.Piece{Kind: engine.PieceImage, Image: 0})
 	img := engine.Image{Width: 2 * edge, Height: edge, Later: late}
 	if late == nil {
 		img.RGB = make([]byte, img.Size())
@@ -213,15 +214,16 @@ func (s *subject) shown(answer string, late *engine.Pixels) *engine.Request {
 }
 
 func (s *subject) image(t *testing.T) {
-	without, with := s.ask(t, bound("yes")), s.ask(t, s.shown("yes", nil))
-	if n := with.start.Usage.PromptTokens - without.start.Usage.PromptTokens; with.text != "yes" || n != 2 || with.start.Usage.ImageTokens != 2 {
-		t.Errorf("%q, %d more tokens, %+v", with.text, n, with.start.Usage)
+	without, with := s.ask(t, bound("yes")), s.ask(t, s.shown(nil))
+	more := with.start.Usage.PromptTokens - without.start.Usage.PromptTokens
+	if with.text != "yes" || more != 2 || with.start.Usage.ImageTokens != 2 {
+		t.Errorf("%q, %d more tokens, %+v", with.text, more, with.start.Usage)
 	}
 }
 
 func (s *subject) latePixels(t *testing.T) {
 	late := engine.NewPixels()
-	req := s.shown("yes", late)
+	req := s.shown(late)
 	var came atomic.Bool
 	var decoding sync.WaitGroup
 	decoding.Go(func() {
@@ -249,7 +251,7 @@ func (s *subject) latePixels(t *testing.T) {
 func (s *subject) failedPixels(t *testing.T) {
 	late, broken := engine.NewPixels(), sentinel("the video is broken")
 	late.Set(nil, broken)
-	if err := s.refusal(t, s.shown("yes", late)); !errors.Is(err, broken) {
+	if err := s.refusal(t, s.shown(late)); !errors.Is(err, broken) {
 		t.Errorf("%v", err)
 	}
 }
@@ -265,7 +267,7 @@ func (s *subject) abandonedPixels(t *testing.T) {
 		cancel()
 	})
 	defer leaving.Wait()
-	if _, err := s.Generate(ctx, s.shown("yes", engine.NewPixels())); !errors.Is(err, cause) {
+	if _, err := s.Generate(ctx, s.shown(engine.NewPixels())); !errors.Is(err, cause) {
 		t.Errorf("%v", err)
 	}
 }

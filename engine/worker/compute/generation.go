@@ -19,12 +19,9 @@ type generation struct {
 }
 
 func newGeneration(spec *Spec, out *mailbox) *generation {
-	g := &generation{spec: spec, usage: spec.promptUsage(), events: emission{out: out}}
-	if spec.Thinking.Open {
-		g.block.state = blockOpen
-		if spec.Thinking.Limit <= 0 {
-			g.closeBlock(closedByBudget)
-		}
+	g := &generation{spec: spec, block: newThinkBlock(spec.Thinking.Open), usage: spec.promptUsage(), events: emission{out: out}}
+	if g.block.inside() && spec.Thinking.Limit <= 0 {
+		g.closeBlock(closedByBudget)
 	}
 	return g
 }

@@ -3,10 +3,13 @@ package compute
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/worker/schedule"
+	"github.com/qwenvld/qwenvld/internal/testkit"
 )
 
 // slowConstraint allows any letter and ends after some tokens. Each one takes until gate gives way.
@@ -103,5 +106,39 @@ func TestAnAnswerThatOnlyRepeatsItselfEnds(t *testing.T) {
 			(got.result.Usage.CompletionTokens < 1200) != c.want {
 			t.Errorf("%s: %+v", name, got.result)
 		}
+	}
+}
+
+// A sequence that is preempted while its mask is built goes on with it when it comes back.
+func TestPreemptionDoesNotLoseAMask(t *testing.T) {
+	var lines testkit.Buffer
+	logger := slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	encoder := &fakeEncoder{t: t, gate: make(chan struct{})}
+	l := start(t, newFakeModel(t, 70), encoder, Options{Logger: logger})
+	opened := make(chan struct{})
+	close(opened)
+	want := do(t, l, constrained(50, &slowConstraint{gate: opened, left: 20}))
+	older, err := l.Submit(t.Context(), spec(60, picture(1, 1, 1), text(1, 2)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := &slowConstraint{gate: make(chan struct{}), left: 20}
+	younger, err := l.Submit(t.Context(), constrained(50, slow))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		slow.gate <- struct{}{}
+	}
+	close(encoder.gate) // now the older one fills the cache
+	if got := read(older); got.err != nil || len(got.text) != 60 {
+		t.Errorf("the older: %+v", got)
+	}
+	close(slow.gate)
+	if got := read(younger); got.err != nil || got.text != want.text || *got.result != *want.result {
+		t.Errorf("the younger: %+v, alone %+v", got, want)
+	}
+	if n := strings.Count(lines.String(), "preempted"); n != 1 {
+		t.Errorf("%d preemptions", n)
 	}
 }

@@ -35,6 +35,13 @@ type thinkBlock struct {
 	endBanned bool
 }
 
+func newThinkBlock(open bool) thinkBlock {
+	if open {
+		return thinkBlock{state: blockOpen}
+	}
+	return thinkBlock{state: blockAbsent}
+}
+
 // inside reports whether the next token belongs to the block.
 func (b *thinkBlock) inside() bool { return b.state == blockOpen || b.state == blockClosing }
 
