@@ -84,7 +84,7 @@ func (g *Gate) Enter(ctx context.Context, client string, n int) (*Pass, error) {
 	w := &waiter{client: client, places: n, answer: make(chan answer, 1)}
 	g.waiting = append(g.waiting, w)
 	g.serve()
-	g.crowd(w)
+	g.turnAway(w)
 	g.mu.Unlock()
 
 	patience := time.NewTimer(g.o.Patience)
@@ -168,9 +168,9 @@ func (g *Gate) next() *waiter {
 	return best
 }
 
-// crowd turns somebody away when more wait than may: the newest request of the client with the most, which newcomer only is when no other
-// client has more waiting.
-func (g *Gate) crowd(newcomer *waiter) {
+// turnAway refuses one request where more wait than may. It is the newest request of the client that has the most waiting. newcomer
+// itself is refused only where no other client has more waiting than its own.
+func (g *Gate) turnAway(newcomer *waiter) {
 	if len(g.waiting) <= g.o.Waiting {
 		return
 	}
@@ -204,8 +204,9 @@ func (g *Gate) Waiting() int {
 	return len(g.waiting)
 }
 
-// Expected is how long someone who came now would probably wait for a place: the time that one is held, by those that are held now and
-// those given back lately, shared by all places, times those who are before. Nothing is known at first, and then it is unknown.
+// Expected is how long a request that came now would probably wait for a place. How long a place is held is known from those that are held
+// now and those given back lately; where there were none yet, Expected is unknown. While one place is held that long, all places together
+// come free once each, and those who wait already go first.
 func (g *Gate) Expected(unknown time.Duration) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"strconv"
 )
 
-// Listen has the connections of l reply in JSON. Not for those on which TLS is still to be spoken.
+// Listen wraps l so that its connections reply in JSON. It is of no use below TLS, where the replies are encrypted.
 func Listen(l net.Listener) net.Listener { return listener{l} }
 
 // listener wraps the connections that it accepts.

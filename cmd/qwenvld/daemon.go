@@ -45,7 +45,8 @@ func assemble(ctx context.Context, e *environment, c *config.Config, logger *slo
 			d.close()
 		}
 	}()
-	tidy(c, logger)
+	clearLeftovers(logger)
+	limitMemory(c, logger)
 	if err := d.check(); err != nil {
 		return nil, err
 	}
@@ -65,7 +66,7 @@ func assemble(ctx context.Context, e *environment, c *config.Config, logger *slo
 	if d.store, err = openStore(ctx, &d.config.Responses); err != nil {
 		return nil, err
 	}
-	d.server, err = newServer(d.config, d.model.ID, d.supervisors, mediaWays{d.fetchers, images, tool}, d.store, logger)
+	d.server, err = newServer(d.config, d.model.ID, d.supervisors, mediaSources{d.fetchers, images, tool}, d.store, logger)
 	return d, err
 }
 
@@ -83,7 +84,7 @@ func (d *daemon) warn(system llama.SystemReport, now time.Time) {
 	}
 }
 
-// note lets commands on this machine find the daemon until the function is called that it returns.
+// note lets commands on this machine find the daemon. The function that it returns ends that.
 func (d *daemon) note() func() {
 	note, err := running.Write(d.environment.tempDir, running.Daemon{
 		PID: os.Getpid(), URL: d.url, Keys: len(d.config.Keys) > 0, Started: time.Now(),
@@ -120,7 +121,7 @@ func (d *daemon) run(ctx context.Context, l net.Listener, out io.Writer) error {
 	g, gctx := errgroup.WithContext(ctx)
 	workers := startWorkers(ctx, d.supervisors)
 	defer workers.end()
-	g.Go(func() error { return workers.lastFailure(gctx) })
+	g.Go(func() error { return workers.untilAllFailed(gctx) })
 	if out != nil {
 		g.Go(func() error { d.greet(gctx, out); return nil })
 	}

@@ -10,14 +10,14 @@ import (
 	"github.com/qwenvld/qwenvld/multimodal/video"
 )
 
-// mediaWays are how media come in.
-type mediaWays struct {
+// mediaSources are what fetches and decodes the images and videos of requests.
+type mediaSources struct {
 	fetchers fetchers
 	images   *multimodal.Decoder
 	tool     *video.Tool
 }
 
-// fetchers follow URLs; nil where that is off.
+// fetchers load what the URLs of requests name. They are nil where the configuration forbids that.
 type fetchers struct{ images, videos *multimodal.Fetcher }
 
 func newFetchers(m *config.Media) fetchers {

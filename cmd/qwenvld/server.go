@@ -18,7 +18,7 @@ import (
 )
 
 func newServer(
-	c *config.Config, name string, supervisors map[router.Variant]*process.Supervisor, media mediaWays, store responseStore,
+	c *config.Config, name string, supervisors map[router.Variant]*process.Supervisor, media mediaSources, store responseStore,
 	logger *slog.Logger,
 ) (*api.Server, error) {
 	engines, workers := map[router.Variant]engine.Engine{}, map[router.Variant]metrics.Worker{}

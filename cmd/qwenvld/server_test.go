@@ -61,7 +61,7 @@ func TestAServerIsMadeOfSupervisorsAndSaysThatTheyLoad(t *testing.T) {
 	c.Responses.Path = config.ResponsesOff
 	logger := slog.New(slog.DiscardHandler)
 	instruct := process.New(process.Options{Logger: logger}) // which nobody runs
-	s, err := newServer(&c, "m", map[router.Variant]*process.Supervisor{router.Instruct: instruct}, mediaWays{}, nil, logger)
+	s, err := newServer(&c, "m", map[router.Variant]*process.Supervisor{router.Instruct: instruct}, mediaSources{}, nil, logger)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,8 @@ import (
 // hurryKey is the context's key for the channel that a second signal closes.
 type hurryKey struct{}
 
-// withSignals gives a context that the first SIGINT or SIGTERM ends. The second closes what hurryOf returns, and any further one ends the
-// process as if nobody listened. stop gives the signals back.
+// withSignals gives a context that the first SIGINT or SIGTERM ends. The second closes the channel that hurryOf
+// returns. A third ends the process, as it ends one that does not listen to signals. stop has the process no longer listen to them.
 func withSignals(parent context.Context) (ctx context.Context, stop func()) {
 	hurry := make(chan struct{})
 	ctx, cancel := context.WithCancel(context.WithValue(parent, hurryKey{}, (<-chan struct{})(hurry)))
@@ -38,7 +38,7 @@ func withSignals(parent context.Context) (ctx context.Context, stop func()) {
 	}
 }
 
-// hurryOf is closed when whoever asked for the end asks again.
+// hurryOf is the channel that a second signal closes.
 func hurryOf(ctx context.Context) <-chan struct{} {
 	hurry, _ := ctx.Value(hurryKey{}).(<-chan struct{})
 	return hurry
@@ -61,6 +61,6 @@ func untilHurried(parent context.Context, hurry <-chan struct{}) (context.Contex
 	}
 }
 
-// outliveTerminal has the process go on when its terminal is closed. There is nothing to reload, which is what daemons also get this
-// signal for.
+// outliveTerminal has the process go on when its terminal is closed, which SIGHUP tells it. Some daemons read their configuration anew at
+// this signal; this one does not.
 func outliveTerminal() { signal.Ignore(syscall.SIGHUP) }

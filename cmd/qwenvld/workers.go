@@ -69,8 +69,8 @@ type pool struct {
 	stop  context.CancelFunc
 }
 
-// startWorkers runs the supervisors. They outlive ctx: requests in flight need them while the server drains. The caller ends them
-// with end.
+// startWorkers runs the supervisors. They go on when ctx is done, since requests in flight need them while the server drains. The caller
+// must call end.
 func startWorkers(ctx context.Context, supervisors map[router.Variant]*process.Supervisor) *pool {
 	workers, stop := context.WithCancel(context.WithoutCancel(ctx))
 	p := &pool{stop: stop}
@@ -86,18 +86,18 @@ func (p *pool) end() {
 	_ = p.group.Wait() // the supervisors have logged their errors
 }
 
-// errNothing ends a daemon that cannot answer anything. What is wrong with each of the weights has been logged.
-var errNothing = errors.New("no weights can be served")
+// errNoWeights ends a daemon that cannot answer anything. What is wrong with each of the weights has been logged.
+var errNoWeights = errors.New("no weights can be served")
 
-// lastFailure waits until none of the weights can be served, or ctx is done. Where one of two variants has failed, which the readiness
-// says, the other goes on.
-func (p *pool) lastFailure(ctx context.Context) error {
+// untilAllFailed waits until the workers of all variants have failed, and returns errNoWeights then, or until ctx is done. While one of two
+// variants can still be served the daemon goes on, and its readiness names the one that failed.
+func (p *pool) untilAllFailed(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- p.group.Wait() }()
 	select {
 	case err := <-failed:
 		if err != nil && ctx.Err() == nil {
-			return errNothing
+			return errNoWeights
 		}
 	case <-ctx.Done():
 	}

@@ -1,7 +1,7 @@
 // Package bytecache keeps values that are costly to make, up to a number of bytes, the least recently used going first. It adds to
 // hashicorp/golang-lru, which counts values, a bound in bytes.
 //
-// It must not keep a value in two sizes: what a value takes is asked for whenever there may be too much, since some values grow.
+// It must not assume that a value keeps its size. Some grow while they are kept, so it asks for all sizes whenever one is added.
 package bytecache
 
 import (

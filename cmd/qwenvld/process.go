@@ -12,14 +12,18 @@ import (
 	"github.com/qwenvld/qwenvld/internal/tempdir"
 )
 
-// tidy clears what a killed daemon left, and tells the garbage collector how much there is.
-func tidy(c *config.Config, logger *slog.Logger) {
+// clearLeftovers removes the temporary folders of daemons that were killed.
+func clearLeftovers(logger *slog.Logger) {
 	n, err := tempdir.Clear(process.SocketFolder(), process.DirPrefix)
 	if err != nil {
 		logger.Warn("temporary folders of an earlier run stay", "error", err)
 	} else if n > 0 {
 		logger.Info("cleared temporary folders of an earlier run", "count", n)
 	}
+}
+
+// limitMemory has the garbage collector keep this process within its part of the memory.
+func limitMemory(c *config.Config, logger *slog.Logger) {
 	limit := c.MemoryLimit
 	if limit == 0 && debug.SetMemoryLimit(-1) == math.MaxInt64 { // else GOMEMLIMIT has set it
 		// Most of the group's memory is for the workers, which hold the weights.
