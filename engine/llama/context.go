@@ -130,6 +130,13 @@ func (c *Context) Close() error {
 // Size is the number of cells, which the library may have rounded up.
 func (c *Context) Size() int { return int(C.llama_n_ctx(c.ptr)) }
 
+// SetThreads says how many threads the following Decode calls take. The results are the same with any number.
+func (c *Context) SetThreads(n int) {
+	if c.ptr != nil {
+		C.llama_set_n_threads(c.ptr, C.int32_t(n), C.int32_t(n))
+	}
+}
+
 // Abort makes the running and following Decode calls return ErrAborted, until ClearAbort. It is safe to call while another
 // goroutine decodes, and takes effect between graph nodes on a CPU. It must not race with Close.
 func (c *Context) Abort() { c.watch.stop() }

@@ -212,3 +212,33 @@ func TestAttentionDoesNotDependOnThreadsOrOnOtherSequencesCells(t *testing.T) {
 		}
 	}
 }
+
+func TestThreadsMayChangeBetweenStepsWithoutATrace(t *testing.T) {
+	m := loadModel(t, "dense-untied/model.gguf")
+	run := func(threads ...int) (out []float32) {
+		c := newContext(t, m, ContextOptions{ContextSize: 512, BatchSize: 64, MaxSequences: 1, Threads: 4})
+		b := NewTokenBatch(64)
+		defer b.Close()
+		tokens := depthText(100)
+		for at, n := 0, 60; at < len(tokens); at, n = at+n, 1 {
+			c.SetThreads(threads[at%len(threads)])
+			b.Reset()
+			for i := range n {
+				b.AddToken(tokens[at+i], int32(at+i), 0, i == n-1)
+			}
+			if err := c.Decode(b); err != nil {
+				t.Fatal(err)
+			}
+			row, err := c.Logits(n - 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, row...)
+		}
+		return out
+	}
+	want := run(1)
+	if got := run(2, 1, 4, 3, 1); !slices.Equal(got, want) {
+		t.Errorf("logits differ by %g", relative(got, want))
+	}
+}

@@ -23,7 +23,7 @@ type Config struct {
 	// BatchSize bounds the rows of one step (512), PrefillChunk the prompt rows of a step that also decodes (128).
 	BatchSize    int `json:"batch_size,omitempty"`
 	PrefillChunk int `json:"prefill_chunk,omitempty"`
-	// Threads of computation; 0 means one a processor.
+	// Threads of computation at most; 0 means one a processor. Decoding takes fewer where these are faster.
 	Threads int `json:"threads,omitempty"`
 	// GPULayers go to a GPU if there is one; negative means all.
 	GPULayers int `json:"gpu_layers,omitempty"`

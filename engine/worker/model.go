@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/constraint"
@@ -14,6 +15,7 @@ import (
 	"github.com/qwenvld/qwenvld/engine/llama"
 	"github.com/qwenvld/qwenvld/engine/tokenizer"
 	"github.com/qwenvld/qwenvld/engine/worker/compute"
+	"github.com/qwenvld/qwenvld/engine/worker/pace"
 	"github.com/qwenvld/qwenvld/engine/worker/rowcache"
 )
 
@@ -32,7 +34,8 @@ type weights struct {
 	tokens      *llama.Batch
 	embeddings  *llama.Batch
 	config      Config
-	decodes     *thread // runs the scheduler's loop
+	pace        *pace.Pace // nil with a GPU, where the processor's threads do little
+	decodes     *thread    // runs the scheduler's loop
 	encodes     *thread
 	endTokens   []int32
 	constraints *constraints
@@ -88,6 +91,9 @@ func load(ctx context.Context, c Config, logger *slog.Logger, progress func(stag
 	})
 	if err != nil {
 		return w, fmt.Errorf("model %q: %w", c.Model, err)
+	}
+	if c.GPULayers == 0 || !llama.SystemInfo().GPU {
+		w.pace = pace.New(c.Threads)
 	}
 	w.tokens = llama.NewTokenBatch(c.BatchSize)
 	w.embeddings = llama.NewEmbeddingBatch(c.BatchSize, w.model.InputWidth())
@@ -202,9 +208,23 @@ func (w *weights) Decode(rows []compute.Row) error {
 			b.AddToken(r.Token, r.Position.T, r.Sequence, r.Logits)
 		}
 	}
-	err := w.context.Decode(b)
+	err := w.step(b)
 	if errors.Is(err, llama.ErrNoKVSlot) {
 		return compute.ErrCacheFull
+	}
+	return err
+}
+
+// step takes as many threads as make it fastest.
+func (w *weights) step(b *llama.Batch) error {
+	if w.pace == nil {
+		return w.context.Decode(b)
+	}
+	w.context.SetThreads(w.pace.Threads(b.Len()))
+	before := time.Now()
+	err := w.context.Decode(b)
+	if err == nil {
+		w.pace.Took(b.Len(), time.Since(before))
 	}
 	return err
 }
