@@ -157,7 +157,7 @@ type Request struct {
 // Thinking tells the engine about the think block of a prompt. The engine alone closes blocks, since it knows what room there is;
 // Start.ThinkOpen says what became of this one.
 type Thinking struct {
-	// Open means that the prompt ends inside a think block, which the engine must close in time.
+	// Open means that the prompt ends inside a think block, which the engine must close early enough to leave room for an answer.
 	Open bool `json:"open,omitempty"`
 	// Empty has an open block closed in the prompt, so that the answer comes at once.
 	Empty bool `json:"empty,omitempty"`
@@ -170,8 +170,8 @@ type Thinking struct {
 	CloseText string `json:"close_text,omitempty"`
 	// EmptyText is control text that closes a block in the prompt.
 	EmptyText string `json:"empty_text,omitempty"`
-	// EndTag is the closing tag, "</think>"; tokens up to and with it count as reasoning. Where not the model closed the block, the
-	// answer cannot contain it: a model that was cut short would close the block again.
+	// EndTag is the closing tag, "</think>"; tokens up to and with it count as reasoning. Where the engine or the prompt closed the block,
+	// the answer cannot contain the tag: a model that was cut short would close the block a second time.
 	EndTag string `json:"end_tag,omitempty"`
 }
 

@@ -107,9 +107,9 @@ func (h *Handler) generate(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var reading sync.WaitGroup
-	reading.Go(func() { _ = pixels.Read() }) // who waits for them is told
-	// Where the reply is over before its request, the rest is read all the same: the daemon sends it in any case, or closes the
-	// connection. To break off with a deadline would meet the next request, for which net/http already listens on this connection.
+	reading.Go(func() { _ = pixels.Read() }) // an error reaches whoever waits for the pixels
+	// The request is read to its end even where the reply ends first: the daemon sends the rest in any case, or closes the connection. A
+	// read deadline would not do, because net/http already waits for the next request on this connection, which it would hit.
 	defer reading.Wait()
 	defer job.Cancel()
 	w.Header().Set("Content-Type", wire.ContentType)
