@@ -188,3 +188,25 @@ func TestOneTemplateRendersForManyAtOnce(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// Go's maps have no order and the interpreter sorts their keys, or takes them as they come. Python keeps the order in which an object was
+// written, which is the one that models saw.
+func TestMembersComeInTheirOrder(t *testing.T) {
+	j, err := jsontree.Parse([]byte(`{"z":1,"a":2,"m":3,"b":4,"y":5}`), jsontree.Options{Depth: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for source, want := range map[string]string{
+		"{% for k, v in j.items() %}{{ k }}{{ v }}{% endfor %}":                "z1a2m3b4y5",
+		"{% for k, v in j | items %}{{ k }}{{ v }}{% endfor %}":                "z1a2m3b4y5",
+		"{{ j.keys() | join }}":                                                "zamby",
+		"{{ j.values() | join }}":                                              "12345",
+		"{{ j.get('m') }}{{ j.get('n', 7) }}":                                  "37",
+		"{% for k, v in {'b': 1, 'a': 2}.items() %}{{ k }}{{ v }}{% endfor %}": "b1a2",
+		"{% for k, v in {'b': 1, 'a': 2} | items %}{{ k }}{{ v }}{% endfor %}": "b1a2",
+	} {
+		if got := render(t, source, map[string]any{"j": j}); got != want {
+			t.Errorf("%s: %s, want %s", source, got, want)
+		}
+	}
+}

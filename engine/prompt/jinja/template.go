@@ -43,6 +43,9 @@ type Mark struct {
 // Template is a compiled template. It is safe for concurrent use.
 type Template struct {
 	compiled *exec.Template
+	settings *config.Config
+	loader   loaders.Loader
+	basis    *exec.Environment // of all renderings
 	special  []string
 	marks    []Mark
 }
@@ -61,13 +64,13 @@ func Compile(source string, vocabulary Vocabulary) (*Template, error) {
 	t.special = slices.DeleteFunc(t.special, func(s string) bool { return s == "" })
 	// The longest first, so that a token that begins another one does not hide it.
 	slices.SortFunc(t.special, func(a, b string) int { return len(b) - len(a) })
-	c := config.New()
-	c.TrimBlocks, c.LeftStripBlocks = true, true
+	t.settings, t.loader, t.basis = config.New(), onlyTemplate(source), t.environment()
+	t.settings.TrimBlocks, t.settings.LeftStripBlocks = true, true
 	err := guarded(func() (err error) {
-		if err = checkTemplate(tokens.LexAll(source, c)); err != nil {
+		if err = checkTemplate(tokens.LexAll(source, t.settings)); err != nil {
 			return err
 		}
-		t.compiled, err = exec.NewTemplate("chat_template", c, onlyTemplate(source), t.environment())
+		t.compiled, err = exec.NewTemplate("chat_template", t.settings, t.loader, t.basis)
 		return err
 	})
 	if err != nil {
@@ -102,7 +105,9 @@ func (t onlyTemplate) Inherit(string) (loaders.Loader, error) {
 // environment is Jinja as transformers sets it up for chat templates, less what reaches outside.
 func (t *Template) environment() *exec.Environment {
 	filters := exec.NewFilterSet(map[string]exec.FilterFunction{}).Update(builtins.Filters)
-	_ = filters.Replace("tojson", toJSON) // it exists
+	for name, f := range map[string]exec.FilterFunction{"tojson": toJSON, "items": items} {
+		_ = filters.Replace(name, f) // it exists
+	}
 	globals := exec.EmptyContext().Update(builtins.GlobalVariables)
 	for _, name := range []string{"namespace", "dict"} {
 		if f, ok := builtins.GlobalFunctions.Get(name); ok {
@@ -144,7 +149,10 @@ func (t *Template) Render(values map[string]any) ([]Span, error) {
 		data[name] = r.convert(v)
 	}
 	out := &boundedBuffer{limit: maxOutput}
-	err := guarded(func() error { return t.compiled.Execute(out, exec.NewContext(data)) })
+	environment := *t.basis
+	environment.Context = t.basis.Context.Inherit().Update(exec.NewContext(data))
+	environment.Methods.Dict = r.dictMethods()
+	err := guarded(exec.NewRenderer(&environment, out, t.settings, t.loader, t.compiled).Execute)
 	switch {
 	case r.refusal != nil:
 		return nil, r.refusal

@@ -2,9 +2,6 @@ package jinja
 
 import (
 	"encoding/json"
-	"maps"
-	"reflect"
-	"slices"
 	"strconv"
 
 	"github.com/nikolalohinski/gonja/v2/exec"
@@ -51,14 +48,9 @@ func (r *rendering) toTree(v any, depth int) jsontree.Value {
 		return jsontree.Value{Kind: jsontree.Number, Raw: strconv.AppendInt(nil, int64(v), 10)}
 	case float64:
 		return jsontree.Value{Kind: jsontree.Number, Raw: []byte(pyjson.Float(v))}
-	case map[string]any:
-		keys, known := r.orders[reflect.ValueOf(v).Pointer()]
-		if !known {
-			keys = slices.Sorted(maps.Keys(v))
-		}
-		return r.toObject(len(keys), depth, func(i int) (string, any) { return keys[i], v[keys[i]] })
-	case *exec.Dict:
-		return r.toObject(len(v.Pairs), depth, func(i int) (string, any) { return v.Pairs[i].Key.String(), v.Pairs[i].Value.Interface() })
+	case map[string]any, *exec.Dict:
+		members, _ := r.entries(v)
+		return r.toObject(members, depth)
 	case List:
 		return r.toTree([]any(v), depth)
 	case []any:
@@ -72,18 +64,17 @@ func (r *rendering) toTree(v any, depth int) jsontree.Value {
 	}
 }
 
-// toObject makes an object of n members. Of a repeated key the last value is kept, in the place of the first.
-func (r *rendering) toObject(n, depth int, member func(i int) (string, any)) jsontree.Value {
+// toObject makes an object. Of a repeated key the last value is kept, in the place of the first.
+func (r *rendering) toObject(members []entry, depth int) jsontree.Value {
 	out := jsontree.Value{Kind: jsontree.Object}
-	places := make(map[string]int, n)
-	for i := range n {
-		key, v := member(i)
-		if at, twice := places[key]; twice {
-			out.Members[at].Value = r.toTree(v, depth+1)
+	places := make(map[string]int, len(members))
+	for _, m := range members {
+		if at, twice := places[m.key]; twice {
+			out.Members[at].Value = r.toTree(m.value, depth+1)
 			continue
 		}
-		places[key] = len(out.Members)
-		out.Members = append(out.Members, jsontree.Member{Key: key, Value: r.toTree(v, depth+1)})
+		places[m.key] = len(out.Members)
+		out.Members = append(out.Members, jsontree.Member{Key: m.key, Value: r.toTree(m.value, depth+1)})
 	}
 	return out
 }
