@@ -66,11 +66,16 @@ func readJPEGFrame(data []byte) jpegFrame {
 		case sos:
 			f.scans++
 		case app14:
-			const transform = 11
-			f.rgb = f.rgb || len(body) > transform && bytes.HasPrefix(body, []byte("Adobe")) && body[transform] == 0
+			f.rgb = f.rgb || saysRGB(body)
 		}
 		rest = rest[size:]
 	}
+}
+
+// saysRGB reports whether Adobe's segment says that colours are stored as RGB.
+func saysRGB(body []byte) bool {
+	const transform = 11
+	return len(body) > transform && bytes.HasPrefix(body, []byte("Adobe")) && body[transform] == 0
 }
 
 // start reads the header of the frame.

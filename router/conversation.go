@@ -68,7 +68,7 @@ func isFollowUp(f *Features) bool {
 	words, wide, inWord := 0, 0, false
 	for _, r := range f.Text {
 		switch {
-		case r >= 0x2e80 && utf8.RuneLen(r) >= 3 && unicode.IsLetter(r): // scripts whose words are one or two characters
+		case isWide(r):
 			wide++
 			inWord = false
 		case unicode.IsLetter(r) || unicode.IsMark(r) || r == '\'' || r == '’':
@@ -84,3 +84,6 @@ func isFollowUp(f *Features) bool {
 	}
 	return words <= shortWords && wide <= shortWide && words+wide > 0
 }
+
+// isWide reports whether r is a letter of a script whose words are one or two characters.
+func isWide(r rune) bool { return r >= 0x2e80 && utf8.RuneLen(r) >= 3 && unicode.IsLetter(r) }

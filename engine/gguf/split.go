@@ -27,26 +27,33 @@ func (f *File) readOtherParts() error {
 		return fmt.Errorf("%q: is the first of %d parts, whose name must end in %q", f.Path, parts, end)
 	}
 	for i := 1; i < parts; i++ {
-		path := partName(base, i, parts)
-		part, err := readFile(path)
-		if err != nil {
-			return fmt.Errorf("%q: %w", path, err)
-		}
-		part.Path = path
-		if n, err := part.splitKey("split.no"); err != nil || n != i {
-			return fmt.Errorf("%q: is not part %d of %d", path, i+1, parts)
-		}
-		for _, t := range part.Tensors {
-			if f.Tensor(t.Name) != nil {
-				return fmt.Errorf("%q: tensor %q is there twice", path, t.Name)
-			}
-			f.byName[t.Name] = len(f.Tensors)
-			f.Tensors = append(f.Tensors, t)
+		if err := f.readPart(partName(base, i, parts), i, parts); err != nil {
+			return err
 		}
 	}
 	if v := f.keys["split.tensors.count"]; v == nil || v.Type != Int32 || int(binary.LittleEndian.Uint32(v.numbers)) != len(f.Tensors) {
 		return fmt.Errorf("%q: has %d tensors in %d parts, which is not what the key %q says",
 			f.Path, len(f.Tensors), parts, "split.tensors.count")
+	}
+	return nil
+}
+
+// readPart adds the tensors of one other file, which must be part i, from 0, of so many.
+func (f *File) readPart(path string, i, parts int) error {
+	part, err := readFile(path)
+	if err != nil {
+		return fmt.Errorf("%q: %w", path, err)
+	}
+	part.Path = path
+	if n, err := part.splitKey("split.no"); err != nil || n != i {
+		return fmt.Errorf("%q: is not part %d of %d", path, i+1, parts)
+	}
+	for _, t := range part.Tensors {
+		if f.Tensor(t.Name) != nil {
+			return fmt.Errorf("%q: tensor %q is there twice", path, t.Name)
+		}
+		f.byName[t.Name] = len(f.Tensors)
+		f.Tensors = append(f.Tensors, t)
 	}
 	return nil
 }

@@ -46,16 +46,7 @@ func (c *checker) vocabulary() {
 	if v := f.keys[prefixTokenizer+"scores"]; v != nil && (v.Type != Array || v.Elem != Float32 || v.N != len(tokens)) {
 		c.fail("key %q is %s, expected %d float32s", prefixTokenizer+"scores", v.describe(), len(tokens))
 	}
-	for _, key := range f.order {
-		v := f.keys[key]
-		name, mine := strings.CutPrefix(key, prefixTokenizer)
-		switch {
-		case mine && strings.HasSuffix(name, "_token_id"):
-			c.numberOr(key, 0, 0, int64(len(tokens)-1))
-		case mine && strings.HasPrefix(name, "add_") && v.Type != Bool:
-			c.fail("key %q is %s, expected a bool", key, v.describe())
-		}
-	}
+	c.tokenIDs(len(tokens))
 	// Without it llama.cpp would end answers at token 11.
 	end := c.number(prefixTokenizer+"eos_token_id", 0, int64(len(tokens)-1))
 	if tokenizer.Kind(kinds[end]) != tokenizer.Control {
@@ -63,6 +54,20 @@ func (c *checker) vocabulary() {
 	}
 	if c.err == nil {
 		f.tokenizer, c.err = tokenizer.New(f.Vocabulary())
+	}
+}
+
+// tokenIDs checks the keys that name a token of the vocabulary, and those that say whether one is added.
+func (c *checker) tokenIDs(tokens int) {
+	for _, key := range c.file.order {
+		v := c.file.keys[key]
+		name, mine := strings.CutPrefix(key, prefixTokenizer)
+		switch {
+		case mine && strings.HasSuffix(name, "_token_id"):
+			c.numberOr(key, 0, 0, int64(tokens-1))
+		case mine && strings.HasPrefix(name, "add_") && v.Type != Bool:
+			c.fail("key %q is %s, expected a bool", key, v.describe())
+		}
 	}
 }
 

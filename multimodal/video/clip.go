@@ -33,22 +33,8 @@ func (c *clip) Close() error { return c.file.Close() }
 // newClip checks what ffprobe said: every number in it comes from the file.
 func (t *Tool) newClip(f *File, format string, p *probed) (*clip, error) {
 	s := &p.stream
-	if s.Codec == "" {
-		return nil, multimodal.NewError(multimodal.KindFormat, nil, "The file has no video in it.")
-	}
-	// Sides first: their product could overflow.
-	if limit := t.o.SourcePixels; s.Width > limit || s.Height > limit || s.Width*s.Height > limit {
-		return nil, multimodal.NewError(multimodal.KindTooManyPixels, nil, fmt.Sprintf(
-			"The video is %d x %d pixels, %d in all are allowed.", s.Width, s.Height, limit))
-	}
-	if s.Width <= 0 || s.Height <= 0 {
-		return nil, corrupt("The video's size is unknown.")
-	}
-	if len(p.packets) == 0 {
-		return nil, corrupt("The video has no frames.")
-	}
-	if n, err := strconv.Atoi(s.FrameCount); err == nil && n > p.all {
-		return nil, corrupt(fmt.Sprintf("The video has %d frames by its header, but only %d are there; was it sent as a whole?", n, p.all))
+	if err := t.checkStream(p); err != nil {
+		return nil, err
 	}
 	c := &clip{
 		tool: t, file: f, format: format, packets: p.packets, timeBase: ratio(s.TimeBase),
@@ -73,6 +59,29 @@ func (t *Tool) newClip(f *File, format string, p *probed) (*clip, error) {
 			"The video is %.0f seconds long, %.0f are allowed.", d, t.o.Seconds))
 	}
 	return c, nil
+}
+
+// checkStream refuses files without frames that can be shown.
+func (t *Tool) checkStream(p *probed) error {
+	s := &p.stream
+	if s.Codec == "" {
+		return multimodal.NewError(multimodal.KindFormat, nil, "The file has no video in it.")
+	}
+	// Sides first: their product could overflow.
+	if limit := t.o.SourcePixels; s.Width > limit || s.Height > limit || s.Width*s.Height > limit {
+		return multimodal.NewError(multimodal.KindTooManyPixels, nil, fmt.Sprintf(
+			"The video is %d x %d pixels, %d in all are allowed.", s.Width, s.Height, limit))
+	}
+	if s.Width <= 0 || s.Height <= 0 {
+		return corrupt("The video's size is unknown.")
+	}
+	if len(p.packets) == 0 {
+		return corrupt("The video has no frames.")
+	}
+	if n, err := strconv.Atoi(s.FrameCount); err == nil && n > p.all {
+		return corrupt(fmt.Sprintf("The video has %d frames by its header, but only %d are there; was it sent as a whole?", n, p.all))
+	}
+	return nil
 }
 
 func corrupt(message string) error { return multimodal.NewError(multimodal.KindCorrupt, nil, message) }

@@ -131,21 +131,7 @@ func (e *extraction) word(from int) int {
 // number takes a run of digits in, as its magnitude. What follows directly is looked at as its unit.
 func (e *extraction) number(from int) int {
 	t, c := e.text, &e.counts
-	digits, decimal, i := 0, false, from
-	for i < len(t) {
-		r, size := utf8.DecodeRune(t[i:])
-		if classOf(r) == classDigit {
-			digits++
-			i += size
-			continue
-		}
-		if (r == '.' || r == ',') && i+1 < len(t) && asciiDigit(t[i+1]) {
-			decimal = decimal || r == '.'
-			i++
-			continue
-		}
-		break
-	}
+	i, digits, decimal := digitsFrom(t, from)
 	c.numbers++
 	c.digits += digits
 	c.runes += i - from
@@ -162,6 +148,25 @@ func (e *extraction) number(from int) int {
 		c.units++
 	}
 	return i
+}
+
+// digitsFrom finds the end of the number that begins at from. It counts the number's digits and says whether it has a decimal point.
+func digitsFrom(t []byte, from int) (end, digits int, decimal bool) {
+	end = from
+	for end < len(t) {
+		r, size := utf8.DecodeRune(t[end:])
+		switch {
+		case classOf(r) == classDigit:
+			digits++
+			end += size
+		case (r == '.' || r == ',') && end+1 < len(t) && asciiDigit(t[end+1]):
+			decimal = decimal || r == '.'
+			end++
+		default:
+			return end, digits, decimal
+		}
+	}
+	return end, digits, decimal
 }
 
 func asciiDigit(b byte) bool { return b >= '0' && b <= '9' }

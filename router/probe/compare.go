@@ -11,23 +11,23 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// form is how the conclusion of an answer can be compared.
-type form int
+// comparison is how the conclusion of an answer can be compared.
+type comparison int
 
 const (
-	formNone    form = iota // an open answer
-	formCalls               // tool calls
-	formJSON                // a document
-	formOption              // a letter of a multiple choice
-	formYesNo               // or its like in other languages
-	formFormula             // in a box, sign for sign
-	formNumber              // the last one
-	formWords               // a few words
+	byNone    comparison = iota // an open answer
+	byCalls                     // tool calls
+	byJSON                      // a document
+	byOption                    // a letter of a multiple choice
+	byYesNo                     // or its like in other languages
+	byFormula                   // in a box, sign for sign
+	byNumber                    // the last one
+	byWords                     // a few words
 )
 
 // conclusion is what an answer comes to.
 type conclusion struct {
-	form   form
+	by     comparison
 	text   string // JSON, calls, letter, formula without spaces, or words in normal form
 	number float64
 	words  []string // those that carry meaning, sorted
@@ -63,21 +63,21 @@ func agreement(direct, thinking *reply) (value float64, ok bool) {
 // compare asks whether the answer, whose whole text is given too, concludes what the reference does.
 func compare(want, got conclusion, text string) (value float64, ok bool) {
 	var same bool
-	switch want.form {
-	case formNone:
+	switch want.by {
+	case byNone:
 		return 0, false
-	case formNumber:
+	case byNumber:
 		n, found := lastNumber(text)
 		same = found && near(n, want.number)
-	case formOption:
+	case byOption:
 		letter := optionOf(text)
 		same = letter == want.text
-	case formYesNo:
+	case byYesNo:
 		same = yesNo(text) == want.text
-	case formWords:
-		same = got.form != formCalls && holds(text, want)
+	case byWords:
+		same = got.by != byCalls && holds(text, want)
 	default:
-		same = got.form == want.form && got.text == want.text
+		same = got.by == want.by && got.text == want.text
 	}
 	if same {
 		return 1, true
@@ -93,34 +93,43 @@ func near(a, b float64) bool {
 // conclude finds what an answer comes to. A box says it outright; else a letter, a number or few words are looked for, the first of these.
 func conclude(r *reply) conclusion {
 	if len(r.calls) > 0 {
-		return conclusion{form: formCalls, text: strings.Join(r.calls, "\n")}
+		return conclusion{by: byCalls, text: strings.Join(r.calls, "\n")}
 	}
 	text := strings.TrimSpace(r.text)
 	if v := document(text); v != "" {
-		return conclusion{form: formJSON, text: v}
+		return conclusion{by: byJSON, text: v}
 	}
 	if letter := optionOf(text); letter != "" {
-		return conclusion{form: formOption, text: letter}
+		return conclusion{by: byOption, text: letter}
 	}
 	inner, isBoxed := box(text)
 	if word := yesNo(inner); word != "" && !isBoxed {
-		return conclusion{form: formYesNo, text: word}
+		return conclusion{by: byYesNo, text: word}
 	}
 	short := len(strings.Fields(normal(inner))) <= maxWords && len(inner) <= maxWords*16 // scripts without spaces
-	formula := strings.Join(strings.Fields(inner), "")
-	plain := number.FindString(formula) == formula || fraction.FindString(formula) == formula
-	if isBoxed && !plain && strings.ContainsAny(formula, `+-*/^=<>_\`) {
-		return conclusion{form: formFormula, text: formula}
+	if formula := formulaOf(inner); formula != "" && isBoxed {
+		return conclusion{by: byFormula, text: formula}
 	}
 	if n, found := lastNumber(text); found && (isBoxed || short) {
-		return conclusion{form: formNumber, number: n}
+		return conclusion{by: byNumber, number: n}
 	}
 	if words := carrying(normal(inner)); short && len(words) > 0 {
-		return conclusion{form: formWords, text: normal(inner), words: words}
+		return conclusion{by: byWords, text: normal(inner), words: words}
 	}
 	return conclusion{}
 }
 
+// formulaOf is a box's content without spaces where that is a formula and more than a number, else "".
+func formulaOf(inner string) string {
+	formula := strings.Join(strings.Fields(inner), "")
+	plain := number.FindString(formula) == formula || fraction.FindString(formula) == formula
+	if plain || !strings.ContainsAny(formula, `+-*/^=<>_\`) {
+		return ""
+	}
+	return formula
+}
+
+// box is what stands in the last box of a text, else the whole text.
 func box(text string) (inner string, ok bool) {
 	if found := boxed.FindAllStringSubmatch(text, -1); found != nil {
 		return found[len(found)-1][1], true

@@ -45,6 +45,28 @@ const maxWeight = 20
 
 // balance caps sources and weighs examples: within a language, with and without pictures apart, both labels count the same.
 func balance(examples []*Example, o *Options) []sample {
+	out := capSources(examples, o)
+	mass := map[cell]float64{}
+	for _, s := range out {
+		mass[cell{s.Lang, s.Image, s.Label}] += o.baseWeight(s.Example)
+	}
+	total := 0.0
+	for i := range out {
+		s := &out[i]
+		s.weight = o.baseWeight(s.Example)
+		if !s.measured() {
+			s.weight *= o.cellWeight(s.Example, mass)
+		}
+		total += s.weight
+	}
+	for i := range out {
+		out[i].weight = min(out[i].weight*float64(len(out))/total, maxWeight)
+	}
+	return out
+}
+
+// capSources takes so many examples of each source as Options.PerSource allows, but all of our own.
+func capSources(examples []*Example, o *Options) []sample {
 	rng := rand.New(rand.NewPCG(o.Seed, 1))
 	groups := map[string][]*Example{}
 	var names []string
@@ -68,49 +90,43 @@ func balance(examples []*Example, o *Options) []sample {
 			out = append(out, sample{e, 1})
 		}
 	}
-	type cell struct {
-		lang  string
-		image bool
-		label Label
-	}
-	mass := map[cell]float64{}
-	base := func(e *Example) float64 {
-		switch {
-		case e.measured():
-			return outcomeWeight
-		case e.Label == LabelUnsure:
-			return o.Unsure
-		default:
-			return 1
-		}
-	}
-	for _, s := range out {
-		mass[cell{s.Lang, s.Image, s.Label}] += base(s.Example)
-	}
-	total := 0.0
-	for i := range out {
-		s := &out[i]
-		s.weight = base(s.Example)
-		if !s.measured() {
-			own, other := mass[cell{s.Lang, s.Image, s.Label}], mass[cell{s.Lang, s.Image, s.Label.other()}]
-			unsure := mass[cell{s.Lang, s.Image, LabelUnsure}]
-			if s.Label == LabelUnsure {
-				other, unsure = mass[cell{s.Lang, s.Image, LabelInstruct}], mass[cell{s.Lang, s.Image, LabelThinking}]
-			}
-			whole := own + other + unsure
-			share := math.Pow(whole, o.Mass)
-			half := own * share / whole
-			if s.Label != LabelUnsure && other > 0 {
-				half = share / 2
-			}
-			s.weight *= half / own
-		}
-		total += s.weight
-	}
-	for i := range out {
-		out[i].weight = min(out[i].weight*float64(len(out))/total, maxWeight)
-	}
 	return out
+}
+
+// cell is a part of the examples in which labels are balanced, and one of those labels.
+type cell struct {
+	lang  string
+	image bool
+	label Label
+}
+
+// baseWeight is what an example weighs before labels are balanced.
+func (o *Options) baseWeight(e *Example) float64 {
+	switch {
+	case e.measured():
+		return outcomeWeight
+	case e.Label == LabelUnsure:
+		return o.Unsure
+	default:
+		return 1
+	}
+}
+
+// cellWeight is by how much the examples of e's cell are weighed up or down, given the mass of all cells: both labels of a language get
+// half of its share each, and languages count by a power of their mass.
+func (o *Options) cellWeight(e *Example, mass map[cell]float64) float64 {
+	own, other := mass[cell{e.Lang, e.Image, e.Label}], mass[cell{e.Lang, e.Image, e.Label.other()}]
+	unsure := mass[cell{e.Lang, e.Image, LabelUnsure}]
+	if e.Label == LabelUnsure {
+		other, unsure = mass[cell{e.Lang, e.Image, LabelInstruct}], mass[cell{e.Lang, e.Image, LabelThinking}]
+	}
+	whole := own + other + unsure
+	share := math.Pow(whole, o.Mass)
+	half := own * share / whole
+	if e.Label != LabelUnsure && other > 0 {
+		half = share / 2
+	}
+	return half / own
 }
 
 func (l Label) other() Label {

@@ -93,24 +93,22 @@ const keptGoal = 0.952
 
 // LeaveSourceOut trains once for each fold, and once for the sources held back, and fits calibration and price to what comes out.
 func LeaveSourceOut(examples []*Example, o *Options) *Validation {
-	var labelled []*Example
-	for _, e := range examples {
-		if !e.measured() {
-			labelled = append(labelled, e)
-		}
-	}
+	labelled := slices.DeleteFunc(slices.Clone(examples), (*Example).measured)
 	held := HeldBack()
 	folds := foldOf(labelled)
 	v := &Validation{}
 	for f := range foldCount + 1 {
 		var seen, unseen []*Example
 		for _, e := range examples {
-			back := slices.Contains(held, e.Source)
-			out := f == foldCount && back || f < foldCount && !back && !ownPrompt(e) && folds[leader(e.Source)] == f
+			heldBack := slices.Contains(held, e.Source)
+			out := heldBack // of the training: the last run is for the sources held back
+			if f < foldCount {
+				out = !heldBack && !ownPrompt(e) && folds[leader(e.Source)] == f
+			}
 			switch {
 			case out && !e.measured():
 				unseen = append(unseen, e)
-			case !out && !back:
+			case !out && !heldBack:
 				seen = append(seen, e)
 			}
 		}
