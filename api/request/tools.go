@@ -1,0 +1,142 @@
+package request
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/qwenvld/qwenvld/api/fault"
+	"github.com/qwenvld/qwenvld/api/jsonbody"
+)
+
+// ToolTable are members about tools and the constraint of the answer.
+func ToolTable() Table[*Builder] {
+	return Table[*Builder]{
+		"tools":               (*Builder).readTools,
+		"tool_choice":         func(d *Builder, v *jsonbody.Value, _ string) { d.ToolChoice = v },
+		"response_format":     (*Builder).ResponseFormat,
+		"structured_outputs":  (*Builder).structuredOutputs,
+		"parallel_tool_calls": func(d *Builder, v *jsonbody.Value, path string) { d.ParallelCalls = ptr(d.Flag(v, path)) },
+		"guided_json":         guided("json"),
+		"guided_regex":        guided("regex"),
+		"guided_choice":       guided("choice"),
+	}
+}
+
+// ToolList hands the tools of any surface to read.
+func (d *Builder) ToolList(v *jsonbody.Value, path string, read func(t *jsonbody.Value, path string)) {
+	if !d.Want(v, path, jsonbody.Array) {
+		return
+	}
+	if len(v.Items) > d.policy.Limits.Tools {
+		d.Fail(path, fault.CodeInvalidValue, "at most %d tools are allowed", d.policy.Limits.Tools)
+		return
+	}
+	for i := range v.Items {
+		if at := jsonbody.At(path, i); d.OK() && d.Want(&v.Items[i], at, jsonbody.Object) {
+			read(&v.Items[i], at)
+		}
+	}
+}
+
+func (d *Builder) readTools(v *jsonbody.Value, path string) { d.ToolList(v, path, d.readTool) }
+
+// readTool takes {"type": "function", "function": {...}}; without a type too, and with the function's members beside the type.
+func (d *Builder) readTool(v *jsonbody.Value, path string) {
+	f := jsonbody.Present(v, "function")
+	kind := "function"
+	if m := jsonbody.Present(v, "type"); m != nil {
+		kind = d.Text(m, path+".type")
+	} else if f == nil {
+		d.Fail(path+".type", fault.CodeMissing, "a tool needs a type")
+		return
+	}
+	switch {
+	case kind != "function":
+		d.SkipTool(v, kind)
+	case f == nil && jsonbody.Present(v, "name") != nil:
+		d.Keys(v, path, "type", "name", "description", "parameters", "strict")
+		d.FlatTool(v, path, "parameters")
+	case f == nil:
+		d.Fail(path+".function", fault.CodeMissing, "a tool needs a function")
+	case d.Want(f, path+".function", jsonbody.Object):
+		d.Keys(v, path, "type", "function", "strict")
+		d.functionTool(v, f, path+".function")
+	}
+}
+
+// functionTool keeps a tool as the client wrote it, whose key order reaches the prompt, unless it has members that are not for the model.
+func (d *Builder) functionTool(v, f *jsonbody.Value, path string) {
+	own := []string{"name", "description", "parameters", "strict"}
+	d.Keys(f, path, own...)
+	d.addTool(f, path, "parameters")
+	for i := range f.Members {
+		if !slices.Contains(own, f.Members[i].Key) {
+			d.Request.Tools = append(d.Request.Tools, shownTool(f, "parameters"))
+			return
+		}
+	}
+	if len(v.Members) > 2 || jsonbody.Present(v, "type") == nil {
+		d.Request.Tools = append(d.Request.Tools, shownTool(f, "parameters"))
+		return
+	}
+	d.Request.Tools = append(d.Request.Tools, jsonbody.RawCopy(v))
+}
+
+// FlatTool reads a tool whose name, description and schema lie side by side, and puts it into the form that chat templates show.
+func (d *Builder) FlatTool(t *jsonbody.Value, path, schemaKey string) {
+	d.addTool(t, path, schemaKey)
+	d.Request.Tools = append(d.Request.Tools, shownTool(t, schemaKey))
+}
+
+// addTool reads what of a tool can be enforced.
+func (d *Builder) addTool(f *jsonbody.Value, path, schemaKey string) {
+	spec := toolSpec{name: d.functionName(f, path), path: path, schemaKey: schemaKey}
+	if m := jsonbody.Present(f, "description"); m != nil {
+		d.Text(m, path+".description")
+	}
+	if m := jsonbody.Present(f, schemaKey); m != nil && d.Want(m, path+"."+schemaKey, jsonbody.Object) {
+		if len(m.Raw) > d.policy.Limits.SchemaBytes {
+			d.Fail(path+"."+schemaKey, fault.CodeInvalidValue, "must not be longer than %d bytes", d.policy.Limits.SchemaBytes)
+		}
+		spec.parameters = jsonbody.RawCopy(m)
+	}
+	if m := jsonbody.Present(f, "strict"); m != nil {
+		spec.strict = d.Flag(m, path+".strict")
+	}
+	d.tools = append(d.tools, spec)
+}
+
+// shownTool is a tool in the form that chat templates show.
+func shownTool(f *jsonbody.Value, schemaKey string) json.RawMessage {
+	var b strings.Builder
+	b.WriteString(`{"type": "function", "function": {`)
+	sep := ""
+	writeMember(&b, &sep, f, "name", "name")
+	writeMember(&b, &sep, f, "description", "description")
+	writeMember(&b, &sep, f, schemaKey, "parameters")
+	b.WriteString("}}")
+	return json.RawMessage(b.String())
+}
+
+func writeMember(b *strings.Builder, sep *string, f *jsonbody.Value, key, as string) {
+	m := jsonbody.Present(f, key)
+	if m == nil {
+		return
+	}
+	b.WriteString(*sep + `"` + as + `": `)
+	b.Write(m.Raw)
+	*sep = ", "
+}
+
+// toolName is what tools may be called: OpenAI's letters and those that MCP servers put between their parts, up to Anthropic's length.
+var toolName = regexp.MustCompile(`^[a-zA-Z0-9_.:/-]{1,128}$`)
+
+func (d *Builder) functionName(f *jsonbody.Value, path string) string {
+	name := d.Member(f, path, "name")
+	if d.OK() && !toolName.MatchString(name) {
+		d.Fail(path+".name", fault.CodeInvalidValue, "must have 1 to 128 letters, digits, underscores, dots, colons, slashes or dashes")
+	}
+	return name
+}
