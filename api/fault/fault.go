@@ -50,6 +50,13 @@ func Field(path, code, format string, args ...any) *Error {
 	}
 }
 
+// NotFound is a 404. param is the field that names what does not exist, "" where the path does.
+func NotFound(param, code, format string, args ...any) *Error {
+	return &Error{
+		Status: http.StatusNotFound, Type: TypeInvalidRequest, Code: code, Param: param, Message: fmt.Sprintf(format, args...),
+	}
+}
+
 // Unavailable is a 503 that asks to try again.
 func Unavailable(code, message string, cause error) *Error {
 	return &Error{

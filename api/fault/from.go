@@ -36,7 +36,7 @@ func From(ctx context.Context, err error, o Origin) *Error {
 	}
 	cause := context.Cause(ctx)
 	switch {
-	case errors.Is(cause, ErrShuttingDown):
+	case errors.Is(cause, ErrShuttingDown), errors.Is(err, ErrShuttingDown):
 		return ShuttingDown(err)
 	case cause != nil, errors.Is(err, ErrClientGone):
 		return &Error{

@@ -1,0 +1,183 @@
+package generation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/qwenvld/qwenvld/api/admission"
+	"github.com/qwenvld/qwenvld/api/fault"
+	"github.com/qwenvld/qwenvld/api/media"
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/router"
+)
+
+// Decider picks the weights for a request. It must be a pure function, safe for concurrent use.
+type Decider interface {
+	Decide(in *router.Input) (router.Decision, error)
+}
+
+// Meter counts what the core does. It must be safe for concurrent use.
+type Meter interface {
+	// Routed tells how long a decision took; Decided and Carried what of a generation that is begun.
+	Routed(took time.Duration)
+	Decided(d *router.Decision)
+	Carried(images, videos int)
+	// Escalated counts a generation that the other variant answers after all, for the given cause; Abandoned tokens that were produced
+	// for nothing.
+	Escalated(to router.Variant, cause string)
+	Abandoned(v router.Variant, tokens int)
+	// Admitted and Released count the requests that are worked on.
+	Admitted()
+	Released()
+	// Begin counts a generation of so many answers, of which perPrompt share a prompt, for a request that came at some time.
+	Begin(endpoint string, v router.Variant, at time.Time, answers, perPrompt int) Measure
+}
+
+// Measure measures one generation from its beginning to End.
+type Measure interface {
+	// Settled says who answers, and whether all was waited for before any of it was passed on.
+	Settled(v router.Variant, whole bool)
+	// Event notes an engine's event; answers says that some of it is no reasoning.
+	Event(choice int, ev *engine.Event, answers bool)
+	// FirstToken is how long the first token took, 0 before it.
+	FirstToken() time.Duration
+	// End says that nothing more comes; cancelled that the client did not want it.
+	End(cancelled bool)
+}
+
+// Causes of escalations, for Meter.
+const (
+	CauseSecondLook = "second_look"
+	CauseRerun      = "rerun"
+)
+
+// Options are what a Core needs. Zero durations and numbers take the defaults named beside them.
+type Options struct {
+	// ModelName is the id of the pair, Engines hold its one or two sets of weights.
+	ModelName string
+	Engines   map[router.Variant]engine.Engine
+	// Router decides where no client control does; RouterVersion names its weights.
+	Router        Decider
+	RouterVersion string
+	Media         *media.Loader
+	// SecondLook and Rerun say what may come of answers of instruct that look wrong; by default nothing.
+	SecondLook SecondLook
+	Rerun      Rerun
+	// MaxConcurrent bounds the requests being worked on (64). MaxWaiting more (64; none if negative) may wait for a place, each for
+	// Patience (5 s). The client with the fewest places comes first.
+	MaxConcurrent, MaxWaiting int
+	Patience                  time.Duration
+
+	Meter  Meter
+	Logger *slog.Logger
+	Now    func() time.Time
+	// NewID makes the random part of ids.
+	NewID func() string
+}
+
+// Core answers requests. It is safe for concurrent use.
+type Core struct {
+	catalog       Catalog
+	router        Decider
+	routerVersion string
+	media         *media.Loader
+	meter         Meter
+	logger        *slog.Logger
+	now           func() time.Time
+	newID         func() string
+	maxConcurrent int
+
+	conversations conversations
+	escalation    escalation
+	// fetches are the places of requests whose media are being fetched, slots those of requests that are worked on.
+	fetches, slots *admission.Gate
+	draining       atomic.Bool
+
+	mu       sync.Mutex
+	inFlight map[*runContext]struct{}
+}
+
+// runContext cancels a generation that is in flight.
+type runContext struct{ cancel context.CancelCauseFunc }
+
+// New returns a Core.
+func New(o Options) (*Core, error) {
+	if o.ModelName == "" {
+		return nil, errors.New("api: no model name")
+	}
+	if len(o.Engines) == 0 || o.Router == nil {
+		return nil, errors.New("api: needs at least one engine and a router")
+	}
+	c := &Core{
+		router: o.Router, routerVersion: o.RouterVersion, media: o.Media, meter: o.Meter, logger: o.Logger, now: o.Now, newID: o.NewID,
+		maxConcurrent: or(o.MaxConcurrent, 64), escalation: newEscalation(o.SecondLook, o.Rerun), inFlight: map[*runContext]struct{}{},
+	}
+	pair := &Pair{ID: o.ModelName, backends: map[router.Variant]Backend{}}
+	for v, e := range o.Engines {
+		if v != router.Instruct && v != router.Thinking || e == nil {
+			return nil, fmt.Errorf("api: unusable engine for variant %q", v)
+		}
+		pair.backends[v] = &local{engine: e, media: o.Media, newID: o.NewID}
+	}
+	c.catalog.pairs = []*Pair{pair}
+	gate := func(places, perClient int) *admission.Gate {
+		return admission.New(admission.Options{
+			Places: places, PerClient: perClient, Waiting: max(0, or(o.MaxWaiting, 64)), Patience: or(o.Patience, 5*time.Second), Now: o.Now,
+		})
+	}
+	c.fetches = gate(fetchers*c.maxConcurrent, fetchers*c.maxConcurrent*fetchShare/4)
+	c.slots = gate(c.maxConcurrent, 0)
+	return c, nil
+}
+
+func or[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+// Catalog are the models that are served.
+func (c *Core) Catalog() *Catalog { return &c.catalog }
+
+// Drain refuses what comes from now on.
+func (c *Core) Drain() { c.draining.Store(true) }
+
+// Draining says whether new requests are refused.
+func (c *Core) Draining() bool { return c.draining.Load() }
+
+// Abort ends the generations in flight: they fail with fault.ErrShuttingDown.
+func (c *Core) Abort() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for r := range c.inFlight {
+		r.cancel(fault.ErrShuttingDown)
+	}
+}
+
+// begin registers a generation so that Abort reaches it. end must be called.
+func (c *Core) begin(parent context.Context) (ctx context.Context, cancel context.CancelCauseFunc, end func()) {
+	ctx, cancel = context.WithCancelCause(parent)
+	r := &runContext{cancel: cancel}
+	c.mu.Lock()
+	c.inFlight[r] = struct{}{}
+	c.mu.Unlock()
+	return ctx, cancel, func() {
+		cancel(nil)
+		c.mu.Lock()
+		delete(c.inFlight, r)
+		c.mu.Unlock()
+	}
+}
+
+// unwanted says whether a generation was ended by its client, who left or cancelled it.
+func unwanted(ctx context.Context) bool {
+	cause := context.Cause(ctx)
+	return cause != nil && !errors.Is(cause, fault.ErrShuttingDown)
+}

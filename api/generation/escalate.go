@@ -1,0 +1,335 @@
+package generation
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"strings"
+
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/router"
+	"github.com/qwenvld/qwenvld/router/doubt"
+)
+
+// SecondLook has instruct begin where the router is uncertain, and thinking answer where its first tokens are doubtful. Nothing is sent
+// before that.
+type SecondLook struct {
+	// Share bounds how many of the routed requests are looked at, 0 to 1; 0 is none.
+	Share  float64
+	Limits doubt.Limits
+}
+
+// Rerun has thinking answer again what instruct answered badly, where the router chose and the reply is sent in one piece.
+type Rerun struct {
+	// Share bounds how many of the routed requests are answered again, 0 to 1; 0 is none.
+	Share  float64
+	Causes []doubt.Cause
+}
+
+// escalation is what an answer of instruct may give rise to. What is off is nil.
+type escalation struct {
+	limits        doubt.Limits
+	looks, reruns *doubt.Share
+	watch         *doubt.Watch
+}
+
+func newEscalation(look SecondLook, rerun Rerun) escalation {
+	e := escalation{limits: look.Limits}
+	if look.Share > 0 {
+		e.looks = doubt.NewShare(look.Share)
+	}
+	if rerun.Share > 0 && len(rerun.Causes) > 0 {
+		e.reruns, e.watch = doubt.NewShare(rerun.Share), doubt.NewWatch(rerun.Causes)
+	}
+	return e
+}
+
+// countRouted takes note of a request that was routed: the shares are shares of these.
+func (e *escalation) countRouted() {
+	if e.looks != nil {
+		e.looks.Count()
+	}
+	if e.reruns != nil {
+		e.reruns.Count()
+	}
+}
+
+// mayLookTwice says whether d may get a second look. Where thinking was chosen only options can speak against it. Videos would have to be
+// decoded twice, an answer under a constraint says nothing by how it begins, and background responses are acknowledged at once.
+func (e *escalation) mayLookTwice(d *Decided) bool {
+	r := &d.decision
+	return e.looks != nil && r.Uncertain && (r.Variant == router.Instruct || r.Options > 0) && len(d.Request.Videos) == 0 &&
+		!d.Request.Constrained() && d.Request.Prefill() == nil && !d.Caller.Background
+}
+
+// watches says whether d's answer is judged before it is sent.
+func (e *escalation) watches(d *Decided) bool {
+	r := &d.decision
+	return e.watch != nil && r.Source == router.SourceRouter && r.Variant == router.Instruct && r.WouldThink > 0 &&
+		!d.Request.Stream && d.Request.Choices <= 1 && d.Request.Prefill() == nil && !d.Caller.Background
+}
+
+// attempt is a variant that is to answer a request, and then does.
+type attempt struct {
+	decided  *Decided
+	prepared Prepared
+	places   int
+	events   Events
+	// whole is set when everything was waited for before any of it was passed on.
+	whole bool
+}
+
+func (a *attempt) start(ctx context.Context, d Demand) *attempt {
+	d.Places = a.places
+	a.events = a.prepared.Start(ctx, d)
+	return a
+}
+
+// escalate starts a, or the other variant where the answer's beginning, or all of it, speaks for that.
+func (c *Core) escalate(ctx context.Context, a *attempt) *attempt {
+	e := &c.escalation
+	if a.decided.decision.Source == router.SourceRouter {
+		e.countRouted()
+	}
+	chosen := a
+	if e.mayLookTwice(a.decided) && e.looks.Take() {
+		chosen = c.peekThenChoose(ctx, a)
+		c.countEscalation(a, chosen, CauseSecondLook)
+	} else {
+		a.start(ctx, c.demand(a.decided))
+	}
+	if !e.watches(chosen.decided) {
+		return chosen
+	}
+	reviewed := c.reviewThenRerun(ctx, chosen)
+	c.countEscalation(chosen, reviewed, CauseRerun)
+	return reviewed
+}
+
+// demand asks for what judging d's answer takes.
+func (c *Core) demand(d *Decided) Demand {
+	e := &c.escalation
+	return Demand{Logprobs: e.watches(d) && e.watch.Needs(doubt.CauseLogprob)}
+}
+
+func (c *Core) countEscalation(from, to *attempt, cause string) {
+	if from.decided.decision.Variant != to.decided.decision.Variant {
+		c.meter.Escalated(to.decided.decision.Variant, cause)
+	}
+}
+
+// withOtherVariant prepares a's request for the other variant, with the same pixels where they serve.
+func (c *Core) withOtherVariant(ctx context.Context, a *attempt) (*attempt, error) {
+	d := *a.decided
+	d.decision = a.decided.decision.Turned()
+	d.backend = d.pair.backends[d.decision.Variant]
+	if d.backend == nil {
+		return nil, engine.ErrUnavailable
+	}
+	var err error
+	if d.info, err = d.backend.Info(ctx); err != nil {
+		return nil, err
+	}
+	if d.info.Vision == nil && len(d.Request.Images) > 0 {
+		return nil, engine.ErrUnavailable
+	}
+	prepared, err := d.backend.Prepare(ctx, &d)
+	if err != nil {
+		return nil, err
+	}
+	return &attempt{decided: &d, prepared: prepared, places: a.places}, nil
+}
+
+func (a *attempt) because(reason string) *attempt {
+	a.decided = a.decided.withReason(reason)
+	return a
+}
+
+// peekThenChoose has instruct begin, and thinking answer where that is doubtful. Where one of them cannot, all stays as it was.
+func (c *Core) peekThenChoose(ctx context.Context, a *attempt) *attempt {
+	other, err := c.withOtherVariant(ctx, a)
+	if err != nil {
+		return a.start(ctx, c.demand(a.decided))
+	}
+	instruct, thinking := a, other
+	if a.decided.decision.Variant == router.Thinking {
+		instruct, thinking = other, a
+	}
+	limits := &c.escalation.limits
+	demand := c.demand(instruct.decided)
+	demand.FirstTop, demand.FirstTokens = doubt.Candidates, limits.Tokens
+	instruct.start(ctx, demand)
+	first, ok := instruct.peek(limits.Tokens)
+	why := limits.Doubt(first)
+	switch {
+	case ok && instruct != a && !doubt.Certain(first):
+		thinking.because("second look: no option is certain")
+	case ok && why == "":
+		thinking.prepared.Close()
+		return instruct.because("second look: the beginning is clear")
+	case ok:
+		thinking.because("second look: " + why)
+	case instruct == a:
+		thinking.prepared.Close()
+		return instruct // whose error is the reply
+	}
+	instruct.events.Close()
+	c.meter.Abandoned(router.Instruct, len(first))
+	return thinking.start(ctx, c.demand(thinking.decided))
+}
+
+// peek waits for the first n tokens of the first answer, or its end, and reads them. What has come stays to be read again. It reports
+// false where an error came.
+func (a *attempt) peek(n int) (first []doubt.Signs, ok bool) {
+	var seen []Event
+	var failed error
+	for !ok && failed == nil {
+		ev, err := a.events.Next()
+		if err != nil {
+			failed = err
+			break
+		}
+		seen = append(seen, ev)
+		if ev.Choice != 0 {
+			continue
+		}
+		if ev.Kind == Progress {
+			for i := range ev.Step.Tokens {
+				if len(first) < n {
+					first = append(first, doubt.Read(candidates(&ev.Step.Tokens[i]), a.decided.decision.Options > 0))
+				}
+			}
+		}
+		ok = len(first) == n || ev.Kind == AnswerEnd
+	}
+	a.events = &replay{seen: seen, failed: failed, rest: a.events}
+	return first, ok
+}
+
+func candidates(t *engine.Token) []doubt.Candidate {
+	out := make([]doubt.Candidate, len(t.Top))
+	for i := range t.Top {
+		out[i] = doubt.Candidate{Text: string(t.Top[i].Bytes), Logprob: t.Top[i].Logprob}
+	}
+	return out
+}
+
+// reviewThenRerun waits for the whole answer and has thinking answer again where it is poor. The first answer stands where the second
+// fails, or is cut as the first was.
+func (c *Core) reviewThenRerun(ctx context.Context, a *attempt) *attempt {
+	first := a.readAll()
+	judged, result := a.judged(first)
+	if result == nil {
+		return a
+	}
+	cause := c.escalation.watch.Judge(judged)
+	if cause == "" || !c.escalation.reruns.Take() {
+		return a
+	}
+	thinking, err := c.withOtherVariant(ctx, a)
+	if err != nil {
+		return a
+	}
+	thinking.because("answered again: "+string(cause)).start(ctx, Demand{})
+	second := thinking.readAll()
+	again, better := thinking.judged(second)
+	if better == nil || cause == doubt.CauseLength && again.Cut {
+		c.meter.Abandoned(router.Thinking, steps(second))
+		thinking.events.Close()
+		return a
+	}
+	a.events.Close()
+	thinking.decided.discarded = result.Usage.CompletionTokens
+	c.meter.Abandoned(router.Instruct, thinking.decided.discarded)
+	return thinking
+}
+
+// readAll waits for everything, which stays to be read again.
+func (a *attempt) readAll() []Event {
+	a.whole = true
+	r := &replay{rest: a.events}
+	for {
+		ev, err := a.events.Next()
+		if err != nil {
+			r.failed = err
+			break
+		}
+		r.seen = append(r.seen, ev)
+	}
+	a.events = r
+	return r.seen
+}
+
+func steps(all []Event) int {
+	n := 0
+	for i := range all {
+		if all[i].Kind == Progress || all[i].Kind == Started {
+			n++
+		}
+	}
+	return n
+}
+
+// judged is what there is to judge of a whole answer; without a result it has failed.
+func (a *attempt) judged(all []Event) (*doubt.Answer, *engine.Result) {
+	if r := a.events.(*replay); !errors.Is(r.failed, io.EOF) {
+		return nil, nil
+	}
+	var text strings.Builder
+	var result *engine.Result
+	sum, n := 0.0, 0
+	for i := range all {
+		if all[i].Kind != Progress {
+			continue
+		}
+		s := all[i].Step
+		text.WriteString(s.Text)
+		for j := range s.Tokens {
+			sum += s.Tokens[j].Logprob
+			n++
+		}
+		if s.Result != nil {
+			result = s.Result
+		}
+	}
+	if result == nil {
+		return nil, nil
+	}
+	out := &doubt.Answer{
+		Text: text.String(), Cut: result.FinishReason == engine.FinishLength, MeanLogprob: math.NaN(), Kind: a.decided.decision.Kind,
+	}
+	if n > 0 {
+		out.MeanLogprob = sum / float64(n)
+	}
+	if req := a.decided.Request; req.Constrained() && result.StopString == "" {
+		out.Misformed = out.Cut || !req.Loose && checkConstraint(req.Constraint, []byte(out.Text)) != nil
+	}
+	return out, result
+}
+
+// replay gives again what was read, and then what is still to come.
+type replay struct {
+	seen   []Event
+	failed error // what came after seen, nil where rest is to be read
+	rest   Events
+}
+
+// Next gives the next event that was read already, or the next of the rest.
+func (r *replay) Next() (Event, error) {
+	if len(r.seen) > 0 {
+		ev := r.seen[0]
+		r.seen = r.seen[1:]
+		return ev, nil
+	}
+	if r.failed != nil {
+		return Event{}, r.failed
+	}
+	return r.rest.Next()
+}
+
+// Ready says whether Next would not block.
+func (r *replay) Ready() bool { return len(r.seen) > 0 || r.failed != nil || r.rest.Ready() }
+
+// Close ends the rest.
+func (r *replay) Close() { r.rest.Close() }

@@ -1,0 +1,163 @@
+package generation
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/qwenvld/qwenvld/api/fault"
+	"github.com/qwenvld/qwenvld/api/media"
+	"github.com/qwenvld/qwenvld/api/request"
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/prompt"
+)
+
+// local is the Backend of an engine of this daemon.
+type local struct {
+	engine engine.Engine
+	media  *media.Loader
+	newID  func() string
+
+	mu sync.Mutex
+	// renderer is that of the chat template named by rendererKey.
+	renderer    prompt.Renderer
+	rendererKey string
+}
+
+var _ Backend = (*local)(nil)
+
+// Info is the engine's.
+func (l *local) Info(ctx context.Context) (engine.Info, error) { return l.engine.Info(ctx) }
+
+// Prepare renders the prompt first, which is cheap and finds most faults, then brings the media in.
+func (l *local) Prepare(ctx context.Context, d *Decided) (Prepared, error) {
+	if err := media.CheckSight(d.Request, d.info.Vision); err != nil {
+		return nil, err
+	}
+	if err := checkLogitBias(d.Request, d.info.VocabSize); err != nil {
+		return nil, err
+	}
+	rendered, err := l.render(d)
+	if err != nil {
+		return nil, err
+	}
+	first := l.request(d)
+	first.Thinking = thinking(&rendered, d.decision.ThinkingBudget)
+	if first.Images, err = d.pixels.of(ctx, l.media, d); err != nil {
+		return nil, err
+	}
+	p := &localRun{backend: l, decided: d}
+	if len(d.Request.Videos) > 0 {
+		if p.videos, err = l.media.OpenVideos(ctx, d.Request, d.info.Vision); err != nil {
+			return nil, err
+		}
+		if rendered, err = l.fit(ctx, d, rendered, p.videos, first.Images); err != nil {
+			p.videos.Close()
+			return nil, err
+		}
+		first.Images = append(first.Images[:len(first.Images):len(first.Images)], p.videos.Images()...)
+	}
+	first.Prompt = rendered.Pieces
+	p.requests = several(first, d.Request.Answers())
+	return p, nil
+}
+
+// PrepareText continues each of the texts as often as answers are wanted.
+func (l *local) PrepareText(_ context.Context, d *Decided, prompts []TextPrompt) (Prepared, error) {
+	if err := checkLogitBias(d.Request, d.info.VocabSize); err != nil {
+		return nil, err
+	}
+	p := &localRun{backend: l, decided: d, plain: true}
+	for i := range prompts {
+		first := l.request(d)
+		first.Prompt = []engine.Piece{prompts[i].piece()}
+		p.requests = append(p.requests, several(first, d.Request.Answers())...)
+	}
+	return p, nil
+}
+
+func (p *TextPrompt) piece() engine.Piece {
+	if p.Tokens != nil {
+		return engine.Piece{Kind: engine.PieceTokens, Tokens: p.Tokens}
+	}
+	return engine.Piece{Kind: engine.PieceControl, Text: p.Text}
+}
+
+// request is what the engine is asked for, without prompt and media.
+func (l *local) request(d *Decided) *engine.Request {
+	req := d.Request
+	out := &engine.Request{
+		ID: d.Caller.ID, Sampling: d.sampling(), Stop: req.Stop, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs,
+		Form: req.Constraint, RunningUsage: req.RunningUsage, MayRepeat: req.MayRepeat,
+	}
+	if req.MaxTokens != nil {
+		out.MaxTokens = *req.MaxTokens
+	}
+	return out
+}
+
+// thinking tells the engine of the prompt's think block. Whether the block is open when the answer begins is the engine's to say.
+func thinking(r *prompt.Rendered, budget int) engine.Thinking {
+	if !r.ThinkOpen && !r.ThinkClosed {
+		return engine.Thinking{}
+	}
+	return engine.Thinking{
+		Open: r.ThinkOpen, Closed: r.ThinkClosed, Empty: budget == 0, Budget: budget,
+		CloseText: prompt.ThinkCloseText, EmptyText: prompt.ThinkEmptyText, EndTag: prompt.ThinkEndTag,
+	}
+}
+
+// several gives n requests that differ in their ids and seeds. Prompt and images are shared.
+func several(first *engine.Request, n int) []*engine.Request {
+	out := []*engine.Request{first}
+	for i := 1; i < n; i++ {
+		other := *first
+		other.ID = fmt.Sprintf("%s-%d", first.ID, i)
+		if first.Sampling.Seed != nil {
+			seed := *first.Sampling.Seed + uint64(i)
+			other.Sampling.Seed = &seed
+		}
+		out = append(out, &other)
+	}
+	return out
+}
+
+func checkLogitBias(req *request.Request, vocab int) error {
+	for id := range req.Sampling.LogitBias {
+		if vocab > 0 && int(id) >= vocab {
+			return fault.Field("logit_bias", fault.CodeInvalidValue, "token ids must be below %d", vocab)
+		}
+	}
+	return nil
+}
+
+// template keeps the renderer of the chat template that was met last: weights rarely change theirs.
+func (l *local) template(info *engine.Info) (prompt.Renderer, error) {
+	key := info.ChatTemplate + "\x00" + strings.Join(info.SpecialTokens, "\x00")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.renderer != nil && l.rendererKey == key {
+		return l.renderer, nil
+	}
+	r, err := prompt.Select(info.ChatTemplate, info.SpecialTokens)
+	if err != nil {
+		return nil, fmt.Errorf("chat template: %w", err)
+	}
+	l.renderer, l.rendererKey = r, key
+	return r, nil
+}
+
+// Tokenize gives the tokens of a text.
+func (l *local) Tokenize(ctx context.Context, text string, special bool) ([]int32, error) {
+	kind := engine.PieceText
+	if special {
+		kind = engine.PieceControl
+	}
+	return l.engine.Tokenize(ctx, []engine.Piece{{Kind: kind, Text: text}})
+}
+
+// TokenBytes tells what tokens stand for.
+func (l *local) TokenBytes(ctx context.Context, tokens []int32) ([][]byte, error) {
+	return l.engine.TokenBytes(ctx, tokens)
+}

@@ -1,0 +1,82 @@
+package generation
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/qwenvld/qwenvld/api/fault"
+	"github.com/qwenvld/qwenvld/api/media"
+	"github.com/qwenvld/qwenvld/engine"
+)
+
+// localRun is a request that is ready for the engine.
+type localRun struct {
+	backend *local
+	decided *Decided
+	// requests hold one for each answer that was asked for.
+	requests []*engine.Request
+	// videos are decoded while the engine works.
+	videos *media.Videos
+	// plain says that there is no chat template.
+	plain bool
+}
+
+// Start has the engine work and the videos decoded.
+func (p *localRun) Start(ctx context.Context, d Demand) Events {
+	answers := make([]*answer, len(p.requests))
+	for i, r := range p.requests {
+		r.FirstTop, r.FirstTokens = d.FirstTop, d.FirstTokens
+		r.Logprobs = r.Logprobs || d.Logprobs
+		answers[i] = &answer{choice: i, request: p.decided.Request, newID: p.backend.newID, plain: p.plain}
+	}
+	w := startWork(ctx, p.backend.engine, p.requests, answers, d.Places, p.videos.Decode, p.videos.Close)
+	w.explain = p.explain
+	return w
+}
+
+// Close gives back the videos of a request that is not started.
+func (p *localRun) Close() { p.videos.Close() }
+
+// explain names the image at fault by its path in the request.
+func (p *localRun) explain(err error) error {
+	var memory *engine.ImageMemoryError
+	if !errors.As(err, &memory) || memory.Image < 0 {
+		return err
+	}
+	return fault.Image(p.picturePath(memory.Image), err)
+}
+
+// picturePath is where picture i of the engine's request came from: images first, then the pairs of videos.
+func (p *localRun) picturePath(i int) string {
+	images := p.decided.Request.Images
+	if i < len(images) {
+		return images[i].Path
+	}
+	return p.videos.PicturePath(i - len(images))
+}
+
+// pixels keeps a request's images for a second attempt with the other variant, which wants the same where its projector is the same.
+type pixels struct {
+	mu     sync.Mutex
+	images []engine.Image
+	vision engine.VisionInfo
+}
+
+// of brings the images in unless they are there.
+func (p *pixels) of(ctx context.Context, l *media.Loader, d *Decided) ([]engine.Image, error) {
+	if len(d.Request.Images) == 0 {
+		return nil, nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.images != nil && p.vision == *d.info.Vision {
+		return p.images, nil
+	}
+	images, err := l.Images(ctx, d.Request, d.info.Vision, d.info.ContextSize)
+	if err != nil {
+		return nil, err
+	}
+	p.images, p.vision = images, *d.info.Vision
+	return images, nil
+}

@@ -1,0 +1,66 @@
+package generation
+
+import "context"
+
+// Start answers a decided request. It brings the media in, waits for a place, has the answers begun, and, where they are to be judged
+// before anything is sent, waits for that. The run must be closed. Errors are those of refusals: nothing was sent by then.
+func (c *Core) Start(ctx context.Context, d *Decided) (*Run, error) {
+	c.meter.Decided(&d.decision)
+	c.meter.Carried(len(d.Request.Images), len(d.Request.Videos))
+	return c.start(ctx, d, d.Request.Answers(), func(ctx context.Context) (Prepared, error) {
+		done, err := c.fetching(ctx, d.Caller, d.Request)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
+		return d.backend.Prepare(ctx, d)
+	})
+}
+
+// start runs what prepare prepares. answers are those of one prompt.
+func (c *Core) start(
+	ctx context.Context, d *Decided, answers int, prepare func(context.Context) (Prepared, error),
+) (_ *Run, err error) {
+	ctx, cancel, end := c.begin(ctx)
+	cleanup := []func(){end}
+	undo := func() {
+		for i := len(cleanup) - 1; i >= 0; i-- {
+			cleanup[i]()
+		}
+	}
+	started := false
+	defer func() {
+		if !started { // also after a panic
+			undo()
+		}
+	}()
+	prepared, err := prepare(ctx)
+	if err != nil {
+		return nil, because(ctx, err)
+	}
+	places, leave, err := c.enter(ctx, d.Caller, answers)
+	if err != nil {
+		prepared.Close()
+		return nil, because(ctx, err)
+	}
+	cleanup = append(cleanup, leave)
+	measure := c.meter.Begin(d.Caller.Endpoint, d.decision.Variant, d.Caller.At, answers, d.Request.Answers())
+	e := c.escalate(ctx, &attempt{decided: d, prepared: prepared, places: places})
+	measure.Settled(e.decided.decision.Variant, e.whole)
+	if d.conversation != (conversationKey{}) {
+		c.conversations.keep(d.conversation, e.decided.decision.Mode)
+	}
+	started = true
+	return &Run{
+		core: c, decided: e.decided, source: e.events, measure: measure, ctx: ctx, cancel: cancel, release: undo,
+		answers: make([]runAnswer, answers), perPrompt: d.Request.Answers(),
+	}, nil
+}
+
+// because is the reason for which ctx was cancelled, where it was, since any error that follows from that says less.
+func because(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}

@@ -1,0 +1,178 @@
+package media
+
+import (
+	"cmp"
+	"context"
+	"runtime"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/qwenvld/qwenvld/api/fault"
+	"github.com/qwenvld/qwenvld/api/request"
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/multimodal"
+)
+
+// lowDetailPixels is the area that detail low allows an image: 512 by 512, 256 tokens with Qwen3-VL.
+const lowDetailPixels = 512 * 512
+
+// Images fetches, decodes and resizes the request's images, several at a time, and returns them in their order. Their
+// resized pixels are held until the engine has them, so what they come to in tokens may not be more than contextSize:
+// an image beyond that is refused before it is decoded.
+func (l *Loader) Images(
+	ctx context.Context, req *request.Request, v *engine.VisionInfo, contextSize int,
+) ([]engine.Image, error) {
+	if len(req.Images) == 0 {
+		return nil, nil
+	}
+	size, err := l.sizer(req, v)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]engine.Image, len(req.Images))
+	held := tokenBudget{contextSize: contextSize, param: cmp.Or(req.PromptParam, "messages")}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(2, runtime.GOMAXPROCS(0)))
+	for i, ref := range req.Images {
+		g.Go(func() (err error) {
+			if out[i], err = l.image(ctx, ref, size, &held); err != nil {
+				return fault.Image(ref.Path, err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (l *Loader) image(
+	ctx context.Context, ref *request.Image, size sizer, held *tokenBudget,
+) (engine.Image, error) {
+	data, err := l.pictureBytes(ctx, ref.URL)
+	if err != nil {
+		return engine.Image{}, err
+	}
+	w, h, err := size.resized(data, ref.Low)
+	if err != nil {
+		return engine.Image{}, err
+	}
+	if err := held.take(size.tokens(w, h)); err != nil {
+		return engine.Image{}, err
+	}
+	defer l.o.Meter.Prepared(mediumImage, stepDecode)()
+	img, err := l.o.Images.Decode(ctx, data, w, h)
+	if err != nil {
+		return engine.Image{}, err
+	}
+	return engine.Image{Width: img.Width, Height: img.Height, RGB: img.RGB}, nil
+}
+
+// ImageTokens counts from its header what an image takes of the prompt. req is the image's request.
+func (l *Loader) ImageTokens(
+	ctx context.Context, req *request.Request, ref *request.Image, v *engine.VisionInfo,
+) (int, error) {
+	size, err := l.sizer(req, v)
+	if err != nil {
+		return 0, err
+	}
+	data, err := l.pictureBytes(ctx, ref.URL)
+	if err != nil {
+		return 0, fault.Image(ref.Path, err)
+	}
+	w, h, err := size.resized(data, ref.Low)
+	if err != nil {
+		return 0, fault.Image(ref.Path, err)
+	}
+	return size.tokens(w, h), nil
+}
+
+// tokenBudget adds up what images that are held take of a context.
+type tokenBudget struct {
+	contextSize int
+	// param is the member of the request that the prompt came in, for the error.
+	param string
+	taken atomic.Int64
+}
+
+// take adds an image's tokens, or refuses them where there are more than the context holds.
+func (b *tokenBudget) take(tokens int) error {
+	n := b.taken.Add(int64(tokens))
+	if n > int64(b.contextSize) {
+		return fault.Field(b.param, fault.CodeContextLength,
+			"This model's context holds %d tokens; the images alone have at least %d.", b.contextSize, n)
+	}
+	return nil
+}
+
+// sizer chooses the sizes of a request's images.
+type sizer struct {
+	limits multimodal.PixelLimits
+	edge   int // of a token's square, in pixels
+}
+
+func (l *Loader) sizer(req *request.Request, v *engine.VisionInfo) (sizer, error) {
+	limits, err := pixelLimits(req, v, l.o.Limits.Pixels)
+	return sizer{limits: limits, edge: tokenEdge(v)}, err
+}
+
+// resized reads an image's header and returns the size in pixels that it is to have. low is of an image with detail
+// low.
+func (s sizer) resized(data []byte, low bool) (w, h int, err error) {
+	limits := s.limits
+	if low {
+		limits.Max = min(limits.Max, lowDetailPixels)
+		limits.Min = min(limits.Min, limits.Max)
+	}
+	w, h, _, err = multimodal.DecodeSize(data)
+	if err != nil {
+		return 0, 0, err
+	}
+	h, w, err = multimodal.SmartResize(h, w, s.edge, limits)
+	return w, h, err
+}
+
+func (s sizer) tokens(w, h int) int { return w * h / (s.edge * s.edge) }
+
+// pixelLimits are those on the resized area of the request's images: the projector's, which the operator may replace by
+// operators, narrowed by the request. A smaller picture than the projector asks for costs nobody anything, so a request
+// may ask for it; a larger one than is allowed is refused.
+func pixelLimits(
+	req *request.Request, v *engine.VisionInfo, operators multimodal.PixelLimits,
+) (multimodal.PixelLimits, error) {
+	limits := multimodal.DefaultPixelLimits()
+	if v.MinPixels > 0 {
+		limits.Min = v.MinPixels
+	}
+	if v.MaxPixels > 0 {
+		limits.Max = v.MaxPixels
+	}
+	if operators.Min > 0 {
+		limits.Min, limits.Max = operators.Min, max(limits.Max, operators.Min)
+	}
+	if operators.Max > 0 {
+		limits.Max = operators.Max
+	}
+	for _, asked := range []struct {
+		path  string
+		value *int
+	}{
+		{"mm_processor_kwargs.min_pixels", req.MinPixels},
+		{"mm_processor_kwargs.max_pixels", req.MaxPixels},
+	} {
+		if asked.value != nil && *asked.value > limits.Max {
+			return limits, fault.Field(
+				asked.path, fault.CodeInvalidValue, "must be at most %d on this server", limits.Max)
+		}
+	}
+	if req.MaxPixels != nil {
+		limits.Max = *req.MaxPixels
+	}
+	if req.MinPixels != nil {
+		limits.Min = *req.MinPixels
+	}
+	limits.Min = min(limits.Min, limits.Max)
+	return limits, nil
+}

@@ -1,0 +1,65 @@
+package media
+
+import (
+	"time"
+
+	"github.com/qwenvld/qwenvld/multimodal"
+	"github.com/qwenvld/qwenvld/multimodal/video"
+)
+
+// Limits bound what media may cost. Zero fields take those of DefaultLimits.
+type Limits struct {
+	// Pixels replaces the projector's limits on the area an image is resized to, in pixels; a zero field leaves its
+	// limit.
+	Pixels multimodal.PixelLimits
+	// DataBytes bounds the decoded bytes of a data URI that holds an image or a frame.
+	DataBytes int
+	// Video bounds videos.
+	Video VideoLimits
+}
+
+// VideoLimits bound what a video may cost; requests can only ask for less. Zero fields take those of DefaultLimits.
+type VideoLimits struct {
+	// FPS and Frames bound what is shown of a video.
+	FPS    float64
+	Frames int
+	// TotalPixels bounds the resized area of all frames of a video together.
+	TotalPixels int
+	// MinPixels and MaxPixels bound that of a frame; 0 is no bound of its own.
+	MinPixels, MaxPixels int
+	// DataBytes bounds the decoded bytes of a data URI, and those of all frames of a list.
+	DataBytes int
+	// FetchTimeout bounds the fetching of all frames of a list.
+	FetchTimeout time.Duration
+}
+
+// DefaultLimits are 32 MiB for an image; and for a video 256 MiB, 768 frames, at most 30 of them a second, and 12,288
+// tokens, with a minute for the frames of a list.
+func DefaultLimits() Limits {
+	return Limits{
+		DataBytes: 32 << 20,
+		Video: VideoLimits{
+			FPS: 30, Frames: video.DefaultMaxFrames, TotalPixels: video.DefaultPixelBudget().MaxTotal,
+			DataBytes: 256 << 20, FetchTimeout: time.Minute,
+		},
+	}
+}
+
+// WithDefaults fills in what is zero.
+func (l Limits) WithDefaults() Limits {
+	def := DefaultLimits()
+	setDefault(&l.DataBytes, def.DataBytes)
+	setDefault(&l.Video.FPS, def.Video.FPS)
+	setDefault(&l.Video.Frames, def.Video.Frames)
+	setDefault(&l.Video.TotalPixels, def.Video.TotalPixels)
+	setDefault(&l.Video.DataBytes, def.Video.DataBytes)
+	setDefault(&l.Video.FetchTimeout, def.Video.FetchTimeout)
+	return l
+}
+
+func setDefault[T comparable](v *T, def T) {
+	var zero T
+	if *v == zero {
+		*v = def
+	}
+}
