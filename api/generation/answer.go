@@ -136,7 +136,8 @@ func (a *answer) end(out []Event, r *engine.Result) []Event {
 	if a.calls > 0 && r.FinishReason == engine.FinishStop {
 		e.Finish = FinishToolCalls
 	}
-	return append(out, Event{Kind: AnswerEnd, Choice: a.choice, Ending: e, Tokens: a.takeTokens(), Step: &Step{Event: engine.Event{Result: r}}})
+	last := &Step{Event: engine.Event{Result: r}}
+	return append(out, Event{Kind: AnswerEnd, Choice: a.choice, Ending: e, Tokens: a.takeTokens(), Step: last})
 }
 
 // takeTokens are the content's tokens since the last time, where the client asked for them.

@@ -8,6 +8,8 @@ import (
 
 // Backend answers decided requests with one set of weights. It sits above rendering: a conversation goes in and blocks come out, so that
 // what answers may be an engine of this daemon or another server. It must be safe for concurrent use.
+//
+//nolint:interfacebloat // what a set of weights can do
 type Backend interface {
 	// Info tells what the weights can do. It fails with engine.ErrUnavailable while they are not loaded.
 	Info(ctx context.Context) (engine.Info, error)

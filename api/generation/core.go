@@ -22,6 +22,8 @@ type Decider interface {
 }
 
 // Meter counts what the core does. It must be safe for concurrent use.
+//
+//nolint:interfacebloat // one set of counters, which is implemented once
 type Meter interface {
 	// Routed tells how long a decision took; Decided and Carried what of a generation that is begun.
 	Routed(took time.Duration)
@@ -93,7 +95,7 @@ type Core struct {
 	maxConcurrent int
 
 	conversations conversations
-	escalation    escalation
+	escalator     escalator
 	// fetches are the places of requests whose media are being fetched, slots those of requests that are worked on.
 	fetches, slots *admission.Gate
 	draining       atomic.Bool
@@ -115,7 +117,7 @@ func New(o Options) (*Core, error) {
 	}
 	c := &Core{
 		router: o.Router, routerVersion: o.RouterVersion, media: o.Media, meter: o.Meter, logger: o.Logger, now: o.Now, newID: o.NewID,
-		maxConcurrent: or(o.MaxConcurrent, 64), escalation: newEscalation(o.SecondLook, o.Rerun), inFlight: map[*runContext]struct{}{},
+		maxConcurrent: or(o.MaxConcurrent, 64), escalator: newEscalator(o.SecondLook, o.Rerun), inFlight: map[*runContext]struct{}{},
 	}
 	pair := &Pair{ID: o.ModelName, backends: map[router.Variant]Backend{}}
 	for v, e := range o.Engines {
@@ -127,7 +129,8 @@ func New(o Options) (*Core, error) {
 	c.catalog.pairs = []*Pair{pair}
 	gate := func(places, perClient int) *admission.Gate {
 		return admission.New(admission.Options{
-			Places: places, PerClient: perClient, Waiting: max(0, or(o.MaxWaiting, 64)), Patience: or(o.Patience, 5*time.Second), Now: o.Now,
+			Places: places, PerClient: perClient, Now: o.Now,
+			Waiting: max(0, or(o.MaxWaiting, 64)), Patience: or(o.Patience, 5*time.Second),
 		})
 	}
 	c.fetches = gate(fetchers*c.maxConcurrent, fetchers*c.maxConcurrent*fetchShare/4)

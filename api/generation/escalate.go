@@ -9,7 +9,7 @@ import (
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/router"
-	"github.com/qwenvld/qwenvld/router/doubt"
+	"github.com/qwenvld/qwenvld/router/escalation"
 )
 
 // SecondLook has instruct begin where the router is uncertain, and thinking answer where its first tokens are doubtful. Nothing is sent
@@ -17,56 +17,56 @@ import (
 type SecondLook struct {
 	// Share bounds how many of the routed requests are looked at, 0 to 1; 0 is none.
 	Share  float64
-	Limits doubt.Limits
+	Limits escalation.Thresholds
 }
 
 // Rerun has thinking answer again what instruct answered badly, where the router chose and the reply is sent in one piece.
 type Rerun struct {
 	// Share bounds how many of the routed requests are answered again, 0 to 1; 0 is none.
 	Share  float64
-	Causes []doubt.Cause
+	Causes []escalation.Cause
 }
 
-// escalation is what an answer of instruct may give rise to. What is off is nil.
-type escalation struct {
-	limits        doubt.Limits
-	looks, reruns *doubt.Share
-	watch         *doubt.Watch
+// escalator knows what an answer of instruct may give rise to. What is off is nil.
+type escalator struct {
+	limits        escalation.Thresholds
+	looks, reruns *escalation.Quota
+	watch         *escalation.Reviewer
 }
 
-func newEscalation(look SecondLook, rerun Rerun) escalation {
-	e := escalation{limits: look.Limits}
+func newEscalator(look SecondLook, rerun Rerun) escalator {
+	e := escalator{limits: look.Limits}
 	if look.Share > 0 {
-		e.looks = doubt.NewShare(look.Share)
+		e.looks = escalation.NewQuota(look.Share)
 	}
 	if rerun.Share > 0 && len(rerun.Causes) > 0 {
-		e.reruns, e.watch = doubt.NewShare(rerun.Share), doubt.NewWatch(rerun.Causes)
+		e.reruns, e.watch = escalation.NewQuota(rerun.Share), escalation.NewReviewer(rerun.Causes)
 	}
 	return e
 }
 
 // countRouted takes note of a request that was routed: the shares are shares of these.
-func (e *escalation) countRouted() {
+func (e *escalator) countRouted() {
 	if e.looks != nil {
-		e.looks.Count()
+		e.looks.Accrue()
 	}
 	if e.reruns != nil {
-		e.reruns.Count()
+		e.reruns.Accrue()
 	}
 }
 
 // mayLookTwice says whether d may get a second look. Where thinking was chosen only options can speak against it. Videos would have to be
 // decoded twice, an answer under a constraint says nothing by how it begins, and background responses are acknowledged at once.
-func (e *escalation) mayLookTwice(d *Decided) bool {
+func (e *escalator) mayLookTwice(d *Decided) bool {
 	r := &d.decision
 	return e.looks != nil && r.Uncertain && (r.Variant == router.Instruct || r.Options > 0) && len(d.Request.Videos) == 0 &&
 		!d.Request.Constrained() && d.Request.Prefill() == nil && !d.Caller.Background
 }
 
 // watches says whether d's answer is judged before it is sent.
-func (e *escalation) watches(d *Decided) bool {
+func (e *escalator) watches(d *Decided) bool {
 	r := &d.decision
-	return e.watch != nil && r.Source == router.SourceRouter && r.Variant == router.Instruct && r.WouldThink > 0 &&
+	return e.watch != nil && r.Source == router.SourceRouter && r.Variant == router.Instruct && r.EscalationBudget > 0 &&
 		!d.Request.Stream && d.Request.Choices <= 1 && d.Request.Prefill() == nil && !d.Caller.Background
 }
 
@@ -88,7 +88,7 @@ func (a *attempt) start(ctx context.Context, d Demand) *attempt {
 
 // escalate starts a, or the other variant where the answer's beginning, or all of it, speaks for that.
 func (c *Core) escalate(ctx context.Context, a *attempt) *attempt {
-	e := &c.escalation
+	e := &c.escalator
 	if a.decided.decision.Source == router.SourceRouter {
 		e.countRouted()
 	}
@@ -109,8 +109,8 @@ func (c *Core) escalate(ctx context.Context, a *attempt) *attempt {
 
 // demand asks for what judging d's answer takes.
 func (c *Core) demand(d *Decided) Demand {
-	e := &c.escalation
-	return Demand{Logprobs: e.watches(d) && e.watch.Needs(doubt.CauseLogprob)}
+	e := &c.escalator
+	return Demand{Logprobs: e.watches(d) && e.watch.Checks(escalation.CauseLogprob)}
 }
 
 func (c *Core) countEscalation(from, to *attempt, cause string) {
@@ -122,7 +122,7 @@ func (c *Core) countEscalation(from, to *attempt, cause string) {
 // withOtherVariant prepares a's request for the other variant, with the same pixels where they serve.
 func (c *Core) withOtherVariant(ctx context.Context, a *attempt) (*attempt, error) {
 	d := *a.decided
-	d.decision = a.decided.decision.Turned()
+	d.decision = a.decided.decision.WithOtherVariant()
 	d.backend = d.pair.backends[d.decision.Variant]
 	if d.backend == nil {
 		return nil, engine.ErrUnavailable
@@ -156,14 +156,14 @@ func (c *Core) peekThenChoose(ctx context.Context, a *attempt) *attempt {
 	if a.decided.decision.Variant == router.Thinking {
 		instruct, thinking = other, a
 	}
-	limits := &c.escalation.limits
+	limits := &c.escalator.limits
 	demand := c.demand(instruct.decided)
-	demand.FirstTop, demand.FirstTokens = doubt.Candidates, limits.Tokens
+	demand.FirstTop, demand.FirstTokens = escalation.CandidateCount, limits.Tokens
 	instruct.start(ctx, demand)
 	first, ok := instruct.peek(limits.Tokens)
-	why := limits.Doubt(first)
+	why := limits.Uncertainty(first)
 	switch {
-	case ok && instruct != a && !doubt.Certain(first):
+	case ok && instruct != a && !escalation.SettlesOnOption(first):
 		thinking.because("second look: no option is certain")
 	case ok && why == "":
 		thinking.prepared.Close()
@@ -181,13 +181,12 @@ func (c *Core) peekThenChoose(ctx context.Context, a *attempt) *attempt {
 
 // peek waits for the first n tokens of the first answer, or its end, and reads them. What has come stays to be read again. It reports
 // false where an error came.
-func (a *attempt) peek(n int) (first []doubt.Signs, ok bool) {
+func (a *attempt) peek(n int) (first []escalation.TokenStats, ok bool) {
 	var seen []Event
 	var failed error
-	for !ok && failed == nil {
-		ev, err := a.events.Next()
-		if err != nil {
-			failed = err
+	for !ok {
+		var ev Event
+		if ev, failed = a.events.Next(); failed != nil {
 			break
 		}
 		seen = append(seen, ev)
@@ -197,7 +196,7 @@ func (a *attempt) peek(n int) (first []doubt.Signs, ok bool) {
 		if ev.Kind == Progress {
 			for i := range ev.Step.Tokens {
 				if len(first) < n {
-					first = append(first, doubt.Read(candidates(&ev.Step.Tokens[i]), a.decided.decision.Options > 0))
+					first = append(first, escalation.StatsOf(candidates(&ev.Step.Tokens[i]), a.decided.decision.Options > 0))
 				}
 			}
 		}
@@ -207,10 +206,10 @@ func (a *attempt) peek(n int) (first []doubt.Signs, ok bool) {
 	return first, ok
 }
 
-func candidates(t *engine.Token) []doubt.Candidate {
-	out := make([]doubt.Candidate, len(t.Top))
+func candidates(t *engine.Token) []escalation.Candidate {
+	out := make([]escalation.Candidate, len(t.Top))
 	for i := range t.Top {
-		out[i] = doubt.Candidate{Text: string(t.Top[i].Bytes), Logprob: t.Top[i].Logprob}
+		out[i] = escalation.Candidate{Text: string(t.Top[i].Bytes), Logprob: t.Top[i].Logprob}
 	}
 	return out
 }
@@ -223,8 +222,8 @@ func (c *Core) reviewThenRerun(ctx context.Context, a *attempt) *attempt {
 	if result == nil {
 		return a
 	}
-	cause := c.escalation.watch.Judge(judged)
-	if cause == "" || !c.escalation.reruns.Take() {
+	cause := c.escalator.watch.Review(judged)
+	if cause == "" || !c.escalator.reruns.Take() {
 		return a
 	}
 	thinking, err := c.withOtherVariant(ctx, a)
@@ -234,7 +233,7 @@ func (c *Core) reviewThenRerun(ctx context.Context, a *attempt) *attempt {
 	thinking.because("answered again: "+string(cause)).start(ctx, Demand{})
 	second := thinking.readAll()
 	again, better := thinking.judged(second)
-	if better == nil || cause == doubt.CauseLength && again.Cut {
+	if better == nil || cause == escalation.CauseLength && again.Truncated {
 		c.meter.Abandoned(router.Thinking, steps(second))
 		thinking.events.Close()
 		return a
@@ -272,7 +271,7 @@ func steps(all []Event) int {
 }
 
 // judged is what there is to judge of a whole answer; without a result it has failed.
-func (a *attempt) judged(all []Event) (*doubt.Answer, *engine.Result) {
+func (a *attempt) judged(all []Event) (*escalation.Answer, *engine.Result) {
 	if r := a.events.(*replay); !errors.Is(r.failed, io.EOF) {
 		return nil, nil
 	}
@@ -296,14 +295,14 @@ func (a *attempt) judged(all []Event) (*doubt.Answer, *engine.Result) {
 	if result == nil {
 		return nil, nil
 	}
-	out := &doubt.Answer{
-		Text: text.String(), Cut: result.FinishReason == engine.FinishLength, MeanLogprob: math.NaN(), Kind: a.decided.decision.Kind,
+	out := &escalation.Answer{
+		Text: text.String(), Truncated: result.FinishReason == engine.FinishLength, MeanLogprob: math.NaN(), Kind: a.decided.decision.Kind,
 	}
 	if n > 0 {
 		out.MeanLogprob = sum / float64(n)
 	}
 	if req := a.decided.Request; req.Constrained() && result.StopString == "" {
-		out.Misformed = out.Cut || !req.Loose && checkConstraint(req.Constraint, []byte(out.Text)) != nil
+		out.Malformed = out.Truncated || !req.Loose && checkConstraint(req.Constraint, []byte(out.Text)) != nil
 	}
 	return out, result
 }

@@ -38,7 +38,8 @@ type work struct {
 
 // startWork has eng answer requests, at most so many at once, while beside does what it has to; done is called when all has ended.
 func startWork(
-	ctx context.Context, eng engine.Engine, requests []*engine.Request, answers []*answer, atOnce int, beside func(context.Context), done func(),
+	ctx context.Context, eng engine.Engine, requests []*engine.Request, answers []*answer, atOnce int,
+	beside func(context.Context), done func(),
 ) *work {
 	ctx, cancel := context.WithCancel(ctx)
 	items := make(chan item, eventBuffer)

@@ -135,15 +135,10 @@ func TestImagesThatFillTheContextAreRefused(t *testing.T) {
 func TestImagesOfACancelledRequestEndWithItsCause(t *testing.T) {
 	gone := errors.New("the client is gone")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	waiting := make(chan struct{}, 1)
 	l := New(Options{Fetcher: fetcher(func(ctx context.Context, address string) ([]byte, error) {
-		waiting <- struct{}{}
+		cancel(gone)
 		return never(ctx, address)
 	})})
-	go func() {
-		<-waiting
-		cancel(gone)
-	}()
 	if _, err := l.Images(ctx, images("http://example.com/"), vision(), 100); !errors.Is(err, gone) {
 		t.Errorf("while fetching: %v", err)
 	}

@@ -1,0 +1,104 @@
+package chat
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/qwenvld/qwenvld/api/generation"
+	"github.com/qwenvld/qwenvld/api/openai/wire"
+	"github.com/qwenvld/qwenvld/api/request"
+	"github.com/qwenvld/qwenvld/api/surface"
+	"github.com/qwenvld/qwenvld/api/web"
+)
+
+// Router is asked for its opinion.
+type Router interface {
+	Route(ctx context.Context, req *request.Request, caller *generation.Caller) (*generation.Decided, error)
+}
+
+// Options are what a Handler needs.
+type Options struct {
+	Trip   *surface.Trip
+	Router Router
+	// Reasoning is the name of the reasoning member.
+	Reasoning ReasoningField
+	Now       func() time.Time
+	// NewID makes the random part of ids.
+	NewID func() string
+}
+
+// Handler serves the surface.
+type Handler struct {
+	o       Options
+	decoder *Decoder
+}
+
+// New returns a Handler.
+func New(o Options) *Handler { return &Handler{o: o, decoder: NewDecoder(o.Trip.Policy)} }
+
+func (h *Handler) decode(w http.ResponseWriter, r *http.Request) (*request.Request, error) {
+	body, err := h.o.Trip.Edge.ReadBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	root, err := h.o.Trip.Policy.Parse(body)
+	if err != nil {
+		return nil, err
+	}
+	return h.decoder.Decode(root)
+}
+
+// Complete serves POST /v1/chat/completions.
+func (h *Handler) Complete(w http.ResponseWriter, r *http.Request) error {
+	caller := h.o.Trip.Caller(r)
+	req, err := h.decode(w, r)
+	if err != nil {
+		return err
+	}
+	run, err := h.o.Trip.Start(r.Context(), w, req, caller)
+	if err != nil {
+		return err
+	}
+	defer run.Close()
+	e := &encoder{
+		head:    head{id: "chatcmpl-" + h.o.NewID(), created: h.o.Now().Unix(), model: run.Decided().ModelID()},
+		request: req, field: h.o.Reasoning,
+	}
+	if req.Stream {
+		return h.o.Trip.Stream(w, r, run, web.SSE, e)
+	}
+	return h.o.Trip.Reply(w, run, e.whole)
+}
+
+// Count serves POST /v1/chat/completions/input_tokens: what the prompt of a request would take. Pixels are not decoded.
+func (h *Handler) Count(w http.ResponseWriter, r *http.Request) error {
+	req, err := h.decode(w, r)
+	if err != nil {
+		return err
+	}
+	n, err := h.o.Trip.Count(w, r, req)
+	if err != nil {
+		return err
+	}
+	h.o.Trip.Edge.WriteJSON(w, http.StatusOK, wire.NewInputTokens(n))
+	return nil
+}
+
+// Route serves POST /v1/route: the decision without a generation. Images are not fetched.
+func (h *Handler) Route(w http.ResponseWriter, r *http.Request) error {
+	req, err := h.decode(w, r)
+	if err != nil {
+		return err
+	}
+	d, err := h.o.Router.Route(r.Context(), req, h.o.Trip.Caller(r))
+	if err != nil {
+		return err
+	}
+	web.RecordOf(r.Context()).Work = d
+	surface.Tell(w.Header(), d)
+	h.o.Trip.Edge.WriteJSON(w, http.StatusOK, struct {
+		Routing *generation.Routing `json:"routing"`
+	}{d.Routing()})
+	return nil
+}

@@ -1,0 +1,119 @@
+// Package surface is what the surfaces of the API share of a request's trip: from the neutral request through decision and start to the
+// reply, in one piece or as a stream. A surface brings its decoder and its encoder.
+//
+// It must not know the form of any surface, nor make decisions about who answers.
+package surface
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/qwenvld/qwenvld/api/fault"
+	"github.com/qwenvld/qwenvld/api/generation"
+	"github.com/qwenvld/qwenvld/api/request"
+	"github.com/qwenvld/qwenvld/api/web"
+)
+
+// Headers that tell of a decision.
+const (
+	HeaderWarning     = "X-Qwenvld-Warning"
+	HeaderVariant     = "X-Qwenvld-Variant"
+	HeaderRouteSource = "X-Qwenvld-Route-Source"
+)
+
+// Core decides and answers.
+type Core interface {
+	Decide(ctx context.Context, req *request.Request, caller *generation.Caller) (*generation.Decided, error)
+	Count(ctx context.Context, d *generation.Decided) (generation.Count, error)
+	Start(ctx context.Context, d *generation.Decided) (*generation.Run, error)
+}
+
+// Encoder turns the events of a run into a stream's messages. It is made for one run.
+type Encoder interface {
+	Event(ev *generation.Event) ([]web.Message, error)
+	// Failure ends a stream that has begun with an error.
+	Failure(e *fault.Error) []web.Message
+}
+
+// Trip takes requests from their decoded form to the reply.
+type Trip struct {
+	Edge *web.Edge
+	Core Core
+	// Caller tells who asks.
+	Caller func(r *http.Request) *generation.Caller
+	// Policy is how bodies are read.
+	Policy *request.Policy
+}
+
+// Start decides who answers req and has the answer begun, with the headers that tell of it. The run must be closed.
+func (t *Trip) Start(ctx context.Context, w http.ResponseWriter, req *request.Request, caller *generation.Caller) (*generation.Run, error) {
+	rec := web.RecordOf(ctx)
+	rec.Stream, rec.Skipped, rec.Prompt = req.Stream, req.Skipped, req.PromptParam
+	d, err := t.Core.Decide(ctx, req, caller)
+	if err != nil {
+		return nil, err
+	}
+	rec.Work = d
+	run, err := t.Core.Start(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	rec.Work = run
+	Tell(w.Header(), run.Decided())
+	return run, nil
+}
+
+// Tell sets the headers that tell of a decision.
+func Tell(h http.Header, d *generation.Decided) {
+	if kinds := d.Request.Skipped; len(kinds) > 0 {
+		h.Set(HeaderWarning, "tools of kinds that this server does not have were left out: "+strings.Join(kinds, ", "))
+	}
+	h.Set(HeaderVariant, d.Variant())
+	if d.Source() != "" {
+		h.Set(HeaderRouteSource, d.Source())
+	}
+}
+
+// Stream relays a run to the client as encoder has it.
+func (t *Trip) Stream(w http.ResponseWriter, r *http.Request, run *generation.Run, framing web.Framing, encoder Encoder) error {
+	out, err := t.Edge.NewStream(w, r, framing)
+	if err != nil {
+		return err
+	}
+	out.OnGone = run.Cancel
+	err = web.Relay(out, run, func(ev generation.Event) ([]web.Message, error) {
+		if ev.Kind == generation.Started {
+			out.Begin()
+		}
+		return encoder.Event(&ev)
+	})
+	return out.Finish(run.Context(), err, encoder.Failure)
+}
+
+// Reply sends a run in one piece, as encode has it.
+func (t *Trip) Reply(w http.ResponseWriter, run *generation.Run, encode func(*generation.Whole) any) error {
+	whole, err := generation.Collect(run)
+	if err != nil {
+		return err
+	}
+	t.Edge.WriteJSON(w, http.StatusOK, encode(whole))
+	return nil
+}
+
+// Count tells what the prompt of req would take.
+func (t *Trip) Count(w http.ResponseWriter, r *http.Request, req *request.Request) (generation.Count, error) {
+	rec := web.RecordOf(r.Context())
+	rec.Prompt, rec.Counting = req.PromptParam, true
+	d, err := t.Core.Decide(r.Context(), req, t.Caller(r))
+	if err != nil {
+		return generation.Count{}, err
+	}
+	rec.Work = d
+	n, err := t.Core.Count(r.Context(), d)
+	if err != nil {
+		return n, err
+	}
+	Tell(w.Header(), d)
+	return n, nil
+}
