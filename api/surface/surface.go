@@ -11,6 +11,7 @@ import (
 
 	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/api/generation"
+	"github.com/qwenvld/qwenvld/api/jsonbody"
 	"github.com/qwenvld/qwenvld/api/request"
 	"github.com/qwenvld/qwenvld/api/web"
 )
@@ -44,6 +45,15 @@ type Trip struct {
 	Caller func(r *http.Request) *generation.Caller
 	// Policy is how bodies are read.
 	Policy *request.Policy
+}
+
+// Body reads the body of a request, which must be a JSON object.
+func (t *Trip) Body(w http.ResponseWriter, r *http.Request) (*jsonbody.Value, error) {
+	body, err := t.Edge.ReadBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	return t.Policy.Parse(body)
 }
 
 // Start decides who answers req and has the answer begun, with the headers that tell of it. The run must be closed.

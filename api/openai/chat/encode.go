@@ -3,6 +3,7 @@ package chat
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/api/generation"
@@ -135,7 +136,7 @@ func (e *encoder) keep(ev *generation.Event) {
 
 // logprobs are those of the tokens that were kept and of ev's.
 func (e *encoder) logprobs(ev *generation.Event) *Logprobs {
-	tokens := append(e.untold[ev.Choice], ev.Tokens...)
+	tokens := slices.Concat(e.untold[ev.Choice], ev.Tokens)
 	delete(e.untold, ev.Choice)
 	return &Logprobs{Content: wire.NewLogprobs(tokens)}
 }

@@ -38,15 +38,11 @@ type Handler struct {
 func New(o Options) *Handler { return &Handler{o: o, decoder: NewDecoder(o.Trip.Policy)} }
 
 func (h *Handler) decode(w http.ResponseWriter, r *http.Request) (*request.Request, error) {
-	body, err := h.o.Trip.Edge.ReadBody(w, r)
+	body, err := h.o.Trip.Body(w, r)
 	if err != nil {
 		return nil, err
 	}
-	root, err := h.o.Trip.Policy.Parse(body)
-	if err != nil {
-		return nil, err
-	}
-	return h.decoder.Decode(root)
+	return h.decoder.Decode(body)
 }
 
 // Complete serves POST /v1/chat/completions.

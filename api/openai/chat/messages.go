@@ -53,7 +53,8 @@ func (d *decoder) message(v *jsonbody.Value, path string) {
 	case "function":
 		d.Fail(path+".role", fault.CodeUnsupported, "role function is deprecated; send a tool message")
 	default:
-		d.Fail(path+".role", fault.CodeInvalidValue, "must be one of system, developer, user, assistant, tool, not %q", jsonbody.Abbreviate(name))
+		d.Fail(path+".role", fault.CodeInvalidValue, "must be one of system, developer, user, assistant, tool, not %q",
+			jsonbody.Abbreviate(name))
 	}
 	d.content(v, path+".content", &m)
 	d.Request.Messages = append(d.Request.Messages, m)
@@ -123,7 +124,8 @@ func (d *decoder) toolMessage(v *jsonbody.Value, path string, m *request.Message
 	}
 	m.ToolCallID = d.Text(id, path+".tool_call_id")
 	if !d.AnswersCall(m.ToolCallID) {
-		d.Fail(path+".tool_call_id", fault.CodeInvalidValue, "no earlier assistant message has a tool call %q", jsonbody.Abbreviate(m.ToolCallID))
+		d.Fail(path+".tool_call_id", fault.CodeInvalidValue, "no earlier assistant message has a tool call %q",
+			jsonbody.Abbreviate(m.ToolCallID))
 	}
 }
 
