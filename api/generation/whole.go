@@ -20,8 +20,8 @@ type Whole struct {
 type WholeAnswer struct {
 	Blocks []WholeBlock
 	Ending *Ending
-	// Start is the engine's.
-	Start *engine.Start
+	// Routing is what is known of the decision at the answer's end.
+	Routing *Routing
 	// Tokens are those of the content, where log-probabilities were asked for.
 	Tokens []engine.Token
 }
@@ -69,8 +69,6 @@ func Collect(r *Run) (*Whole, error) {
 		a, text := &out.Answers[ev.Choice], &texts[ev.Choice]
 		a.Tokens = append(a.Tokens, ev.Tokens...)
 		switch ev.Kind {
-		case Started:
-			a.Start = ev.Start
 		case BlockOpen:
 			text.Reset()
 			a.Blocks = append(a.Blocks, WholeBlock{Block: ev.Block})
@@ -79,13 +77,13 @@ func Collect(r *Run) (*Whole, error) {
 		case BlockClose:
 			a.Blocks[len(a.Blocks)-1].Text = text.String()
 		case AnswerEnd:
-			a.Ending = ev.Ending
+			a.Ending, a.Routing = ev.Ending, ev.Routing
 			if ev.Choice == 0 {
 				out.Routing = ev.Routing
 			}
 		case End:
 			out.Usage = ev.Usage
-		case Progress:
+		case Started, Progress:
 		}
 	}
 }

@@ -1,0 +1,138 @@
+package completions
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/qwenvld/qwenvld/api/fault"
+	"github.com/qwenvld/qwenvld/api/generation"
+	"github.com/qwenvld/qwenvld/api/openai/wire"
+	"github.com/qwenvld/qwenvld/api/surface"
+	"github.com/qwenvld/qwenvld/api/web"
+)
+
+// encoder turns the events of a run into chunks.
+type encoder struct {
+	base    Completion // what every chunk begins with
+	request *textRequest
+	// echoes are the texts of the prompts where they are to be repeated, nil otherwise.
+	echoes []string
+	// offsets are the bytes of the tokens so far, by answer.
+	offsets map[int]int
+	// maxTokens is how long the longest answer may get where more was asked for.
+	maxTokens int
+	ended     int
+}
+
+var _ surface.Encoder = (*encoder)(nil)
+
+// echo is the text of the prompt that an answer continues, "" where it is not to be repeated.
+func (e *encoder) echo(choice int) string {
+	if e.echoes == nil {
+		return ""
+	}
+	return e.echoes[choice/e.request.Answers()]
+}
+
+// Event gives the chunks of one event.
+func (e *encoder) Event(ev *generation.Event) ([]web.Message, error) {
+	switch ev.Kind {
+	case generation.Started:
+		e.maxTokens = max(e.maxTokens, ev.Routing.MaxTokens)
+		if e.echoes == nil {
+			return nil, nil
+		}
+		return chunks(e.chunk(ev, Choice{Index: ev.Choice, Text: e.echo(ev.Choice)}))
+	case generation.BlockText:
+		return chunks(e.chunk(ev, Choice{Index: ev.Choice, Text: ev.Text, Logprobs: e.logprobs(ev)}))
+	case generation.AnswerEnd:
+		e.ended++
+		c := e.chunk(ev, Choice{Index: ev.Choice, FinishReason: wire.Ptr(string(ev.Ending.Finish)), Logprobs: e.logprobs(ev)})
+		if e.ended == len(e.request.prompts)*e.request.Answers() {
+			c.Routing = e.routing()
+		}
+		return chunks(c)
+	case generation.End:
+		return e.end(ev)
+	default:
+		return nil, nil
+	}
+}
+
+func (e *encoder) logprobs(ev *generation.Event) (l *Logprobs) {
+	if !e.request.Logprobs {
+		return nil
+	}
+	if e.offsets == nil {
+		e.offsets = map[int]int{}
+	}
+	l, e.offsets[ev.Choice] = newLogprobs(ev.Tokens, e.offsets[ev.Choice])
+	return l
+}
+
+// routing is nil where there is nothing to tell.
+func (e *encoder) routing() *Routing {
+	if e.maxTokens == 0 {
+		return nil
+	}
+	return &Routing{MaxTokens: e.maxTokens}
+}
+
+func (e *encoder) chunk(ev *generation.Event, choices ...Choice) *Completion {
+	c := e.base
+	c.Choices = append([]Choice{}, choices...)
+	if ev.Running != nil && ev.Kind != generation.Started {
+		c.Usage = wire.NewUsage(ev.Running)
+	}
+	return &c
+}
+
+// end sends the usage if it was asked for, and [DONE].
+func (e *encoder) end(ev *generation.Event) ([]web.Message, error) {
+	var out []web.Message
+	if e.request.IncludeUsage {
+		last := e.chunk(ev)
+		last.Usage = wire.NewUsage(&ev.Usage)
+		var err error
+		if out, err = chunks(last); err != nil {
+			return nil, err
+		}
+	}
+	return append(out, web.Message{Data: []byte("[DONE]")}), nil
+}
+
+func chunks(c *Completion) ([]web.Message, error) {
+	data, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("encode a chunk: %w", err)
+	}
+	return []web.Message{{Data: data}}, nil
+}
+
+// Failure is OpenAI's error as the last event.
+func (e *encoder) Failure(failure *fault.Error) []web.Message {
+	data, err := json.Marshal(failure.Wire())
+	if err != nil {
+		return nil // texts always encode
+	}
+	return []web.Message{{Data: data}}
+}
+
+// whole is the reply in one piece.
+func (e *encoder) whole(w *generation.Whole) any {
+	out := e.base
+	out.Usage = wire.NewUsage(&w.Usage)
+	for i := range w.Answers {
+		a := &w.Answers[i]
+		c := Choice{
+			Index: i, Text: e.echo(i) + a.Text(generation.Content), FinishReason: wire.Ptr(string(a.Ending.Finish)),
+		}
+		if e.request.Logprobs {
+			c.Logprobs, _ = newLogprobs(a.Tokens, 0)
+		}
+		e.maxTokens = max(e.maxTokens, a.Routing.MaxTokens)
+		out.Choices = append(out.Choices, c)
+	}
+	out.Routing = e.routing()
+	return &out
+}
