@@ -164,6 +164,13 @@ func (c *Core) Abort() {
 	}
 }
 
+// InFlight counts the generations that have not let go of what they hold.
+func (c *Core) InFlight() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.inFlight)
+}
+
 // begin registers a generation so that Abort reaches it. end must be called.
 func (c *Core) begin(parent context.Context) (ctx context.Context, cancel context.CancelCauseFunc, end func()) {
 	ctx, cancel = context.WithCancelCause(parent)

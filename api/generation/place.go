@@ -88,3 +88,6 @@ func (c *Core) RetryIn() time.Duration {
 	const longest = time.Minute
 	return min(max(c.slots.Expected(fault.RetryAfter), time.Second), longest)
 }
+
+// Waiting counts the requests that wait for a place, to be worked on and to fetch in.
+func (c *Core) Waiting() (working, fetching int) { return c.slots.Waiting(), c.fetches.Waiting() }

@@ -61,7 +61,8 @@ func begun(header string) string {
 }
 
 func TestWhyABodyWasNotReadIsTold(t *testing.T) {
-	e := newEdge(&logged{}, func(o *Options) { o.Bodies = newBodies(intake.Limits{Grace: 100 * time.Millisecond, Rate: 1 << 30}) })
+	const grace = 100 * time.Millisecond
+	e := newEdge(&logged{}, func(o *Options) { o.Grace, o.Bodies = grace, newBodies(intake.Limits{Grace: grace, Rate: 1 << 30}) })
 	site := httptest.NewServer(around(e, echo(e)))
 	defer site.Close()
 	for name, tc := range map[string]struct {
@@ -105,7 +106,7 @@ func TestWhyABodyWasNotReadIsTold(t *testing.T) {
 func TestABodyThatFindsNoRoomIsRefused(t *testing.T) {
 	e := newEdge(&logged{}, func(o *Options) { o.Bodies = newBodies(intake.Limits{Readers: 1}) })
 	started, end := make(chan struct{}), make(chan struct{})
-	first := post("")
+	first := post("{}")
 	first.Body = io.NopCloser(readerFunc(func([]byte) (int, error) {
 		close(started)
 		<-end
@@ -130,7 +131,7 @@ type readerFunc func(p []byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-func TestOnlyBrokenBodiesKeepTheirCause(t *testing.T) {
+func TestWhyABodyBrokeOffIsKeptForTheLog(t *testing.T) {
 	cause := errors.New("broken")
 	if got := bodyError(cause); !errors.Is(got, cause) || got.Code != fault.CodeInvalidBody {
 		t.Errorf("%v", got)

@@ -23,9 +23,10 @@ func TestVisitsReleaseTheirBodies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEdge(&logged{}, nil)
-			var inside context.Context
+			contexts := make(chan context.Context, 1)
 			h := e.Visit(func(*http.Request) string { return "key ann" }, func(w http.ResponseWriter, r *http.Request) error {
-				inside = r.Context()
+				inside := r.Context()
+				contexts <- inside
 				if BodyOf(inside) != nil {
 					t.Error("there is a body before it is read")
 				}
@@ -38,6 +39,7 @@ func TestVisitsReleaseTheirBodies(t *testing.T) {
 				return tc.end(inside)
 			})
 			answer(e.Identify(e.Handle(h)), post("{}"))
+			inside := <-contexts
 			if ClientOf(inside) != "key ann" {
 				t.Errorf("the client is %q", ClientOf(inside))
 			}

@@ -1,0 +1,127 @@
+package ollama
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/qwenvld/qwenvld/api/fault"
+	"github.com/qwenvld/qwenvld/api/generation"
+	"github.com/qwenvld/qwenvld/api/surface"
+	"github.com/qwenvld/qwenvld/api/web"
+	"github.com/qwenvld/qwenvld/engine"
+)
+
+// encoder turns the events of a run into lines.
+type encoder struct {
+	model string
+	// asked is when the request came. first is how long the first token took since then, 0 while there is none.
+	asked time.Time
+	now   func() time.Time
+	first func() time.Duration
+	// arguments are those of the open call so far: a call is sent whole.
+	arguments strings.Builder
+}
+
+var _ surface.Encoder = (*encoder)(nil)
+
+// Event gives the lines of one event.
+func (e *encoder) Event(ev *generation.Event) ([]web.Message, error) {
+	var m Message
+	switch ev.Kind {
+	case generation.BlockOpen:
+		e.arguments.Reset()
+	case generation.BlockText:
+		if ev.Block.Kind != generation.Call {
+			m.add(&ev.Block, ev.Text)
+			return line(e.reply(m))
+		}
+		e.arguments.WriteString(ev.Text)
+	case generation.BlockClose:
+		if ev.Block.Kind == generation.Call && m.add(&ev.Block, e.arguments.String()) {
+			return line(e.reply(m))
+		}
+	case generation.AnswerEnd:
+		return line(e.last(m, ev.Ending, ev.Routing))
+	case generation.Started, generation.End, generation.Progress:
+	}
+	return nil, nil
+}
+
+// add adds what a block holds. A call whose arguments are no object, as where the answer ended in the middle of it, is
+// left out: no client could make it.
+func (m *Message) add(b *generation.Block, text string) bool {
+	switch b.Kind {
+	case generation.Reasoning:
+		m.Thinking += text
+	case generation.Content:
+		m.Content += text
+	case generation.Call:
+		var object map[string]json.RawMessage
+		if json.Unmarshal([]byte(text), &object) != nil || object == nil {
+			return false
+		}
+		f := Function{Index: b.Call, Name: b.Name, Arguments: json.RawMessage(text)}
+		m.ToolCalls = append(m.ToolCalls, ToolCall{ID: "call_" + b.ID, Function: f})
+	}
+	return true
+}
+
+func (e *encoder) reply(m Message) *Reply {
+	m.Role = "assistant"
+	return &Reply{Model: e.model, CreatedAt: e.now().UTC(), Message: m}
+}
+
+// last is the reply that ends an answer.
+func (e *encoder) last(m Message, end *generation.Ending, routing *generation.Routing) *Reply {
+	out := e.reply(m)
+	out.Done, out.DoneReason, out.Routing = true, string(engine.FinishStop), routing
+	if end.Finish == engine.FinishLength {
+		out.DoneReason = string(engine.FinishLength)
+	}
+	total, first := e.now().Sub(e.asked), e.first()
+	if first <= 0 {
+		first = total // it ended without a token
+	}
+	out.Metrics = &Metrics{
+		TotalDuration: total, PromptEvalCount: end.Usage.PromptTokens, PromptEvalDuration: first,
+		EvalCount: end.Usage.CompletionTokens, EvalDuration: total - first,
+	}
+	return out
+}
+
+func line(v any) ([]web.Message, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode a line: %w", err)
+	}
+	return []web.Message{{Data: data}}, nil
+}
+
+// Failure is the error as the last line.
+func (e *encoder) Failure(failure *fault.Error) []web.Message {
+	out, _ := line(ErrorBody(failure, "")) // texts always encode
+	return out
+}
+
+// whole is the reply in one piece.
+func (e *encoder) whole(w *generation.Whole) any {
+	a := &w.Answers[0]
+	var m Message
+	for i := range a.Blocks {
+		m.add(&a.Blocks[i].Block, a.Blocks[i].Text)
+	}
+	return e.last(m, a.Ending, w.Routing)
+}
+
+// ErrorBody is e in Ollama's form, for a web.Form: a text, which names the field at fault too. Of a model that does not
+// exist the message says so.
+func ErrorBody(e *fault.Error, _ string) any {
+	text := e.Message
+	if e.Param != "" && e.Status != http.StatusNotFound {
+		text = e.Param + ": " + text
+	}
+	return map[string]string{"error": text}
+}
