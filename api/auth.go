@@ -7,15 +7,17 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/cors"
 
 	"github.com/qwenvld/qwenvld/api/access"
+	"github.com/qwenvld/qwenvld/api/fault"
+	"github.com/qwenvld/qwenvld/api/generation"
+	"github.com/qwenvld/qwenvld/api/surface"
+	"github.com/qwenvld/qwenvld/api/web"
 )
 
-const (
-	headerAPIKey = "X-Api-Key" //nolint:gosec // the name of a header
-	pathMessages = "/v1/messages"
-)
+const headerAPIKey = "X-Api-Key" //nolint:gosec // the name of a header
 
 type accountKey struct{}
 
@@ -34,15 +36,15 @@ func (s *Server) authenticate(next http.Handler) http.Handler {
 		}
 		account := s.keys.Find(presentedKey(r))
 		if account == nil {
-			recordOf(r.Context()).stranger = true
+			web.RecordOf(r.Context()).Stranger = true
 			w.Header().Set("WWW-Authenticate", "Bearer")
-			s.refuse(w, r, &Error{
-				Status: http.StatusUnauthorized, Type: typeInvalidRequest, Code: codeInvalidKey,
+			s.edge.Refuse(w, r, &fault.Error{
+				Status: http.StatusUnauthorized, Type: fault.TypeInvalidRequest, Code: fault.CodeInvalidKey,
 				Message: "Send a valid API key as Authorization: Bearer KEY or in the header X-Api-Key.",
 			})
 			return
 		}
-		recordOf(r.Context()).key = account.Name()
+		web.RecordOf(r.Context()).Key = account.Name()
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), accountKey{}, account)))
 	})
 }
@@ -57,7 +59,7 @@ func presentedKey(r *http.Request) string {
 }
 
 // metered holds h to the limits of the request's key and tells what is left of them.
-func (s *Server) metered(h handlerFunc) handlerFunc {
+func (s *Server) metered(h web.HandlerFunc) web.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		account := accountOf(r.Context())
 		if account == nil {
@@ -67,8 +69,8 @@ func (s *Server) metered(h handlerFunc) handlerFunc {
 		tellBudgets(w.Header(), account)
 		var limit *access.LimitError
 		if errors.As(err, &limit) {
-			return &Error{
-				Status: http.StatusTooManyRequests, Type: typeRateLimit, Code: codeRateLimit, RetryAfter: limit.RetryAfter,
+			return &fault.Error{
+				Status: http.StatusTooManyRequests, Type: fault.TypeRateLimit, Code: fault.CodeRateLimit, RetryAfter: limit.RetryAfter,
 				Message: "Rate limit reached: " + limit.Error() + ".",
 			}
 		}
@@ -76,8 +78,8 @@ func (s *Server) metered(h handlerFunc) handlerFunc {
 			return err
 		}
 		defer func() {
-			if rec := recordOf(r.Context()); !rec.detached {
-				account.Leave(rec.tokens())
+			if rec := web.RecordOf(r.Context()); !rec.Detached {
+				account.Leave(rec.Tokens())
 			}
 		}()
 		return h(w, r)
@@ -98,17 +100,59 @@ func tellBudgets(h http.Header, a *access.Account) {
 }
 
 // crossOrigin lets browsers ask from the configured origins. Credentials are keys in headers, never cookies.
-func (s *Server) crossOrigin() func(http.Handler) http.Handler {
+func crossOrigin(origins []string) func(http.Handler) http.Handler {
 	const day = 24 * 60 * 60
 	return cors.Handler(cors.Options{
-		AllowedOrigins: s.cfg.Origins,
+		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodPost, http.MethodDelete},
 		AllowedHeaders: []string{"*"},
 		ExposedHeaders: []string{
-			headerRequestID, headerVariant, headerRouteSource, "Retry-After",
+			web.HeaderRequestID, surface.HeaderVariant, surface.HeaderRouteSource, "Retry-After",
 			"X-Ratelimit-Limit-Requests", "X-Ratelimit-Remaining-Requests", "X-Ratelimit-Reset-Requests",
 			"X-Ratelimit-Limit-Tokens", "X-Ratelimit-Remaining-Tokens", "X-Ratelimit-Reset-Tokens",
 		},
 		MaxAge: day,
 	})
+}
+
+// clientOf names whom places are shared between: the key where there is one, else the address.
+func clientOf(r *http.Request) string {
+	if a := accountOf(r.Context()); a != nil {
+		return "key " + a.Name()
+	}
+	return web.Address(r)
+}
+
+// ownerOf names whose the responses are that a request keeps, "" where no keys are needed.
+func ownerOf(r *http.Request) string {
+	if a := accountOf(r.Context()); a != nil {
+		return a.Name()
+	}
+	return ""
+}
+
+// bill gives what is called with the tokens of work that goes on when its request is over.
+func bill(r *http.Request) func(tokens int) {
+	account := accountOf(r.Context())
+	return func(tokens int) {
+		if account != nil {
+			account.Leave(tokens)
+		}
+	}
+}
+
+const (
+	// headerRoute asks for a variant, headerSession names a conversation whose requests do not carry all of its turns.
+	headerRoute   = "X-Qwenvld-Route"
+	headerSession = "X-Session-Id"
+)
+
+// caller is who asks, as the core knows it.
+func (s *Server) caller(r *http.Request) *generation.Caller {
+	rec := web.RecordOf(r.Context())
+	return &generation.Caller{
+		ID: rec.ID, Client: web.ClientOf(r.Context()), Key: rec.Key, Session: r.Header.Get(headerSession), Route: r.Header.Get(headerRoute),
+		Endpoint: chi.RouteContext(r.Context()).RoutePattern(), At: s.now(), Background: rec.Background,
+		Admitted: func() { web.ReleaseBody(r.Context()) },
+	}
 }

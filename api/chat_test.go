@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/qwenvld/qwenvld/api/fault"
+	"github.com/qwenvld/qwenvld/api/openai/chat"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/internal/testkit"
 )
@@ -70,7 +72,7 @@ func TestAnswerAsStream(t *testing.T) {
 }
 
 func TestReasoningGoesByItsConfiguredName(t *testing.T) {
-	for field, want := range map[ReasoningField][2]bool{ReasoningContent: {true, false}, ReasoningShort: {false, true}, ReasoningBoth: {true, true}} {
+	for field, want := range map[ReasoningField][2]bool{chat.ReasoningContent: {true, false}, chat.ReasoningShort: {false, true}, chat.ReasoningBoth: {true, true}} {
 		s := newSite(t, func(c *Config) { c.Reasoning = field })
 		var c completion
 		s.ask(map[string]any{"model": "qwen3-vl-thinking"}).json(t, &c)
@@ -183,12 +185,12 @@ func TestEngineFaultsHaveTheirStatus(t *testing.T) {
 		code   string
 		retry  bool
 	}{
-		"context":     {&engine.ContextLengthError{PromptTokens: 9, ContextSize: 8}, 400, codeContextLength, false},
-		"field":       {&engine.RequestError{Field: "sampling.top_k", Message: "no"}, 400, codeInvalidValue, false},
-		"unavailable": {engine.ErrUnavailable, 503, codeModelNotLoaded, true},
-		"overloaded":  {fmt.Errorf("x: %w", engine.ErrOverloaded), 503, codeOverloaded, true},
-		"died":        {engine.ErrWorkerDied, 500, codeWorkerDied, false},
-		"unknown":     {errBoom, 500, codeInternal, false},
+		"context":     {&engine.ContextLengthError{PromptTokens: 9, ContextSize: 8}, 400, fault.CodeContextLength, false},
+		"field":       {&engine.RequestError{Field: "sampling.top_k", Message: "no"}, 400, fault.CodeInvalidValue, false},
+		"unavailable": {engine.ErrUnavailable, 503, fault.CodeModelNotLoaded, true},
+		"overloaded":  {fmt.Errorf("x: %w", engine.ErrOverloaded), 503, fault.CodeOverloaded, true},
+		"died":        {engine.ErrWorkerDied, 500, fault.CodeWorkerDied, false},
+		"unknown":     {errBoom, 500, fault.CodeInternal, false},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -446,18 +448,18 @@ func TestRefusalsOutsideTheBodyHaveTheirCode(t *testing.T) {
 		status int
 		code   string
 	}{
-		"body too large":    {s.post(path, `{"model":"`+strings.Repeat("x", 2000)+`"}`), http.StatusRequestEntityTooLarge, codeTooLarge},
-		"method":            {s.call(http.MethodDelete, path), http.StatusMethodNotAllowed, codeMethod},
-		"unknown URL":       {s.call(http.MethodGet, "/v2/models"), http.StatusNotFound, codeNotFound},
-		"media type":        {s.post(path, `{}`, "Content-Type", "text/plain"), http.StatusUnsupportedMediaType, codeUnsupportedType},
-		"unknown parameter": {s.ask(map[string]any{"temprature": 1}), http.StatusBadRequest, codeUnknown},
+		"body too large":    {s.post(path, `{"model":"`+strings.Repeat("x", 2000)+`"}`), http.StatusRequestEntityTooLarge, fault.CodeTooLarge},
+		"method":            {s.call(http.MethodDelete, path), http.StatusMethodNotAllowed, fault.CodeMethod},
+		"unknown URL":       {s.call(http.MethodGet, "/v2/models"), http.StatusNotFound, fault.CodeNotFound},
+		"media type":        {s.post(path, `{}`, "Content-Type", "text/plain"), http.StatusUnsupportedMediaType, fault.CodeUnsupportedType},
+		"unknown parameter": {s.ask(map[string]any{"temprature": 1}), http.StatusBadRequest, fault.CodeUnknown},
 	} {
 		if code, _, _ := c.got.failure(t); c.got.status != c.status || code != c.code {
 			t.Errorf("%s: %d %s", name, c.got.status, c.got.body)
 		}
 	}
 	s.server.Drain()
-	if code, _, _ := s.ask(nil).failure(t); code != codeShuttingDown {
+	if code, _, _ := s.ask(nil).failure(t); code != fault.CodeShuttingDown {
 		t.Errorf("%s while draining", code)
 	}
 }

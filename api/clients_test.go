@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/qwenvld/qwenvld/api/fault"
+	"github.com/qwenvld/qwenvld/api/surface"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/prompt"
 )
@@ -128,7 +130,7 @@ func TestUnknownMembersNameTheNearestKnownOne(t *testing.T) {
 				continue
 			}
 			code, param, message := got.failure(t)
-			if code != codeUnknown || param != strings.Split(members, `"`)[1] || !strings.Contains(message, want) || want == "" && strings.Contains(message, "mean") {
+			if code != fault.CodeUnknown || param != strings.Split(members, `"`)[1] || !strings.Contains(message, want) || want == "" && strings.Contains(message, "mean") {
 				t.Errorf("%s %s: %s", path, members, got.body)
 			}
 			if got := ignoring.post(path, with(path, members)); got.status != http.StatusOK {
@@ -157,14 +159,14 @@ func TestForeignToolsAreLeftOutAndToldOf(t *testing.T) {
 	for path, tool := range usable {
 		tools := `"tools":[{"type":"web_search_20250305","name":"search"},` + tool + `,{"type":"made up by a client"}]`
 		got := s.post(path, with(path, `"model":"qwen3-vl-instruct",`+tools))
-		if want := "web_search, other"; got.status != http.StatusOK || !strings.HasSuffix(got.header.Get(headerWarning), want) {
-			t.Errorf("%s: %d, warning %q", path, got.status, got.header.Get(headerWarning))
+		if want := "web_search, other"; got.status != http.StatusOK || !strings.HasSuffix(got.header.Get(surface.HeaderWarning), want) {
+			t.Errorf("%s: %d, warning %q", path, got.status, got.header.Get(surface.HeaderWarning))
 		}
 		shown := prompt.Rendered{Pieces: s.instruct.Request(t).Prompt}.String()
 		if !strings.Contains(shown, `"name": "f"`) || strings.Contains(shown, "search") {
 			t.Errorf("%s: the model was shown %s", path, shown)
 		}
-		if code, _, message := s.post(path, with(path, tools+`,"tool_choice":`+chosen[path])).failure(t); code != codeUnsupported || !strings.Contains(message, "search") {
+		if code, _, message := s.post(path, with(path, tools+`,"tool_choice":`+chosen[path])).failure(t); code != fault.CodeUnsupported || !strings.Contains(message, "search") {
 			t.Errorf("%s: %s %s", path, code, message)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/qwenvld/qwenvld/api/access"
+	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/api/intake"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/internal/testkit"
@@ -107,7 +108,7 @@ func TestSourcesThatDripShutNobodyOut(t *testing.T) {
 			}
 		})
 	}
-	testkit.Eventually(t, "everybody who fetches or waits for it", func() bool { return s.server.fetches.Waiting() == 20-2*4*3/4 })
+	testkit.Eventually(t, "everybody who fetches or waits for it", func() bool { return s.fetching() == 20-2*4*3/4 })
 	for range 4 {
 		if got := s.ask(nil); got.status != http.StatusOK {
 			t.Errorf("%d %s", got.status, got.body)
@@ -135,11 +136,11 @@ func TestOneKeyCannotTakeAllPlacesWhenOthersWait(t *testing.T) {
 	for i := range 3 {
 		ask(hog, fmt.Sprint("more", i))
 	}
-	testkit.Eventually(t, "more of the hog", func() bool { return s.server.slots.Waiting() == 3 })
+	testkit.Eventually(t, "more of the hog", func() bool { return s.waiting() == 3 })
 	ask(good, "good")
-	testkit.Eventually(t, "who waits", func() bool { return s.server.slots.Waiting() == 4 })
+	testkit.Eventually(t, "who waits", func() bool { return s.waiting() == 4 })
 	s.instruct.Hold <- struct{}{}
-	testkit.Eventually(t, "the next", func() bool { return s.server.slots.Waiting() == 3 && s.instruct.Open() == 2 })
+	testkit.Eventually(t, "the next", func() bool { return s.waiting() == 3 && s.instruct.Open() == 2 })
 	if id := s.instruct.Request(t).ID; id != "good" {
 		t.Errorf("%s is next", id)
 	}
@@ -259,18 +260,6 @@ func TestNothingOfARequestReachesTheLog(t *testing.T) {
 	}
 }
 
-func TestNamesOfTheClientAreLeftOutOfPaths(t *testing.T) {
-	v := newVocabulary([]byte("messages: {content: x, image_url: y}\n  X-Route: z\n"))
-	for path, want := range map[string]string{
-		"": "", "messages[0].content[12].image_url": "messages[0].content[12].image_url", "X-Route": "X-Route",
-		"messages[0].mine": "messages[0].…", "mine": "…", "a.b[c]": "….…[…]", "..": "..",
-	} {
-		if got := v.path(path); got != want {
-			t.Errorf("%q becomes %q, want %q", path, got, want)
-		}
-	}
-}
-
 func TestAFaultOnTheWayToAnEventIsNotALostClient(t *testing.T) {
 	s := newSite(t, nil)
 	nan := func() float64 { var zero float64; return zero / zero }()
@@ -292,7 +281,7 @@ func TestAFaultOnTheWayToAnEventIsNotALostClient(t *testing.T) {
 		if err := json.Unmarshal([]byte(events[len(events)-1]), &last); err != nil {
 			t.Fatal(err)
 		}
-		if last.Type != "response.failed" && last.Error.Type != typeServer {
+		if last.Type != "response.failed" && last.Error.Type != fault.TypeServer {
 			t.Errorf("%s ends with %s", path, events[len(events)-1])
 		}
 		testkit.Eventually(t, "the log", func() bool { return strings.Contains(s.log.String(), "level=ERROR") })

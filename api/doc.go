@@ -1,8 +1,6 @@
-// Package api is the daemon's HTTP face: OpenAI's chat completions as JSON and server-sent events, the
-// list of models, health and the router's opinion. It decodes and checks requests, brings media in,
-// asks the router, renders the prompt, and turns engine events into the wire format. Errors become
-// HTTP in one place, Server.refuse.
+// Package api wires the daemon's HTTP face: the routes, who may ask, health and the list of models. What it wires lies below it: the HTTP
+// side in api/web, the neutral request in api/request, decision and generation in api/generation, and one package for each surface.
 //
-// It must not run model code, read configuration files or environment variables, hold package state, or
-// log prompts, answers or pixels at info level or above.
+// It must not read requests or encode answers itself, run model code, read configuration files or environment variables, or hold package
+// state.
 package api

@@ -225,3 +225,15 @@ func (r reply) chunks(t *testing.T) []chunk {
 }
 
 var errBoom = errors.New("boom at /secret/path")
+
+// waiting counts the requests that wait to be worked on.
+func (s *site) waiting() int {
+	working, _ := s.server.core.Waiting()
+	return working
+}
+
+// fetching counts those that wait to fetch.
+func (s *site) fetching() int {
+	_, fetching := s.server.core.Waiting()
+	return fetching
+}

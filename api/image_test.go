@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/multimodal"
 )
@@ -117,11 +118,11 @@ func TestBadImagesNameTheirPlace(t *testing.T) {
 		status int
 		code   string
 	}{
-		"data:image/png;base64,AAAA":         {400, codeImage},
-		"data:image/png;base64,$$$":          {400, codeImage},
-		"ftp://example.com/a.png":            {400, codeImage},
-		"http://127.0.0.1/a.png":             {400, codeUnsupported}, // no fetcher in this server
-		"data:image/png;base64,iVBORw0KGgo=": {400, codeImage},
+		"data:image/png;base64,AAAA":         {400, fault.CodeImage},
+		"data:image/png;base64,$$$":          {400, fault.CodeImage},
+		"ftp://example.com/a.png":            {400, fault.CodeImage},
+		"http://127.0.0.1/a.png":             {400, fault.CodeUnsupported}, // no fetcher in this server
+		"data:image/png;base64,iVBORw0KGgo=": {400, fault.CodeImage},
 	} {
 		got := s.ask(photo(t, nil, "../multimodal/testdata/page.png", url))
 		if code, param, _ := got.failure(t); got.status != want.status || code != want.code || param != at {
@@ -130,7 +131,7 @@ func TestBadImagesNameTheirPlace(t *testing.T) {
 	}
 	s.instruct.Model.Vision, s.thinking.Model.Vision = nil, nil
 	got := s.ask(photo(t, nil, "../multimodal/testdata/page.png"))
-	if code, _, _ := got.failure(t); got.status != 400 || code != codeUnsupported {
+	if code, _, _ := got.failure(t); got.status != 400 || code != fault.CodeUnsupported {
 		t.Errorf("a text model: %d %s", got.status, got.body)
 	}
 }
@@ -139,7 +140,7 @@ func TestImagesThatFillTheContextAreRefusedBeforeDecoding(t *testing.T) {
 	s := newSite(t, nil)
 	s.instruct.Model.ContextSize, s.thinking.Model.ContextSize = 50, 50
 	got := s.ask(photo(t, nil, "../multimodal/testdata/page.png"))
-	if code, _, _ := got.failure(t); got.status != 400 || code != codeContextLength {
+	if code, _, _ := got.failure(t); got.status != 400 || code != fault.CodeContextLength {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 }
@@ -149,7 +150,7 @@ func TestImageMemoryFaultsNameTheImage(t *testing.T) {
 	s.instruct.Refuse = &engine.ImageMemoryError{Image: 1, NeededBytes: 5 << 20, LimitBytes: 1 << 20}
 	page := "../multimodal/testdata/page.png"
 	got := s.ask(photo(t, map[string]any{"model": "qwen3-vl-instruct"}, page, page))
-	if code, param, message := got.failure(t); code != codeImageMemory || param != "messages[0].content[1].image_url.url" || !strings.Contains(message, "5 MiB") {
+	if code, param, message := got.failure(t); code != fault.CodeImageMemory || param != "messages[0].content[1].image_url.url" || !strings.Contains(message, "5 MiB") {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 }

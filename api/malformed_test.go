@@ -111,9 +111,7 @@ func TestMalformedRequestsGetA4xx(t *testing.T) {
 	if n := s.instruct.Open() + s.thinking.Open(); n != 0 {
 		t.Errorf("%d generations are left", n)
 	}
-	s.server.mu.Lock()
-	defer s.server.mu.Unlock()
-	if n := len(s.server.inflight); n != 0 {
+	if n := s.server.core.InFlight(); n != 0 {
 		t.Errorf("%d requests are left", n)
 	}
 	t.Log(fmt.Sprint(counts))

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/qwenvld/qwenvld/api/access"
+	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/internal/testkit"
 	"github.com/qwenvld/qwenvld/router"
@@ -160,24 +161,24 @@ func TestFailuresAreCountedByTheirCode(t *testing.T) {
 		code             string
 		failed, tokens   float64
 	}{
-		"engine full":       {refuse(engine.ErrOverloaded), path, ask + `}`, nil, path, "503", codeOverloaded, 1, 0},
-		"too long":          {refuse(&engine.ContextLengthError{}), path, ask + `}`, nil, path, "400", codeContextLength, 1, 0},
-		"worker died":       {broken, path, ask + `}`, nil, path, "500", codeWorkerDied, 1, 2},
-		"died in a stream":  {broken, path, ask + `,"stream":true}`, nil, path, "500", codeWorkerDied, 1, 2},
-		"died in a message": {broken, "/v1/messages", ask + `,"max_tokens":9,"stream":true}`, nil, "/v1/messages", "500", codeWorkerDied, 1, 2},
+		"engine full":       {refuse(engine.ErrOverloaded), path, ask + `}`, nil, path, "503", fault.CodeOverloaded, 1, 0},
+		"too long":          {refuse(&engine.ContextLengthError{}), path, ask + `}`, nil, path, "400", fault.CodeContextLength, 1, 0},
+		"worker died":       {broken, path, ask + `}`, nil, path, "500", fault.CodeWorkerDied, 1, 2},
+		"died in a stream":  {broken, path, ask + `,"stream":true}`, nil, path, "500", fault.CodeWorkerDied, 1, 2},
+		"died in a message": {broken, "/v1/messages", ask + `,"max_tokens":9,"stream":true}`, nil, "/v1/messages", "500", fault.CodeWorkerDied, 1, 2},
 		"died in a response": {
-			broken, "/v1/responses", `{"model":"qwen3-vl-instruct","input":"hi","stream":true}`, nil, "/v1/responses", "500", codeWorkerDied, 1, 2,
+			broken, "/v1/responses", `{"model":"qwen3-vl-instruct","input":"hi","stream":true}`, nil, "/v1/responses", "500", fault.CodeWorkerDied, 1, 2,
 		},
 		"died in the background": {
-			broken, "/v1/responses", `{"model":"qwen3-vl-instruct","input":"hi","background":true}`, nil, "/v1/responses", "200", codeWorkerDied, 1, 2,
+			broken, "/v1/responses", `{"model":"qwen3-vl-instruct","input":"hi","background":true}`, nil, "/v1/responses", "200", fault.CodeWorkerDied, 1, 2,
 		},
-		"draining":     {func(s *site) { s.server.Drain() }, path, ask + `}`, nil, path, "503", codeShuttingDown, 0, 0},
-		"bad field":    {nil, path, ask + `,"zebra":1}`, nil, path, "400", codeUnknown, 0, 0},
-		"no model":     {nil, path, `{"model":"zebra","messages":[{"role":"user","content":"hi"}]}`, nil, path, "404", codeModelNotFound, 0, 0},
-		"no such path": {nil, "/zebra/7", `{}`, nil, "none", "404", codeNotFound, 0, 0},
-		"no such way":  {nil, "/health/live", `{}`, nil, "none", "405", codeMethod, 0, 0},
-		"no key":       {nil, path, ask + `}`, []string{"X-Api-Key", "zebra"}, "none", "401", codeInvalidKey, 0, 0},
-		"no more":      {nil, path, ask + `}`, []string{"X-Api-Key", key}, path, "429", codeRateLimit, 0, 0},
+		"draining":     {func(s *site) { s.server.Drain() }, path, ask + `}`, nil, path, "503", fault.CodeShuttingDown, 0, 0},
+		"bad field":    {nil, path, ask + `,"zebra":1}`, nil, path, "400", fault.CodeUnknown, 0, 0},
+		"no model":     {nil, path, `{"model":"zebra","messages":[{"role":"user","content":"hi"}]}`, nil, path, "404", fault.CodeModelNotFound, 0, 0},
+		"no such path": {nil, "/zebra/7", `{}`, nil, "none", "404", fault.CodeNotFound, 0, 0},
+		"no such way":  {nil, "/health/live", `{}`, nil, "none", "405", fault.CodeMethod, 0, 0},
+		"no key":       {nil, path, ask + `}`, []string{"X-Api-Key", "zebra"}, "none", "401", fault.CodeInvalidKey, 0, 0},
+		"no more":      {nil, path, ask + `}`, []string{"X-Api-Key", key}, path, "429", fault.CodeRateLimit, 0, 0},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

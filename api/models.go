@@ -2,34 +2,60 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
-	"strconv"
-	"strings"
 
 	"github.com/go-chi/chi/v5"
-
-	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/api/generation"
 	"github.com/qwenvld/qwenvld/router"
 )
 
-// modelAuto is an alias of the routed model id.
-const modelAuto = "auto"
+type modelList struct {
+	Object string      `json:"object"`
+	Data   []modelCard `json:"data"`
+}
 
-// modelCards describes the routed model and then each variant.
+type modelCard struct {
+	ID      string `json:"id"`
+	Object  string `json:"object"`
+	Created int64  `json:"created"`
+	OwnedBy string `json:"owned_by"`
+	// What follows is known once the weights are loaded.
+	MaxModelLen  int           `json:"max_model_len,omitempty"` // tokens, the smallest of the variants'
+	Modalities   []string      `json:"input_modalities,omitempty"`
+	Variants     []variantCard `json:"variants"`
+	Capabilities []string      `json:"capabilities"`
+}
+
+// variantCard tells of one set of weights behind a model id.
+type variantCard struct {
+	ID          string `json:"id"`
+	Variant     string `json:"variant"`
+	Loaded      bool   `json:"loaded"`
+	Status      string `json:"status"`          // as in the readiness
+	Error       string `json:"error,omitempty"` // why it is not ready
+	Name        string `json:"name,omitempty"`  // the model file's own
+	MaxModelLen int    `json:"max_model_len,omitempty"`
+}
+
+// modelCards describes each routed model and then its variants.
 func (s *Server) modelCards(ctx context.Context) []modelCard {
-	all := map[router.Variant]standing{}
-	for _, v := range s.variants() {
-		all[v] = s.standing(ctx, v)
-	}
-	cards := []modelCard{s.modelCard(s.cfg.ModelName, s.variants(), all)}
-	for _, v := range s.variants() {
-		cards = append(cards, s.modelCard(s.modelID(v), []router.Variant{v}, all))
+	var cards []modelCard
+	for _, p := range s.core.Catalog().Pairs() {
+		all := map[router.Variant]generation.Standing{}
+		for _, v := range p.Variants() {
+			all[v] = p.Standing(ctx, v)
+		}
+		cards = append(cards, s.modelCard(p, p.ID, p.Variants(), all))
+		for _, v := range p.Variants() {
+			cards = append(cards, s.modelCard(p, p.ModelID(v), []router.Variant{v}, all))
+		}
 	}
 	return cards
 }
 
-func (s *Server) modelCard(id string, variants []router.Variant, all map[router.Variant]standing) modelCard {
+func (s *Server) modelCard(
+	p *generation.Pair, id string, variants []router.Variant, all map[router.Variant]generation.Standing,
+) modelCard {
 	c := modelCard{
 		ID: id, Object: "model", Created: s.started.Unix(), OwnedBy: "qwenvld",
 		Capabilities: []string{"chat", "completion", "tools", "structured_output"},
@@ -37,9 +63,9 @@ func (s *Server) modelCard(id string, variants []router.Variant, all map[router.
 	sees := true
 	for _, v := range variants {
 		at := all[v]
-		info, loaded := at.info, at.down == nil
+		info, loaded := at.Info, at.Down == nil
 		c.Variants = append(c.Variants, variantCard{
-			ID: s.modelID(v), Variant: string(v), Loaded: loaded, Status: string(at.state()), Error: at.reason(),
+			ID: p.ModelID(v), Variant: string(v), Loaded: loaded, Status: string(at.State()), Error: reason(at),
 			Name: info.Name, MaxModelLen: info.ContextSize,
 		})
 		if v == router.Thinking {
@@ -56,7 +82,7 @@ func (s *Server) modelCard(id string, variants []router.Variant, all map[router.
 	}
 	if sees && c.Modalities != nil {
 		c.Modalities = append(c.Modalities, "image")
-		if s.cfg.Video != nil && s.cfg.Video.Missing() == nil {
+		if s.media.TakesVideoFiles() {
 			c.Modalities = append(c.Modalities, "video")
 		}
 		c.Capabilities = append(c.Capabilities, "vision")
@@ -65,8 +91,7 @@ func (s *Server) modelCard(id string, variants []router.Variant, all map[router.
 }
 
 func (s *Server) listModels(w http.ResponseWriter, r *http.Request) error {
-	s.setWriteDeadline(w)
-	writeJSON(w, http.StatusOK, modelList{Object: "list", Data: s.modelCards(r.Context())})
+	s.edge.WriteJSON(w, http.StatusOK, modelList{Object: "list", Data: s.modelCards(r.Context())})
 	return nil
 }
 
@@ -74,59 +99,9 @@ func (s *Server) getModel(w http.ResponseWriter, r *http.Request) error {
 	id := chi.URLParam(r, "model")
 	for _, c := range s.modelCards(r.Context()) {
 		if c.ID == id {
-			s.setWriteDeadline(w)
-			writeJSON(w, http.StatusOK, c)
+			s.edge.WriteJSON(w, http.StatusOK, c)
 			return nil
 		}
 	}
-	return modelNotFound(id)
-}
-
-func modelNotFound(id string) *Error {
-	return &Error{
-		Status: http.StatusNotFound, Type: typeInvalidRequest, Code: codeModelNotFound, Param: "model",
-		Message: fmt.Sprintf("The model %q does not exist.", abbreviate(id)),
-	}
-}
-
-// qualityMark stands between a routed model id and a quality: "auto:quality=7".
-const qualityMark = ":quality="
-
-// namedVariant is the variant that a model id names, "" for a routed id, as is a missing one, and the quality that a routed id may end
-// with.
-func (s *Server) namedVariant(id string) (v router.Variant, quality *float64, err error) {
-	name, wanted, ok := strings.Cut(id, qualityMark)
-	if name == s.cfg.ModelName || name == modelAuto || id == "" {
-		if !ok {
-			return "", nil, nil
-		}
-		q, err := strconv.ParseFloat(wanted, 64)
-		if err != nil || !(q >= 0 && q <= 10) {
-			return "", nil, badField("model", codeInvalidValue, "quality must be a number from 0 to 10")
-		}
-		return "", &q, nil
-	}
-	for _, v := range s.variants() {
-		if id == s.modelID(v) {
-			return v, nil, nil
-		}
-	}
-	return "", nil, modelNotFound(id)
-}
-
-// loaded asks every engine what it holds; those that cannot answer are left out.
-func (s *Server) loaded(ctx context.Context) map[router.Variant]engine.Info {
-	infos := make(map[router.Variant]engine.Info, len(s.cfg.Engines))
-	for _, v := range s.variants() {
-		if info, err := s.cfg.Engines[v].Info(ctx); err == nil {
-			infos[v] = info
-		}
-	}
-	return infos
-}
-
-func (s *Server) live(w http.ResponseWriter, _ *http.Request) error {
-	s.setWriteDeadline(w)
-	writeJSON(w, http.StatusOK, liveReply{Status: "ok"})
-	return nil
+	return generation.ModelNotFound(id)
 }

@@ -16,6 +16,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/qwenvld/qwenvld/api/request"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/prompt"
 )
@@ -48,7 +49,7 @@ func (p *painter) parts(text func(string) object, picture func(data string) obje
 	out := []any{text("so")}
 	for range rapid.IntRange(0, 3).Draw(p.t, "parts") {
 		kind := rapid.IntRange(0, 2).Draw(p.t, "kind")
-		noVideo := video == nil || p.videos == DefaultLimits().Videos
+		noVideo := video == nil || p.videos == request.DefaultLimits().Videos
 		if kind == 0 || p.count == mostPictures || kind == 2 && noVideo {
 			out = append(out, text("words"))
 			continue

@@ -1,55 +1,21 @@
 package api
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"math"
 	"net/http"
 	"regexp"
 
+	"github.com/qwenvld/qwenvld/api/generation"
+	"github.com/qwenvld/qwenvld/api/openai/wire"
 	"github.com/qwenvld/qwenvld/engine"
-	"github.com/qwenvld/qwenvld/router"
 )
 
-// standing is where the weights of a variant stand; down is nil for those that are ready.
-type standing struct {
-	info engine.Info
-	down *engine.UnavailableError
-}
-
-func (s *Server) standing(ctx context.Context, v router.Variant) standing {
-	info, err := s.cfg.Engines[v].Info(ctx)
-	if err == nil {
-		return standing{info: info}
-	}
-	down := &engine.UnavailableError{State: engine.StateRestarting}
-	errors.As(err, &down)
-	return standing{down: down}
-}
-
-// err is the engine's, nil for weights that are ready.
-func (s standing) err() error {
-	if s.down == nil {
-		return nil
-	}
-	return s.down
-}
-
-// state is the standing in a word.
-func (s standing) state() engine.State {
-	if s.down == nil {
-		return engine.StateReady
-	}
-	return s.down.State
-}
-
 // reason says why the weights are not ready, for those who may not know this machine.
-func (s standing) reason() string {
-	if s.down == nil {
+func reason(s generation.Standing) string {
+	if s.Down == nil {
 		return ""
 	}
-	return withoutFolders(s.down.Reason)
+	return withoutFolders(s.Down.Reason)
 }
 
 // folders are the parts of a path before its last, quoted or not.
@@ -81,14 +47,14 @@ type variantReady struct {
 	Vision      *bool    `json:"vision,omitempty"`
 }
 
-func (s standing) ready() variantReady {
-	out := variantReady{Status: string(s.state()), Error: s.reason()}
+func readyOf(s generation.Standing) variantReady {
+	out := variantReady{Status: string(s.State()), Error: reason(s)}
 	switch {
-	case s.down == nil:
-		out.ContextSize, out.Vision = s.info.ContextSize, ptr(s.info.Vision != nil)
-	case s.down.State == engine.StateLoading, s.down.Progress > 0:
+	case s.Down == nil:
+		out.ContextSize, out.Vision = s.Info.ContextSize, wire.Ptr(s.Info.Vision != nil)
+	case s.Down.State == engine.StateLoading, s.Down.Progress > 0:
 		const percent = 100
-		out.Progress = ptr(math.Round(float64(s.down.Progress)*percent) / percent)
+		out.Progress = wire.Ptr(math.Round(float64(s.Down.Progress)*percent) / percent)
 	}
 	return out
 }
@@ -97,22 +63,24 @@ func (s standing) ready() variantReady {
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) error {
 	reply := readyReply{Status: "unavailable", Variants: map[string]variantReady{}}
 	up := 0
-	for _, v := range s.variants() {
-		at := s.standing(r.Context(), v)
-		if reply.Variants[string(v)] = at.ready(); at.down == nil {
-			up++
+	for _, p := range s.core.Catalog().Pairs() {
+		for _, v := range p.Variants() {
+			at := p.Standing(r.Context(), v)
+			if reply.Variants[string(v)] = readyOf(at); at.Down == nil {
+				up++
+			}
 		}
 	}
 	status := http.StatusServiceUnavailable
 	switch {
-	case s.draining.Load():
+	case s.core.Draining():
 		reply.Status = "draining"
 	case up == len(reply.Variants):
 		reply.Status, status = "ready", http.StatusOK
 	case up > 0:
 		reply.Status, status = "degraded", http.StatusOK
 	}
-	if store := s.cfg.Store; store != nil {
+	if store := s.store; store != nil {
 		reply.Store = "ready"
 		if store.Trouble() != nil {
 			reply.Store = "unavailable"
@@ -121,31 +89,6 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) error {
 			}
 		}
 	}
-	s.setWriteDeadline(w)
-	writeJSON(w, status, reply)
+	s.edge.WriteJSON(w, status, reply)
 	return nil
-}
-
-// notLoaded refuses a request for a model whose weights are not ready, in words for its client.
-func notLoaded(model string, err error) *Error {
-	return unavailable(codeModelNotLoaded, fmt.Sprintf("%s %s.", model, whyNotLoaded(err)), err)
-}
-
-func whyNotLoaded(err error) string {
-	var down *engine.UnavailableError
-	if !errors.As(err, &down) {
-		return "is not loaded at the moment"
-	}
-	switch down.State {
-	case engine.StateLoading:
-		return fmt.Sprintf("is being loaded (%.0f%%)", 100*down.Progress)
-	case engine.StateRestarting:
-		return "is being restarted"
-	case engine.StateStalled:
-		return "does not respond at the moment"
-	case engine.StateFailed:
-		return "could not be loaded; the server's readiness says why"
-	case engine.StateReady, engine.StateStopped:
-	}
-	return "is not loaded at the moment"
 }

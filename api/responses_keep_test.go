@@ -8,7 +8,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/api/history"
+	"github.com/qwenvld/qwenvld/api/openai/responses"
 	"github.com/qwenvld/qwenvld/internal/testkit"
 )
 
@@ -97,7 +99,7 @@ func TestAnAnswerIsDeliveredWhenItCannotBeStored(t *testing.T) {
 	for range 2 {
 		got := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi"})
 		r := got.response(t)
-		if r.Status != statusCompleted || r.Store || r.StoreError == nil || r.StoreError.Code != codeStore || got.header.Get(headerStored) != "false" {
+		if r.Status != responses.StatusCompleted || r.Store || r.StoreError == nil || r.StoreError.Code != fault.CodeStore || got.header.Get(responses.HeaderStored) != "false" {
 			t.Errorf("%s %v", got.body, got.header)
 		}
 	}
@@ -116,7 +118,7 @@ func TestAnAnswerIsDeliveredWhenItCannotBeStored(t *testing.T) {
 		"going on":   s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi", "previous_response_id": "resp_1"}),
 		"background": s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi", "background": true}),
 	} {
-		if code, _, _ := got.failure(t); got.status != http.StatusServiceUnavailable || code != codeStore || got.header.Get("Retry-After") == "" {
+		if code, _, _ := got.failure(t); got.status != http.StatusServiceUnavailable || code != fault.CodeStore || got.header.Get("Retry-After") == "" {
 			t.Errorf("%s: %d %s", what, got.status, got.body)
 		}
 	}
@@ -141,7 +143,7 @@ func TestAResponseLargerThanTheStoreIsDeliveredAndHarmsNoOther(t *testing.T) {
 	})
 	small := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi"}).response(t)
 	large := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": strings.Repeat("x", 1<<20)}).response(t)
-	if large.Store || large.StoreError == nil || large.StoreError.Code != "response_too_large" || large.Status != statusCompleted {
+	if large.Store || large.StoreError == nil || large.StoreError.Code != "response_too_large" || large.Status != responses.StatusCompleted {
 		t.Errorf("%+v", large.StoreError)
 	}
 	if got := s.get("/v1/responses/" + large.ID); got.status != http.StatusNotFound {
@@ -158,17 +160,17 @@ func TestABackgroundResponseIsNotLostWithItsRow(t *testing.T) {
 	queued := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi", "background": true}).response(t)
 	testkit.Eventually(t, "the generation", func() bool { return s.instruct.Open() == 1 })
 	// As when others need the room.
-	if err := s.server.cfg.Store.Delete(t.Context(), "", queued.ID); err != nil {
+	if err := s.server.store.Delete(t.Context(), "", queued.ID); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.get("/v1/responses/" + queued.ID).response(t); got.Status != statusInProgress {
+	if got := s.get("/v1/responses/" + queued.ID).response(t); got.Status != responses.StatusInProgress {
 		t.Errorf("%+v", got)
 	}
 	close(s.instruct.Hold)
 	if err := s.server.Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.get("/v1/responses/" + queued.ID).response(t); got.Status != statusCompleted || len(got.Output) == 0 {
+	if got := s.get("/v1/responses/" + queued.ID).response(t); got.Status != responses.StatusCompleted || len(got.Output) == 0 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -198,11 +200,11 @@ func TestABackgroundResponseThatCannotBeStoredCanBeReadMeanwhile(t *testing.T) {
 	queued := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi", "background": true}).response(t)
 	store.breakDown()
 	close(s.instruct.Hold)
-	testkit.Eventually(t, "who waits to be stored", func() bool { return s.server.unsettled.Load() == 1 })
-	if n := s.server.slots.Expected(1); n != 0 {
+	testkit.Eventually(t, "who waits to be stored", func() bool { return s.server.responses.Unstored() == 1 })
+	if n := s.server.core.InFlight(); n != 0 {
 		t.Error("it holds its place")
 	}
-	if got := s.get("/v1/responses/" + queued.ID).response(t); got.Status != statusCompleted || len(got.Output) == 0 {
+	if got := s.get("/v1/responses/" + queued.ID).response(t); got.Status != responses.StatusCompleted || len(got.Output) == 0 {
 		t.Errorf("%+v", got)
 	}
 	if got := s.get("/v1/responses/" + queued.ID + "?stream=true"); !strings.Contains(string(got.body), "response.completed") {
@@ -235,7 +237,7 @@ func TestAConversationIsReadWithinTheBoundOfABody(t *testing.T) {
 			previous = got.response(t).ID
 			continue
 		}
-		if code, param, _ := got.failure(t); code != codeContextLength || param != "previous_response_id" {
+		if code, param, _ := got.failure(t); code != fault.CodeContextLength || param != "previous_response_id" {
 			t.Errorf("%s", got.body)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qwenvld/qwenvld/api/anthropic"
+	"github.com/qwenvld/qwenvld/api/surface"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/enginetest"
 	"github.com/qwenvld/qwenvld/internal/testkit"
@@ -105,7 +107,7 @@ func TestADoubtfulFirstTokenGoesToThinking(t *testing.T) {
 			if c.thought > 0 {
 				variant = "thinking"
 			}
-			if got := r.header.Get(headerVariant); got != variant {
+			if got := r.header.Get(surface.HeaderVariant); got != variant {
 				t.Errorf("%s, stream %v: header says %s", name, stream, got)
 			}
 			if n := s.instruct.Open() + s.thinking.Open(); n != 0 {
@@ -157,7 +159,7 @@ func TestSecondLooksAreLeftOut(t *testing.T) {
 			}
 		})
 		s.instruct.Events = beginning("{}", 0.5, "[]", 0.5)
-		if r := s.ask(c.more); r.status != http.StatusOK || r.header.Get(headerVariant) != string(c.decision.Variant) {
+		if r := s.ask(c.more); r.status != http.StatusOK || r.header.Get(surface.HeaderVariant) != string(c.decision.Variant) {
 			t.Errorf("%s: %d %s", name, r.status, r.body)
 		}
 		for _, asked := range append(s.instruct.Asked(), s.thinking.Asked()...) {
@@ -181,8 +183,8 @@ func TestASecondLookNeverFailsARequest(t *testing.T) {
 		s := newSite(t, lookAtAll(uncertain(c.decision)))
 		s.instruct.Events = beginning("Red", 0.5, "Blue", 0.45)
 		c.edit(s)
-		if r := s.ask(nil); r.status != http.StatusOK || r.header.Get(headerVariant) != c.variant {
-			t.Errorf("%s: %d %s %s", name, r.status, r.header.Get(headerVariant), r.body)
+		if r := s.ask(nil); r.status != http.StatusOK || r.header.Get(surface.HeaderVariant) != c.variant {
+			t.Errorf("%s: %d %s %s", name, r.status, r.header.Get(surface.HeaderVariant), r.body)
 		}
 	}
 }
@@ -277,7 +279,7 @@ func TestUnlikelyAnswersAreGivenAgain(t *testing.T) {
 	}
 	for i := range 120 {
 		s.instruct.Events = likely(-0.1 - 0.0001*float64(120-i))
-		if r := s.ask(nil); r.header.Get(headerVariant) != "instruct" {
+		if r := s.ask(nil); r.header.Get(surface.HeaderVariant) != "instruct" {
 			t.Fatalf("answer %d: %s", i, r.body)
 		}
 	}
@@ -285,7 +287,7 @@ func TestUnlikelyAnswersAreGivenAgain(t *testing.T) {
 		t.Error("no log-probabilities were asked for")
 	}
 	s.instruct.Events = likely(-3)
-	if r := s.ask(nil); r.header.Get(headerVariant) != "thinking" || !strings.Contains(string(r.body), "answered again: logprob") {
+	if r := s.ask(nil); r.header.Get(surface.HeaderVariant) != "thinking" || !strings.Contains(string(r.body), "answered again: logprob") {
 		t.Errorf("the unlikely one: %s", r.body)
 	}
 }
@@ -310,7 +312,7 @@ func TestAFailedRerunLeavesTheAnswer(t *testing.T) {
 func TestRerunsServeEveryEndpoint(t *testing.T) {
 	for path, body := range map[string]map[string]any{
 		"/v1/responses": {"model": "qwen3-vl", "input": "hi"},
-		pathMessages: {
+		anthropic.Path: {
 			"model": "qwen3-vl", "max_tokens": 1000, "messages": []any{map[string]any{"role": "user", "content": "hi"}},
 		},
 	} {
@@ -342,7 +344,7 @@ func TestStreamsTellAtTheirEndWhatClosedTheThinking(t *testing.T) {
 	closed := text("hm", "\n</think>\n\n", "42")
 	closed[len(closed)-1].Result.ThinkingClosedBy = "budget"
 	last := map[string]string{
-		"/v1/chat/completions": `"finish_reason":"stop"`, "/v1/responses": "response.completed", pathMessages: "message_delta",
+		"/v1/chat/completions": `"finish_reason":"stop"`, "/v1/responses": "response.completed", anthropic.Path: "message_delta",
 	}
 	for path, mark := range last {
 		s := newSite(t, func(c *Config) { c.Router = uncertain(router.Thinking) })

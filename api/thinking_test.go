@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/engine"
 )
 
@@ -195,7 +196,7 @@ func TestAPromptThatDoesNotFitIsNamedAsTheSurfaceNamesIt(t *testing.T) {
 			s := newSite(t, nil)
 			s.thinking.Refuse = &engine.ContextLengthError{PromptTokens: 5000, ContextSize: 4096}
 			code, param, message := ask(s, stream, nil).failure(t)
-			if code != codeContextLength || param != want[name] || !strings.Contains(message, "5000") || strings.Contains(message, "max_tokens") {
+			if code != fault.CodeContextLength || param != want[name] || !strings.Contains(message, "5000") || strings.Contains(message, "max_tokens") {
 				t.Errorf("%s: %s %s: %s", name, code, param, message)
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/multimodal"
 	"github.com/qwenvld/qwenvld/multimodal/video"
 )
@@ -103,7 +104,7 @@ func TestEndlessVideosAreRefused(t *testing.T) {
 	})
 	begun := time.Now()
 	got := s.ask(object{"messages": watch(videoPart(origin.URL+"/film.mp4", nil))})
-	if code, param, _ := got.failure(t); got.status != http.StatusRequestEntityTooLarge || code != codeVideoSize || param == "" {
+	if code, param, _ := got.failure(t); got.status != http.StatusRequestEntityTooLarge || code != fault.CodeVideoSize || param == "" {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	if took := time.Since(begun); took > time.Minute {
@@ -127,7 +128,7 @@ func TestVideosBeyondLimitsAreRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := s.ask(object{"messages": watch(videoPart(clip(t, c.size, c.rate, c.seconds), nil))})
 			code, _, message := got.failure(t)
-			if got.status != http.StatusRequestEntityTooLarge || code != codeVideoSize || !strings.Contains(message, c.says) {
+			if got.status != http.StatusRequestEntityTooLarge || code != fault.CodeVideoSize || !strings.Contains(message, c.says) {
 				t.Errorf("%d %s", got.status, got.body)
 			}
 		})
@@ -161,7 +162,7 @@ func TestPicturesThatWaitInVainAreToldToComeAgain(t *testing.T) {
 		"an image":         photo(t, nil, frame),
 	} {
 		got := s.ask(body)
-		if code, _, _ := got.failure(t); got.status != http.StatusServiceUnavailable || code != codeOverloaded || got.header.Get("Retry-After") == "" {
+		if code, _, _ := got.failure(t); got.status != http.StatusServiceUnavailable || code != fault.CodeOverloaded || got.header.Get("Retry-After") == "" {
 			t.Errorf("%s: %d %s", name, got.status, got.body)
 		}
 	}
@@ -173,7 +174,7 @@ func TestBadOptionsAmongSeveralVideosAreBadRequests(t *testing.T) {
 	good, bad := videoPart("data:video/mp4;base64,AAAA", nil), videoPart("data:video/mp4;base64,AAAA", object{"min_frames": 100_000})
 	for _, parts := range [][]any{{bad, good}, {good, bad}} {
 		got := s.ask(object{"messages": []any{object{"role": "user", "content": append(parts, object{"type": "text", "text": "?"})}}})
-		if code, param, _ := got.failure(t); got.status != http.StatusBadRequest || code != codeInvalidValue || !strings.HasSuffix(param, ".min_frames") {
+		if code, param, _ := got.failure(t); got.status != http.StatusBadRequest || code != fault.CodeInvalidValue || !strings.HasSuffix(param, ".min_frames") {
 			t.Errorf("%d %s", got.status, got.body)
 		}
 	}
@@ -186,11 +187,11 @@ func TestFramesOfListsAreBoundedInBytes(t *testing.T) {
 		return newSite(t, change).ask(object{"messages": watch(object{"type": "video", "video": []any{frame, frame, frame, frame}})})
 	}
 	got := ask(func(c *Config) { c.Media.Video.DataBytes = 3 * len(frame) * 3 / 4 })
-	if code, param, _ := got.failure(t); got.status != http.StatusRequestEntityTooLarge || code != codeVideoSize || param == "" {
+	if code, param, _ := got.failure(t); got.status != http.StatusRequestEntityTooLarge || code != fault.CodeVideoSize || param == "" {
 		t.Errorf("a list: %d %s", got.status, got.body)
 	}
 	got = ask(func(c *Config) { c.Disk = video.NewDisk(t.TempDir(), int64(2*len(frame))) })
-	if code, _, _ := got.failure(t); got.status != http.StatusServiceUnavailable || code != codeOverloaded || got.header.Get("Retry-After") == "" {
+	if code, _, _ := got.failure(t); got.status != http.StatusServiceUnavailable || code != fault.CodeOverloaded || got.header.Get("Retry-After") == "" {
 		t.Errorf("the disk: %d %s", got.status, got.body)
 	}
 }
@@ -231,7 +232,7 @@ func TestFramesOfListsAreFetchedTogether(t *testing.T) {
 		c.Media.Video.FetchTimeout = 50 * time.Millisecond
 	})
 	got := s.ask(list("/never"))
-	if code, _, _ := got.failure(t); got.status != http.StatusBadRequest || code != codeVideoFetch && code != codeImageFetch {
+	if code, _, _ := got.failure(t); got.status != http.StatusBadRequest || code != fault.CodeVideoFetch && code != fault.CodeImageFetch {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 }

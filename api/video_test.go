@@ -21,6 +21,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/internal/testkit"
 	"github.com/qwenvld/qwenvld/multimodal/video"
@@ -213,43 +214,43 @@ func TestBadVideosNameTheirPlace(t *testing.T) {
 		code   string
 		param  string
 	}{
-		"no video":             {videoPart("data:video/mp4;base64,AAAA", nil), 400, codeVideo, url},
-		"bad base64":           {videoPart("data:video/mp4;base64,$$$", nil), 400, codeVideo, url},
-		"bad scheme":           {videoPart("file:///etc/passwd", nil), 400, codeVideo, url},
-		"no fetcher":           {videoPart("http://127.0.0.1/a.mp4", nil), 400, codeUnsupported, url},
-		"a playlist":           {videoPart("data:video/mp4,%23EXTM3U%0Afile:///etc/passwd", nil), 400, codeVideo, url},
-		"cut short":            {videoPart(cut, nil), 400, codeVideo, url},
-		"one frame":            {videoPart(one, nil), 400, codeVideo, url},
-		"empty":                {videoPart("", nil), 400, codeInvalidValue, url},
-		"nothing":              {object{"type": "video_url"}, 400, codeMissing, part + ".video_url"},
-		"no url":               {object{"type": "video_url", "video_url": object{}}, 400, codeMissing, url},
-		"a number":             {object{"type": "video_url", "video_url": 3}, 400, codeInvalidValue, part + ".video_url"},
-		"unknown option":       {with(object{"speed": 2}), 400, codeUnknown, part + ".speed"},
-		"fps of 0":             {with(object{"fps": 0}), 400, codeInvalidValue, part + ".fps"},
-		"fps beyond":           {with(object{"fps": 9}), 400, codeInvalidValue, part + ".fps"},
-		"fps as a word":        {with(object{"fps": "fast"}), 400, codeInvalidValue, part + ".fps"},
-		"fps and frames":       {with(object{"fps": 1, "num_frames": 3}), 400, codeInvalidValue, part + ".num_frames"},
-		"too many frames":      {with(object{"num_frames": 17}), 400, codeInvalidValue, part + ".num_frames"},
-		"one frame asked for":  {with(object{"num_frames": 1}), 400, codeInvalidValue, part + ".num_frames"},
-		"max_frames beyond":    {with(object{"max_frames": 17}), 400, codeInvalidValue, part + ".max_frames"},
-		"min above max":        {with(object{"min_frames": 9, "max_frames": 8}), 400, codeInvalidValue, part + ".min_frames"},
-		"max_pixels beyond":    {with(object{"max_pixels": 65537}), 400, codeInvalidValue, part + ".max_pixels"},
-		"min_pixels below":     {with(object{"min_pixels": 1000}), 400, codeInvalidValue, part + ".min_pixels"},
-		"min above max_pixels": {with(object{"min_pixels": 5000, "max_pixels": 4096}), 400, codeInvalidValue, part + ".min_pixels"},
-		"total beyond":         {with(object{"total_pixels": 25165825}), 400, codeInvalidValue, part + ".total_pixels"},
-		"end before start":     {with(object{"video_start": 2, "video_end": 1}), 400, codeInvalidValue, part + ".video_end"},
-		"start behind":         {with(object{"video_start": 5}), 400, codeVideo, url},
-		"negative start":       {with(object{"video_start": -1}), 400, codeInvalidValue, part + ".video_start"},
-		"unknown stamps":       {with(object{"timestamp_format": "frames"}), 400, codeInvalidValue, part + ".timestamp_format"},
-		"option twice":         {object{"type": "video_url", "fps": 1, "video_url": object{"url": uri, "fps": 1}}, 400, codeInvalidValue, part + ".video_url.fps"},
-		"url and data":         {object{"type": "input_video", "input_video": object{"url": uri, "data": "AAAA"}}, 400, codeInvalidValue, part + ".input_video.data"},
-		"no frames":            {list(), 400, codeInvalidValue, part + ".video"},
-		"a list of one frame":  {list(frame), 400, codeVideo, part + ".video"},
-		"frames of two sizes":  {list(frame, pngURI(t, 32, 64)), 400, codeVideo, part + ".video[1]"},
-		"a frame that is none": {list(frame, "data:image/png;base64,AAAA"), 400, codeVideo, part + ".video[1]"},
-		"a damaged frame":      {list(frame, broken), 400, codeVideo, part + ".video"},
-		"frames and sampling":  {object{"type": "video", "video": []any{frame, frame}, "max_frames": 4}, 400, codeUnsupported, part + ".max_frames"},
-		"frames and auto":      {object{"type": "video", "video": []any{frame, frame}, "fps": "auto"}, 400, codeUnsupported, part + ".fps"},
+		"no video":             {videoPart("data:video/mp4;base64,AAAA", nil), 400, fault.CodeVideo, url},
+		"bad base64":           {videoPart("data:video/mp4;base64,$$$", nil), 400, fault.CodeVideo, url},
+		"bad scheme":           {videoPart("file:///etc/passwd", nil), 400, fault.CodeVideo, url},
+		"no fetcher":           {videoPart("http://127.0.0.1/a.mp4", nil), 400, fault.CodeUnsupported, url},
+		"a playlist":           {videoPart("data:video/mp4,%23EXTM3U%0Afile:///etc/passwd", nil), 400, fault.CodeVideo, url},
+		"cut short":            {videoPart(cut, nil), 400, fault.CodeVideo, url},
+		"one frame":            {videoPart(one, nil), 400, fault.CodeVideo, url},
+		"empty":                {videoPart("", nil), 400, fault.CodeInvalidValue, url},
+		"nothing":              {object{"type": "video_url"}, 400, fault.CodeMissing, part + ".video_url"},
+		"no url":               {object{"type": "video_url", "video_url": object{}}, 400, fault.CodeMissing, url},
+		"a number":             {object{"type": "video_url", "video_url": 3}, 400, fault.CodeInvalidValue, part + ".video_url"},
+		"unknown option":       {with(object{"speed": 2}), 400, fault.CodeUnknown, part + ".speed"},
+		"fps of 0":             {with(object{"fps": 0}), 400, fault.CodeInvalidValue, part + ".fps"},
+		"fps beyond":           {with(object{"fps": 9}), 400, fault.CodeInvalidValue, part + ".fps"},
+		"fps as a word":        {with(object{"fps": "fast"}), 400, fault.CodeInvalidValue, part + ".fps"},
+		"fps and frames":       {with(object{"fps": 1, "num_frames": 3}), 400, fault.CodeInvalidValue, part + ".num_frames"},
+		"too many frames":      {with(object{"num_frames": 17}), 400, fault.CodeInvalidValue, part + ".num_frames"},
+		"one frame asked for":  {with(object{"num_frames": 1}), 400, fault.CodeInvalidValue, part + ".num_frames"},
+		"max_frames beyond":    {with(object{"max_frames": 17}), 400, fault.CodeInvalidValue, part + ".max_frames"},
+		"min above max":        {with(object{"min_frames": 9, "max_frames": 8}), 400, fault.CodeInvalidValue, part + ".min_frames"},
+		"max_pixels beyond":    {with(object{"max_pixels": 65537}), 400, fault.CodeInvalidValue, part + ".max_pixels"},
+		"min_pixels below":     {with(object{"min_pixels": 1000}), 400, fault.CodeInvalidValue, part + ".min_pixels"},
+		"min above max_pixels": {with(object{"min_pixels": 5000, "max_pixels": 4096}), 400, fault.CodeInvalidValue, part + ".min_pixels"},
+		"total beyond":         {with(object{"total_pixels": 25165825}), 400, fault.CodeInvalidValue, part + ".total_pixels"},
+		"end before start":     {with(object{"video_start": 2, "video_end": 1}), 400, fault.CodeInvalidValue, part + ".video_end"},
+		"start behind":         {with(object{"video_start": 5}), 400, fault.CodeVideo, url},
+		"negative start":       {with(object{"video_start": -1}), 400, fault.CodeInvalidValue, part + ".video_start"},
+		"unknown stamps":       {with(object{"timestamp_format": "frames"}), 400, fault.CodeInvalidValue, part + ".timestamp_format"},
+		"option twice":         {object{"type": "video_url", "fps": 1, "video_url": object{"url": uri, "fps": 1}}, 400, fault.CodeInvalidValue, part + ".video_url.fps"},
+		"url and data":         {object{"type": "input_video", "input_video": object{"url": uri, "data": "AAAA"}}, 400, fault.CodeInvalidValue, part + ".input_video.data"},
+		"no frames":            {list(), 400, fault.CodeInvalidValue, part + ".video"},
+		"a list of one frame":  {list(frame), 400, fault.CodeVideo, part + ".video"},
+		"frames of two sizes":  {list(frame, pngURI(t, 32, 64)), 400, fault.CodeVideo, part + ".video[1]"},
+		"a frame that is none": {list(frame, "data:image/png;base64,AAAA"), 400, fault.CodeVideo, part + ".video[1]"},
+		"a damaged frame":      {list(frame, broken), 400, fault.CodeVideo, part + ".video"},
+		"frames and sampling":  {object{"type": "video", "video": []any{frame, frame}, "max_frames": 4}, 400, fault.CodeUnsupported, part + ".max_frames"},
+		"frames and auto":      {object{"type": "video", "video": []any{frame, frame}, "fps": "auto"}, 400, fault.CodeUnsupported, part + ".fps"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -286,7 +287,7 @@ func TestWithoutFFmpegOnlyFramesAreTaken(t *testing.T) {
 	}
 	s := newSite(t, func(c *Config) { c.Video = tool })
 	got := s.ask(object{"messages": watch(videoPart(clip(t, "160x96", "10", "3"), nil))})
-	if code, _, message := got.failure(t); got.status != 400 || code != codeUnsupported || !strings.Contains(message, "apt-get install ffmpeg") {
+	if code, _, message := got.failure(t); got.status != 400 || code != fault.CodeUnsupported || !strings.Contains(message, "apt-get install ffmpeg") {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	frame := pngURI(t, 64, 64)
@@ -319,7 +320,7 @@ func TestVideosThatDoNotFit(t *testing.T) {
 	if _, err := fmt.Sscanf(tail, "%g", &rate); err != nil || got.status != 400 {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
-	if code, param, _ := got.failure(t); code != codeContextLength || param != url || !strings.Contains(message, "2400 of 80 video frames") {
+	if code, param, _ := got.failure(t); code != fault.CodeContextLength || param != url || !strings.Contains(message, "2400 of 80 video frames") {
 		t.Errorf("%s", got.body)
 	}
 	if s.instruct.Last() != nil {
@@ -407,7 +408,7 @@ func TestVideosAreFetched(t *testing.T) {
 		t.Errorf("%s", got.body)
 	}
 	got := s.ask(object{"messages": watch(videoPart("https://example.com/b.mp4", nil))})
-	if code, _, _ := got.failure(t); got.status != 400 || code != codeVideo {
+	if code, _, _ := got.failure(t); got.status != 400 || code != fault.CodeVideo {
 		t.Errorf("%s", got.body)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)

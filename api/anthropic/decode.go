@@ -1,6 +1,7 @@
 package anthropic
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/qwenvld/qwenvld/api/fault"
@@ -96,3 +97,6 @@ func (d *decoder) system(v *jsonbody.Value, path string) {
 	}
 	d.Request.Messages = slices.Insert(d.Request.Messages, 0, m)
 }
+
+// Parameters names the members that a body may have.
+func Parameters() []string { return slices.Sorted(maps.Keys(table())) }

@@ -78,11 +78,11 @@ func (a *answer) shown(deltas []prompt.Delta) []prompt.Delta {
 		d := &deltas[i]
 		switch {
 		case d.Reasoning != "" && !a.merging:
-			d.Content, d.Reasoning, a.merging = prompt.ThinkOpenText+d.Reasoning, "", true
+			d.Content, d.Reasoning, a.merging = prompt.ThinkStart+d.Reasoning, "", true
 		case d.Reasoning != "":
 			d.Content, d.Reasoning = d.Reasoning, ""
 		case d.Content != "" && a.merging:
-			d.Content, a.merging = prompt.ThinkEmptyText+d.Content, false
+			d.Content, a.merging = prompt.ThinkEmpty+d.Content, false
 		}
 	}
 	return deltas

@@ -1,11 +1,11 @@
 package generation
 
 import (
-	"container/list"
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
-	"sync"
+
+	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/qwenvld/qwenvld/api/request"
 	"github.com/qwenvld/qwenvld/router"
@@ -15,52 +15,31 @@ import (
 const maxConversations = 10_000
 
 // conversations remember how conversations stand, so that one that thinks goes on thinking. What is forgotten is worked out again
-// from the turns themselves. The zero value is ready; it is safe for concurrent use.
+// from the turns themselves. They are safe for concurrent use.
 type conversations struct {
-	mu    sync.Mutex
-	byKey map[conversationKey]*list.Element
-	order list.List // of remembered, the latest used first
+	modes *lru.Cache[conversationKey, router.Mode]
 }
 
-// conversationKey is a session id or the user turns so far, hashed together with the API key's name.
+// conversationKey is a session id or the user turns so far, hashed together with the pair and the API key's name.
 type conversationKey [sha256.Size]byte
 
-type remembered struct {
-	key  conversationKey
-	mode router.Mode
+func newConversations() conversations {
+	modes, err := lru.New[conversationKey, router.Mode](maxConversations)
+	if err != nil {
+		panic("generation: " + err.Error()) // it refuses a bound below one only
+	}
+	return conversations{modes}
 }
 
 // mode is nil for conversations that are not known.
-func (c *conversations) mode(key conversationKey) *router.Mode {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	e, ok := c.byKey[key]
-	if !ok {
-		return nil
+func (c conversations) mode(key conversationKey) *router.Mode {
+	if m, ok := c.modes.Get(key); ok {
+		return &m
 	}
-	c.order.MoveToFront(e)
-	m := e.Value.(*remembered).mode
-	return &m
+	return nil
 }
 
-func (c *conversations) keep(key conversationKey, m router.Mode) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e, ok := c.byKey[key]; ok {
-		e.Value = &remembered{key, m}
-		c.order.MoveToFront(e)
-		return
-	}
-	if c.byKey == nil {
-		c.byKey = map[conversationKey]*list.Element{}
-	}
-	c.byKey[key] = c.order.PushFront(&remembered{key, m})
-	if c.order.Len() > maxConversations {
-		last := c.order.Back()
-		c.order.Remove(last)
-		delete(c.byKey, last.Value.(*remembered).key)
-	}
-}
+func (c conversations) keep(key conversationKey, m router.Mode) { c.modes.Add(key, m) }
 
 // conversationKeys names the conversation before the last of its turns and after it. A session id stands for all turns.
 func conversationKeys(pair string, c *Caller, turns []router.Features) (before, after conversationKey) {

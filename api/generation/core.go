@@ -117,7 +117,8 @@ func New(o Options) (*Core, error) {
 	}
 	c := &Core{
 		router: o.Router, routerVersion: o.RouterVersion, media: o.Media, meter: o.Meter, logger: o.Logger, now: o.Now, newID: o.NewID,
-		maxConcurrent: or(o.MaxConcurrent, 64), escalator: newEscalator(o.SecondLook, o.Rerun), inFlight: map[*runContext]struct{}{},
+		maxConcurrent: or(o.MaxConcurrent, 64), conversations: newConversations(),
+		escalator: newEscalator(o.SecondLook, o.Rerun), inFlight: map[*runContext]struct{}{},
 	}
 	pair := &Pair{ID: o.ModelName, backends: map[router.Variant]Backend{}}
 	for v, e := range o.Engines {

@@ -104,7 +104,7 @@ func thinking(r *prompt.Rendered, budget int) engine.Thinking {
 	}
 	return engine.Thinking{
 		Open: r.ThinkOpen, Closed: r.ThinkClosed, Empty: budget == 0, Budget: budget,
-		CloseText: prompt.ThinkCloseText, EmptyText: prompt.ThinkEmptyText, EndTag: prompt.ThinkEndTag,
+		CloseText: prompt.ThinkCutShort, EmptyText: prompt.ThinkEmpty, EndTag: prompt.ThinkEnd,
 	}
 }
 

@@ -55,7 +55,7 @@ func goOn(r prompt.Rendered, p *request.Prefill) prompt.Rendered {
 			pieces = append(pieces, engine.Piece{Kind: engine.PieceText, Text: p.Reasoning})
 		}
 		if p.Text != "" {
-			pieces = append(pieces, engine.Piece{Kind: engine.PieceControl, Text: prompt.ThinkEmptyText})
+			pieces = append(pieces, engine.Piece{Kind: engine.PieceControl, Text: prompt.ThinkEmpty})
 			r.ThinkOpen, r.ThinkClosed = false, true
 		}
 	case p.Text == "":

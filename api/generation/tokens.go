@@ -62,9 +62,9 @@ func (f *contentTokens) add(tokens []engine.Token) {
 // stillThinking looks for the end of the think block in its last tokens.
 func (f *contentTokens) stillThinking(t *engine.Token) {
 	f.tail = append(f.tail, t.Bytes...)
-	if bytes.Contains(f.tail, []byte(prompt.ThinkEndTag)) {
+	if bytes.Contains(f.tail, []byte(prompt.ThinkEnd)) {
 		f.thinking, f.tail = false, nil
-	} else if n := len(f.tail) - len(prompt.ThinkEndTag); n > 0 {
+	} else if n := len(f.tail) - len(prompt.ThinkEnd); n > 0 {
 		f.tail = f.tail[n:]
 	}
 }

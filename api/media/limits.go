@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/qwenvld/qwenvld/multimodal"
-	"github.com/qwenvld/qwenvld/multimodal/video"
+	"github.com/qwenvld/qwenvld/multimodal/video/limits"
 )
 
 // Limits bound what media may cost. Zero fields take those of DefaultLimits.
@@ -33,14 +33,13 @@ type VideoLimits struct {
 	FetchTimeout time.Duration
 }
 
-// DefaultLimits are 32 MiB for an image; and for a video 256 MiB, 768 frames, at most 30 of them a second, and 12,288
-// tokens, with a minute for the frames of a list.
+// DefaultLimits are 32 MiB for an image, and for a video those of limits.Default.
 func DefaultLimits() Limits {
+	def := limits.Default()
 	return Limits{
 		DataBytes: 32 << 20,
 		Video: VideoLimits{
-			FPS: 30, Frames: video.DefaultMaxFrames, TotalPixels: video.DefaultPixelBudget().MaxTotal,
-			DataBytes: 256 << 20, FetchTimeout: time.Minute,
+			FPS: def.FPS, Frames: def.Frames, TotalPixels: def.TotalPixels, DataBytes: int(def.Bytes), FetchTimeout: def.FetchTimeout,
 		},
 	}
 }

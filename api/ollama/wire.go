@@ -40,7 +40,7 @@ type Function struct {
 	Arguments json.RawMessage `json:"arguments"`
 }
 
-// Metrics say what an answer took. Durations are sent in nanoseconds, counts are of tokens. Loading takes no time, since
+// Metrics say what an answer took. Durations are sent in nanoseconds, counts are of tokens. Loading takes no time:
 // weights are loaded before anything is asked. What the prompt took is the time from the request to the first token.
 type Metrics struct {
 	TotalDuration      time.Duration `json:"total_duration"`

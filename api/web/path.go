@@ -14,7 +14,7 @@ func unversioned() []string {
 // was left out or doubled. What is judged is then what is routed.
 func OnePath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if path := plainPath(r.URL.Path); path != r.URL.Path || r.URL.RawPath != "" {
+		if path := PlainPath(r.URL.Path); path != r.URL.Path || r.URL.RawPath != "" {
 			changed, u := *r, *r.URL
 			u.Path, u.RawPath = path, ""
 			changed.URL = &u
@@ -24,7 +24,8 @@ func OnePath(next http.Handler) http.Handler {
 	})
 }
 
-func plainPath(path string) string {
+// PlainPath is the path that a request is routed by: see OnePath.
+func PlainPath(path string) string {
 	const version = "/v1"
 	for strings.Contains(path, "//") {
 		path = strings.ReplaceAll(path, "//", "/")

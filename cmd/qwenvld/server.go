@@ -6,8 +6,12 @@ import (
 
 	"github.com/qwenvld/qwenvld/api"
 	"github.com/qwenvld/qwenvld/api/access"
+	"github.com/qwenvld/qwenvld/api/generation"
 	"github.com/qwenvld/qwenvld/api/intake"
+	"github.com/qwenvld/qwenvld/api/media"
 	"github.com/qwenvld/qwenvld/api/metrics"
+	"github.com/qwenvld/qwenvld/api/openai/chat"
+	"github.com/qwenvld/qwenvld/api/request"
 	"github.com/qwenvld/qwenvld/config"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/process"
@@ -54,25 +58,25 @@ func serverConfig(c *config.Config, name string, workers map[router.Variant]metr
 	look := &c.Router.SecondLook
 	a = api.Config{
 		ModelName: name, Router: r, RouterVersion: weights.Version,
-		Limits: api.Limits{BodyBytes: c.Limits.BodyBytes, Images: c.Limits.Images, Videos: c.Limits.Videos},
+		Limits: request.Limits{BodyBytes: c.Limits.BodyBytes, Images: c.Limits.Images, Videos: c.Limits.Videos},
 		Bodies: intake.Limits{Total: c.Limits.AllBodyBytes, Rate: c.Limits.BodyRate},
-		Media: api.MediaLimits{
+		Media: media.Limits{
 			Pixels:    multimodal.PixelLimits{Min: c.Media.MinPixels, Max: c.Media.MaxPixels},
 			DataBytes: int(c.Media.ImageBytes),
-			Video: api.VideoLimits{
+			Video: media.VideoLimits{
 				FPS: c.Media.Video.FPS, Frames: c.Media.Video.Frames, TotalPixels: c.Media.Video.TotalPixels,
 				MinPixels: c.Media.Video.MinPixels, MaxPixels: c.Media.Video.MaxPixels, DataBytes: int(c.Media.Video.Bytes),
 				FetchTimeout: c.Media.Video.FetchTimeout,
 			},
 		},
-		SecondLook: api.SecondLook{
+		SecondLook: generation.SecondLook{
 			Share: look.Share, Limits: escalation.Thresholds{Tokens: look.Tokens, Margin: look.Margin, Entropy: look.Entropy},
 		},
-		Reasoning: api.ReasoningField(c.ReasoningField), Unknown: api.UnknownParameters(c.UnknownParameters),
+		Reasoning: chat.ReasoningField(c.ReasoningField), Unknown: api.UnknownParameters(c.UnknownParameters),
 		MayRepeat:     !c.RepetitionDetection,
 		MaxConcurrent: c.Limits.MaxConcurrent, MaxWaiting: waiting(c.Limits.MaxWaiting), Patience: max(c.Limits.WaitTimeout, 1),
 		Origins: c.CORS.AllowedOrigins, PublicMetrics: c.Metrics.Public, PublicInfo: c.Public,
-		Rerun:   api.Rerun{Share: c.Router.Rerun.Share, Causes: causes},
+		Rerun:   generation.Rerun{Share: c.Router.Rerun.Share, Causes: causes},
 		Metrics: metrics.New(metrics.Options{Version: version, RouterVersion: weights.Version, Workers: workers}),
 	}
 	for _, k := range c.Keys {

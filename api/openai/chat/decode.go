@@ -1,6 +1,9 @@
 package chat
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/qwenvld/qwenvld/api/jsonbody"
 	"github.com/qwenvld/qwenvld/api/request"
 )
@@ -29,3 +32,6 @@ func (d *Decoder) Decode(body *jsonbody.Value, others ...string) (*request.Reque
 	b.Needs(body, "messages")
 	return b.Request, b.Finish()
 }
+
+// Parameters names the members that a body may have.
+func Parameters() []string { return slices.Sorted(maps.Keys(table())) }

@@ -9,6 +9,7 @@ import (
 	"github.com/qwenvld/qwenvld/api/openai/wire"
 	"github.com/qwenvld/qwenvld/api/surface"
 	"github.com/qwenvld/qwenvld/api/web"
+	"github.com/qwenvld/qwenvld/engine"
 )
 
 // encoder turns the events of a run into chunks.
@@ -82,7 +83,7 @@ func (e *encoder) chunk(ev *generation.Event, choices ...Choice) *Completion {
 	c := e.base
 	c.Choices = append([]Choice{}, choices...)
 	if ev.Running != nil && ev.Kind != generation.Started {
-		c.Usage = wire.NewUsage(ev.Running)
+		c.Usage = usage(*ev.Running)
 	}
 	return &c
 }
@@ -92,13 +93,19 @@ func (e *encoder) end(ev *generation.Event) ([]web.Message, error) {
 	var out []web.Message
 	if e.request.IncludeUsage {
 		last := e.chunk(ev)
-		last.Usage = wire.NewUsage(&ev.Usage)
+		last.Usage = usage(ev.Usage)
 		var err error
 		if out, err = chunks(last); err != nil {
 			return nil, err
 		}
 	}
 	return append(out, web.Message{Data: []byte("[DONE]")}), nil
+}
+
+// usage counts no thoughts: without a chat template there are none.
+func usage(u engine.Usage) *wire.Usage {
+	u.ReasoningTokens = 0
+	return wire.NewUsage(&u)
 }
 
 func chunks(c *Completion) ([]web.Message, error) {
@@ -121,7 +128,7 @@ func (e *encoder) Failure(failure *fault.Error) []web.Message {
 // whole is the reply in one piece.
 func (e *encoder) whole(w *generation.Whole) any {
 	out := e.base
-	out.Usage = wire.NewUsage(&w.Usage)
+	out.Usage = usage(w.Usage)
 	for i := range w.Answers {
 		a := &w.Answers[i]
 		c := Choice{

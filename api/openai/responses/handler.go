@@ -98,6 +98,9 @@ func (h *Handler) Stop() { h.stop() }
 // Wait returns when no background response is in the making any more, or when ctx is done with its error.
 func (h *Handler) Wait(ctx context.Context) error { return h.jobs.wait(ctx) }
 
+// Unstored counts the background responses that have ended and wait to be stored.
+func (h *Handler) Unstored() int { return int(h.unstored.Load()) }
+
 // logTrouble logs when responses can no longer be stored, and when they can again.
 func (h *Handler) logTrouble(err error) {
 	ctx := context.Background()
