@@ -65,6 +65,7 @@ func (t *countedText) Start(ctx context.Context, _ Demand) Events {
 	return &countedEvents{countedText: t, ctx: ctx}
 }
 
+// countedEvents are those of answers with no tokens.
 type countedEvents struct {
 	*countedText
 	ctx    context.Context //nolint:containedctx // that of the request, as long as it is worked on

@@ -86,6 +86,7 @@ func (r *Record) attrs(words vocabulary) []slog.Attr {
 	return a
 }
 
+// recordKey is the key of a request's record in its context.
 type recordKey struct{}
 
 // RecordOf returns the request's record, or one that nobody reads outside of requests.

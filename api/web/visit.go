@@ -16,6 +16,7 @@ type visit struct {
 	body   *intake.Body
 }
 
+// visitKey is the key of a request's visit in its context.
 type visitKey struct{}
 
 // visitOf is the request's visit, or one that nobody ends outside of visits.

@@ -48,6 +48,7 @@ type tokenizeReply struct {
 	MaxModelLen int   `json:"max_model_len"`
 }
 
+// piece is a token with what it stands for.
 type piece struct {
 	ID    int32 `json:"id"`
 	Piece any   `json:"piece"` // text, or bytes where it is part of a character
