@@ -64,7 +64,7 @@ func keep(top *[maxReasons]contribution, c contribution) {
 
 func (e *extraction) describe(at int) string {
 	if at >= len(e.index) {
-		return formNames[e.shapes[at-len(e.index)].form]
+		return aspectNames[e.shapes[at-len(e.index)].aspect]
 	}
 	s := e.spans[at]
 	text := printable(e.text[s.from:s.to])

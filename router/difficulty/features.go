@@ -67,7 +67,7 @@ const (
 
 const sentenceStart = 0x9e3779b1
 
-// counts are what the features of form are made of.
+// counts are what shapes are made of.
 type counts struct {
 	runes, letters, digits, numbers, decimals, symbols, relations, commands, lines, sentences, questions, upper, grams int
 	options, units, fences, codeMarks, money, words                                                                    int
@@ -84,7 +84,7 @@ func (e *extraction) extract(p *router.Features) {
 	e.normalise(p.Text)
 	e.prev, e.prevAt = sentenceStart, 0
 	e.scan()
-	e.form(p)
+	e.addShapes(p)
 }
 
 // normalise writes the head and the tail of text in NFKC into e.text. Compatibility forms such as full-width digits become plain.

@@ -96,8 +96,8 @@ var errReply = errors.New("this is no reply of a chat API")
 func (c *client) once(ctx context.Context, body []byte) (*reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
-	url := strings.TrimSuffix(c.o.URL, "/") + "/chat/completions"
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+	endpoint := strings.TrimSuffix(c.o.URL, "/") + "/chat/completions"
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errReply, err)
 	}

@@ -256,11 +256,11 @@ func (p *Prompt) request(model string, maxTokens int) ([]byte, error) {
 	if p.body == nil {
 		parts := make([]any, 0, len(p.sources)+1)
 		for _, image := range p.sources {
-			url, err := p.load(image)
+			address, err := p.load(image)
 			if err != nil {
 				return nil, err
 			}
-			parts = append(parts, map[string]any{"type": "image_url", "image_url": map[string]string{"url": url}})
+			parts = append(parts, map[string]any{"type": "image_url", "image_url": map[string]string{"url": address}})
 		}
 		parts = append(parts, map[string]string{"type": "text", "text": p.Text})
 		body["messages"] = []any{map[string]any{"role": "user", "content": parts}}
