@@ -19,6 +19,7 @@ import (
 
 const headerAPIKey = "X-Api-Key" //nolint:gosec // the name of a header
 
+// accountKey is the context's key for the account of the API key that asks.
 type accountKey struct{}
 
 // accountOf is the account whose key the request bears, nil where no keys are needed.

@@ -9,11 +9,13 @@ import (
 	"github.com/qwenvld/qwenvld/router"
 )
 
+// modelList is the reply of GET /v1/models.
 type modelList struct {
 	Object string      `json:"object"`
 	Data   []modelCard `json:"data"`
 }
 
+// modelCard describes a model in that list, and by itself.
 type modelCard struct {
 	ID      string `json:"id"`
 	Object  string `json:"object"`

@@ -39,6 +39,7 @@ type readyReply struct {
 	Store string `json:"store,omitempty"`
 }
 
+// variantReady says whether the weights of a variant can answer, and why not.
 type variantReady struct {
 	Status      string   `json:"status"`
 	Progress    *float64 `json:"progress,omitempty"` // of loading, 0 to 1
