@@ -227,8 +227,13 @@ const patience = 2 * time.Minute
 
 func eventually(t *testing.T, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
+	late, look := time.NewTimer(patience), time.NewTicker(10*time.Millisecond)
+	defer late.Stop()
+	defer look.Stop()
+	for !ok() {
+		select {
+		case <-look.C:
+		case <-late.C:
 			t.Fatalf("it did not happen in %v", patience)
 		}
 	}
