@@ -148,7 +148,7 @@ func TestMessagesToolChoiceIsEnforced(t *testing.T) {
 		if got := s.post("/v1/messages", body); got.status != http.StatusOK {
 			t.Fatalf("%s: %d %s", choice, got.status, got.body)
 		}
-		form := s.instruct.Request(t).Form
+		form := s.instruct.Request(t).Constraint
 		if (form != nil) != want.form {
 			t.Errorf("%s: %+v", choice, form)
 			continue
@@ -203,8 +203,8 @@ func TestAnthropicOutputConfig(t *testing.T) {
 	if got := s.post("/v1/messages", body); got.status != http.StatusOK {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
-	if r := s.thinking.Request(t); r.Form == nil || r.Form.Schema == nil || r.Form.Strict {
-		t.Errorf("%+v", r.Form)
+	if r := s.thinking.Request(t); r.Constraint == nil || r.Constraint.Schema == nil || r.Constraint.Strict {
+		t.Errorf("%+v", r.Constraint)
 	}
 	body["output_config"] = map[string]any{"format": map[string]any{"type": "json_schema"}}
 	if got := s.post("/v1/messages", body); got.status != http.StatusBadRequest || !strings.Contains(string(got.body), "output_config.format.schema") {

@@ -240,12 +240,12 @@ func TestNoTopPIsGreedy(t *testing.T) {
 func TestHonouredAliases(t *testing.T) {
 	s := newSite(t, nil)
 	s.post(chatPath, with(chatPath, `"model":"qwen3-vl-instruct","repeat_penalty":1.3,"guided_regex":"[a-c]+"`))
-	if r := s.instruct.Request(t); r.Sampling.RepetitionPenalty != 1.3 || r.Form == nil || r.Form.Pattern != "[a-c]+" {
-		t.Errorf("%+v %+v", r.Sampling, r.Form)
+	if r := s.instruct.Request(t); r.Sampling.RepetitionPenalty != 1.3 || r.Constraint == nil || r.Constraint.Pattern != "[a-c]+" {
+		t.Errorf("%+v %+v", r.Sampling, r.Constraint)
 	}
 	s.post(chatPath, with(chatPath, `"model":"qwen3-vl-instruct","guided_json":"{\"type\":\"integer\"}"`))
-	if r := s.instruct.Request(t); r.Form == nil || string(r.Form.Schema) != `{"type":"integer"}` {
-		t.Errorf("%+v", r.Form)
+	if r := s.instruct.Request(t); r.Constraint == nil || string(r.Constraint.Schema) != `{"type":"integer"}` {
+		t.Errorf("%+v", r.Constraint)
 	}
 	for _, members := range []string{`"reasoning":{"effort":"high"}`, `"reasoning_effort":"max"`, `"reasoning":{"enabled":true}`} {
 		var c completion
@@ -302,7 +302,7 @@ func TestManyToolsAreAsGoodAsFew(t *testing.T) {
 	if got.status != http.StatusOK {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
-	form := s.instruct.Request(t).Form
+	form := s.instruct.Request(t).Constraint
 	if yes, no := "<tool_call>\n{\"name\": \"f7\", \"arguments\": {}}\n</tool_call>", "<tool_call>\n{\"name\": \"g\", \"arguments\": {}}\n</tool_call>"; !accepts(t, form, yes) || accepts(t, form, no) {
 		t.Error("calls are not held to the tools")
 	}

@@ -150,8 +150,8 @@ type Request struct {
 	// MayRepeat lets an answer go on that only repeats itself; otherwise it ends with Result.Repetition.
 	MayRepeat bool     `json:"may_repeat,omitempty"`
 	Thinking  Thinking `json:"thinking"`
-	// Form constrains the answer, nil for free text.
-	Form *Form `json:"form,omitempty"`
+	// Constraint bounds the answer, nil for free text.
+	Constraint *Constraint `json:"constraint,omitempty"`
 }
 
 // Thinking tells the engine about the think block of a prompt. The engine alone closes blocks, since it knows what room there is;

@@ -150,7 +150,7 @@ func TestToolChoiceIsEnforced(t *testing.T) {
 }
 
 // accepts says whether text has the form, from where a form of calls in free text begins.
-func accepts(t *testing.T, form *engine.Form, text string) bool {
+func accepts(t *testing.T, form *engine.Constraint, text string) bool {
 	t.Helper()
 	if form.Trigger != "" {
 		at := strings.Index(text, form.Trigger)

@@ -113,7 +113,7 @@ func requestField(f, prompt string) string {
 	switch f {
 	case "prompt", "pieces", "tokens":
 		return prompt
-	case "form": // of response_format, structured_outputs or a tool: the message says what is wrong with it
+	case "constraint": // of response_format, structured_outputs or a tool: the message says what is wrong with it
 		return ""
 	}
 	return f

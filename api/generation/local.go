@@ -89,7 +89,7 @@ func (l *local) request(d *Decided) *engine.Request {
 	req := d.Request
 	out := &engine.Request{
 		ID: d.Caller.ID, Sampling: d.sampling(), Stop: req.Stop, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs,
-		Form: req.Constraint, RunningUsage: req.RunningUsage, MayRepeat: req.MayRepeat,
+		Constraint: req.Constraint, RunningUsage: req.RunningUsage, MayRepeat: req.MayRepeat,
 	}
 	if req.MaxTokens != nil {
 		out.MaxTokens = *req.MaxTokens

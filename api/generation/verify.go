@@ -15,7 +15,7 @@ import (
 type verifier struct{ schema *jsonschema.Schema }
 
 // newVerifier returns nil where the whole answer has no schema.
-func newVerifier(f *engine.Form) (*verifier, error) {
+func newVerifier(f *engine.Constraint) (*verifier, error) {
 	if f == nil || f.Schema == nil {
 		return nil, nil
 	}
@@ -37,7 +37,7 @@ func newVerifier(f *engine.Form) (*verifier, error) {
 }
 
 // checkConstraint says how an answer fails its schema, nil where it has none.
-func checkConstraint(f *engine.Form, answer []byte) error {
+func checkConstraint(f *engine.Constraint, answer []byte) error {
 	v, err := newVerifier(f)
 	if v == nil || err != nil {
 		return err

@@ -99,7 +99,7 @@ func (d *decoder) format(v *jsonbody.Value, path string) {
 	case v.Kind == jsonbody.Object:
 		d.Format = d.SchemaConstraint(v, path, false)
 	case jsonbody.TextOf(v) == "json":
-		d.Format = &engine.Form{Object: true}
+		d.Format = &engine.Constraint{Object: true}
 	case v.Kind != jsonbody.String || jsonbody.TextOf(v) != "":
 		d.Fail(path, fault.CodeInvalidValue, `must be "json" or a JSON schema`)
 	}

@@ -27,7 +27,7 @@ func (d *Builder) ResponseFormat(v *jsonbody.Value, path string) {
 			d.Format = d.SchemaConstraint(schema, path+".schema", false)
 			return
 		}
-		d.Format = &engine.Form{Object: true}
+		d.Format = &engine.Constraint{Object: true}
 	case "json_schema":
 		inner := jsonbody.Present(v, "json_schema")
 		if inner == nil && schema != nil {
@@ -65,19 +65,19 @@ func (d *Builder) JSONSchema(v *jsonbody.Value, path string) {
 		if strict {
 			d.Fail(path+".schema", fault.CodeMissing, "strict mode needs a schema")
 		}
-		d.Format = &engine.Form{Object: true}
+		d.Format = &engine.Constraint{Object: true}
 		return
 	}
 	d.Format = d.SchemaConstraint(schema, path+".schema", strict)
 }
 
 // SchemaConstraint is the form of an answer that follows a JSON schema.
-func (d *Builder) SchemaConstraint(schema *jsonbody.Value, path string, strict bool) *engine.Form {
+func (d *Builder) SchemaConstraint(schema *jsonbody.Value, path string, strict bool) *engine.Constraint {
 	if len(schema.Raw) > d.policy.Limits.SchemaBytes {
 		d.Fail(path, fault.CodeInvalidValue, "must not be longer than %d bytes", d.policy.Limits.SchemaBytes)
 		return nil
 	}
-	return d.check(path, &engine.Form{Schema: jsonbody.RawCopy(schema), Strict: strict})
+	return d.check(path, &engine.Constraint{Schema: jsonbody.RawCopy(schema), Strict: strict})
 }
 
 // structuredKinds are the forms that vLLM has words for and OpenAI has not.
@@ -126,7 +126,7 @@ func (d *Builder) structure(v *jsonbody.Value, key, path string) {
 	d.structured = d.structuredForm(v, key, path)
 }
 
-func (d *Builder) structuredForm(v *jsonbody.Value, key, path string) *engine.Form {
+func (d *Builder) structuredForm(v *jsonbody.Value, key, path string) *engine.Constraint {
 	switch key {
 	case "json":
 		if v.Kind == jsonbody.String { // vLLM takes the text of a schema too
@@ -143,14 +143,14 @@ func (d *Builder) structuredForm(v *jsonbody.Value, key, path string) *engine.Fo
 		if !d.Flag(v, path) {
 			d.Fail(path, fault.CodeInvalidValue, "must be true where it is given")
 		}
-		return &engine.Form{Object: true}
+		return &engine.Constraint{Object: true}
 	case "regex":
 		pattern := d.Text(v, path)
 		if pattern == "" {
 			d.Fail(path, fault.CodeInvalidValue, "must not be empty")
 			return nil
 		}
-		return d.check(path, &engine.Form{Pattern: pattern})
+		return d.check(path, &engine.Constraint{Pattern: pattern})
 	default:
 		if !d.Want(v, path, jsonbody.Array) {
 			return nil
@@ -163,6 +163,6 @@ func (d *Builder) structuredForm(v *jsonbody.Value, key, path string) *engine.Fo
 			d.Fail(path, fault.CodeInvalidValue, "must be a list of texts, none of them empty")
 			return nil
 		}
-		return d.check(path, &engine.Form{Choices: choices})
+		return d.check(path, &engine.Constraint{Choices: choices})
 	}
 }

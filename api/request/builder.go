@@ -42,7 +42,7 @@ type Builder struct {
 	ToolChoice    *jsonbody.Value
 	ParallelCalls *bool
 	// Format is the constraint of the answer by the surface's own member for it.
-	Format *engine.Form
+	Format *engine.Constraint
 	// Continued says whether the answer goes on from an assistant message at the end; nil where nothing is said.
 	Continued *bool
 	// TopLogprobs is how many alternatives of each token are wanted, nil where nothing is said.
@@ -57,7 +57,7 @@ type Builder struct {
 	tools                            []toolSpec
 	skipped                          []skippedTool
 	schemaSize                       int // of the tools' schemas so far
-	structured                       *engine.Form
+	structured                       *engine.Constraint
 }
 
 // Shared is the builder itself, by which the tables of surfaces reach the readers of common members.

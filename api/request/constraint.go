@@ -71,10 +71,10 @@ func (d *Builder) finishConstraint() {
 	case d.choice.mode == choiceRequired:
 		d.Request.Constraint = calls
 	case format != nil:
-		d.Request.Constraint = &engine.Form{Either: []engine.Form{*calls, *format}}
+		d.Request.Constraint = &engine.Constraint{Either: []engine.Constraint{*calls, *format}}
 	default:
 		// Free text, and where a call begins, a call of one of the tools.
-		d.Request.Constraint, d.Request.FreeText = &engine.Form{Trigger: prompt.ToolCallOpen, Then: calls}, true
+		d.Request.Constraint, d.Request.FreeText = &engine.Constraint{Trigger: prompt.ToolCallOpen, Then: calls}, true
 	}
 	for i := range d.tools {
 		if d.choice.allows(d.tools[i].name) && !d.Request.ToolsOff {
@@ -84,7 +84,7 @@ func (d *Builder) finishConstraint() {
 }
 
 // plainCalls are calls whose arguments are any object.
-func (d *Builder) plainCalls() *engine.Form {
+func (d *Builder) plainCalls() *engine.Constraint {
 	tools := slices.Clone(d.tools)
 	defer func() { d.tools = tools }()
 	d.tools, d.schemaSize = slices.Clone(tools), 0
@@ -97,14 +97,14 @@ func (d *Builder) plainCalls() *engine.Form {
 }
 
 // calls is the form of one or several tool calls as the chat template writes them; nil where there are none to make.
-func (d *Builder) calls() *engine.Form {
-	var each []engine.Form
+func (d *Builder) calls() *engine.Constraint {
+	var each []engine.Constraint
 	for i := range d.tools {
 		t := &d.tools[i]
 		if !d.choice.allows(t.name) {
 			continue
 		}
-		each = append(each, engine.Form{Sequence: []engine.Form{
+		each = append(each, engine.Constraint{Sequence: []engine.Constraint{
 			{Token: prompt.ToolCallOpen},
 			{Text: "\n{\"name\": " + string(jsonbody.Quote(t.name)) + ", \"arguments\": "},
 			d.arguments(t),
@@ -119,13 +119,13 @@ func (d *Builder) calls() *engine.Form {
 	if d.choice.name != "" || d.ParallelCalls != nil && !*d.ParallelCalls {
 		most = 1
 	}
-	return &engine.Form{Repeat: &engine.Repeat{Form: engine.Form{Either: each}, Separator: "\n", Min: 1, Max: most}}
+	return &engine.Constraint{Repeat: &engine.Repeat{Constraint: engine.Constraint{Either: each}, Separator: "\n", Min: 1, Max: most}}
 }
 
 // arguments is the form of a call's arguments: always an object, and as the tool's schema says as far as that can be kept to.
-func (d *Builder) arguments(t *toolSpec) engine.Form {
+func (d *Builder) arguments(t *toolSpec) engine.Constraint {
 	if t.parameters == nil {
-		return engine.Form{Object: true}
+		return engine.Constraint{Object: true}
 	}
 	// All schemas together must fit into one form, so no more than that is spent on reading them.
 	const tooLarge = constraint.MaxSize / 4
@@ -133,9 +133,9 @@ func (d *Builder) arguments(t *toolSpec) engine.Form {
 		if t.strict {
 			d.Fail(t.path+"."+t.schemaKey, fault.CodeInvalidSchema, "the schemas of all tools together are too large to be enforced")
 		}
-		return engine.Form{Object: true}
+		return engine.Constraint{Object: true}
 	}
-	form := engine.Form{Schema: t.parameters, Strict: t.strict, ObjectOnly: true}
+	form := engine.Constraint{Schema: t.parameters, Strict: t.strict, ObjectOnly: true}
 	g, err := constraint.Compile(&form)
 	switch {
 	case err == nil && !slices.Contains(g.Dropped, ""):
@@ -148,7 +148,7 @@ func (d *Builder) arguments(t *toolSpec) engine.Form {
 		d.failConstraint(t.path+"."+t.schemaKey, err)
 	}
 	d.schemaSize += tooLarge
-	return engine.Form{Object: true}
+	return engine.Constraint{Object: true}
 }
 
 // failConstraint refuses what cannot be enforced, with the place inside the schema.
@@ -162,7 +162,7 @@ func (d *Builder) failConstraint(path string, err error) {
 }
 
 // check compiles a form, so that what is wrong with it is said before anything is computed.
-func (d *Builder) check(path string, f *engine.Form) *engine.Form {
+func (d *Builder) check(path string, f *engine.Constraint) *engine.Constraint {
 	if !d.OK() {
 		return nil
 	}

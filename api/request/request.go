@@ -29,7 +29,7 @@ type Request struct {
 	Callable, Skipped []string
 	// Constraint is what the answer must look like, nil for free text. FreeText says that it bounds no more than the calls in free text;
 	// Loose that not all of its schema is enforced.
-	Constraint      *engine.Form
+	Constraint      *engine.Constraint
 	FreeText, Loose bool
 
 	// MaxTokens bounds the answer, thoughts included, in tokens.

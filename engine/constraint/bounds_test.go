@@ -12,7 +12,7 @@ import (
 )
 
 // hostile are small constraints that take far more to follow than they look like.
-func hostile() map[string]*engine.Form {
+func hostile() map[string]*engine.Constraint {
 	names := func(n int) string {
 		var out []string
 		for i := range n {
@@ -20,9 +20,9 @@ func hostile() map[string]*engine.Form {
 		}
 		return strings.Join(out, ",")
 	}
-	pattern := func(p string) *engine.Form { return &engine.Form{Pattern: p} }
-	schema := func(s string) *engine.Form { return &engine.Form{Schema: []byte(s)} }
-	return map[string]*engine.Form{
+	pattern := func(p string) *engine.Constraint { return &engine.Constraint{Pattern: p} }
+	schema := func(s string) *engine.Constraint { return &engine.Constraint{Schema: []byte(s)} }
+	return map[string]*engine.Constraint{
 		"subsets":          pattern(`(?s).*a.{200}b.*`),
 		"many subsets":     pattern(`(?s)(.*a.{300}b.*|.*c.{300}d.*|.*e.{300}f.*)`),
 		"nested stars":     pattern(`((((a*)*b*)*c*)*.*)*[a-z]{900}`),

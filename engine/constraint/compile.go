@@ -10,16 +10,16 @@ import (
 const maxDepth = 16
 
 // Compile makes a grammar of a request's constraint. It fails with *SchemaError or *TooLargeError, or says what is wrong with a pattern.
-func Compile(f *engine.Form) (*Grammar, error) { return compile(f, 0) }
+func Compile(f *engine.Constraint) (*Grammar, error) { return compile(f, 0) }
 
-func compileSchema(f *engine.Form) (*Grammar, error) {
+func compileSchema(f *engine.Constraint) (*Grammar, error) {
 	if f.ObjectOnly {
 		return ObjectSchema(f.Schema, f.Strict)
 	}
 	return Schema(f.Schema, f.Strict)
 }
 
-func compile(f *engine.Form, depth int) (*Grammar, error) {
+func compile(f *engine.Constraint, depth int) (*Grammar, error) {
 	if depth > maxDepth {
 		return nil, errors.New("forms are nested too deeply")
 	}
@@ -51,7 +51,7 @@ func compile(f *engine.Form, depth int) (*Grammar, error) {
 		}
 		return Either(parts...)
 	case f.Repeat != nil:
-		part, err := compile(&f.Repeat.Form, depth+1)
+		part, err := compile(&f.Repeat.Constraint, depth+1)
 		if err != nil {
 			return nil, err
 		}
@@ -64,7 +64,7 @@ func compile(f *engine.Form, depth int) (*Grammar, error) {
 	return nil, errors.New("an empty form")
 }
 
-func compileAll(parts []engine.Form, depth int) ([]*Grammar, error) {
+func compileAll(parts []engine.Constraint, depth int) ([]*Grammar, error) {
 	out := make([]*Grammar, len(parts))
 	for i := range parts {
 		var err error

@@ -460,9 +460,9 @@ func TestSpecialTokensAppearOnlyWhereTheFormNamesThem(t *testing.T) {
 	const call, think = 256, 257
 	tokens = append(tokens, []byte(Special+"<call>"), []byte(Special+"<think>"), nil)
 	v := NewVocabulary(tokens)
-	constraint := &engine.Form{Either: []engine.Form{
+	constraint := &engine.Constraint{Either: []engine.Constraint{
 		{Without: "<call>"},
-		{Sequence: []engine.Form{{Without: "<call>"}, {Token: "<call>"}, {Object: true}}},
+		{Sequence: []engine.Constraint{{Without: "<call>"}, {Token: "<call>"}, {Object: true}}},
 	}}
 	g, err := Compile(constraint)
 	if err != nil {
@@ -509,12 +509,12 @@ func TestSpecialTokensAppearOnlyWhereTheFormNamesThem(t *testing.T) {
 }
 
 func TestFormsThatCannotBeCompiled(t *testing.T) {
-	deep := &engine.Form{Text: "x"}
+	deep := &engine.Constraint{Text: "x"}
 	for range 20 {
-		deep = &engine.Form{Sequence: []engine.Form{*deep}}
+		deep = &engine.Constraint{Sequence: []engine.Constraint{*deep}}
 	}
-	many := &engine.Form{Repeat: &engine.Repeat{Form: engine.Form{Text: strings.Repeat("x", 300_000)}, Min: 1}}
-	for name, f := range map[string]*engine.Form{"empty": {}, "deep": deep, "large": many, "pattern": {Pattern: "("}, "schema": {Schema: json.RawMessage("1"), Strict: true}} {
+	many := &engine.Constraint{Repeat: &engine.Repeat{Constraint: engine.Constraint{Text: strings.Repeat("x", 300_000)}, Min: 1}}
+	for name, f := range map[string]*engine.Constraint{"empty": {}, "deep": deep, "large": many, "pattern": {Pattern: "("}, "schema": {Schema: json.RawMessage("1"), Strict: true}} {
 		if _, err := Compile(f); err == nil {
 			t.Errorf("%s: compiled", name)
 		}

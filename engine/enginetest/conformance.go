@@ -27,7 +27,7 @@ func Run(t *testing.T, e engine.Engine) {
 	t.Run("TokensRefused", s.refusesTokens)
 	t.Run("Length", s.length)
 	t.Run("RunningUsage", s.runningUsage)
-	t.Run("Form", s.form)
+	t.Run("Constraint", s.constraint)
 	t.Run("Stop", s.stop)
 	t.Run("Logprobs", s.logprobs)
 	t.Run("FirstLogprobs", s.firstLogprobs)
@@ -64,7 +64,7 @@ func question(more ...engine.Piece) *engine.Request {
 // bound is a question whose answer is a text.
 func bound(answer string, more ...engine.Piece) *engine.Request {
 	req := question(more...)
-	req.Form = &engine.Form{Text: answer}
+	req.Constraint = &engine.Constraint{Text: answer}
 	return req
 }
 

@@ -25,8 +25,8 @@ func (f *Fake) check(req *engine.Request) error {
 		return refuse("first_top", "must be between 0 and %d", maxTop)
 	case t.Open && (t.CloseText == "" || t.EmptyText == "" || t.EndTag == ""):
 		return refuse("thinking", "an open think block needs its texts")
-	case req.Form != nil && req.Form.Text == "":
-		return refuse("form", "without a script an answer is a text or free")
+	case req.Constraint != nil && req.Constraint.Text == "":
+		return refuse("constraint", "without a script an answer is a text or free")
 	}
 	for id := range req.Sampling.LogitBias {
 		if id < 0 || int(id) >= f.Model.VocabSize {
@@ -106,8 +106,8 @@ func (f *Fake) echo(req *engine.Request, start *engine.Start) func() (engine.Eve
 	}
 	room := start.MaxTokens - e.usage.CompletionTokens
 	answer := again(text, room)
-	if req.Form != nil {
-		answer = req.Form.Text
+	if req.Constraint != nil {
+		answer = req.Constraint.Text
 		if len(answer) <= room {
 			result.FinishReason = engine.FinishStop
 		}

@@ -36,7 +36,7 @@ func (s *subject) runningUsage(t *testing.T) {
 	s.ask(t, req)
 }
 
-func (s *subject) form(t *testing.T) {
+func (s *subject) constraint(t *testing.T) {
 	const want = "Ω is 4"
 	got := s.ask(t, bound(want))
 	if got.text != want || got.result.FinishReason != engine.FinishStop || got.result.Usage.CompletionTokens == 0 {
@@ -44,7 +44,7 @@ func (s *subject) form(t *testing.T) {
 	}
 	req := bound(strings.Repeat("long ", 20))
 	req.MaxTokens = 3
-	if got := s.ask(t, req); got.result.FinishReason != engine.FinishLength || !strings.HasPrefix(req.Form.Text, got.text) {
+	if got := s.ask(t, req); got.result.FinishReason != engine.FinishLength || !strings.HasPrefix(req.Constraint.Text, got.text) {
 		t.Errorf("%q, %+v", got.text, got.result)
 	}
 }

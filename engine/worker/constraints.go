@@ -35,14 +35,14 @@ func newConstraints(tokens func() [][]byte) *constraints {
 
 // matcher follows a new answer of the form. After a think block a line break or two may come first. It runs on the request's own
 // goroutine, and what cannot be followed within bounds is refused.
-func (c *constraints) matcher(form *engine.Form, afterThinking bool) (m *constraint.Matcher, err error) {
+func (c *constraints) matcher(form *engine.Constraint, afterThinking bool) (m *constraint.Matcher, err error) {
 	triggered := form.Trigger != "" && form.Then != nil
 	trigger := form.Trigger
 	switch {
 	case triggered:
 		form = form.Then
 	case afterThinking:
-		form = &engine.Form{Sequence: []engine.Form{{Pattern: "\n{0,2}"}, *form}}
+		form = &engine.Constraint{Sequence: []engine.Constraint{{Pattern: "\n{0,2}"}, *form}}
 	}
 	a, err := c.automaton(form)
 	if err == nil && !triggered {
@@ -51,12 +51,12 @@ func (c *constraints) matcher(form *engine.Form, afterThinking bool) (m *constra
 		m = constraint.NewTriggered(a, trigger)
 	}
 	if err != nil {
-		return nil, &engine.RequestError{Field: "form", Message: err.Error()}
+		return nil, &engine.RequestError{Field: "constraint", Message: err.Error()}
 	}
 	return m, nil
 }
 
-func (c *constraints) automaton(form *engine.Form) (*constraint.Automaton, error) {
+func (c *constraints) automaton(form *engine.Constraint) (*constraint.Automaton, error) {
 	data, err := json.Marshal(form)
 	if err != nil {
 		return nil, fmt.Errorf("encode the form: %w", err)

@@ -24,7 +24,7 @@ func TestAFormHoldsFromItsTriggerOn(t *testing.T) {
 		formed := *req
 		formed.MaxTokens = 60
 		const rest = " is the end"
-		formed.Form = &engine.Form{Trigger: trigger, Then: &engine.Form{Text: trigger + rest}}
+		formed.Constraint = &engine.Constraint{Trigger: trigger, Then: &engine.Constraint{Text: trigger + rest}}
 		text, result, err := s.generate(&formed)
 		if err != nil {
 			t.Fatal(err)

@@ -40,8 +40,8 @@ func (w *weights) prepare(ctx context.Context, req *engine.Request) (compute.Spe
 		seed = *req.Sampling.Seed
 	}
 	spec.Sampler = sampler.New(req.Sampling, promptTokens(spec.Segments), seed)
-	if req.Form != nil {
-		if spec.Constraint, err = w.constraints.matcher(req.Form, spec.Thinking.Open); err != nil {
+	if req.Constraint != nil {
+		if spec.Constraint, err = w.constraints.matcher(req.Constraint, spec.Thinking.Open); err != nil {
 			return spec, err
 		}
 	}

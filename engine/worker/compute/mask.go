@@ -50,7 +50,7 @@ func (l *Loop) advanceMask(s *sequence, token int32) {
 			return
 		}
 		if err := job.spec.Constraint.Accept(token); err != nil {
-			m.err = &engine.RequestError{Field: "form", Message: fmt.Sprintf("the answer cannot go on: %v", err)}
+			m.err = &engine.RequestError{Field: "constraint", Message: fmt.Sprintf("the answer cannot go on: %v", err)}
 		}
 	})
 }

@@ -66,7 +66,7 @@ func TestAConstraintThatFailsEndsItsAnswerAlone(t *testing.T) {
 	}
 	other := do(t, l, spec(60, text(1, 2)))
 	var refused *engine.RequestError
-	if got := read(hostile); !errors.As(got.err, &refused) || refused.Field != "form" {
+	if got := read(hostile); !errors.As(got.err, &refused) || refused.Field != "constraint" {
 		t.Errorf("%+v", got)
 	}
 	if other.err != nil || len(other.text) != 60 {

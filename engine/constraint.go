@@ -2,8 +2,8 @@ package engine
 
 import "encoding/json"
 
-// Form is what an answer must look like; it does not bind the think block. One of the fields says how, the first that is set.
-type Form struct {
+// Constraint is what an answer must look like; it does not bind the think block. One of the fields says how, the first that is set.
+type Constraint struct {
 	// Text is exactly this. It is never made of special tokens, nor is what the other forms allow.
 	Text string `json:"text,omitempty"`
 	// Token is exactly this text, as one special token where the model has it as such ("<tool_call>").
@@ -21,20 +21,20 @@ type Form struct {
 	// Without is any text in which this does not occur.
 	Without string `json:"without,omitempty"`
 	// Trigger is any text until it occurs, as a special token or spelled out; from there on it is Then, which begins with it. It stands
-	// for a whole answer only and not inside other forms.
-	Trigger string `json:"trigger,omitempty"`
-	Then    *Form  `json:"then,omitempty"`
-	// Sequence is one form after the other, Either one of several.
-	Sequence []Form `json:"sequence,omitempty"`
-	Either   []Form `json:"either,omitempty"`
-	// Repeat is a form several times.
+	// for a whole answer only and not inside other constraints.
+	Trigger string      `json:"trigger,omitempty"`
+	Then    *Constraint `json:"then,omitempty"`
+	// Sequence is one constraint after the other, Either one of several.
+	Sequence []Constraint `json:"sequence,omitempty"`
+	Either   []Constraint `json:"either,omitempty"`
+	// Repeat is a constraint several times.
 	Repeat *Repeat `json:"repeat,omitempty"`
 }
 
-// Repeat is a form at least Min times, with a separator between; Max 0 sets no limit.
+// Repeat is a constraint at least Min times, with a separator between; Max 0 sets no limit.
 type Repeat struct {
-	Form      Form   `json:"form"`
-	Separator string `json:"separator,omitempty"`
-	Min       int    `json:"min"`
-	Max       int    `json:"max,omitempty"`
+	Constraint Constraint `json:"constraint"`
+	Separator  string     `json:"separator,omitempty"`
+	Min        int        `json:"min"`
+	Max        int        `json:"max,omitempty"`
 }

@@ -88,7 +88,7 @@ func TestFormsReachTheEngine(t *testing.T) {
 			if got := s.post("/v1/chat/completions", body); got.status != http.StatusOK {
 				t.Fatalf("%d %s", got.status, got.body)
 			}
-			form := s.instruct.Request(t).Form
+			form := s.instruct.Request(t).Constraint
 			if (form == nil) != (tc.yes == nil) {
 				t.Fatalf("form %+v", form)
 			}
@@ -110,7 +110,7 @@ func TestFormsReachTheEngine(t *testing.T) {
 }
 
 // accepts says whether text has a form, as the worker judges it.
-func accepts(t *testing.T, form *engine.Form, text string) bool {
+func accepts(t *testing.T, form *engine.Constraint, text string) bool {
 	t.Helper()
 	if form.Trigger != "" {
 		at := strings.Index(text, form.Trigger)
