@@ -4,7 +4,7 @@ import "encoding/json"
 
 // Constraint is what an answer must look like; it does not bind the think block. One of the fields says how, the first that is set.
 type Constraint struct {
-	// Text is exactly this. It is never made of special tokens, nor is what the other forms allow.
+	// Text is exactly this. It is never made of special tokens, nor is what the other constraints allow.
 	Text string `json:"text,omitempty"`
 	// Token is exactly this text, as one special token where the model has it as such ("<tool_call>").
 	Token string `json:"token,omitempty"`
