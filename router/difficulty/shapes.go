@@ -7,7 +7,8 @@ import (
 	"github.com/qwenvld/qwenvld/router"
 )
 
-// aspect is which property of a prompt's appearance a shape measures. The names of aspects are what people read as reasons.
+// aspect is which property of a prompt's appearance a shape measures. The names of aspects are what people read as
+// reasons.
 type aspect uint8
 
 const (
@@ -40,14 +41,19 @@ const (
 
 // aspectNames are indexed by aspect.
 var aspectNames = [...]string{
-	aspectLength: "length of the prompt", aspectNumbers: "count of numbers", aspectDigits: "count of digits", aspectDecimals: "decimal numbers",
-	aspectOperators: "arithmetic signs", aspectRelations: "equations", aspectCommands: "LaTeX", aspectOptions: "answer options",
-	aspectLines: "count of lines", aspectSentences: "count of sentences", aspectQuestions: "count of questions", aspectUnits: "numbers with units",
-	aspectCode: "code", aspectFence: "code block", aspectTrace: "stack trace", aspectMoney: "money", aspectScript: "script",
+	aspectLength: "length of the prompt", aspectNumbers: "count of numbers", aspectDigits: "count of digits",
+	aspectDecimals:  "decimal numbers",
+	aspectOperators: "arithmetic signs", aspectRelations: "equations", aspectCommands: "LaTeX",
+	aspectOptions: "answer options",
+	aspectLines:   "count of lines", aspectSentences: "count of sentences", aspectQuestions: "count of questions",
+	aspectUnits: "numbers with units",
+	aspectCode:  "code", aspectFence: "code block", aspectTrace: "stack trace", aspectMoney: "money",
+	aspectScript:  "script",
 	aspectUpper:   "capital letters",
 	aspectDensity: "share of numbers", aspectEnding: "how the prompt ends", aspectImages: "pictures",
 	aspectImageLength:  "pictures and the prompt's length",
-	aspectImageNumbers: "pictures and numbers", aspectImageOptions: "pictures and answer options", aspectImageQuestion: "pictures and a question",
+	aspectImageNumbers: "pictures and numbers", aspectImageOptions: "pictures and answer options",
+	aspectImageQuestion: "pictures and a question",
 }
 
 // shape is a feature of how a prompt looks: the measure of one aspect.
@@ -70,7 +76,8 @@ func magnitude(n int) int {
 	return bits.Len(uint(n-1)) + 1
 }
 
-// addShapes adds the measures of all aspects. Every text has the same number of these features, but for those of pictures.
+// addShapes adds the measures of all aspects. Every text has the same number of these features, but for those of
+// pictures.
 func (e *extraction) addShapes(p *router.Features) {
 	c := &e.counts
 	length := magnitude(c.runes)
@@ -101,7 +108,8 @@ func (e *extraction) addShapes(p *router.Features) {
 	e.pictures(p, length, options)
 }
 
-// pictures adds the features of requests with pictures. Words are not crossed with them: that learns the sources by heart.
+// pictures adds the features of requests with pictures. Words are not crossed with them: that learns the sources by
+// heart.
 func (e *extraction) pictures(p *router.Features, length, options int) {
 	c := &e.counts
 	images := min(magnitude(p.Images), 4)
@@ -129,7 +137,8 @@ func (e *extraction) trace() int {
 		return 0
 	}
 	text := e.text
-	for _, mark := range [...]string{"Traceback (most", "goroutine ", "Exception in thread", "\n\tat ", "\n    at ", "error: ", "Error: "} {
+	for _, mark := range [...]string{"Traceback (most", "goroutine ", "Exception in thread", "\n\tat ", "\n    at ",
+		"error: ", "Error: "} {
 		if contains(text, mark) {
 			return 1
 		}

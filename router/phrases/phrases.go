@@ -1,8 +1,8 @@
-// Package phrases finds what a user asks for in words: to think before answering ("step by step", "/think"), or to answer directly
-// ("just the answer", "/no_think").
+// Package phrases finds what a user asks for in words: to think before answering ("step by step", "/think"), or to
+// answer directly ("just the answer", "/no_think").
 //
-// It reads one text and allocates nothing. It does not decide who answers, and it must not grow into a list of words that make a
-// request look hard or easy: that is the scorer's task.
+// It reads one text and allocates nothing. It does not decide who answers, and it must not grow into a list of words
+// that make a request look hard or easy: that is the scorer's task.
 package phrases
 
 import (
@@ -16,13 +16,14 @@ import (
 	"github.com/qwenvld/qwenvld/router/nfkc"
 )
 
-// edgeRunes bounds the head and the tail of a text in which phrases are looked for. What stands between them is more often pasted
-// than said.
+// edgeRunes bounds the head and the tail of a text in which phrases are looked for. What stands between them is more
+// often pasted than said.
 const edgeRunes = 400
 
 // Phrase is a way to say how an answer is to be found.
 type Phrase struct {
-	// Text is the phrase in lower case and NFKC. Where it begins or ends with a Latin letter or a digit, it matches at a word's border only.
+	// Text is the phrase in lower case and NFKC. Where it begins or ends with a Latin letter or a digit, it matches at
+	// a word's border only.
 	Text string
 	// Think says that the phrase asks for thinking; otherwise it asks for a direct answer.
 	Think bool
@@ -31,19 +32,19 @@ type Phrase struct {
 // spoken lists the phrases in natural language.
 func spoken() []Phrase {
 	think := []string{
-		"step by step", "step-by-step", "think carefully", "think hard", "think harder", "think deeply", "think it through",
-		"think about it carefully", "reason carefully", "reason through", "take your time", "show your reasoning",
-		"一步一步", "一步步", "逐步", "分步", "仔细思考", "仔细想", "深入思考", "认真思考", "好好想", "详细推理", "仔細思考", "逐步推理",
-		"단계별로", "단계적으로", "차근차근", "한 단계씩", "곰곰이", "깊이 생각", "신중하게 생각", "자세히 추론",
-		"ステップごと", "ステップバイステップ", "段階的に", "順を追って", "一歩ずつ", "よく考えて", "じっくり考えて", "慎重に考えて",
-		"schritt für schritt", "étape par étape", "paso a paso", "passo a passo", "шаг за шагом", "пошагово",
+		"step by step", "step-by-step", "think carefully", "think hard", "think harder", "think deeply",
+		"think it through", "think about it carefully", "reason carefully", "reason through", "take your time",
+		"show your reasoning", "一步一步", "一步步", "逐步", "分步", "仔细思考", "仔细想", "深入思考", "认真思考", "好好想", "详细推理", "仔細思考", "逐步推理",
+		"단계별로", "단계적으로", "차근차근", "한 단계씩", "곰곰이", "깊이 생각", "신중하게 생각", "자세히 추론", "ステップごと", "ステップバイステップ", "段階的に", "順を追って",
+		"一歩ずつ", "よく考えて", "じっくり考えて", "慎重に考えて", "schritt für schritt", "étape par étape", "paso a paso", "passo a passo",
+		"шаг за шагом", "пошагово",
 	}
 	direct := []string{
 		"quick answer", "answer quickly", "answer briefly", "one-word answer", "one word answer", "answer in one word",
-		"in one word", "just the answer", "only the answer", "don't think", "do not think", "without thinking", "no need to think",
-		"don't overthink", "简单说", "简单回答", "简短回答", "一句话", "一个词回答", "直接回答", "只给答案", "只要答案", "不用思考", "不要思考",
-		"简单說", "簡單說", "간단히", "간단하게", "짧게", "한마디로", "한 문장으로", "답만", "바로 답", "생각하지 말고",
-		"一言で", "簡潔に", "手短に", "答えだけ", "すぐに答え", "考えずに",
+		"in one word", "just the answer", "only the answer", "don't think", "do not think", "without thinking",
+		"no need to think", "don't overthink", "简单说", "简单回答", "简短回答", "一句话", "一个词回答", "直接回答", "只给答案", "只要答案", "不用思考",
+		"不要思考", "简单說", "簡單說", "간단히", "간단하게", "짧게", "한마디로", "한 문장으로", "답만", "바로 답", "생각하지 말고", "一言で", "簡潔に", "手短に",
+		"答えだけ", "すぐに答え", "考えずに",
 	}
 	out := make([]Phrase, 0, len(think)+len(direct))
 	for _, p := range think {
@@ -74,9 +75,9 @@ func newLexicon(phrases []Phrase) *lexicon {
 // lexicons are searched one after the other: a switch outweighs any phrase. They are never written to.
 var lexicons = [...]*lexicon{newLexicon(switches()), newLexicon(spoken())}
 
-// Find returns the phrase that counts in a text. Switches ("/no_think", "/think") are looked for first, then phrases such as "step by
-// step" or "简单说". Where several stand in the text, the last one counts. Phrases do not count in quotes, in the name of a thing ("a
-// step-by-step guide") or where they are denied ("no need to go step by step").
+// Find returns the phrase that counts in a text. Switches ("/no_think", "/think") are looked for first, then phrases
+// such as "step by step" or "简单说". Where several stand in the text, the last one counts. Phrases do not count in
+// quotes, in the name of a thing ("a step-by-step guide") or where they are denied ("no need to go step by step").
 func Find(text string) (p Phrase, ok bool) {
 	var memory [(2*edgeRunes + 1) * utf8.UTFMax]byte // on the stack, because every request comes through here
 	folded := fold(memory[:0], text)
@@ -129,7 +130,8 @@ func appendLower(b []byte, s string, from, to int) []byte {
 	return b
 }
 
-// last finds the last phrase in text that counts. Where several phrases begin at the same place, the first of the list counts.
+// last finds the last phrase in text that counts. Where several phrases begin at the same place, the first of the list
+// counts.
 func (l *lexicon) last(text []byte) (Phrase, bool) {
 	for i := len(text) - 1; i >= 0; i-- {
 		for _, p := range l[text[i]] {
@@ -175,11 +177,12 @@ func denied(before string) bool {
 	return false
 }
 
-// named reports whether what follows a phrase makes it the name of a thing. In Korean and Japanese a denial follows, too.
+// named reports whether what follows a phrase makes it the name of a thing. In Korean and Japanese a denial follows,
+// too.
 func named(after string) bool {
 	for _, thing := range []string{
-		" guide", " instruction", " tutorial", " recipe", " manual", " walkthrough", " plan", " process", " list", " procedure",
-		" 가이드", " 설명하지 말", " 풀지 말", " 할 필요", "指南", "教程", "ガイド", "ではなく", "じゃなく",
+		" guide", " instruction", " tutorial", " recipe", " manual", " walkthrough", " plan", " process", " list",
+		" procedure", " 가이드", " 설명하지 말", " 풀지 말", " 할 필요", "指南", "教程", "ガイド", "ではなく", "じゃなく",
 	} {
 		if strings.HasPrefix(after, thing) {
 			return true
