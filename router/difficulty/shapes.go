@@ -137,8 +137,10 @@ func (e *extraction) trace() int {
 		return 0
 	}
 	text := e.text
-	for _, mark := range [...]string{"Traceback (most", "goroutine ", "Exception in thread", "\n\tat ", "\n    at ",
-		"error: ", "Error: "} {
+	for _, mark := range [...]string{
+		"Traceback (most", "goroutine ", "Exception in thread", "\n\tat ", "\n    at ",
+		"error: ", "Error: ",
+	} {
 		if contains(text, mark) {
 			return 1
 		}
