@@ -79,6 +79,9 @@ var importRules = []importRule{
 	{packages: "api/surface", may: []string{
 		"api/fault", "api/generation", "api/jsonbody", "api/request", "api/web",
 	}, why: "what surfaces share knows none of them"},
+	{packages: "api/surface/surfacetest", may: []string{
+		"api/fault", "api/generation", "api/surface", "api/web",
+	}, why: "a test of any encoder knows none of them"},
 	{packages: "api/openai/wire", may: []string{"api/generation", "engine"}, why: "forms that several surfaces have in common decide nothing"},
 	{packages: "api/openai/responses", may: slices.Concat(surface, []string{"api/openai/wire", "api/history", "api/intake"}), why: onlyCodes},
 	{packages: "api/openai/*", may: slices.Concat(surface, []string{"api/openai/wire"}), why: onlyCodes},
@@ -101,7 +104,7 @@ var surface = []string{"api/fault", "api/generation", "api/jsonbody", "api/reque
 const onlyCodes = "a surface decodes and encodes, and nothing else"
 
 // onlyForTests are packages that no part of the daemon may contain.
-var onlyForTests = []string{"api/history/historytest", "engine/enginetest", "internal/contract", "internal/hostile", "internal/testkit"}
+var onlyForTests = []string{"api/history/historytest", "api/surface/surfacetest", "engine/enginetest", "internal/contract", "internal/hostile", "internal/testkit"}
 
 func TestImportsPointOneWay(t *testing.T) {
 	used := make([]bool, len(importRules))

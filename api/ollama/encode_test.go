@@ -1,129 +1,24 @@
 package ollama
 
 import (
-	"bytes"
-	"encoding/json"
-	"flag"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"golang.org/x/tools/txtar"
-
-	"github.com/qwenvld/qwenvld/api/fault"
-	"github.com/qwenvld/qwenvld/api/generation"
-	"github.com/qwenvld/qwenvld/api/web"
+	"github.com/qwenvld/qwenvld/api/surface/surfacetest"
 )
 
-var update = flag.Bool("update", false, "write what the encoder makes of the events into testdata")
-
-var kinds = map[string]generation.EventKind{
-	"started": generation.Started, "open": generation.BlockOpen, "text": generation.BlockText, "close": generation.BlockClose,
-	"ended": generation.AnswerEnd, "end": generation.End,
-}
-
-// Each file holds the events of a run, one a line, or the run in one piece, and what becomes of them.
+// The client asked at noon, by a clock that goes on by a second whenever it is read.
 func TestEventsBecomeMessages(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := txtar.Format(archive)
-			e := newTestEncoder()
-			var out bytes.Buffer
-			var wrote string
-			for i := range archive.Files {
-				f := &archive.Files[i]
-				switch f.Name {
-				case "events":
-					stream(t, e, f.Data, &out)
-					wrote = "stream"
-				case "whole":
-					out.Reset()
-					var whole generation.Whole
-					read(t, f.Data, &whole)
-					reply, err := json.MarshalIndent(e.whole(&whole), "", "  ")
-					if err != nil {
-						t.Fatal(err)
-					}
-					out.Write(append(reply, '\n'))
-					wrote = "reply"
-				case wrote:
-					f.Data = bytes.Clone(out.Bytes())
-				default:
-					t.Fatalf("%s stands where it is not made", f.Name)
-				}
-			}
-			got := txtar.Format(archive)
-			if *update {
-				if err := os.WriteFile(file, got, 0o600); err != nil {
-					t.Fatal(err)
-				}
-			} else if diff := cmp.Diff(string(want), string(got)); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-}
-
-// newTestEncoder encodes for a client who asked at noon, by a clock that goes on by a second whenever it is read.
-func newTestEncoder() *encoder {
-	noon := time.Date(2025, time.January, 1, 12, 0, 0, 0, time.UTC)
-	clock := noon
-	return &encoder{
-		model: "qwen3-vl-thinking", asked: noon, first: func() time.Duration { return 250 * time.Millisecond },
-		now: func() time.Time {
-			clock = clock.Add(time.Second)
-			return clock
-		},
-	}
-}
-
-func read(t *testing.T, data []byte, v any) {
-	t.Helper()
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		t.Fatalf("%v in %s", err, data)
-	}
-}
-
-// stream encodes events, the last of which may be a failure.
-func stream(t *testing.T, e *encoder, events []byte, out *bytes.Buffer) {
-	t.Helper()
-	for line := range strings.Lines(string(events)) {
-		var ev struct {
-			Kind    string
-			Failure *fault.Error
-			generation.Event
+	surfacetest.Run(t, func(*testing.T, []byte) surfacetest.Encoding {
+		noon := time.Date(2025, time.January, 1, 12, 0, 0, 0, time.UTC)
+		clock := noon
+		e := &encoder{
+			model: "qwen3-vl-thinking", asked: noon, first: func() time.Duration { return 250 * time.Millisecond },
+			now: func() time.Time {
+				clock = clock.Add(time.Second)
+				return clock
+			},
 		}
-		read(t, []byte(line), &ev)
-		var messages []web.Message
-		var err error
-		if ev.Failure != nil {
-			messages = e.Failure(ev.Failure)
-		} else {
-			kind, ok := kinds[ev.Kind]
-			if !ok {
-				t.Fatalf("no kind of event: %s", line)
-			}
-			ev.Event.Kind = kind
-			messages, err = e.Event(&ev.Event)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range messages {
-			out.Write(append(m.Data, '\n'))
-		}
-	}
+		return surfacetest.Encoding{Encoder: e, Whole: e.whole}
+	})
 }

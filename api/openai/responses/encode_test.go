@@ -3,27 +3,20 @@ package responses
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"golang.org/x/tools/txtar"
-
 	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/api/generation"
 	"github.com/qwenvld/qwenvld/api/request"
+	"github.com/qwenvld/qwenvld/api/surface/surfacetest"
 	"github.com/qwenvld/qwenvld/api/web"
 	"github.com/qwenvld/qwenvld/engine"
 )
-
-var update = flag.Bool("update", false, "write what becomes of the events into testdata")
 
 // numbered makes ids that differ.
 func numbered() func() string {
@@ -69,85 +62,18 @@ func newTestEncoder(t *testing.T, body string) *encoder {
 	return &encoder{builder: &builder{response: response, now: now}}
 }
 
-var eventKinds = map[string]generation.EventKind{
-	"started": generation.Started, "open": generation.BlockOpen, "text": generation.BlockText,
-	"close": generation.BlockClose, "ended": generation.AnswerEnd, "end": generation.End,
-}
-
-// Each file holds the body of a request, the events of its run, one a line, and the events of the response. A run may
-// end with a failure, one in the background with a cancellation.
+// The files hold the bodies of the requests too. A run in the background is announced before it begins, and may be cancelled.
 func TestEventsOfARunBecomeThoseOfAResponse(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			archive, err := txtar.ParseFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(archive.Files) != 3 {
-				t.Fatalf("%d parts", len(archive.Files))
-			}
-			want := txtar.Format(archive)
-			e := newTestEncoder(t, string(archive.Files[0].Data))
-			archive.Files[2].Data = encodeAll(t, e, archive.Files[1].Data)
-			got := txtar.Format(archive)
-			if *update {
-				if err := os.WriteFile(file, got, 0o600); err != nil {
-					t.Fatal(err)
-				}
-			} else if diff := cmp.Diff(string(want), string(got)); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-}
-
-func encodeAll(t *testing.T, e *encoder, events []byte) []byte {
-	t.Helper()
-	var out bytes.Buffer
-	if e.builder.response.Background {
-		write(t, &out)(e.encode(e.builder.announce()))
-	}
-	for line := range bytes.Lines(events) {
-		var ev struct {
-			Kind    string
-			Failure *fault.Error
-			generation.Event
+	surfacetest.Run(t, func(t *testing.T, body []byte) surfacetest.Encoding {
+		e := newTestEncoder(t, string(body))
+		encoding := surfacetest.Encoding{Encoder: e, Own: map[string]func() ([]web.Message, error){
+			"cancelled": func() ([]web.Message, error) { return e.encode(e.builder.cancel()) },
+		}}
+		if e.builder.response.Background {
+			encoding.Opening = func() ([]web.Message, error) { return e.encode(e.builder.announce()) }
 		}
-		d := json.NewDecoder(bytes.NewReader(line))
-		d.DisallowUnknownFields()
-		if err := d.Decode(&ev); err != nil {
-			t.Fatalf("%v in %s", err, line)
-		}
-		switch kind, ok := eventKinds[ev.Kind]; {
-		case ev.Failure != nil:
-			write(t, &out)(e.Failure(ev.Failure), nil)
-		case ev.Kind == "cancelled":
-			write(t, &out)(e.encode(e.builder.cancel()))
-		case ok:
-			ev.Event.Kind = kind
-			write(t, &out)(e.Event(&ev.Event))
-		default:
-			t.Fatalf("no kind of event: %s", line)
-		}
-	}
-	return out.Bytes()
-}
-
-// write writes messages as a client sees them, and fails the test where they could not be made.
-func write(t *testing.T, out *bytes.Buffer) func([]web.Message, error) {
-	return func(messages []web.Message, err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, m := range messages {
-			fmt.Fprintf(out, "event: %s\ndata: %s\n", m.Event, m.Data)
-		}
-	}
+		return encoding
+	})
 }
 
 // JSON has no infinite numbers. A response that cannot be told because of one still ends, by numbers without a gap.
