@@ -79,7 +79,7 @@ func (t *talk) run(ctx context.Context, in io.Reader) error {
 			return errInterrupted
 		case <-t.interrupts:
 			if warned || !t.prompts {
-				t.printer.aside.print("\n")
+				t.printer.aside.write("\n")
 				return errInterrupted
 			}
 			warned = true
@@ -100,7 +100,7 @@ func (t *talk) run(ctx context.Context, in io.Reader) error {
 
 func (t *talk) end() error {
 	if t.prompts {
-		t.printer.aside.print("\n")
+		t.printer.aside.write("\n")
 	}
 	if t.failed {
 		return errors.New("not every question was answered")
@@ -110,7 +110,7 @@ func (t *talk) end() error {
 
 func (t *talk) prompt(text string) {
 	if t.prompts {
-		t.printer.aside.print(text)
+		t.printer.aside.write(text)
 	}
 }
 
@@ -211,7 +211,7 @@ func (t *talk) attach(kind client.Kind, name string) {
 
 func (t *talk) complain(err error) {
 	t.failed = t.failed || !t.prompts
-	t.printer.aside.print("qwenvld: " + err.Error() + "\n")
+	t.printer.aside.write("qwenvld: " + err.Error() + "\n")
 }
 
 // ask asks the next question. What was answered before an interrupt stays in the conversation; a question that was not answered does

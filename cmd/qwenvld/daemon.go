@@ -79,8 +79,8 @@ func (d *daemon) warn(system llama.SystemReport, now time.Time) {
 		d.logger.Warn("clients will not accept the certificate", "file", d.config.TLS.Certificate, "reason", w)
 	}
 	if n := d.model.Engine.GPULayers; n != 0 && !system.GPU {
-		d.logger.Warn("gpu_layers has no effect: this build knows of no GPU, and all layers are computed by the processors", "gpu_layers", n,
-			"devices", strings.Join(system.Devices, "; "))
+		d.logger.Warn("gpu_layers has no effect: this build knows of no GPU, and all layers are computed by the processors",
+			"gpu_layers", n, "devices", strings.Join(system.Devices, "; "))
 	}
 }
 

@@ -36,8 +36,8 @@ func newTerminal(e *environment, w io.Writer) terminal {
 	return terminal{w: w, is: is, dim: is && e.variable("NO_COLOR") == "" && e.variable("TERM") != "dumb"}
 }
 
-// print writes text. What a model says must not command a terminal.
-func (t *terminal) print(text string) {
+// write shows text. What a model says must not command a terminal.
+func (t *terminal) write(text string) {
 	if t.is {
 		text = harmless(text)
 	}
@@ -47,7 +47,7 @@ func (t *terminal) print(text string) {
 // faint writes text dimmed where that can be shown.
 func (t *terminal) faint(text string) {
 	if !t.dim {
-		t.print(text)
+		t.write(text)
 		return
 	}
 	_, _ = io.WriteString(t.w, "\x1b[2m"+harmless(text)+"\x1b[22m")
@@ -99,10 +99,10 @@ type lineEnd struct{ out, aside bool }
 
 func (l *lineEnd) close(p *printer) {
 	if l.aside {
-		p.aside.print("\n")
+		p.aside.write("\n")
 	}
 	if l.out {
-		p.out.print("\n")
+		p.out.write("\n")
 	}
 	*l = lineEnd{}
 }
@@ -136,15 +136,15 @@ func (p *printer) show(a *answered, ev *client.Event, ends *lineEnd) {
 				return
 			}
 			if ends.aside {
-				p.aside.print("\n")
+				p.aside.write("\n")
 				ends.aside = false
 			}
 			if a.reasoning && p.aside.is && p.out.is {
-				p.aside.print("\n")
+				p.aside.write("\n")
 			}
 		}
 		a.content.WriteString(text)
-		p.out.print(text)
+		p.out.write(text)
 		ends.out = !strings.HasSuffix(text, "\n")
 	}
 }

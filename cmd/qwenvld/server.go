@@ -85,7 +85,8 @@ func serverConfig(c *config.Config, name string, workers map[router.Variant]metr
 			return a, fmt.Errorf("key %s: %w", k.Name, err)
 		}
 		a.Keys = append(a.Keys, access.Key{
-			Name: k.Name, Hash: keyHash, RequestsPerMinute: k.RequestsPerMinute, TokensPerMinute: k.TokensPerMinute, Concurrent: k.Concurrent,
+			Name: k.Name, Hash: keyHash, RequestsPerMinute: k.RequestsPerMinute, TokensPerMinute: k.TokensPerMinute,
+			Concurrent: k.Concurrent,
 		})
 	}
 	return a, nil

@@ -131,7 +131,9 @@ func updated(t *testing.T, s Store) {
 	r := response("x", 3, 5)
 	r.Previous = "before"
 	put(t, s, r)
-	now := &history.Response{ID: "x", Owner: "ann", Created: time.Unix(9, 0), Input: []byte("no"), Body: []byte(`[1]`), Events: []byte("{}\n")}
+	now := &history.Response{
+		ID: "x", Owner: "ann", Created: time.Unix(9, 0), Input: []byte("no"), Body: []byte(`[1]`), Events: []byte("{}\n"),
+	}
 	if err := s.Update(t.Context(), now); err != nil {
 		t.Fatal(err)
 	}
@@ -340,7 +342,8 @@ func tooLarge(t *testing.T, s Store) {
 
 func updateTooLarge(t *testing.T, s Store) {
 	put(t, s, response("other", 10, 1), response("x", 10, 2))
-	if err := s.Update(t.Context(), &history.Response{ID: "x", Owner: "ann", Body: make([]byte, 1<<20)}); !errors.Is(err, history.ErrTooLarge) {
+	large := &history.Response{ID: "x", Owner: "ann", Body: make([]byte, 1<<20)}
+	if err := s.Update(t.Context(), large); !errors.Is(err, history.ErrTooLarge) {
 		t.Error(err)
 	}
 	want(t, s, response("x", 10, 2))
