@@ -38,6 +38,12 @@ var importRules = []importRule{
 	{packages: "multimodal/video/limits", why: "config reads it"},
 	{packages: "multimodal/**", may: []string{"multimodal", "multimodal/video/limits"}, why: "media and token arithmetic know nothing of models or HTTP handlers"},
 
+	{packages: "hub", no: []string{"os"}, never: []string{"net"}, why: "names and choices of files are the same wherever the files lie"},
+	{packages: "hub/cache", may: []string{"hub"}, never: []string{"net"}, why: "files are kept without knowing who sent them"},
+	{packages: "hub/fetch", may: []string{"hub"}, why: "what is downloaded is decided by others"},
+	{packages: "hub/pull", may: []string{"hub", "hub/cache", "hub/fetch"}, why: "files are brought without knowing what is in them"},
+	{packages: "hub/hubtest", may: []string{"hub"}, why: "a hub for tests lists files"},
+
 	{packages: "engine", never: []string{"net/http"}, why: "the engine's contract is the same for all who keep it"},
 	{packages: "engine/enginetest", may: []string{"engine"}, why: "a test of any engine knows only the contract"},
 	{packages: "engine/gguf", may: []string{"engine/tokenizer"}, never: []string{"net"}, why: "model files are judged before anything else of the engine runs"},
@@ -104,7 +110,10 @@ var surface = []string{"api/fault", "api/generation", "api/jsonbody", "api/reque
 const onlyCodes = "a surface decodes and encodes, and nothing else"
 
 // onlyForTests are packages that no part of the daemon may contain.
-var onlyForTests = []string{"api/history/historytest", "api/surface/surfacetest", "engine/enginetest", "internal/contract", "internal/hostile", "internal/testkit"}
+var onlyForTests = []string{
+	"api/history/historytest", "api/surface/surfacetest", "engine/enginetest", "hub/hubtest", "internal/contract", "internal/hostile",
+	"internal/testkit",
+}
 
 func TestImportsPointOneWay(t *testing.T) {
 	used := make([]bool, len(importRules))
