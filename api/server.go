@@ -47,7 +47,8 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		keys: access.New(c.Keys, c.Now), bodies: intake.New(c.Bodies, c.Now), metrics: c.Metrics, store: c.Store, now: c.Now, started: c.Now(),
+		keys: access.New(c.Keys, c.Now), bodies: intake.New(c.Bodies, c.Now), metrics: c.Metrics, store: c.Store,
+		now: c.Now, started: c.Now(),
 		media: media.New(media.Options{
 			Fetcher: c.Fetcher, VideoFetcher: c.VideoFetcher, Images: c.Images, Disk: c.Disk, Video: c.Video, Limits: c.Media,
 			Meter: meter{c.Metrics},

@@ -196,6 +196,9 @@ func TestFramesOfListsAreBoundedInBytes(t *testing.T) {
 	}
 }
 
+// picturesAtOnce is how many frames of a list are fetched at a time.
+const picturesAtOnce = 8
+
 // Frames are fetched several at a time, within one deadline.
 func TestFramesOfListsAreFetchedTogether(t *testing.T) {
 	frame, err := os.ReadFile("../multimodal/testdata/page.png")

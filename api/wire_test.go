@@ -16,11 +16,7 @@ import (
 type (
 	chunk            = chat.Chunk
 	completion       = chat.Completion
-	replyMessage     = chat.Message
-	wireToolCall     = chat.ToolCall
-	wireFunction     = chat.Function
 	wireLogprobs     = chat.Logprobs
-	wireDelta        = chat.Delta
 	ReasoningField   = chat.ReasoningField
 	textCompletion   = completions.Completion
 	usage            = wire.Usage
@@ -34,7 +30,6 @@ type (
 	MediaLimits      = media.Limits
 	VideoLimits      = media.VideoLimits
 	Error            = fault.Error
-	wireError        = fault.Wire
 	responseObject   = responses.Response
 	responseEvent    = responses.Event
 	inputItems       = responses.InputItems
@@ -47,7 +42,3 @@ type routeReply struct {
 	Routing *routing `json:"routing"`
 }
 type textLogprobs = completions.Logprobs
-
-func ptr[T any](v T) *T { return &v }
-
-const picturesAtOnce = 8

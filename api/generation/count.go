@@ -15,6 +15,7 @@ func (c *Core) Count(ctx context.Context, d *Decided) (Count, error) {
 		return Count{}, err
 	}
 	defer done()
+	c.meter.Routed(d.took)
 	return d.backend.Count(ctx, d)
 }
 
@@ -34,6 +35,7 @@ func (c *Core) PromptTokens(ctx context.Context, d *Decided, pieces bool) (*Toke
 		return nil, err
 	}
 	defer done()
+	c.meter.Routed(d.took)
 	ids, err := d.backend.Tokens(ctx, d)
 	return withBytes(ctx, d, ids, pieces, err)
 }

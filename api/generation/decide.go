@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/api/request"
@@ -28,6 +29,8 @@ type Decided struct {
 	conversation conversationKey
 	// pixels are the request's images once they are decoded, shared with the other variant where its projector is the same.
 	pixels *pixels
+	// took is how long the decision took.
+	took time.Duration
 	// discarded counts the tokens of an answer that this one replaces.
 	discarded int
 }
@@ -58,8 +61,8 @@ func (c *Core) Decide(ctx context.Context, req *request.Request, caller *Caller)
 	if err != nil {
 		return nil, err
 	}
-	c.meter.Routed(c.now().Sub(asked))
 	return &Decided{
+		took:    c.now().Sub(asked),
 		Request: req, Caller: caller, decision: d, routerVersion: c.routerVersion, pair: name.pair, backend: name.pair.backends[d.Variant],
 		info: infos[d.Variant], conversation: after, pixels: &pixels{},
 	}, nil
@@ -89,7 +92,11 @@ func (c *Core) Route(ctx context.Context, req *request.Request, caller *Caller) 
 		return nil, err
 	}
 	defer leave()
-	return c.Decide(ctx, req, caller)
+	d, err := c.Decide(ctx, req, caller)
+	if err == nil {
+		c.meter.Routed(d.took)
+	}
+	return d, err
 }
 
 // Variant is who answers.
