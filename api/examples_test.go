@@ -46,6 +46,8 @@ func checkExamples(t *testing.T, c *checker, name, path, kind string, media cont
 			}
 		case kind == "text/event-stream":
 			c.events(t, path, []byte(example.Body))
+		case kind == "application/x-ndjson":
+			c.lines(t, []byte(example.Body))
 		}
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
+
 	"github.com/qwenvld/qwenvld/api/generation"
+	"github.com/qwenvld/qwenvld/api/ollama"
 	"github.com/qwenvld/qwenvld/router"
 )
 
@@ -106,4 +108,20 @@ func (s *Server) getModel(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return generation.ModelNotFound(id)
+}
+
+// ollamaModels are the models as Ollama's clients have them described.
+func (s *Server) ollamaModels(ctx context.Context) []ollama.Model {
+	words := map[string]string{"completion": "completion", "tools": "tools", "vision": "vision", "reasoning": "thinking"}
+	var out []ollama.Model
+	for _, c := range s.modelCards(ctx) {
+		m := ollama.Model{ID: c.ID, Family: "qwen3vl", ContextSize: c.MaxModelLen, Since: s.started.UTC()}
+		for _, capability := range c.Capabilities {
+			if word := words[capability]; word != "" {
+				m.Capabilities = append(m.Capabilities, word)
+			}
+		}
+		out = append(out, m)
+	}
+	return out
 }

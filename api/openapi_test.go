@@ -13,6 +13,7 @@ import (
 
 	"github.com/qwenvld/qwenvld"
 	"github.com/qwenvld/qwenvld/api/anthropic"
+	"github.com/qwenvld/qwenvld/api/ollama"
 	"github.com/qwenvld/qwenvld/api/openai/chat"
 	"github.com/qwenvld/qwenvld/api/openai/responses"
 	"github.com/qwenvld/qwenvld/api/web"
@@ -37,6 +38,16 @@ func apiContract(t *testing.T) *checker {
 // chunkSchemas are those of the events of each path's streams.
 var chunkSchemas = map[string]string{"/v1/chat/completions": "ChatCompletionChunk", "/v1/completions": "TextCompletion", "/v1/messages": "AnthropicEvent"}
 
+// errorSchema is that of the errors at a path.
+func errorSchema(path string) string {
+	for prefix, schema := range map[string]string{anthropic.Path: "AnthropicError", ollama.Prefix: "OllamaError"} {
+		if path == prefix || strings.HasPrefix(path, prefix+"/") {
+			return schema
+		}
+	}
+	return "ErrorResponse"
+}
+
 // response checks a reply, and each chunk of a stream.
 func (c *checker) response(t *testing.T, req *http.Request, resp *http.Response, body []byte) {
 	t.Helper()
@@ -45,16 +56,17 @@ func (c *checker) response(t *testing.T, req *http.Request, resp *http.Response,
 	switch status := resp.StatusCode; {
 	case req.Method == http.MethodHead:
 	case status >= http.StatusBadRequest && !c.describes(req.Method, path, status) && beforeOperations(c.Operation(req.Method, path), status):
-		schema := "ErrorResponse"
-		if path == anthropic.Path || strings.HasPrefix(path, anthropic.Path+"/") {
-			schema = "AnthropicError"
-		}
-		c.validate(t, schema, string(body))
+		c.validate(t, errorSchema(path), string(body))
 	case streamed:
 		if _, err := c.Note(req.Method, path, status); err != nil {
 			t.Error(err)
 		}
 		c.events(t, path, body)
+	case resp.Header.Get("Content-Type") == "application/x-ndjson":
+		if _, err := c.Note(req.Method, path, status); err != nil {
+			t.Error(err)
+		}
+		c.lines(t, body)
 	default:
 		if err := c.CheckResponse(req.Method, path, status, resp.Header, body); err != nil {
 			t.Errorf("%v\n%s", err, body)
@@ -89,6 +101,18 @@ func (c *checker) events(t *testing.T, path string, body []byte) {
 		default:
 			c.validate(t, schema, e)
 		}
+	}
+}
+
+// lines checks those of a stream, which are of Ollama's form.
+func (c *checker) lines(t *testing.T, body []byte) {
+	t.Helper()
+	for line := range strings.Lines(string(body)) {
+		schema := "OllamaReply"
+		if strings.HasPrefix(line, `{"error"`) {
+			schema = "OllamaError"
+		}
+		c.validate(t, schema, line)
 	}
 }
 
@@ -129,9 +153,10 @@ func TestEveryParameterIsDescribed(t *testing.T) {
 		parameters []string
 		body       object
 	}{
-		"/v1/chat/completions": {"ChatCompletionRequest", chat.Parameters(), object{"messages": turn}},
-		anthropic.Path:         {"MessagesRequest", anthropic.Parameters(), object{"messages": turn, "max_tokens": 9}},
-		"/v1/responses":        {"ResponseRequest", responses.Parameters(), object{"input": turn}},
+		"/v1/chat/completions":  {"ChatCompletionRequest", chat.Parameters(), object{"messages": turn}},
+		anthropic.Path:          {"MessagesRequest", anthropic.Parameters(), object{"messages": turn, "max_tokens": 9}},
+		"/v1/responses":         {"ResponseRequest", responses.Parameters(), object{"input": turn}},
+		ollama.Prefix + "/chat": {"OllamaChatRequest", ollama.Parameters(), object{"messages": turn}},
 	} {
 		properties := s.check.Properties(c.schema)
 		for _, name := range c.parameters {

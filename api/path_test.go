@@ -21,7 +21,7 @@ func TestPathsAsClientsWriteThemReachTheirRoute(t *testing.T) {
 		"/messages/count_tokens/":  `{"model":"qwen3-vl-instruct","messages":[{"role":"user","content":"hi"}]}`,
 		"/responses":               `{"model":"qwen3-vl-instruct","input":"hi"}`,
 		"/responses/input_tokens/": `{"model":"qwen3-vl-instruct","input":"hi"}`,
-		"/route":                   chat, "/v1/tokenize": `{"content":"hi"}`, "/v1/detokenize": `{"tokens":[97]}`,
+		"/route":                   chat, "/v1/tokenize": `{"content":"hi"}`, "/v1/detokenize": `{"tokens":[97]}`, "/api/chat/": chat, "//api//chat": chat,
 	} {
 		if got := s.post(path, body); got.status != http.StatusOK {
 			t.Errorf("%s: %d %s", path, got.status, got.body)
@@ -46,7 +46,7 @@ func TestHeadIsServedWhereverGetIs(t *testing.T) {
 	made := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi"}).response(t)
 	for _, path := range []string{
 		"/health", "/health/live", "/health/ready", "/healthz", "/metrics", "/docs", "/docs/redoc.js", "/openapi.yaml", "/openapi.json", "/v1/models",
-		"/v1/models/qwen3-vl", "/v1/responses/" + made.ID, "/v1/responses/" + made.ID + "/input_items",
+		"/v1/models/qwen3-vl", "/api/tags", "/api/version", "/v1/responses/" + made.ID, "/v1/responses/" + made.ID + "/input_items",
 	} {
 		get, head := s.get(path), s.send(http.MethodHead, path)
 		if head.status != get.status || len(head.body) > 0 || head.header.Get("Content-Type") != get.header.Get("Content-Type") {

@@ -11,6 +11,7 @@ import (
 	"github.com/qwenvld/qwenvld/api/docs"
 	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/api/jsonbody"
+	"github.com/qwenvld/qwenvld/api/ollama"
 	"github.com/qwenvld/qwenvld/api/openai/chat"
 	"github.com/qwenvld/qwenvld/api/openai/completions"
 	"github.com/qwenvld/qwenvld/api/openai/tokens"
@@ -56,6 +57,7 @@ func (s *Server) addSurfaces(m chi.Router, c *Config) {
 	conversations := chat.New(chat.Options{Trip: s.trip, Router: s.core, Reasoning: c.Reasoning, Now: c.Now, NewID: c.NewID})
 	texts := completions.New(completions.Options{Trip: s.trip, Core: s.core, Now: c.Now, NewID: c.NewID})
 	messages := anthropic.New(anthropic.Options{Trip: s.trip, NewID: c.NewID})
+	ollamaAPI := ollama.New(ollama.Options{Trip: s.trip, Models: s.ollamaModels, Now: c.Now})
 	chatDecoder := chat.NewDecoder(s.trip.Policy)
 	lookups := tokens.New(tokens.Options{
 		Trip: s.trip, Core: s.core,
@@ -66,11 +68,13 @@ func (s *Server) addSurfaces(m chi.Router, c *Config) {
 	for path, h := range map[string]web.HandlerFunc{
 		"/v1/models": s.listModels, "/v1/models/{model}": s.getModel,
 		"/v1/responses/{id}": s.responses.Get, "/v1/responses/{id}/input_items": s.responses.InputItems,
+		ollama.Prefix + "/tags": ollamaAPI.Tags, ollama.Prefix + "/version": ollamaAPI.Version,
 	} {
 		m.Get(path, s.edge.Handle(h))
 	}
 	m.Delete("/v1/responses/{id}", s.edge.Handle(s.responses.Delete))
 	m.Post("/v1/responses/{id}/cancel", s.edge.Handle(s.responses.Cancel))
+	m.Post(ollama.Prefix+"/show", s.edge.Handle(s.edge.Visit(clientOf, ollamaAPI.Show)))
 	m.Post("/v1/embeddings", s.edge.Handle(s.metered(embeddings(c.ModelName))))
 	for path, h := range map[string]web.HandlerFunc{
 		"/v1/chat/completions":              conversations.Complete,
@@ -81,6 +85,7 @@ func (s *Server) addSurfaces(m chi.Router, c *Config) {
 		"/detokenize":                       lookups.Detokenize,
 		anthropic.Path:                      messages.Messages,
 		anthropic.Path + "/count_tokens":    messages.CountTokens,
+		ollama.Prefix + "/chat":             ollamaAPI.Chat,
 		"/v1/responses":                     s.responses.Create,
 		"/v1/responses/input_tokens":        s.responses.CountInput,
 	} {

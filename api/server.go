@@ -16,6 +16,7 @@ import (
 	"github.com/qwenvld/qwenvld/api/intake"
 	"github.com/qwenvld/qwenvld/api/media"
 	"github.com/qwenvld/qwenvld/api/metrics"
+	"github.com/qwenvld/qwenvld/api/ollama"
 	"github.com/qwenvld/qwenvld/api/openai/responses"
 	"github.com/qwenvld/qwenvld/api/request"
 	"github.com/qwenvld/qwenvld/api/surface"
@@ -65,7 +66,9 @@ func New(c Config) (*Server, error) {
 	s.edge = web.New(web.Options{
 		Logger: c.Logger, Now: c.Now, NewID: c.NewID, WriteTimeout: c.WriteTimeout, KeepAlive: c.KeepAlive, Grace: c.Bodies.Grace,
 		Bodies: s.bodies, Vocabulary: qwenvld.OpenAPI, Counter: c.Metrics, RetryIn: s.core.RetryIn,
-		Forms: []web.Form{{Prefix: anthropic.Path, Body: anthropic.ErrorBody}},
+		Forms: []web.Form{
+			{Prefix: anthropic.Path, Body: anthropic.ErrorBody}, {Prefix: ollama.Prefix, Body: ollama.ErrorBody},
+		},
 	})
 	s.trip = &surface.Trip{
 		Edge: s.edge, Core: s.core, Caller: s.caller,

@@ -94,14 +94,19 @@ func (d *daemon) ask(t *testing.T, path string, body []byte) (status int, reply 
 	return response.StatusCode, reply, time.Since(began)
 }
 
-// answerHasItsForm says whether reply is one JSON value or a stream of events whose data are.
+// answerHasItsForm says whether reply is one JSON value, lines of them, or a stream of events whose data are.
 func answerHasItsForm(reply []byte) bool {
 	if json.Valid(reply) {
 		return true
 	}
 	events := 0
 	for line := range strings.Lines(string(reply)) {
-		data, ok := strings.CutPrefix(strings.TrimSpace(line), "data: ")
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "{") && json.Valid([]byte(line)) {
+			events++
+			continue
+		}
+		data, ok := strings.CutPrefix(line, "data: ")
 		if !ok {
 			continue
 		}

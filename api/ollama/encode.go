@@ -1,6 +1,7 @@
 package ollama
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,6 +14,50 @@ import (
 	"github.com/qwenvld/qwenvld/api/web"
 	"github.com/qwenvld/qwenvld/engine"
 )
+
+// Reply is a reply in one piece, or a line of a stream.
+type Reply struct {
+	Model      string    `json:"model"`
+	CreatedAt  time.Time `json:"created_at"`
+	Message    Message   `json:"message"`
+	DoneReason string    `json:"done_reason,omitempty"`
+	Done       bool      `json:"done"`
+	// Metrics and Routing are of the last line only.
+	*Metrics
+	Routing *generation.Routing `json:"routing,omitempty"`
+}
+
+// Message is the assistant's, or a part of it.
+type Message struct {
+	Role      string     `json:"role"`
+	Content   string     `json:"content"`
+	Thinking  string     `json:"thinking,omitempty"`
+	ToolCalls []ToolCall `json:"tool_calls,omitempty"`
+}
+
+// ToolCall is a call of a function. In a stream it comes whole.
+type ToolCall struct {
+	ID       string   `json:"id"`
+	Function Function `json:"function"`
+}
+
+// Function is what is called. Its arguments are an object.
+type Function struct {
+	Index     int             `json:"index"`
+	Name      string          `json:"name"`
+	Arguments json.RawMessage `json:"arguments"`
+}
+
+// Metrics say what an answer took. Durations are sent in nanoseconds, counts are of tokens. Loading takes no time:
+// weights are loaded before anything is asked. What the prompt took is the time from the request to the first token.
+type Metrics struct {
+	TotalDuration      time.Duration `json:"total_duration"`
+	LoadDuration       time.Duration `json:"load_duration"`
+	PromptEvalCount    int           `json:"prompt_eval_count"`
+	PromptEvalDuration time.Duration `json:"prompt_eval_duration"`
+	EvalCount          int           `json:"eval_count"`
+	EvalDuration       time.Duration `json:"eval_duration"`
+}
 
 // encoder turns the events of a run into lines.
 type encoder struct {
@@ -81,10 +126,8 @@ func (e *encoder) last(m Message, end *generation.Ending, routing *generation.Ro
 	if end.Finish == engine.FinishLength {
 		out.DoneReason = string(engine.FinishLength)
 	}
-	total, first := e.now().Sub(e.asked), e.first()
-	if first <= 0 {
-		first = total // it ended without a token
-	}
+	total := e.now().Sub(e.asked)
+	first := cmp.Or(e.first(), total) // there is no first token where it ended without any
 	out.Metrics = &Metrics{
 		TotalDuration: total, PromptEvalCount: end.Usage.PromptTokens, PromptEvalDuration: first,
 		EvalCount: end.Usage.CompletionTokens, EvalDuration: total - first,

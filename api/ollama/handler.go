@@ -13,17 +13,12 @@ import (
 // Prefix is what the paths of the surface begin with. Errors below it have Ollama's form.
 const Prefix = "/api"
 
-// Catalog knows the models.
-type Catalog interface {
-	// Models lists them, in the order in which they are to be offered.
-	Models(ctx context.Context) []Model
-}
-
 // Options are what a Handler needs.
 type Options struct {
-	Trip    *surface.Trip
-	Catalog Catalog
-	Now     func() time.Time
+	Trip *surface.Trip
+	// Models lists the models, in the order in which they are to be offered.
+	Models func(ctx context.Context) []Model
+	Now    func() time.Time
 }
 
 // Handler serves the surface.

@@ -52,10 +52,8 @@ func (uncounted) Event(int, *engine.Event, bool) {}
 func (uncounted) FirstToken() time.Duration      { return time.Nanosecond }
 func (uncounted) End(bool)                       {}
 
-// shelf is a catalog of one model.
-type shelf struct{}
-
-func (shelf) Models(context.Context) []Model {
+// oneModel is all that is served.
+func oneModel(context.Context) []Model {
 	return []Model{{
 		ID: "qwen3-vl", Family: "qwen3vl", ContextSize: 4096, Capabilities: []string{"completion", "tools", "vision", "thinking"},
 		Since: time.Date(2025, time.January, 1, 0, 0, 0, 0, time.UTC),
@@ -97,7 +95,7 @@ func serve(t *testing.T, instruct, thinking *enginetest.Fake) *httptest.Server {
 			Edge: edge, Core: core, Policy: &request.Policy{Limits: request.DefaultLimits(), Unknown: &request.Unknown{}},
 			Caller: func(*http.Request) *generation.Caller { return &generation.Caller{At: time.Now()} },
 		},
-		Catalog: shelf{}, Now: time.Now,
+		Models: oneModel, Now: time.Now,
 	})
 	mux := http.NewServeMux()
 	for pattern, handler := range map[string]web.HandlerFunc{
@@ -181,15 +179,17 @@ func TestModelsAreDescribed(t *testing.T) {
 	}{
 		{"/version", "", http.StatusOK, `{"version":"` + Version + `"}`},
 		{
-			"/tags", "", http.StatusOK, `{"models":[{"name":"qwen3-vl","model":"qwen3-vl","modified_at":"2025-01-01T00:00:00Z","size":0,` +
-				`"digest":"` + digest + `","details":{"format":"gguf","family":"qwen3vl","families":["qwen3vl"]}}]}`,
+			"/tags", "", http.StatusOK, `{"models":[{"details":{"families":["qwen3vl"],"family":"qwen3vl","format":"gguf"},` +
+				`"digest":"` + digest + `","model":"qwen3-vl","modified_at":"2025-01-01T00:00:00Z","name":"qwen3-vl","size":0}]}`,
 		},
 		{
-			"/show", `{"model":"qwen3-vl:latest"}`, http.StatusOK, `{"details":{"format":"gguf","family":"qwen3vl","families":["qwen3vl"]},` +
+			"/show", `{"model":"qwen3-vl:latest"}`, http.StatusOK, `{"capabilities":["completion","tools","vision","thinking"],` +
+				`"details":{"families":["qwen3vl"],"family":"qwen3vl","format":"gguf"},` +
 				`"model_info":{"general.architecture":"qwen3vl","general.basename":"qwen3-vl","qwen3vl.context_length":4096},` +
-				`"capabilities":["completion","tools","vision","thinking"],"modified_at":"2025-01-01T00:00:00Z"}`,
+				`"modified_at":"2025-01-01T00:00:00Z"}`,
 		},
 		{"/show", `{"name":"other"}`, http.StatusNotFound, `{"error":"The model \"other\" does not exist."}`},
+		{"/show", `{}`, http.StatusOK, ""},
 		{"/chat", with(`"model":"other"`), http.StatusBadRequest, ""},
 		{"/chat", `{"model":"other","messages":[{"role":"user","content":"hi"}]}`, http.StatusNotFound, `{"error":"The model \"other\" does not exist."}`},
 		{"/chat", `{"model":"other"}`, http.StatusNotFound, `{"error":"The model \"other\" does not exist."}`},

@@ -1,6 +1,7 @@
 package ollama
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -14,11 +15,11 @@ import (
 // Version is the release of Ollama whose API this is. Clients compare it with what they need.
 const Version = "0.12.6"
 
-// Model is a model of the catalog.
+// Model is a model that is served.
 type Model struct {
-	ID string
-	// Family is the architecture of its weights, ContextSize how many tokens its context holds, 0 while nobody knows.
-	Family      string
+	// Family is the architecture of its weights.
+	ID, Family string
+	// ContextSize is how many tokens its context holds, 0 while nobody knows.
 	ContextSize int
 	// Capabilities are in Ollama's words: completion, tools, vision, thinking.
 	Capabilities []string
@@ -26,13 +27,14 @@ type Model struct {
 	Since time.Time
 }
 
-func (m *Model) details() Details {
-	return Details{Format: "gguf", Family: m.Family, Families: []string{m.Family}}
+// details say what kind of weights a model has.
+func (m *Model) details() map[string]any {
+	return map[string]any{"format": "gguf", "family": m.Family, "families": []string{m.Family}}
 }
 
 // find fails where there is no such model. No name stands for the first.
 func (h *Handler) find(ctx context.Context, name string) (*Model, error) {
-	models := h.o.Catalog.Models(ctx)
+	models := h.o.Models(ctx)
 	for i := range models {
 		if models[i].ID == name || name == "" {
 			return &models[i], nil
@@ -41,16 +43,17 @@ func (h *Handler) find(ctx context.Context, name string) (*Model, error) {
 	return nil, generation.ModelNotFound(name)
 }
 
-// Tags serves GET /api/tags.
+// Tags serves GET /api/tags. The digests are those of the names: clients want some to cut and to compare.
 func (h *Handler) Tags(w http.ResponseWriter, r *http.Request) error {
-	out := Tags{Models: []Tag{}}
-	for _, m := range h.o.Catalog.Models(r.Context()) {
+	tags := []map[string]any{}
+	for _, m := range h.o.Models(r.Context()) {
 		digest := sha256.Sum256([]byte(m.ID))
-		out.Models = append(out.Models, Tag{
-			Name: m.ID, Model: m.ID, ModifiedAt: m.Since, Digest: hex.EncodeToString(digest[:]), Details: m.details(),
+		tags = append(tags, map[string]any{
+			"name": m.ID, "model": m.ID, "modified_at": m.Since, "size": 0, "digest": hex.EncodeToString(digest[:]),
+			"details": m.details(),
 		})
 	}
-	h.o.Trip.Edge.WriteJSON(w, http.StatusOK, out)
+	h.o.Trip.Edge.WriteJSON(w, http.StatusOK, map[string]any{"models": tags})
 	return nil
 }
 
@@ -60,10 +63,7 @@ func (h *Handler) Show(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	name := jsonbody.MemberText(body, "model")
-	if name == "" {
-		name = jsonbody.MemberText(body, "name")
-	}
+	name := cmp.Or(jsonbody.MemberText(body, "model"), jsonbody.MemberText(body, "name"))
 	m, err := h.find(r.Context(), modelID(name))
 	if err != nil {
 		return err
@@ -72,8 +72,8 @@ func (h *Handler) Show(w http.ResponseWriter, r *http.Request) error {
 	if m.ContextSize > 0 {
 		info[m.Family+".context_length"] = m.ContextSize
 	}
-	h.o.Trip.Edge.WriteJSON(w, http.StatusOK, Show{
-		Details: m.details(), ModelInfo: info, Capabilities: m.Capabilities, ModifiedAt: m.Since,
+	h.o.Trip.Edge.WriteJSON(w, http.StatusOK, map[string]any{
+		"details": m.details(), "model_info": info, "capabilities": m.Capabilities, "modified_at": m.Since,
 	})
 	return nil
 }

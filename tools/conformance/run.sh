@@ -49,14 +49,16 @@ suite() {
 	sdks)
 		local python
 		python=$(python sdks)
-		"$python" openai_python.py && "$python" others.py
+		local failed=0 file
+		for file in openai_python others ollama_python; do "$python" $file.py || failed=1; done
+		return $failed
 		;;
 	frameworks) "$(python frameworks)" frameworks.py ;;
 	llama_index) "$(python llama_index)" llama_index_cases.py ;;
 	node)
 		node_modules
 		local failed=0 file
-		for file in openai_node ai_sdk anthropic_node; do node "$work/$file.mjs" || failed=1; done
+		for file in openai_node ai_sdk anthropic_node ollama_node; do node "$work/$file.mjs" || failed=1; done
 		return $failed
 		;;
 	go) (cd go && CGO_ENABLED=0 go run .) ;;
