@@ -47,14 +47,14 @@ func (d *decoder) outputFormat(f *jsonbody.Value, path string) {
 
 // tools puts tools into the form that chat templates show.
 func (d *decoder) tools(v *jsonbody.Value, path string) {
-	d.ToolList(v, path, func(t *jsonbody.Value, at string) {
+	d.Tools().List(v, path, func(t *jsonbody.Value, at string) {
 		if kind := jsonbody.Present(t, "type"); kind != nil {
 			if name := d.Text(kind, at+".type"); name != "custom" {
-				d.SkipTool(t, name)
+				d.Tools().Skip(t, name)
 				return
 			}
 		}
 		d.Keys(t, at, "type", "name", "description", "input_schema", "strict")
-		d.FlatTool(t, at, "input_schema")
+		d.Tools().AddFlat(t, at, "input_schema")
 	})
 }

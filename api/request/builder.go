@@ -28,7 +28,9 @@ func (p *Policy) Parse(body []byte) (*jsonbody.Value, error) {
 
 // NewBuilder begins a request whose prompt the member promptParam carries.
 func (p *Policy) NewBuilder(promptParam string) *Builder {
-	return &Builder{policy: p, Request: &Request{MayRepeat: p.MayRepeat, PromptParam: promptParam}}
+	b := &Builder{policy: p, Request: &Request{MayRepeat: p.MayRepeat, PromptParam: promptParam}}
+	b.tools.d = b
+	return b
 }
 
 // Builder fills a Request. Decoders of surfaces embed it: they read their own members and leave the common ones to it. It keeps the first
@@ -53,15 +55,15 @@ type Builder struct {
 	maxTokens, maxCompletionTokens   *int
 	enableThinking, templateThinking *bool
 	generationPrompt                 *bool
-	choice                           toolChoice
-	tools                            []toolSpec
-	skipped                          []skippedTool
-	schemaSize                       int // of the tools' schemas so far
+	tools                            Tools
 	structured                       *engine.Constraint
 }
 
 // Shared is the builder itself, by which the tables of surfaces reach the readers of common members.
 func (d *Builder) Shared() *Builder { return d }
+
+// Tools reads the request's tools.
+func (d *Builder) Tools() *Tools { return &d.tools }
 
 // Limits are the bounds of a request.
 func (d *Builder) Limits() *Limits { return &d.policy.Limits }
@@ -92,7 +94,7 @@ func (d *Builder) Finish() error {
 	if r.MinPixels != nil && r.MaxPixels != nil && *r.MinPixels > *r.MaxPixels {
 		d.Fail("mm_processor_kwargs.min_pixels", fault.CodeInvalidValue, "must not be larger than max_pixels")
 	}
-	d.finishChoice()
+	d.tools.finishChoice()
 	d.finishConstraint()
 	d.finishPrefill()
 	return d.Failure()

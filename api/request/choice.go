@@ -14,9 +14,9 @@ var foreignTools = []string{
 	"apply_patch", "mcp", "custom", "namespace", "bash", "text_editor", "memory", "tool_search", "google_search", "url_context", "advisor",
 }
 
-// SkipTool leaves out a tool that this server cannot offer. The reply's header says so.
-func (d *Builder) SkipTool(t *jsonbody.Value, kind string) {
-	d.skipped = append(d.skipped, skippedTool{kind: kind, name: jsonbody.MemberText(t, "name")})
+// Skip leaves out a tool that this server cannot offer. The reply's header says so.
+func (s *Tools) Skip(t *jsonbody.Value, kind string) {
+	s.skipped = append(s.skipped, skippedTool{kind: kind, name: jsonbody.MemberText(t, "name")})
 	known := "other"
 	for _, prefix := range foreignTools {
 		if strings.HasPrefix(kind, prefix) {
@@ -24,8 +24,8 @@ func (d *Builder) SkipTool(t *jsonbody.Value, kind string) {
 			break
 		}
 	}
-	if !slices.Contains(d.Request.Skipped, known) {
-		d.Request.Skipped = append(d.Request.Skipped, known)
+	if !slices.Contains(s.d.Request.Skipped, known) {
+		s.d.Request.Skipped = append(s.d.Request.Skipped, known)
 	}
 }
 
@@ -33,74 +33,74 @@ func (d *Builder) SkipTool(t *jsonbody.Value, kind string) {
 type skippedTool struct{ kind, name string }
 
 // finishChoice checks tool_choice and parallel_tool_calls against the tools.
-func (d *Builder) finishChoice() {
-	d.choice = d.readChoice()
-	d.checkChoice("tool_choice")
+func (s *Tools) finishChoice() {
+	s.choice = s.readChoice()
+	s.checkChoice("tool_choice")
 }
 
 // checkChoice checks a choice that was read against the tools.
-func (d *Builder) checkChoice(path string) {
-	c := &d.choice
-	d.Request.ToolsOff = c.mode == choiceNone
-	if c.mode == choiceRequired && c.name == "" && len(d.tools) == 0 {
-		d.Fail(path, fault.CodeInvalidValue, "a call can only be required where there are tools to call")
+func (s *Tools) checkChoice(path string) {
+	c := &s.choice
+	s.d.Request.ToolsOff = c.mode == choiceNone
+	if c.mode == choiceRequired && c.name == "" && len(s.offered) == 0 {
+		s.d.Fail(path, fault.CodeInvalidValue, "a call can only be required where there are tools to call")
 	}
 	for _, name := range append(slices.Clone(c.among), c.name) {
-		if name != "" && !slices.ContainsFunc(d.tools, func(t toolSpec) bool { return t.name == name }) {
-			d.failChosen(c.path, name)
+		if name != "" && !slices.ContainsFunc(s.offered, func(t toolSpec) bool { return t.name == name }) {
+			s.failChosen(c.path, name)
 		}
 	}
 }
 
 // failChosen refuses the choice of a tool that cannot be called.
-func (d *Builder) failChosen(path, name string) {
-	if slices.ContainsFunc(d.skipped, func(t skippedTool) bool { return t.name == name }) {
-		d.Fail(path, fault.CodeUnsupported, "%q is a tool of a kind that this server does not have", jsonbody.Abbreviate(name))
+func (s *Tools) failChosen(path, name string) {
+	if slices.ContainsFunc(s.skipped, func(t skippedTool) bool { return t.name == name }) {
+		s.d.Fail(path, fault.CodeUnsupported, "%q is a tool of a kind that this server does not have", jsonbody.Abbreviate(name))
 		return
 	}
-	d.Fail(path, fault.CodeInvalidValue, "%q is not among the tools", jsonbody.Abbreviate(name))
+	s.d.Fail(path, fault.CodeInvalidValue, "%q is not among the tools", jsonbody.Abbreviate(name))
 }
 
 // readChoice reads tool_choice in the words of every surface: a mode, or an object that names a mode, one function, or those that are
 // allowed. The Responses API and Anthropic leave out the object around a function's name.
-func (d *Builder) readChoice() toolChoice {
+func (s *Tools) readChoice() toolChoice {
 	const path = "tool_choice"
-	c := d.ToolChoice
+	c := s.d.ToolChoice
 	switch {
 	case c == nil:
 		return toolChoice{mode: choiceAuto}
 	case c.Kind == jsonbody.String:
-		return toolChoice{mode: d.choiceMode(c, path), path: path}
+		return toolChoice{mode: s.choiceMode(c, path), path: path}
 	case c.Kind != jsonbody.Object:
-		d.Fail(path, fault.CodeInvalidValue, "must be a string or an object, not %s", c.Kind)
+		s.d.Fail(path, fault.CodeInvalidValue, "must be a string or an object, not %s", c.Kind)
 		return toolChoice{}
 	}
 	if m := jsonbody.Present(c, "disable_parallel_tool_use"); m != nil { // Anthropic's place for it
-		d.ParallelCalls = ptr(!d.Flag(m, path+".disable_parallel_tool_use"))
+		s.d.ParallelCalls = ptr(!s.d.Flag(m, path+".disable_parallel_tool_use"))
 		c = c.Without("disable_parallel_tool_use")
 	}
 	t := jsonbody.Present(c, "type")
 	if t == nil {
-		d.Fail(path+".type", fault.CodeMissing, "tool_choice.type is required")
+		s.d.Fail(path+".type", fault.CodeMissing, "tool_choice.type is required")
 		return toolChoice{}
 	}
-	switch kind := d.Text(t, path+".type"); kind {
+	switch kind := s.d.Text(t, path+".type"); kind {
 	case choiceAuto, choiceNone, choiceRequired, choiceAny:
-		return toolChoice{mode: d.choiceMode(t, path+".type"), path: path}
+		return toolChoice{mode: s.choiceMode(t, path+".type"), path: path}
 	case "function", "tool":
-		name, at := d.chosenName(c, path)
+		name, at := s.chosenName(c, path)
 		return toolChoice{mode: choiceRequired, name: name, path: at}
 	case "allowed_tools":
-		return d.allowedTools(c, path)
+		return s.allowedTools(c, path)
 	default:
-		d.Fail(path+".type", fault.CodeUnsupported, "only functions can be chosen, not %q", jsonbody.Abbreviate(kind))
+		s.d.Fail(path+".type", fault.CodeUnsupported, "only functions can be chosen, not %q", jsonbody.Abbreviate(kind))
 		return toolChoice{}
 	}
 }
 
 // choiceMode reads how freely the model may choose. Any is Anthropic's and Mistral's word for required.
-func (d *Builder) choiceMode(v *jsonbody.Value, path string) string {
-	mode := d.OneOf(v, path, choiceNone, choiceAuto, choiceRequired, choiceAny)
+func (s *Tools) choiceMode(v *jsonbody.Value, path string) string {
+	mode := s.d.OneOf(v, path, choiceNone, choiceAuto, choiceRequired, choiceAny)
 	if mode == choiceAny {
 		return choiceRequired
 	}
@@ -108,48 +108,48 @@ func (d *Builder) choiceMode(v *jsonbody.Value, path string) string {
 }
 
 // chosenName finds the name of {"type": "function", "function": {"name"}} and of {"type": "function", "name"}.
-func (d *Builder) chosenName(c *jsonbody.Value, path string) (name, at string) {
+func (s *Tools) chosenName(c *jsonbody.Value, path string) (name, at string) {
 	f := jsonbody.Present(c, "function")
 	if f == nil {
 		if jsonbody.Present(c, "name") == nil {
-			d.Fail(path+".function", fault.CodeMissing, "%s.function is required", path)
+			s.d.Fail(path+".function", fault.CodeMissing, "%s.function is required", path)
 			return "", ""
 		}
-		d.Keys(c, path, "type", "name")
-		return d.Member(c, path, "name"), path + ".name"
+		s.d.Keys(c, path, "type", "name")
+		return s.d.Member(c, path, "name"), path + ".name"
 	}
-	d.Keys(c, path, "type", "function")
+	s.d.Keys(c, path, "type", "function")
 	path += ".function"
-	if !d.Want(f, path, jsonbody.Object) {
+	if !s.d.Want(f, path, jsonbody.Object) {
 		return "", ""
 	}
-	d.Keys(f, path, "name")
-	return d.Member(f, path, "name"), path + ".name"
+	s.d.Keys(f, path, "name")
+	return s.d.Member(f, path, "name"), path + ".name"
 }
 
 // allowedTools reads {"type": "allowed_tools", "mode", "tools"}, which chat completions have in a member of its own.
-func (d *Builder) allowedTools(c *jsonbody.Value, path string) toolChoice {
-	d.Keys(c, path, "type", "allowed_tools", "mode", "tools")
+func (s *Tools) allowedTools(c *jsonbody.Value, path string) toolChoice {
+	s.d.Keys(c, path, "type", "allowed_tools", "mode", "tools")
 	if inner := jsonbody.Present(c, "allowed_tools"); inner != nil {
 		path += ".allowed_tools"
-		if c = inner; !d.Want(c, path, jsonbody.Object) {
+		if c = inner; !s.d.Want(c, path, jsonbody.Object) {
 			return toolChoice{}
 		}
-		d.Keys(c, path, "mode", "tools")
+		s.d.Keys(c, path, "mode", "tools")
 	}
 	out := toolChoice{mode: choiceAuto, path: path + ".tools"}
 	if m := jsonbody.Present(c, "mode"); m != nil {
-		out.mode = d.OneOf(m, path+".mode", choiceAuto, choiceRequired)
+		out.mode = s.d.OneOf(m, path+".mode", choiceAuto, choiceRequired)
 	}
-	d.ToolList(jsonbody.OrEmptyList(jsonbody.Present(c, "tools")), path+".tools", func(t *jsonbody.Value, at string) {
+	s.List(jsonbody.OrEmptyList(jsonbody.Present(c, "tools")), path+".tools", func(t *jsonbody.Value, at string) {
 		if kind := jsonbody.MemberText(t, "type"); kind != "function" && kind != "" {
 			return // of a kind that is not offered
 		}
-		name, _ := d.chosenName(t, at)
+		name, _ := s.chosenName(t, at)
 		out.among = append(out.among, name)
 	})
 	if len(out.among) == 0 {
-		d.Fail(path+".tools", fault.CodeInvalidValue, "must name a function")
+		s.d.Fail(path+".tools", fault.CodeInvalidValue, "must name a function")
 	}
 	return out
 }

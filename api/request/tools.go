@@ -13,7 +13,7 @@ import (
 // ToolTable are members about tools and the constraint of the answer.
 func ToolTable() Table[*Builder] {
 	return Table[*Builder]{
-		"tools":               (*Builder).readTools,
+		"tools":               func(d *Builder, v *jsonbody.Value, path string) { d.tools.readAll(v, path) },
 		"tool_choice":         func(d *Builder, v *jsonbody.Value, _ string) { d.ToolChoice = v },
 		"response_format":     (*Builder).ResponseFormat,
 		"structured_outputs":  (*Builder).structuredOutputs,
@@ -24,88 +24,88 @@ func ToolTable() Table[*Builder] {
 	}
 }
 
-// ToolList hands the tools of any surface to read.
-func (d *Builder) ToolList(v *jsonbody.Value, path string, read func(t *jsonbody.Value, path string)) {
-	if !d.Want(v, path, jsonbody.Array) {
+// List hands the tools of any surface to read.
+func (s *Tools) List(v *jsonbody.Value, path string, read func(t *jsonbody.Value, path string)) {
+	if !s.d.Want(v, path, jsonbody.Array) {
 		return
 	}
-	if len(v.Items) > d.policy.Limits.Tools {
-		d.Fail(path, fault.CodeInvalidValue, "at most %d tools are allowed", d.policy.Limits.Tools)
+	if len(v.Items) > s.d.policy.Limits.Tools {
+		s.d.Fail(path, fault.CodeInvalidValue, "at most %d tools are allowed", s.d.policy.Limits.Tools)
 		return
 	}
 	for i := range v.Items {
-		if at := jsonbody.At(path, i); d.OK() && d.Want(&v.Items[i], at, jsonbody.Object) {
+		if at := jsonbody.At(path, i); s.d.OK() && s.d.Want(&v.Items[i], at, jsonbody.Object) {
 			read(&v.Items[i], at)
 		}
 	}
 }
 
-func (d *Builder) readTools(v *jsonbody.Value, path string) { d.ToolList(v, path, d.readTool) }
+func (s *Tools) readAll(v *jsonbody.Value, path string) { s.List(v, path, s.readTool) }
 
 // readTool takes {"type": "function", "function": {...}}; without a type too, and with the function's members beside the type.
-func (d *Builder) readTool(v *jsonbody.Value, path string) {
+func (s *Tools) readTool(v *jsonbody.Value, path string) {
 	f := jsonbody.Present(v, "function")
 	kind := "function"
 	if m := jsonbody.Present(v, "type"); m != nil {
-		kind = d.Text(m, path+".type")
+		kind = s.d.Text(m, path+".type")
 	} else if f == nil {
-		d.Fail(path+".type", fault.CodeMissing, "a tool needs a type")
+		s.d.Fail(path+".type", fault.CodeMissing, "a tool needs a type")
 		return
 	}
 	switch {
 	case kind != "function":
-		d.SkipTool(v, kind)
+		s.Skip(v, kind)
 	case f == nil && jsonbody.Present(v, "name") != nil:
-		d.Keys(v, path, "type", "name", "description", "parameters", "strict")
-		d.FlatTool(v, path, "parameters")
+		s.d.Keys(v, path, "type", "name", "description", "parameters", "strict")
+		s.AddFlat(v, path, "parameters")
 	case f == nil:
-		d.Fail(path+".function", fault.CodeMissing, "a tool needs a function")
-	case d.Want(f, path+".function", jsonbody.Object):
-		d.Keys(v, path, "type", "function", "strict")
-		d.functionTool(v, f, path+".function")
+		s.d.Fail(path+".function", fault.CodeMissing, "a tool needs a function")
+	case s.d.Want(f, path+".function", jsonbody.Object):
+		s.d.Keys(v, path, "type", "function", "strict")
+		s.functionTool(v, f, path+".function")
 	}
 }
 
 // functionTool keeps a tool as the client wrote it, whose key order reaches the prompt, unless it has members that are not for the model.
-func (d *Builder) functionTool(v, f *jsonbody.Value, path string) {
+func (s *Tools) functionTool(v, f *jsonbody.Value, path string) {
 	own := []string{"name", "description", "parameters", "strict"}
-	d.Keys(f, path, own...)
-	d.addTool(f, path, "parameters")
+	s.d.Keys(f, path, own...)
+	s.add(f, path, "parameters")
 	for i := range f.Members {
 		if !slices.Contains(own, f.Members[i].Key) {
-			d.Request.Tools = append(d.Request.Tools, shownTool(f, "parameters"))
+			s.d.Request.Tools = append(s.d.Request.Tools, shownTool(f, "parameters"))
 			return
 		}
 	}
 	if len(v.Members) > 2 || jsonbody.Present(v, "type") == nil {
-		d.Request.Tools = append(d.Request.Tools, shownTool(f, "parameters"))
+		s.d.Request.Tools = append(s.d.Request.Tools, shownTool(f, "parameters"))
 		return
 	}
-	d.Request.Tools = append(d.Request.Tools, jsonbody.RawCopy(v))
+	s.d.Request.Tools = append(s.d.Request.Tools, jsonbody.RawCopy(v))
 }
 
-// FlatTool reads a tool whose name, description and schema lie side by side, and puts it into the form that chat templates show.
-func (d *Builder) FlatTool(t *jsonbody.Value, path, schemaKey string) {
-	d.addTool(t, path, schemaKey)
-	d.Request.Tools = append(d.Request.Tools, shownTool(t, schemaKey))
+// AddFlat reads a tool whose name, description and schema lie side by side, and puts it into the form that chat templates show.
+func (s *Tools) AddFlat(t *jsonbody.Value, path, schemaKey string) {
+	s.add(t, path, schemaKey)
+	s.d.Request.Tools = append(s.d.Request.Tools, shownTool(t, schemaKey))
 }
 
-// addTool reads what of a tool can be enforced.
-func (d *Builder) addTool(f *jsonbody.Value, path, schemaKey string) {
-	spec := toolSpec{name: d.functionName(f, path), path: path, schemaKey: schemaKey}
+// add reads what of a tool can be enforced.
+func (s *Tools) add(f *jsonbody.Value, path, schemaKey string) {
+	spec := toolSpec{name: s.functionName(f, path), path: path, schemaKey: schemaKey}
 	if m := jsonbody.Present(f, "description"); m != nil {
-		d.Text(m, path+".description")
+		s.d.Text(m, path+".description")
 	}
-	if m := jsonbody.Present(f, schemaKey); m != nil && d.Want(m, path+"."+schemaKey, jsonbody.Object) {
-		if len(m.Raw) > d.policy.Limits.SchemaBytes {
-			d.Fail(path+"."+schemaKey, fault.CodeInvalidValue, "must not be longer than %d bytes", d.policy.Limits.SchemaBytes)
+	if m := jsonbody.Present(f, schemaKey); m != nil && s.d.Want(m, path+"."+schemaKey, jsonbody.Object) {
+		if len(m.Raw) > s.d.policy.Limits.SchemaBytes {
+			s.d.Fail(path+"."+schemaKey, fault.CodeInvalidValue, "must not be longer than %d bytes", s.d.policy.Limits.SchemaBytes)
 		}
 		spec.parameters = jsonbody.RawCopy(m)
 	}
 	if m := jsonbody.Present(f, "strict"); m != nil {
-		spec.strict = d.Flag(m, path+".strict")
+		spec.strict = s.d.Flag(m, path+".strict")
 	}
-	d.tools = append(d.tools, spec)
+	s.offered = append(s.offered, spec)
 }
 
 // shownTool is a tool in the form that chat templates show.
@@ -133,10 +133,10 @@ func writeMember(b *strings.Builder, sep *string, f *jsonbody.Value, key, as str
 // toolName is what tools may be called: OpenAI's letters and those that MCP servers put between their parts, up to Anthropic's length.
 var toolName = regexp.MustCompile(`^[a-zA-Z0-9_.:/-]{1,128}$`)
 
-func (d *Builder) functionName(f *jsonbody.Value, path string) string {
-	name := d.Member(f, path, "name")
-	if d.OK() && !toolName.MatchString(name) {
-		d.Fail(path+".name", fault.CodeInvalidValue, "must have 1 to 128 letters, digits, underscores, dots, colons, slashes or dashes")
+func (s *Tools) functionName(f *jsonbody.Value, path string) string {
+	name := s.d.Member(f, path, "name")
+	if s.d.OK() && !toolName.MatchString(name) {
+		s.d.Fail(path+".name", fault.CodeInvalidValue, "must have 1 to 128 letters, digits, underscores, dots, colons, slashes or dashes")
 	}
 	return name
 }

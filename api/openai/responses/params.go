@@ -154,17 +154,17 @@ func (d *decoder) text(v *jsonbody.Value, path string) {
 }
 
 func (d *decoder) tools(v *jsonbody.Value, path string) {
-	d.ToolList(v, path, func(t *jsonbody.Value, at string) {
+	d.Tools().List(v, path, func(t *jsonbody.Value, at string) {
 		d.out.echo.Tools = append(d.out.echo.Tools, jsonbody.RawCopy(t))
 		if kind := d.Text(jsonbody.OrEmpty(jsonbody.Present(t, "type")), at+".type"); kind != "function" {
-			d.SkipTool(t, kind)
+			d.Tools().Skip(t, kind)
 			return
 		}
 		if f := jsonbody.Present(t, "function"); f != nil && f.Kind == jsonbody.Object { // as chat completions have it
 			t, at = f, at+".function"
 		}
 		d.Keys(t, at, "type", "name", "description", "parameters", "strict")
-		d.FlatTool(t, at, "parameters")
+		d.Tools().AddFlat(t, at, "parameters")
 	})
 }
 
