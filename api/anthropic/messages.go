@@ -77,7 +77,7 @@ func serverBlock(kind string) bool {
 }
 
 // block reads a block of a message's content.
-func (d *decoder) block(v *jsonbody.Value, path string, m *request.Message) {
+func (d *decoder) block(v *jsonbody.Value, path string, m *request.Message) { //nolint:cyclop // one case for each type of block
 	if !d.Want(v, path, jsonbody.Object) {
 		return
 	}

@@ -2,10 +2,6 @@ package generation
 
 import (
 	"context"
-	"errors"
-	"io"
-	"math"
-	"strings"
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/router"
@@ -70,22 +66,6 @@ func (e *escalator) watches(d *Decided) bool {
 		!d.Request.Stream && d.Request.Choices <= 1 && d.Request.Prefill() == nil && !d.Caller.Background
 }
 
-// attempt is a variant that is to answer a request, and then does.
-type attempt struct {
-	decided  *Decided
-	prepared Prepared
-	places   int
-	events   Events
-	// whole is set when everything was waited for before any of it was passed on.
-	whole bool
-}
-
-func (a *attempt) start(ctx context.Context, d Demand) *attempt {
-	d.Places = a.places
-	a.events = a.prepared.Start(ctx, d)
-	return a
-}
-
 // escalate starts a, or the other variant where the answer's beginning, or all of it, speaks for that.
 func (c *Core) escalate(ctx context.Context, a *attempt) *attempt {
 	e := &c.escalator
@@ -141,11 +121,6 @@ func (c *Core) withOtherVariant(ctx context.Context, a *attempt) (*attempt, erro
 	return &attempt{decided: &d, prepared: prepared, places: a.places}, nil
 }
 
-func (a *attempt) because(reason string) *attempt {
-	a.decided = a.decided.withReason(reason)
-	return a
-}
-
 // peekThenChoose has instruct begin, and thinking answer where that is doubtful. Where one of them cannot, all stays as it was.
 func (c *Core) peekThenChoose(ctx context.Context, a *attempt) *attempt {
 	other, err := c.withOtherVariant(ctx, a)
@@ -179,41 +154,6 @@ func (c *Core) peekThenChoose(ctx context.Context, a *attempt) *attempt {
 	return thinking.start(ctx, c.demand(thinking.decided))
 }
 
-// peek waits for the first n tokens of the first answer, or its end, and reads them. What has come stays to be read again. It reports
-// false where an error came.
-func (a *attempt) peek(n int) (first []escalation.TokenStats, ok bool) {
-	var seen []Event
-	var failed error
-	for !ok {
-		var ev Event
-		if ev, failed = a.events.Next(); failed != nil {
-			break
-		}
-		seen = append(seen, ev)
-		if ev.Choice != 0 {
-			continue
-		}
-		if ev.Kind == Progress {
-			for i := range ev.Step.Tokens {
-				if len(first) < n {
-					first = append(first, escalation.StatsOf(candidates(&ev.Step.Tokens[i]), a.decided.decision.Options > 0))
-				}
-			}
-		}
-		ok = len(first) == n || ev.Kind == AnswerEnd
-	}
-	a.events = &replay{seen: seen, failed: failed, rest: a.events}
-	return first, ok
-}
-
-func candidates(t *engine.Token) []escalation.Candidate {
-	out := make([]escalation.Candidate, len(t.Top))
-	for i := range t.Top {
-		out[i] = escalation.Candidate{Text: string(t.Top[i].Bytes), Logprob: t.Top[i].Logprob}
-	}
-	return out
-}
-
 // reviewThenRerun waits for the whole answer and has thinking answer again where it is poor. The first answer stands where the second
 // fails, or is cut as the first was.
 func (c *Core) reviewThenRerun(ctx context.Context, a *attempt) *attempt {
@@ -243,92 +183,3 @@ func (c *Core) reviewThenRerun(ctx context.Context, a *attempt) *attempt {
 	c.meter.Abandoned(router.Instruct, thinking.decided.discarded)
 	return thinking
 }
-
-// readAll waits for everything, which stays to be read again.
-func (a *attempt) readAll() []Event {
-	a.whole = true
-	r := &replay{rest: a.events}
-	for {
-		ev, err := a.events.Next()
-		if err != nil {
-			r.failed = err
-			break
-		}
-		r.seen = append(r.seen, ev)
-	}
-	a.events = r
-	return r.seen
-}
-
-func steps(all []Event) int {
-	n := 0
-	for i := range all {
-		if all[i].Kind == Progress || all[i].Kind == Started {
-			n++
-		}
-	}
-	return n
-}
-
-// judged is what there is to judge of a whole answer; without a result it has failed.
-func (a *attempt) judged(all []Event) (*escalation.Answer, *engine.Result) {
-	if r := a.events.(*replay); !errors.Is(r.failed, io.EOF) {
-		return nil, nil
-	}
-	var text strings.Builder
-	var result *engine.Result
-	sum, n := 0.0, 0
-	for i := range all {
-		if all[i].Kind != Progress {
-			continue
-		}
-		s := all[i].Step
-		text.WriteString(s.Text)
-		for j := range s.Tokens {
-			sum += s.Tokens[j].Logprob
-			n++
-		}
-		if s.Result != nil {
-			result = s.Result
-		}
-	}
-	if result == nil {
-		return nil, nil
-	}
-	out := &escalation.Answer{
-		Text: text.String(), Truncated: result.FinishReason == engine.FinishLength, MeanLogprob: math.NaN(), Kind: a.decided.decision.Kind,
-	}
-	if n > 0 {
-		out.MeanLogprob = sum / float64(n)
-	}
-	if req := a.decided.Request; req.Constrained() && result.StopString == "" {
-		out.Malformed = out.Truncated || !req.Loose && checkConstraint(req.Constraint, []byte(out.Text)) != nil
-	}
-	return out, result
-}
-
-// replay gives again what was read, and then what is still to come.
-type replay struct {
-	seen   []Event
-	failed error // what came after seen, nil where rest is to be read
-	rest   Events
-}
-
-// Next gives the next event that was read already, or the next of the rest.
-func (r *replay) Next() (Event, error) {
-	if len(r.seen) > 0 {
-		ev := r.seen[0]
-		r.seen = r.seen[1:]
-		return ev, nil
-	}
-	if r.failed != nil {
-		return Event{}, r.failed
-	}
-	return r.rest.Next()
-}
-
-// Ready says whether Next would not block.
-func (r *replay) Ready() bool { return len(r.seen) > 0 || r.failed != nil || r.rest.Ready() }
-
-// Close ends the rest.
-func (r *replay) Close() { r.rest.Close() }

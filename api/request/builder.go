@@ -133,13 +133,12 @@ func (d *Builder) finishSampling() {
 
 // finishPrefill settles whether the answer goes on from the last message.
 func (d *Builder) finishPrefill() {
-	r := d.Request
 	if d.Continued != nil && d.generationPrompt != nil && *d.Continued == *d.generationPrompt {
 		d.Fail("add_generation_prompt", fault.CodeInvalidValue, "must be the opposite of continue_final_message")
 	}
-	goOn := d.Continued != nil && *d.Continued || d.generationPrompt != nil && !*d.generationPrompt
-	r.NewTurn = d.Continued != nil && !*d.Continued || d.generationPrompt != nil && *d.generationPrompt
-	p := r.Prefill()
+	goOn := isSet(d.Continued, true) || isSet(d.generationPrompt, false)
+	d.Request.NewTurn = isSet(d.Continued, false) || isSet(d.generationPrompt, true)
+	p := d.Request.Prefill()
 	switch {
 	case goOn && p == nil:
 		name := "continue_final_message"
@@ -152,8 +151,11 @@ func (d *Builder) finishPrefill() {
 			"send continue_final_message: false to have this message stand as a turn of its own")
 	case p != nil && d.constrainsAll():
 		// Frameworks ask for a form after an answer that has ended: nobody asked to go on from it.
-		r.NewTurn = true
+		d.Request.NewTurn = true
 	}
 }
+
+// isSet says whether a flag was given with this value.
+func isSet(flag *bool, value bool) bool { return flag != nil && *flag == value }
 
 func ptr[T any](v T) *T { return &v }

@@ -19,7 +19,7 @@ func compileSchema(f *engine.Constraint) (*Grammar, error) {
 	return Schema(f.Schema, f.Strict)
 }
 
-func compile(f *engine.Constraint, depth int) (*Grammar, error) {
+func compile(f *engine.Constraint, depth int) (*Grammar, error) { //nolint:cyclop // one case for each kind of constraint
 	if depth > maxDepth {
 		return nil, errors.New("forms are nested too deeply")
 	}

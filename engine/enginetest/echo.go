@@ -11,7 +11,7 @@ import (
 )
 
 // check refuses what an engine without a script refuses.
-func (f *Fake) check(req *engine.Request) error {
+func (f *Fake) check(req *engine.Request) error { //nolint:cyclop // one case for each rule of the contract
 	const maxTop = 20
 	refuse := func(field, format string, args ...any) error {
 		return &engine.RequestError{Field: field, Message: fmt.Sprintf(format, args...)}

@@ -82,7 +82,7 @@ func (c *callParser) byte(b byte) callStatus {
 }
 
 // observe follows the members of the outermost object from one scanner state to the next.
-func (c *callParser) observe(before jsonScanner, b byte) callStatus {
+func (c *callParser) observe(before jsonScanner, b byte) callStatus { //nolint:cyclop // one case for each place in a call
 	now := &c.scan
 	top := len(before.stack) == 1
 	switch {
