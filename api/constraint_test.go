@@ -143,6 +143,7 @@ func TestFormFaultsNameTheirPlace(t *testing.T) {
 		"type":            {`"response_format":{"type":"xml"}`, "response_format.type", "invalid_value", ""},
 		"strict tool":     {`"tools":[{"type":"function","function":{"name":"f","strict":true,"parameters":{"type":"object","properties":{}}}}]`, "tools[0].function.parameters", "invalid_json_schema", ""},
 		"choice alone":    {`"tool_choice":"required"`, "tool_choice", "invalid_value", ""},
+		"no function":     {`"tools":[` + addTool + `],"tool_choice":{"type":"function"}`, "tool_choice.function", "missing_required_parameter", "required"},
 		"unknown name":    {`"tools":[` + addTool + `],"tool_choice":{"type":"function","function":{"name":"sub"}}`, "tool_choice.function.name", "invalid_value", "sub"},
 		"choice type":     {`"tools":[` + addTool + `],"tool_choice":{"type":"custom"}`, "tool_choice.type", "unsupported_parameter", ""},
 		"regex":           {`"structured_outputs":{"regex":"(?=a)"}`, "structured_outputs.regex", "invalid_json_schema", ""},

@@ -193,6 +193,7 @@ func TestFaultsNameTheirMember(t *testing.T) {
 		{`"container":"c"`, "container", fault.CodeUnsupported},
 		{`"tools":[{"type":"bash_20250124","name":"bash"}],"tool_choice":{"type":"tool","name":"bash"}`, "tool_choice.name", fault.CodeUnsupported},
 		{`"tool_choice":{"type":"any"}`, "tool_choice", fault.CodeInvalidValue},
+		{`"tool_choice":{"type":"tool"}`, "tool_choice.name", fault.CodeMissing},
 		{`"output_config":{"format":{"type":"json_schema"}}`, "output_config.format.schema", fault.CodeMissing},
 		{`"temprature":1`, "temprature", fault.CodeUnknown},
 		{`"system":[{"type":"image"}]`, "system[0].type", fault.CodeInvalidValue},

@@ -107,12 +107,17 @@ func (s *Tools) choiceMode(v *jsonbody.Value, path string) string {
 	return mode
 }
 
-// chosenName finds the name of {"type": "function", "function": {"name"}} and of {"type": "function", "name"}.
+// chosenName finds the name of {"type": "function", "function": {"name"}}, of {"type": "function", "name"} and of Anthropic's
+// {"type": "tool", "name"}.
 func (s *Tools) chosenName(c *jsonbody.Value, path string) (name, at string) {
 	f := jsonbody.Present(c, "function")
 	if f == nil {
 		if jsonbody.Present(c, "name") == nil {
-			s.d.Fail(path+".function", fault.CodeMissing, "%s.function is required", path)
+			member := "function"
+			if jsonbody.MemberText(c, "type") == "tool" {
+				member = "name"
+			}
+			s.d.Fail(path+"."+member, fault.CodeMissing, "%s.%s is required", path, member)
 			return "", ""
 		}
 		s.d.Keys(c, path, "type", "name")
