@@ -34,10 +34,11 @@ func (a *answer) cut(ev *engine.Event) []Event {
 	out := []Event{{Kind: Progress, Choice: a.choice, Step: &Step{Event: *ev}}}
 	a.tokens.add(ev.Tokens)
 	deltas := a.deltas(ev)
+	alone := !slices.ContainsFunc(deltas, func(d prompt.Delta) bool { return d.Reasoning != "" })
 	for i := range deltas {
 		d := &deltas[i]
 		if d.Content != "" {
-			a.tokens.contentSeen()
+			a.tokens.contentSeen(ev.Tokens, alone)
 		}
 		out[0].Step.Answers = out[0].Step.Answers || d.Content != "" || d.ToolCall != nil
 	}

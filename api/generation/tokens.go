@@ -23,8 +23,17 @@ func newContentTokens(thinking, plain bool) contentTokens {
 	return contentTokens{thinking: thinking && !plain, started: !thinking, plain: plain}
 }
 
-// contentSeen ends the think block: one that was closed by force has no tokens of its own that say so.
-func (f *contentTokens) contentSeen() { f.thinking, f.tail = false, nil }
+// contentSeen ends the think block where no token has ended it: one that was closed by force may have none of its own. tokens were added
+// last; where they came with content alone they are its first.
+func (f *contentTokens) contentSeen(tokens []engine.Token, alone bool) {
+	if !f.thinking {
+		return
+	}
+	f.thinking, f.tail = false, nil
+	if alone {
+		f.add(tokens)
+	}
+}
 
 func (f *contentTokens) empty() bool { return len(f.pending) == 0 }
 
