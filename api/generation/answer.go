@@ -45,6 +45,9 @@ func (a *answer) cut(ev *engine.Event) []Event {
 	for _, d := range a.shown(deltas) {
 		out = a.add(out, &d)
 	}
+	if a.merging && ev.Result != nil && ev.Result.ThinkingClosedBy != "" {
+		out = a.add(out, a.closeMerged())
+	}
 	if ev.Result != nil {
 		out = a.end(out, ev.Result)
 	}
@@ -75,18 +78,27 @@ func (a *answer) shown(deltas []prompt.Delta) []prompt.Delta {
 	if !a.request.MergeReasoning {
 		return deltas
 	}
-	for i := range deltas {
-		d := &deltas[i]
+	out := make([]prompt.Delta, 0, len(deltas))
+	for _, d := range deltas {
 		switch {
 		case d.Reasoning != "" && !a.merging:
 			d.Content, d.Reasoning, a.merging = prompt.ThinkStart+d.Reasoning, "", true
 		case d.Reasoning != "":
 			d.Content, d.Reasoning = d.Reasoning, ""
 		case d.Content != "" && a.merging:
-			d.Content, a.merging = prompt.ThinkEmpty+d.Content, false
+			d.Content = a.closeMerged().Content + d.Content
+		case d.ToolCall != nil && a.merging:
+			out = append(out, *a.closeMerged())
 		}
+		out = append(out, d)
 	}
-	return deltas
+	return out
+}
+
+// closeMerged ends thoughts in the content.
+func (a *answer) closeMerged() *prompt.Delta {
+	a.merging = false
+	return &prompt.Delta{Content: prompt.ThinkEmpty}
 }
 
 // add opens a block where d begins one, and adds its text.
