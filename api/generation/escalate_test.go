@@ -195,6 +195,9 @@ func TestReruns(t *testing.T) {
 				b.instruct.events, b.thinking.events, b.thinking.failed = cut("It is"), answered("4")[:2], errBroken
 			}, "It is", nil, []string{"abandoned 2 of thinking", stays[0]}, 0,
 		},
+		"instruct ends without a result": {
+			func(b *bench) { b.instruct.events = answered("It is")[:2] }, "", errNoResult, stays, 0,
+		},
 		"instruct breaks off": {
 			func(b *bench) { b.instruct.events, b.instruct.failed = answered("It is")[:2], errBroken }, "", errBroken, stays, 0,
 		},

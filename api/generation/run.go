@@ -2,6 +2,7 @@ package generation
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"time"
@@ -51,7 +52,8 @@ func (r *Run) Next() (Event, error) {
 		}
 		ev, err := r.source.Next()
 		if err != nil {
-			return Event{}, err
+			r.over = true
+			return Event{}, r.reason(err)
 		}
 		r.note(&ev)
 		if ev.Kind == Progress {
@@ -60,6 +62,14 @@ func (r *Run) Next() (Event, error) {
 		ev.Running = r.running()
 		return ev, nil
 	}
+}
+
+// reason is why the run ends with err. Where it was cancelled or aborted, that came first.
+func (r *Run) reason(err error) error {
+	if errors.Is(err, io.EOF) {
+		err = errNoResult
+	}
+	return because(r.ctx, err)
 }
 
 // Ready says whether Next would not block.

@@ -214,3 +214,58 @@ func TestAnswersThatBreakTheirSchemaAreReported(t *testing.T) {
 		}
 	}
 }
+
+// An error ends a run, whatever else the source would still tell.
+func TestAnErrorIsToldOnce(t *testing.T) {
+	b := newBench(t, plainly, nil)
+	run, err := b.start(t, question())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	run.source = &failing{Events: run.source, err: errBroken}
+	if _, err := run.Next(); !errors.Is(err, errBroken) {
+		t.Fatal(err)
+	}
+	if ev, err := run.Next(); !errors.Is(err, io.EOF) || !run.Ready() {
+		t.Errorf("afterwards %+v, %v", ev, err)
+	}
+}
+
+// failing fails once, and then goes on.
+type failing struct {
+	Events
+
+	err error
+}
+
+func (f *failing) Next() (Event, error) {
+	if err := f.err; err != nil {
+		f.err = nil
+		return Event{}, err
+	}
+	return f.Events.Next()
+}
+
+func TestASourceThatEndsEarlyIsAnError(t *testing.T) {
+	b := newBench(t, plainly, nil)
+	b.instruct.events = answered("It is")[:2]
+	if text, _, err := b.answer(t, question()); !errors.Is(err, errNoResult) {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
+// An engine may have words of its own for having been cancelled.
+func TestAnErrorAfterACancellationHasItsCause(t *testing.T) {
+	b := newBench(t, plainly, nil)
+	b.instruct.events, b.instruct.failed = nil, errBroken
+	run, err := b.start(t, question())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	b.Abort()
+	if _, err := run.Next(); !errors.Is(err, fault.ErrShuttingDown) {
+		t.Error(err)
+	}
+}
