@@ -26,7 +26,6 @@ type Run struct {
 	perPrompt int
 	ended     int
 	total     engine.Usage // of the answers that have ended
-	start     *engine.Start
 	finish    engine.FinishReason
 	produced  int // events of answers, about their tokens
 	over      bool
@@ -34,6 +33,7 @@ type Run struct {
 
 // runAnswer is what a run keeps of one answer.
 type runAnswer struct {
+	start   *engine.Start
 	running engine.Usage // so far, where it is asked for
 	content []byte       // of an answer that is bound to a constraint
 	calls   bool
@@ -80,8 +80,8 @@ func (r *Run) note(ev *Event) {
 	a := &r.answers[ev.Choice]
 	switch ev.Kind {
 	case Started:
-		r.start = ev.Start
-		ev.Routing = r.decided.routing(r.start, nil)
+		a.start = ev.Start
+		ev.Routing = r.decided.routing(a.start, nil)
 	case Progress:
 		r.produced++
 		r.measure.Event(ev.Choice, &ev.Step.Event, ev.Step.Answers)
@@ -98,7 +98,7 @@ func (r *Run) note(ev *Event) {
 		r.ended++
 		r.finish = ev.Ending.Finish
 		r.addUsage(ev.Choice, &ev.Ending.Usage)
-		ev.Routing = r.decided.routing(r.start, ev.Step.Result)
+		ev.Routing = r.decided.routing(a.start, ev.Step.Result)
 		r.verify(a, ev.Ending)
 	case BlockClose, End:
 	}

@@ -194,7 +194,9 @@ func TestAnswersThatBreakTheirSchemaAreReported(t *testing.T) {
 		"loose":      {`{"a": "secret"}`, func(r *request.Request, _ []standInEvent) { r.Loose = true }, false},
 		"free text":  {`secret`, func(r *request.Request, _ []standInEvent) { r.FreeText = true }, false},
 		"no schema":  {`secret`, func(r *request.Request, _ []standInEvent) { r.Constraint = &engine.Constraint{Choices: []string{"a"}} }, false},
-		"bad schema": {`{}`, func(r *request.Request, _ []standInEvent) { r.Constraint = &engine.Constraint{Schema: []byte(`{"type":1}`)} }, true},
+		"bad schema": {`{}`, func(r *request.Request, _ []standInEvent) {
+			r.Constraint = &engine.Constraint{Schema: []byte(`{"type":1}`)}
+		}, true},
 		"other files": {`{}`, func(r *request.Request, _ []standInEvent) {
 			r.Constraint = &engine.Constraint{Schema: []byte(`{"$ref":"file:///etc/passwd"}`)}
 		}, true},
@@ -267,5 +269,30 @@ func TestAnErrorAfterACancellationHasItsCause(t *testing.T) {
 	b.Abort()
 	if _, err := run.Next(); !errors.Is(err, fault.ErrShuttingDown) {
 		t.Error(err)
+	}
+}
+
+// Prompts of different lengths leave different room: what an answer was cut to is its own.
+func TestEachAnswerIsCutToItsOwnRoom(t *testing.T) {
+	b := newBench(t, plainly, nil)
+	start := func(choice, room int) standInEvent {
+		return standInEvent{choice, engine.Event{Start: &engine.Start{MaxTokens: room}}}
+	}
+	end := func(choice int) standInEvent {
+		return standInEvent{choice, engine.Event{Result: &engine.Result{FinishReason: engine.FinishLength}}}
+	}
+	b.instruct.events = []standInEvent{start(0, 5), start(1, 50), end(0), end(1)}
+	most := 50
+	run, _, err := b.StartText(t.Context(), &request.Request{MaxTokens: &most}, []TextPrompt{{Text: "long"}, {Text: "A"}}, false, &Caller{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	whole, err := Collect(run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if long, short := whole.Answers[0].Routing.MaxTokens, whole.Answers[1].Routing.MaxTokens; long != 5 || short != 0 {
+		t.Errorf("%d and %d", long, short)
 	}
 }
