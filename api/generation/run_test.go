@@ -296,3 +296,20 @@ func TestEachAnswerIsCutToItsOwnRoom(t *testing.T) {
 		t.Errorf("%d and %d", long, short)
 	}
 }
+
+func TestThoughtsInTheContentAreNoPartOfWhatFollowsASchema(t *testing.T) {
+	for text, report := range map[string]bool{`{"a": 1}`: false, `{"a": "b"}`: true} {
+		b := newBench(t, plainly, nil)
+		b.instruct.events = answered("hm", "</think>\n\n", text)
+		b.instruct.events[0].Start.ThinkOpen = true
+		req := question()
+		req.MergeReasoning = true
+		req.Constraint = &engine.Constraint{Schema: []byte(`{"type":"object","properties":{"a":{"type":"integer"}}}`)}
+		if _, _, err := b.answer(t, req); err != nil {
+			t.Fatal(err)
+		}
+		if log := b.log.String(); strings.Contains(log, "does not follow its schema") != report {
+			t.Errorf("%s: %q", text, log)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/prompt"
 )
 
 // verifier checks a finished answer against the schema that it was held to, by a library of its own: what decoding enforces is checked
@@ -64,7 +65,11 @@ func (r *Run) verify(a *runAnswer, e *Ending) {
 	if !req.Constrained() || req.Loose || e.Finish != engine.FinishStop || e.StopString != "" || a.calls {
 		return
 	}
-	if err := checkConstraint(req.Constraint, a.content); err != nil {
+	content := a.content
+	if thoughts, rest, closed := bytes.Cut(content, []byte(prompt.ThinkEmpty)); closed && bytes.HasPrefix(thoughts, []byte(prompt.ThinkStart)) {
+		content = rest // thoughts that the request asked to have in the content
+	}
+	if err := checkConstraint(req.Constraint, content); err != nil {
 		// The error quotes the answer, which is not logged.
 		r.core.logger.LogAttrs(r.ctx, slog.LevelError, "an answer does not follow its schema",
 			slog.String("request_id", r.decided.Caller.ID), slog.Int("bytes", len(a.content)))
