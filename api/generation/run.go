@@ -28,7 +28,15 @@ type Run struct {
 	total     engine.Usage // of the answers that have ended
 	finish    engine.FinishReason
 	produced  int // events of answers, about their tokens
-	over      bool
+	// ahead is what Next gives next, nil while it is not known; over says that nothing comes after it.
+	ahead *outcome
+	over  bool
+}
+
+// outcome is what a call of Next leads to.
+type outcome struct {
+	event Event
+	err   error
 }
 
 // runAnswer is what a run keeps of one answer.
@@ -42,7 +50,7 @@ type runAnswer struct {
 // Next blocks for the next event. After End it gives io.EOF. An error is told once, with the field at fault where it is one's fault; after
 // it there is nothing to come.
 func (r *Run) Next() (Event, error) {
-	for {
+	for r.ahead == nil {
 		if r.over {
 			return Event{}, io.EOF
 		}
@@ -50,17 +58,25 @@ func (r *Run) Next() (Event, error) {
 			r.over = true
 			return Event{Kind: End, Usage: r.total, Running: r.running()}, nil
 		}
-		ev, err := r.source.Next()
-		if err != nil {
-			r.over = true
-			return Event{}, r.reason(err)
-		}
-		r.note(&ev)
-		if ev.Kind == Progress {
-			continue
-		}
+		r.read()
+	}
+	next := r.ahead
+	r.ahead = nil
+	return next.event, next.err
+}
+
+// read takes the source's next event in, which may block, and puts it or an error into ahead. Of progress it only takes note.
+func (r *Run) read() {
+	ev, err := r.source.Next()
+	if err != nil {
+		r.over = true
+		r.ahead = &outcome{err: r.reason(err)}
+		return
+	}
+	r.note(&ev)
+	if ev.Kind != Progress {
 		ev.Running = r.running()
-		return ev, nil
+		r.ahead = &outcome{event: ev}
 	}
 }
 
@@ -72,8 +88,16 @@ func (r *Run) reason(err error) error {
 	return because(r.ctx, err)
 }
 
-// Ready says whether Next would not block.
-func (r *Run) Ready() bool { return r.over || r.ended == len(r.answers) || r.source.Ready() }
+// Ready says whether Next would not block. Progress that has come is taken in by that: nothing is told of it.
+func (r *Run) Ready() bool {
+	for r.ahead == nil && !r.over && r.ended < len(r.answers) {
+		if !r.source.Ready() {
+			return false
+		}
+		r.read()
+	}
+	return true
+}
 
 // note keeps what metrics, log and billing want to know.
 func (r *Run) note(ev *Event) {

@@ -313,3 +313,55 @@ func TestThoughtsInTheContentAreNoPartOfWhatFollowsASchema(t *testing.T) {
 		}
 	}
 }
+
+// A relay flushes what it has sent unless more is ready: progress of which nothing is sent must not keep a client waiting.
+func TestProgressAloneIsNotReady(t *testing.T) {
+	b := newBench(t, plainly, nil)
+	req := question()
+	req.HideReasoning = true
+	b.instruct.events = answered("hm", "so", "</think>\n\n42")
+	b.instruct.events[0].Start.ThinkOpen = true
+	later := b.instruct.events[3:]
+	b.instruct.events = b.instruct.events[:3]
+	run, err := b.start(t, req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	source := run.source.(*standInEvents)
+	if ev, err := run.Next(); err != nil || ev.Kind != Started {
+		t.Fatalf("%+v, %v", ev, err)
+	}
+	if !source.Ready() || run.Ready() {
+		t.Error("thoughts that are hidden are ready")
+	}
+	if run.Tokens() != 2 {
+		t.Errorf("%d tokens were produced", run.Tokens())
+	}
+	source.rest = later
+	for _, kind := range []EventKind{BlockOpen, BlockText, BlockClose, AnswerEnd, End} {
+		if !run.Ready() || !run.Ready() {
+			t.Error("nothing is ready")
+		}
+		if ev, err := run.Next(); err != nil || ev.Kind != kind {
+			t.Errorf("%+v, %v", ev, err)
+		}
+	}
+}
+
+func TestAnErrorIsReady(t *testing.T) {
+	b := newBench(t, plainly, nil)
+	b.instruct.events, b.instruct.failed = answered("a")[:2], errBroken
+	run, err := b.start(t, question())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	run.source = &replay{failed: errBroken, rest: run.source}
+	if !run.Ready() || !run.Ready() {
+		t.Error("an error that has come is not ready")
+	}
+	if _, err := run.Next(); !errors.Is(err, errBroken) {
+		t.Error(err)
+	}
+}
