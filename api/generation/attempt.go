@@ -19,12 +19,36 @@ type attempt struct {
 	events   Events
 	// whole is set when everything was waited for before any of it was passed on.
 	whole bool
+	// closed is set once nothing is held any more.
+	closed bool
 }
 
 func (a *attempt) start(ctx context.Context, d Demand) *attempt {
 	d.Places = a.places
 	a.events = a.prepared.Start(ctx, d)
 	return a
+}
+
+// close gives back what the attempt holds. A nil attempt holds nothing, nor does one that was closed.
+func (a *attempt) close() {
+	switch {
+	case a == nil || a.closed:
+		return
+	case a.events != nil:
+		a.events.Close()
+	default:
+		a.prepared.Close()
+	}
+	a.closed = true
+}
+
+// closeBut closes those of two attempts that were not chosen; after a panic none was.
+func closeBut(chosen, one, other *attempt) {
+	for _, a := range []*attempt{one, other} {
+		if a != chosen {
+			a.close()
+		}
+	}
 }
 
 func (a *attempt) because(reason string) *attempt {

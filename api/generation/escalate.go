@@ -122,11 +122,12 @@ func (c *Core) withOtherVariant(ctx context.Context, a *attempt) (*attempt, erro
 }
 
 // peekThenChoose has instruct begin, and thinking answer where that is doubtful. Where one of them cannot, all stays as it was.
-func (c *Core) peekThenChoose(ctx context.Context, a *attempt) *attempt {
+func (c *Core) peekThenChoose(ctx context.Context, a *attempt) (chosen *attempt) {
 	other, err := c.withOtherVariant(ctx, a)
 	if err != nil {
 		return a.start(ctx, c.demand(a.decided))
 	}
+	defer func() { closeBut(chosen, a, other) }()
 	instruct, thinking := a, other
 	if a.decided.decision.Variant == router.Thinking {
 		instruct, thinking = other, a
@@ -141,22 +142,22 @@ func (c *Core) peekThenChoose(ctx context.Context, a *attempt) *attempt {
 	case ok && instruct != a && !escalation.SettlesOnOption(first):
 		thinking.because("second look: no option is certain")
 	case ok && why == "":
-		thinking.prepared.Close()
 		return instruct.because("second look: the beginning is clear")
 	case ok:
 		thinking.because("second look: " + why)
 	case instruct == a:
-		thinking.prepared.Close()
 		return instruct // whose error is the reply
 	}
-	instruct.events.Close()
+	instruct.close()
 	c.meter.Abandoned(router.Instruct, len(first))
 	return thinking.start(ctx, c.demand(thinking.decided))
 }
 
 // reviewThenRerun waits for the whole answer and has thinking answer again where it is poor. The first answer stands where the second
 // fails, or is cut as the first was.
-func (c *Core) reviewThenRerun(ctx context.Context, a *attempt) *attempt {
+func (c *Core) reviewThenRerun(ctx context.Context, a *attempt) (chosen *attempt) {
+	var thinking *attempt
+	defer func() { closeBut(chosen, a, thinking) }()
 	first := a.readAll()
 	judged, result := a.judged(first)
 	if result == nil {
@@ -166,19 +167,18 @@ func (c *Core) reviewThenRerun(ctx context.Context, a *attempt) *attempt {
 	if cause == "" || !c.escalator.reruns.Take() {
 		return a
 	}
-	thinking, err := c.withOtherVariant(ctx, a)
+	other, err := c.withOtherVariant(ctx, a)
 	if err != nil {
 		return a
 	}
+	thinking = other
 	thinking.because("answered again: "+string(cause)).start(ctx, Demand{})
 	second := thinking.readAll()
 	again, better := thinking.judged(second)
 	if better == nil || cause == escalation.CauseLength && again.Truncated {
 		c.meter.Abandoned(router.Thinking, steps(second))
-		thinking.events.Close()
 		return a
 	}
-	a.events.Close()
 	thinking.decided.discarded = result.Usage.CompletionTokens
 	c.meter.Abandoned(router.Instruct, thinking.decided.discarded)
 	return thinking

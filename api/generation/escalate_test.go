@@ -233,3 +233,49 @@ func TestBothSecondThoughtsMayComeTogether(t *testing.T) {
 		t.Errorf("%q, %v, %+v", text, err, routing)
 	}
 }
+
+// A panic ends the request and not the daemon: what both attempts hold is given back, which the bench checks, and the generation has ended.
+func TestAPanicDuringSecondThoughtsGivesEverythingBack(t *testing.T) {
+	for name, c := range map[string]struct {
+		chosen router.Variant
+		edit   func(*Options)
+		broken func(*bench)
+	}{
+		"as a second look prepares":      {router.Instruct, lookAtAll, func(b *bench) { b.thinking.breaks = "broken" }},
+		"as a second look goes back":     {router.Thinking, lookAtAll, func(b *bench) { b.instruct.breaks = "broken" }},
+		"as a second look reads":         {router.Instruct, lookAtAll, func(b *bench) { b.instruct.events = unreadable() }},
+		"as a rerun prepares":            {router.Instruct, rerunAll, func(b *bench) { b.instruct.events, b.thinking.breaks = cut("It is"), "broken" }},
+		"as a rerun reads":               {router.Instruct, rerunAll, func(b *bench) { b.instruct.events = unreadable() }},
+		"as a rerun reads the other one": {router.Instruct, rerunAll, func(b *bench) { b.instruct.events, b.thinking.events = cut("It is"), unreadable() }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, byRouter(c.chosen), func(o *Options) {
+				oneAtATime(o)
+				c.edit(o)
+			})
+			c.broken(b)
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Error("nothing panicked")
+					}
+				}()
+				_, _ = b.start(t, question())
+			}()
+			if !b.instruct.let() || !b.thinking.let() || b.InFlight() != 0 {
+				t.Errorf("instruct %s; thinking %s; %d in flight", b.instruct, b.thinking, b.InFlight())
+			}
+			if !b.journal.told("end, cancelled: false") {
+				t.Errorf("%q", b.journal.notes())
+			}
+			if pass, err := b.slots.Enter(t.Context(), "", 1); err != nil {
+				t.Error("its place is taken")
+			} else {
+				pass.Leave()
+			}
+		})
+	}
+}
+
+// unreadable is an answer that has no start, without which its text cannot be cut.
+func unreadable() []standInEvent { return answered("a")[1:] }

@@ -48,18 +48,24 @@ func (l *local) Prepare(ctx context.Context, d *Decided) (Prepared, error) {
 		return nil, err
 	}
 	p := &localRun{backend: l, decided: d}
+	ready := false
+	defer func() {
+		if !ready { // also after a panic
+			p.Close()
+		}
+	}()
 	if len(d.Request.Videos) > 0 {
 		if p.videos, err = l.media.OpenVideos(ctx, d.Request, d.info.Vision); err != nil {
 			return nil, err
 		}
 		if rendered, err = l.fit(ctx, d, rendered, p.videos, first.Images); err != nil {
-			p.videos.Close()
 			return nil, err
 		}
 		first.Images = append(first.Images[:len(first.Images):len(first.Images)], p.videos.Images()...)
 	}
 	first.Prompt = rendered.Pieces
 	p.requests = several(first, d.Request.Answers())
+	ready = true
 	return p, nil
 }
 

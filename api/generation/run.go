@@ -18,7 +18,7 @@ type Run struct {
 	measure Measure
 	ctx     context.Context //nolint:containedctx // lives as long as the run
 	cancel  context.CancelCauseFunc
-	// release gives back what the run holds, after the engine has let go.
+	// release ends the measure and gives back what the run holds, after the engine has let go.
 	release func()
 
 	// answers are the states of the answers, perPrompt how many of them share a prompt, whose tokens count once.
@@ -175,7 +175,6 @@ func (r *Run) Context() context.Context { return r.ctx }
 // Close ends the run and waits until the engine has let go: no reply ends before that.
 func (r *Run) Close() {
 	r.source.Close()
-	r.measure.End(unwanted(r.ctx))
 	r.release()
 }
 

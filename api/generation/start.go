@@ -29,9 +29,11 @@ func (c *Core) start(
 			cleanup[i]()
 		}
 	}
+	var a *attempt
 	started := false
 	defer func() {
 		if !started { // also after a panic
+			a.close()
 			undo()
 		}
 	}()
@@ -39,21 +41,23 @@ func (c *Core) start(
 	if err != nil {
 		return nil, because(ctx, err)
 	}
+	a = &attempt{decided: d, prepared: prepared}
 	places, leave, err := c.enter(ctx, d.Caller, answers)
 	if err != nil {
-		prepared.Close()
 		return nil, because(ctx, err)
 	}
 	cleanup = append(cleanup, leave)
+	a.places = places
 	measure := c.meter.Begin(d.Caller.Endpoint, d.decision.Variant, d.Caller.At, answers, d.Request.Answers())
-	e := c.escalate(ctx, &attempt{decided: d, prepared: prepared, places: places})
-	measure.Settled(e.decided.decision.Variant, e.whole)
+	cleanup = append(cleanup, func() { measure.End(unwanted(ctx)) })
+	chosen := c.escalate(ctx, a)
+	measure.Settled(chosen.decided.decision.Variant, chosen.whole)
 	if d.conversation != (conversationKey{}) {
-		c.conversations.keep(d.conversation, e.decided.decision.Mode)
+		c.conversations.keep(d.conversation, chosen.decided.decision.Mode)
 	}
 	started = true
 	return &Run{
-		core: c, decided: e.decided, source: e.events, measure: measure, ctx: ctx, cancel: cancel, release: undo,
+		core: c, decided: chosen.decided, source: chosen.events, measure: measure, ctx: ctx, cancel: cancel, release: undo,
 		answers: make([]runAnswer, answers), perPrompt: d.Request.Answers(),
 	}, nil
 }

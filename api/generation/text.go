@@ -28,10 +28,16 @@ func (c *Core) StartText(
 	if err != nil || !echo {
 		return run, nil, err
 	}
+	begun, echoed := run, false
+	defer func() {
+		if !echoed { // also after a panic
+			begun.Close()
+		}
+	}()
 	if texts, err = d.texts(ctx, prompts); err != nil {
-		run.Close()
 		return nil, nil, err
 	}
+	echoed = true
 	return run, texts, nil
 }
 
