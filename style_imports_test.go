@@ -47,6 +47,7 @@ var importRules = []importRule{
 	{packages: "engine", never: []string{"net/http"}, why: "the engine's contract is the same for all who keep it"},
 	{packages: "engine/enginetest", may: []string{"engine"}, why: "a test of any engine knows only the contract"},
 	{packages: "engine/gguf", may: []string{"engine/tokenizer"}, never: []string{"net"}, why: "model files are judged before anything else of the engine runs"},
+	{packages: "engine/footprint", may: []string{"engine/gguf"}, never: []string{"net"}, why: "sizes follow from headers"},
 	{packages: "engine/tokenizer", never: []string{"net"}, why: "text in, tokens out"},
 	{packages: "engine/prompt", may: []string{"engine", "internal/jsontree"}, why: "prompts are text in, pieces out"},
 	{packages: "engine/prompt/jinja", may: []string{"engine/prompt/pyjson", "internal/jsontree"}, why: "a template is run without knowing what for"},

@@ -7,6 +7,7 @@ package gguf
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -105,6 +106,10 @@ func Read(path string) (*File, error) {
 	}
 	return f, nil
 }
+
+// Parse reads the part before the weights of a file of so many bytes, wherever it lies. It reads no further. Of a model that is split it
+// reads one part, which Join puts together.
+func Parse(from io.Reader, size int64) (*File, error) { return parse(from, size) }
 
 func readFile(path string) (*File, error) {
 	info, err := os.Stat(path)

@@ -3,6 +3,7 @@ package gguf
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -116,6 +117,52 @@ func TestRefusalsNameTheFileAndWhatIsWrong(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+// Ollama's conversions have the sections of positions under another key.
+func TestOllamasConversionsAreTold(t *testing.T) {
+	data, err := os.ReadFile(demo + "instruct.gguf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	counted := func(text string) []byte {
+		return append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...)
+	}
+	for old, replacement := range map[string]string{
+		"qwen3vl.rope.dimension_sections": "qwen3vl.mrope_sections",
+		"general.name":                    "general.name_of_file_", // as much longer, so that the weights stay where they are
+	} {
+		if bytes.Count(data, counted(old)) != 1 {
+			t.Fatalf("%q does not occur exactly once", old)
+		}
+		data = bytes.Replace(data, counted(old), counted(replacement), 1)
+	}
+	var foreign *ForeignError
+	if err := CheckModel(write(t, data)); !errors.As(err, &foreign) || foreign.Layers != 6 || foreign.Width != 192 {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAHeaderIsReadFromAnywhere(t *testing.T) {
+	data, err := os.ReadFile(demo + "instruct.gguf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := Read(demo + "instruct.gguf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader := bytes.NewReader(data)
+	got, err := Parse(reader, int64(len(data)))
+	if err != nil || len(got.Tensors) != len(want.Tensors) || got.TrainedContext() != want.TrainedContext() {
+		t.Errorf("%v", err)
+	}
+	if left := reader.Len(); left < len(data)/2 {
+		t.Errorf("it read the weights too: %d bytes are left", left)
+	}
+	if err := got.Join(want); err == nil {
+		t.Error("the same tensors twice")
 	}
 }
 

@@ -33,6 +33,9 @@ func (f *File) checkModel() error {
 	if c.err != nil {
 		return c.err
 	}
+	if foreign := f.foreign(arch); foreign != nil {
+		return foreign
+	}
 	c.finite()
 	c.vocabulary()
 	if visionArchitecture(arch) {
@@ -122,11 +125,7 @@ func (c *checker) rope(a string, head int64) {
 	sections, ok := c.file.Int32s(key)
 	switch {
 	case !ok || len(sections) != ropeSections:
-		hint := ""
-		if c.file.keys[a+"mrope_sections"] != nil || c.file.keys[a+"rope.mrope_section"] != nil {
-			hint = "; the file is a conversion for another engine, use a llama.cpp conversion with a separate projector"
-		}
-		c.fail("has no usable key %q (four 32-bit integers), which its position axes need%s", key, hint)
+		c.fail("has no usable key %q (four 32-bit integers), which its position axes need", key)
 		return
 	case head%2 != 0:
 		c.fail("key %q is %d, which is odd", a+"attention.key_length", head)

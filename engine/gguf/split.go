@@ -48,9 +48,17 @@ func (f *File) readPart(path string, i, parts int) error {
 	if n, err := part.splitKey("split.no"); err != nil || n != i {
 		return fmt.Errorf("%q: is not part %d of %d", path, i+1, parts)
 	}
+	if err := f.Join(part); err != nil {
+		return fmt.Errorf("%q: %w", path, err)
+	}
+	return nil
+}
+
+// Join adds the tensors of another part of the model.
+func (f *File) Join(part *File) error {
 	for _, t := range part.Tensors {
 		if f.Tensor(t.Name) != nil {
-			return fmt.Errorf("%q: tensor %q is there twice", path, t.Name)
+			return fmt.Errorf("tensor %q is there twice", t.Name)
 		}
 		f.byName[t.Name] = len(f.Tensors)
 		f.Tensors = append(f.Tensors, t)
