@@ -192,7 +192,9 @@ type Video struct {
 
 // Model is a pair of weights behind one name; either may be missing.
 type Model struct {
-	ID       string  `mapstructure:"id"`
+	ID string `mapstructure:"id"`
+	// Pull names weights that are fetched where they are not at hand, such as qwen3-vl:8b, in place of Instruct and Thinking.
+	Pull     string  `mapstructure:"pull"`
 	Instruct Weights `mapstructure:"instruct"`
 	Thinking Weights `mapstructure:"thinking"`
 	Engine   Engine  `mapstructure:"engine"`
@@ -383,8 +385,11 @@ func (m *Model) validate(v *validation, key string) {
 	if m.ID == "" || m.ID == "auto" || strings.ContainsFunc(m.ID, func(r rune) bool { return r <= ' ' || r == '/' || r > '~' }) {
 		v.fault(key+".id", "must be a name of printable ASCII without spaces and slashes, other than auto, not %q", m.ID)
 	}
-	if m.Instruct.Model == "" && m.Thinking.Model == "" {
-		v.fault(key, "needs instruct.model or thinking.model")
+	switch given := m.Instruct != (Weights{}) || m.Thinking != (Weights{}); {
+	case m.Pull != "" && given:
+		v.fault(key+".pull", "stands in place of instruct and thinking: give either")
+	case m.Pull == "" && m.Instruct.Model == "" && m.Thinking.Model == "":
+		v.fault(key, "needs instruct.model or thinking.model, or pull")
 	}
 	for name, w := range map[string]Weights{"instruct": m.Instruct, "thinking": m.Thinking} {
 		if w.Model == "" && w.Projector != "" {

@@ -98,6 +98,7 @@ func TestFaultsNameTheirKey(t *testing.T) {
 		"media: {min_pixels: 10, max_pixels: 5}":                                 "media.min_pixels",
 		"unknown_parameters: warn":                                               "unknown_parameters",
 		"reasoning_field: thoughts":                                              "reasoning_field",
+		"models: [{id: a, pull: x, thinking: {model: x}}]":                       "models[0].pull",
 		"models: [{id: a}]":                                                      "models[0]",
 		"models: [{id: auto, instruct: {model: x}}]":                             "models[0].id",
 		"models: [{id: a b, instruct: {model: x}}]":                              "models[0].id",

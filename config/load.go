@@ -138,6 +138,9 @@ func (c *Config) resolve(dir string) {
 	}
 	for i := range c.Models {
 		m := &c.Models[i]
+		if strings.HasPrefix(m.Pull, ".") { // a folder
+			m.Pull = filepath.Join(dir, m.Pull)
+		}
 		for _, p := range []*string{&m.Instruct.Model, &m.Instruct.Projector, &m.Thinking.Model, &m.Thinking.Projector} {
 			if *p != "" && !filepath.IsAbs(*p) {
 				*p = filepath.Join(dir, *p)

@@ -41,7 +41,7 @@ func checkModel(m *config.Model) error {
 			continue
 		}
 		if err := gguf.CheckPair(v.Model, v.Projector); err != nil {
-			add(key, err)
+			add(key, explainForeign(err))
 			continue
 		}
 		if file, err := gguf.ReadModel(v.Model); err == nil {

@@ -47,7 +47,7 @@ func assemble(ctx context.Context, e *environment, c *config.Config, logger *slo
 	}()
 	clearLeftovers(logger)
 	limitMemory(c, logger)
-	if err := d.check(); err != nil {
+	if err := d.check(ctx); err != nil {
 		return nil, err
 	}
 	d.warn(llama.SystemInfo(), time.Now())
@@ -97,10 +97,13 @@ func (d *daemon) note() func() {
 }
 
 // check reads what the files named in the configuration say of themselves. It tells all faults at once.
-func (d *daemon) check() error {
+func (d *daemon) check(ctx context.Context) error {
 	var certificate, model error
 	d.certificate, certificate = loadCertificate(&d.config.TLS)
-	if d.model, model = chooseModel(d.environment, d.config, d.logger); model == nil {
+	if d.model, model = chooseModel(d.environment, d.config, d.logger); model == nil && d.model.Pull != "" {
+		d.model, model = fetchModel(ctx, d.environment, d.model, d.logger)
+	}
+	if model == nil {
 		model = checkModel(d.model)
 	}
 	return errors.Join(certificate, model)

@@ -28,6 +28,7 @@ func root(e *environment) *cobra.Command {
 	}
 	cmd.SetVersionTemplate("qwenvld {{.Version}}\n")
 	cmd.AddCommand(serveCommand(e), workerCommand(e), decodeCommand(e), routeCommand(e), routerCommand(e), healthCommand(e), keyCommand(),
+		pullCommand(e), listCommand(e), showCommand(e), rmCommand(e),
 		examplesCommand(e), askCommand(e), chatCommand(e), versionCommand())
 	checkUsage(cmd)
 	return cmd

@@ -110,6 +110,7 @@ func decide(ctx context.Context, e *environment, c *config.Config, text string, 
 	if err != nil {
 		return "", err
 	}
+	m = modelAtHand(e, m)
 	a, err := serverConfig(&open, m.ID, nil)
 	if err != nil {
 		return "", err

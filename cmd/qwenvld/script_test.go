@@ -17,6 +17,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
+
+	"github.com/qwenvld/qwenvld/hub/hubtest"
 )
 
 func TestMain(m *testing.M) {
@@ -114,12 +116,36 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits":      exits,
+			"hub":        startHub,
 			"eventually": eventually,
 			// begun waits until an endless answer has begun, left until its client is gone.
 			"begun": func(ts *testscript.TestScript, _ bool, _ []string) { await(ts, ts.Value("daemon").(*fakeDaemon).begun) },
 			"left":  func(ts *testscript.TestScript, _ bool, _ []string) { await(ts, ts.Value("daemon").(*fakeDaemon).left) },
 		},
 	})
+}
+
+// startHub starts a hub on which the built-in pair is qwen3-vl:2b. It drops the first connections.
+func startHub(ts *testscript.TestScript, _ bool, _ []string) {
+	h := hubtest.New()
+	for _, variant := range []string{"Instruct", "Thinking"} {
+		repo := "Qwen/Qwen3-VL-2B-" + variant + "-GGUF"
+		for name, file := range map[string]string{
+			"Qwen3VL-2B-" + variant + "-Q4_K_M.gguf": strings.ToLower(variant), "mmproj-Qwen3VL-2B-" + variant + "-F16.gguf": "projector",
+		} {
+			content, err := os.ReadFile(filepath.Join("..", "..", "internal", "demopair", "weights", file+".gguf"))
+			ts.Check(err)
+			h.Add(repo, name, content)
+		}
+	}
+	h.SetFault(func(w http.ResponseWriter, r *http.Request, content []byte, n int) bool {
+		if n <= 2 {
+			hubtest.Break(w, r, content, 1<<20)
+		}
+		return false
+	})
+	ts.Setenv("HF_ENDPOINT", h.Front.URL)
+	ts.Defer(h.Close)
 }
 
 func await(ts *testscript.TestScript, c <-chan struct{}) {

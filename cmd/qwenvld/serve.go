@@ -12,13 +12,20 @@ import (
 
 func serveCommand(e *environment) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "serve",
-		Short: "Serve the OpenAI HTTP API; without a configuration, with the built-in demo pair",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Use:   "serve [MODEL]",
+		Short: "Serve the OpenAI HTTP API; without a model, with the configured one, else the built-in demo pair",
+		Long: `Serve the OpenAI HTTP API. MODEL is named as for qwenvld pull; what of it is not on this machine is fetched first. Without one,
+the model of the configuration is served, and without that the built-in demo pair.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := config.Load(cmd.Flags(), e.variables)
 			if err != nil {
 				return err
+			}
+			if len(args) == 1 {
+				if err := nameModel(c, args[0]); err != nil {
+					return &usageError{cmd, err}
+				}
 			}
 			outliveTerminal()
 			return serve(cmd.Context(), e, c, newLogger(c.Log, e.stderr), e.stdout)

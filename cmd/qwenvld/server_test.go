@@ -113,7 +113,7 @@ func TestAllFaultsOfFilesAreToldAtOnce(t *testing.T) {
 		TLS:    config.TLS{Certificate: "none.pem", Key: "none.key"},
 		Models: []config.Model{{ID: "m", Instruct: config.Weights{Model: "none.gguf", Projector: t.TempDir()}}},
 	}}
-	err := d.check()
+	err := d.check(t.Context())
 	for _, says := range []string{
 		"tls.certificate: there is no file none.pem", "tls.key: there is no file none.key",
 		"models[0].instruct.model: there is no file none.gguf", "models[0].instruct.projector: ", "is a folder, not a file",

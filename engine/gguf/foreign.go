@@ -13,6 +13,12 @@ func (e *ForeignError) Error() string {
 		"a llama.cpp conversion with a separate projector is needed"
 }
 
+// CheckKind says of a file that Parse has read whether it is one that this engine has no use for, whatever its weights: a *ForeignError.
+func (f *File) CheckKind() error {
+	arch, _ := f.Text(keyArchitecture)
+	return f.foreign(arch)
+}
+
 // foreign tells Ollama's conversions by what Ollama itself tells them by: the sections of positions under another key.
 func (f *File) foreign(arch string) error {
 	a := arch + "."
