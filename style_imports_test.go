@@ -53,6 +53,7 @@ var importRules = []importRule{
 	{packages: "engine/prompt/jinja", may: []string{"engine/prompt/pyjson", "internal/jsontree"}, why: "a template is run without knowing what for"},
 	{packages: "engine/prompt/pyjson", may: []string{"internal/jsontree"}, why: "JSON is spelt as Python does, whatever it is"},
 	{packages: "engine/constraint", may: []string{"engine", "internal/jsontree"}, why: "a grammar in, allowed tokens out"},
+	{packages: "engine/constraint/constrainttest", may: []string{"engine", "engine/constraint"}, why: "a text is judged without knowing who asks"},
 	{packages: "engine/llama", why: "the C boundary knows nothing of the rest"},
 	{packages: "engine/wire", may: []string{"engine"}, why: "the wire format is shared by both processes"},
 	{packages: "engine/process", may: []string{"engine", "engine/wire", "internal/tempdir"}, why: "the daemon's side knows a worker by what it says"},
@@ -112,7 +113,7 @@ const onlyCodes = "a surface decodes and encodes, and nothing else"
 
 // onlyForTests are packages that no part of the daemon may contain.
 var onlyForTests = []string{
-	"api/history/historytest", "api/surface/surfacetest", "engine/enginetest", "hub/hubtest", "internal/contract", "internal/hostile",
+	"api/history/historytest", "api/surface/surfacetest", "engine/constraint/constrainttest", "engine/enginetest", "hub/hubtest", "internal/contract", "internal/hostile",
 	"internal/testkit",
 }
 

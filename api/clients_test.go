@@ -11,6 +11,7 @@ import (
 	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/api/surface"
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/constraint/constrainttest"
 	"github.com/qwenvld/qwenvld/engine/prompt"
 )
 
@@ -303,7 +304,7 @@ func TestManyToolsAreAsGoodAsFew(t *testing.T) {
 		t.Fatalf("%d %s", got.status, got.body)
 	}
 	form := s.instruct.Request(t).Constraint
-	if yes, no := "<tool_call>\n{\"name\": \"f7\", \"arguments\": {}}\n</tool_call>", "<tool_call>\n{\"name\": \"g\", \"arguments\": {}}\n</tool_call>"; !accepts(t, form, yes) || accepts(t, form, no) {
+	if yes, no := "<tool_call>\n{\"name\": \"f7\", \"arguments\": {}}\n</tool_call>", "<tool_call>\n{\"name\": \"g\", \"arguments\": {}}\n</tool_call>"; !constrainttest.Accepts(t, form, yes) || constrainttest.Accepts(t, form, no) {
 		t.Error("calls are not held to the tools")
 	}
 }

@@ -10,8 +10,7 @@ import (
 
 	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/api/request"
-	"github.com/qwenvld/qwenvld/engine"
-	"github.com/qwenvld/qwenvld/engine/constraint"
+	"github.com/qwenvld/qwenvld/engine/constraint/constrainttest"
 	"github.com/qwenvld/qwenvld/router"
 )
 
@@ -140,35 +139,13 @@ func TestToolChoiceIsEnforced(t *testing.T) {
 		`{"type":"tool","name":"b","disable_parallel_tool_use":true}`: {call("b"), call("a")},
 	} {
 		req := decoded(t, `"tools":[{"name":"a","input_schema":{}},{"name":"b","input_schema":{}}],"tool_choice":`+choice)
-		if !accepts(t, req.Constraint, want.yes) || accepts(t, req.Constraint, want.no) {
+		if !constrainttest.Accepts(t, req.Constraint, want.yes) || constrainttest.Accepts(t, req.Constraint, want.no) {
 			t.Errorf("%s does not accept %q, or accepts %q", choice, want.yes, want.no)
 		}
 	}
 	if req := decoded(t, `"tools":[{"name":"a"}],"tool_choice":{"type":"none"}`); req.Constraint != nil || req.ShowsTools() {
 		t.Errorf("%+v", req)
 	}
-}
-
-// accepts says whether text has the form, from where a form of calls in free text begins.
-func accepts(t *testing.T, form *engine.Constraint, text string) bool {
-	t.Helper()
-	if form.Trigger != "" {
-		at := strings.Index(text, form.Trigger)
-		if at < 0 {
-			return true
-		}
-		form, text = form.Then, text[at:]
-	}
-	g, err := constraint.Compile(form)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := constraint.NewAutomaton(g, constraint.NewVocabulary([][]byte{{'x'}}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	state, err := a.Advance(a.Start(), []byte(text))
-	return err == nil && state != nil && a.Accepts(state)
 }
 
 func TestFaultsNameTheirMember(t *testing.T) {

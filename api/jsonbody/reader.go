@@ -116,7 +116,7 @@ func (r *Reader) OneOf(v *Value, path string, allowed ...string) string {
 	return s
 }
 
-// Member reads a string member that must be there and not be empty.
+// Member reads a string member that must be there; it may be empty.
 func (r *Reader) Member(v *Value, path, key string) string {
 	m := Present(v, key)
 	if m == nil {
