@@ -93,8 +93,8 @@ func (r *Reader) Integer(v *Value, path string, lo, hi int64) int64 {
 	n, err := strconv.ParseInt(string(v.Raw), 10, 64)
 	if errors.Is(err, strconv.ErrSyntax) {
 		f, ferr := strconv.ParseFloat(string(v.Raw), 64)
-		// Past 2^53 a float no longer says which integer was meant.
-		if ferr != nil || f != math.Trunc(f) || math.Abs(f) > 1<<53 {
+		// From 2^53 a float no longer says which integer was meant.
+		if ferr != nil || f != math.Trunc(f) || math.Abs(f) >= 1<<53 {
 			r.Fail(path, InvalidValue, "must be an integer")
 			return 0
 		}
