@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -51,6 +52,7 @@ func errorSchema(path string) string {
 // response checks a reply, and each chunk of a stream.
 func (c *checker) response(t *testing.T, req *http.Request, resp *http.Response, body []byte) {
 	t.Helper()
+	c.requestID(t, resp, body)
 	path := web.PlainPath(req.URL.Path) // no other is described
 	streamed := strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream")
 	switch status := resp.StatusCode; {
@@ -70,6 +72,21 @@ func (c *checker) response(t *testing.T, req *http.Request, resp *http.Response,
 	default:
 		if err := c.CheckResponse(req.Method, path, status, resp.Header, body); err != nil {
 			t.Errorf("%v\n%s", err, body)
+		}
+	}
+}
+
+// requestID holds the request's id in an error, whether it is the reply or ends a stream, against the one in the header.
+func (*checker) requestID(t *testing.T, resp *http.Response, body []byte) {
+	t.Helper()
+	for line := range strings.Lines(string(body)) {
+		var e struct {
+			Error     json.RawMessage
+			RequestID string `json:"request_id"`
+		}
+		err := json.Unmarshal([]byte(strings.TrimPrefix(line, "data: ")), &e)
+		if err == nil && e.Error != nil && string(e.Error) != "null" && e.RequestID != resp.Header.Get(web.HeaderRequestID) {
+			t.Errorf("the request id %q is not in %s", resp.Header.Get(web.HeaderRequestID), line)
 		}
 	}
 }

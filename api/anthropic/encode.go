@@ -20,16 +20,16 @@ const (
 
 // encoder turns the events of a run into a stream's events. A message has one answer.
 type encoder struct {
-	// id and model are the message's, requestID is for an error in the middle of it.
-	id, model, requestID string
+	// id and model are the message's.
+	id, model string
 	// index is that of the open block, or of the last one; -1 before the first.
 	index int
 }
 
 var _ surface.Encoder = (*encoder)(nil)
 
-func newEncoder(id, model, requestID string) *encoder {
-	return &encoder{id: "msg_" + id, model: model, requestID: requestID, index: -1}
+func newEncoder(id, model string) *encoder {
+	return &encoder{id: "msg_" + id, model: model, index: -1}
 }
 
 // Event gives the messages of one event.
@@ -127,8 +127,8 @@ func send(ev *Event) ([]web.Message, error) {
 }
 
 // Failure is an error event, the last one.
-func (e *encoder) Failure(failure *fault.Error) []web.Message {
-	data, err := json.Marshal(ErrorBody(failure, e.requestID))
+func (e *encoder) Failure(failure *fault.Error, requestID string) []web.Message {
+	data, err := json.Marshal(ErrorBody(failure, requestID))
 	if err != nil {
 		return nil // texts always encode
 	}

@@ -8,7 +8,7 @@ import (
 
 func TestEventsBecomeMessages(t *testing.T) {
 	surfacetest.Run(t, func(*testing.T, []byte) surfacetest.Encoding {
-		e := newEncoder("1", "qwen3-vl-thinking", "req_1")
+		e := newEncoder("1", "qwen3-vl-thinking")
 		return surfacetest.Encoding{Encoder: e, Whole: e.whole}
 	})
 }

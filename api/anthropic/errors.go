@@ -9,16 +9,15 @@ import (
 // Error is the body of an error, and the data of an error event in a stream: Anthropic's members, and OpenAI's beside
 // them.
 type Error struct {
-	Type      string         `json:"type"`
-	Error     fault.WireBody `json:"error"`
-	RequestID string         `json:"request_id"`
+	Type string `json:"type"`
+	fault.Wire
 }
 
 // ErrorBody is e in Anthropic's form, for a web.Form.
 func ErrorBody(e *fault.Error, requestID string) any {
-	body := e.Wire().Error
-	body.Type, body.Details = errorType(e.Status), e.Details
-	return Error{Type: "error", Error: body, RequestID: requestID}
+	w := e.Wire(requestID)
+	w.Error.Type, w.Error.Details = errorType(e.Status), e.Details
+	return Error{Type: "error", Wire: w}
 }
 
 // errorType is Anthropic's word for what a status says.

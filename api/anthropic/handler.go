@@ -47,7 +47,7 @@ func (h *Handler) Messages(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer run.Close()
-	e := newEncoder(h.o.NewID(), run.Decided().ModelID(), web.RecordOf(r.Context()).ID)
+	e := newEncoder(h.o.NewID(), run.Decided().ModelID())
 	if req.Stream {
 		return h.o.Trip.Stream(w, r, run, web.SSE, e)
 	}

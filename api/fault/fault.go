@@ -77,6 +77,8 @@ func Overloaded(cause error) *Error {
 // Wire is OpenAI's body of an error, and the data of an error event in a stream.
 type Wire struct {
 	Error WireBody `json:"error"`
+	// RequestID is the one that the response has in its header.
+	RequestID string `json:"request_id"`
 }
 
 // WireBody has OpenAI's members of an error.
@@ -88,9 +90,9 @@ type WireBody struct {
 	Details any     `json:"details,omitempty"` // on Anthropic's surface only
 }
 
-// Wire gives the error in OpenAI's form.
-func (e *Error) Wire() Wire {
-	w := Wire{Error: WireBody{Message: e.Message, Type: e.Type}}
+// Wire gives the error of a request in OpenAI's form.
+func (e *Error) Wire(requestID string) Wire {
+	w := Wire{Error: WireBody{Message: e.Message, Type: e.Type}, RequestID: requestID}
 	if e.Param != "" {
 		w.Error.Param = &e.Param
 	}

@@ -135,7 +135,7 @@ func TestFaultsNameTheirMember(t *testing.T) {
 			t.Errorf("%s is accepted", members)
 			continue
 		}
-		if diff := cmp.Diff(map[string]string{"error": want}, ErrorBody(e, "")); diff != "" || e.Status != 400 {
+		if diff := cmp.Diff(map[string]string{"error": want, "request_id": "req_1"}, ErrorBody(e, "req_1")); diff != "" || e.Status != 400 {
 			t.Errorf("%s: %d %s", members, e.Status, diff)
 		}
 	}

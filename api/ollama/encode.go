@@ -144,8 +144,8 @@ func line(v any) ([]web.Message, error) {
 }
 
 // Failure is the error as the last line.
-func (e *encoder) Failure(failure *fault.Error) []web.Message {
-	out, _ := line(ErrorBody(failure, "")) // texts always encode
+func (e *encoder) Failure(failure *fault.Error, requestID string) []web.Message {
+	out, _ := line(ErrorBody(failure, requestID)) // texts always encode
 	return out
 }
 
@@ -159,12 +159,12 @@ func (e *encoder) whole(w *generation.Whole) any {
 	return e.last(m, a.Ending, w.Routing)
 }
 
-// ErrorBody is e in Ollama's form, for a web.Form: a text, which names the field at fault too. Of a model that does not
-// exist the message says so.
-func ErrorBody(e *fault.Error, _ string) any {
+// ErrorBody is e in Ollama's form, for a web.Form: a text, which names the field at fault too, and beside it the
+// request's id. Of a model that does not exist the message says so.
+func ErrorBody(e *fault.Error, requestID string) any {
 	text := e.Message
 	if e.Param != "" && e.Status != http.StatusNotFound {
 		text = e.Param + ": " + text
 	}
-	return map[string]string{"error": text}
+	return map[string]string{"error": text, "request_id": requestID}
 }

@@ -87,6 +87,7 @@ func serve(t *testing.T, instruct, thinking *enginetest.Fake) *httptest.Server {
 		t.Fatal(err)
 	}
 	edge := web.New(web.Options{
+		NewID:  newID,
 		Bodies: intake.New(intake.Limits{Body: 1 << 20, Total: 9 << 20, Readers: 9, Rate: 1, Grace: time.Minute}, time.Now),
 		Forms:  []web.Form{{Prefix: Prefix, Body: ErrorBody}},
 	})
@@ -188,11 +189,11 @@ func TestModelsAreDescribed(t *testing.T) {
 				`"model_info":{"general.architecture":"qwen3vl","general.basename":"qwen3-vl","qwen3vl.context_length":4096},` +
 				`"modified_at":"2025-01-01T00:00:00Z"}`,
 		},
-		{"/show", `{"name":"other"}`, http.StatusNotFound, `{"error":"The model \"other\" does not exist."}`},
+		{"/show", `{"name":"other"}`, http.StatusNotFound, `{"error":"The model \"other\" does not exist.","request_id":"req_id"}`},
 		{"/show", `{}`, http.StatusOK, ""},
 		{"/chat", with(`"model":"other"`), http.StatusBadRequest, ""},
-		{"/chat", `{"model":"other","messages":[{"role":"user","content":"hi"}]}`, http.StatusNotFound, `{"error":"The model \"other\" does not exist."}`},
-		{"/chat", `{"model":"other"}`, http.StatusNotFound, `{"error":"The model \"other\" does not exist."}`},
+		{"/chat", `{"model":"other","messages":[{"role":"user","content":"hi"}]}`, http.StatusNotFound, `{"error":"The model \"other\" does not exist.","request_id":"req_id"}`},
+		{"/chat", `{"model":"other"}`, http.StatusNotFound, `{"error":"The model \"other\" does not exist.","request_id":"req_id"}`},
 	} {
 		status, _, got := ask(t, s, c.path, c.body)
 		if status != c.status || c.want != "" && got != c.want {

@@ -33,8 +33,8 @@ type Core interface {
 // Encoder turns the events of a run into a stream's messages. It is made for one run.
 type Encoder interface {
 	Event(ev *generation.Event) ([]web.Message, error)
-	// Failure ends a stream that has begun with an error.
-	Failure(e *fault.Error) []web.Message
+	// Failure ends a stream that has begun with the error of a request.
+	Failure(e *fault.Error, requestID string) []web.Message
 }
 
 // Trip takes requests from their decoded form to the reply.
@@ -98,7 +98,9 @@ func (t *Trip) Stream(w http.ResponseWriter, r *http.Request, run *generation.Ru
 		}
 		return encoder.Event(&ev)
 	})
-	return out.Finish(run.Context(), err, encoder.Failure)
+	return out.Finish(run.Context(), err, func(failure *fault.Error) []web.Message {
+		return encoder.Failure(failure, run.Decided().Caller.ID)
+	})
 }
 
 // Reply sends a run in one piece, as encode has it.

@@ -145,7 +145,7 @@ func (e *Edge) errorBody(path string, failure *fault.Error, requestID string) an
 			return f.Body(failure, requestID)
 		}
 	}
-	return failure.Wire()
+	return failure.Wire(requestID)
 }
 
 // WriteJSON sends v within the timeout of writes. A failed write means that the client is gone, which the access log shows.
@@ -153,8 +153,9 @@ func (e *Edge) WriteJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		// Only types of the API get here, so this is a programmer's error.
-		status = http.StatusInternalServerError
-		body = []byte(`{"error":{"message":"encoding failed","type":"server_error","param":null,"code":null}}`)
+		failure := fault.Error{Status: http.StatusInternalServerError, Type: fault.TypeServer, Message: "encoding failed"}
+		status = failure.Status
+		body, _ = json.Marshal(failure.Wire(w.Header().Get(HeaderRequestID))) // texts always encode
 	}
 	e.SetWriteDeadline(w)
 	h := w.Header()

@@ -61,7 +61,7 @@ func TestErrorsHaveTheFormOfTheirPath(t *testing.T) {
 		"/v1/messages": true, "/v1/messages/a/b": true, "/v1/messagesx": false, "/v1/chat": false,
 	} {
 		got := answer(h, get(path))
-		want := `{"error":{"message":"The server is shutting down.","type":"server_error","param":null,"code":"shutting_down"}}`
+		want := `{"error":{"message":"The server is shutting down.","type":"server_error","param":null,"code":"shutting_down"},"request_id":"req_id"}`
 		if own {
 			want = `"shutting_down of req_id"`
 		}
@@ -110,8 +110,10 @@ func TestJSONIsSentWithinTheTimeout(t *testing.T) {
 		t.Errorf("%v", w.deadlines)
 	}
 	w = writer{}
+	w.Header().Set(HeaderRequestID, "req_id")
 	New(Options{}).WriteJSON(&w, http.StatusOK, math.NaN())
-	if w.status != http.StatusInternalServerError || !strings.Contains(w.text.String(), "encoding failed") || len(w.deadlines) > 0 {
+	const failed = `{"error":{"message":"encoding failed","type":"server_error","param":null,"code":null},"request_id":"req_id"}`
+	if w.status != http.StatusInternalServerError || w.text.String() != failed || len(w.deadlines) > 0 {
 		t.Errorf("what cannot be encoded: %d %s %v", w.status, &w.text, w.deadlines)
 	}
 }

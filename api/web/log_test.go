@@ -56,19 +56,19 @@ func TestTheLogSaysWhatBecameOfARequest(t *testing.T) {
 			func(http.ResponseWriter, *http.Request) error {
 				return fault.Field("messages[0].secret", fault.CodeInvalidValue, "secret")
 			},
-			"level=INFO msg=request request_id=req_id method=GET route=/a/{x} status=400 bytes=113 duration=2s " +
+			"level=INFO msg=request request_id=req_id method=GET route=/a/{x} status=400 bytes=135 duration=2s " +
 				"error_code=invalid_value error_param=messages[0].…\n",
 			"failed invalid_value, requested /a/{x} 400",
 		},
 		"an error of the server": {
 			func(http.ResponseWriter, *http.Request) error { return errors.New("oh") },
-			"level=ERROR msg=request request_id=req_id method=GET route=/a/{x} status=500 bytes=136 duration=2s " +
+			"level=ERROR msg=request request_id=req_id method=GET route=/a/{x} status=500 bytes=158 duration=2s " +
 				"error_code=internal_error error_param=\"\" error=\"The server had an error while processing the request.: oh\"\n",
 			"failed internal_error, requested /a/{x} 500",
 		},
 		"a client that left": {
 			func(http.ResponseWriter, *http.Request) error { return fault.ErrClientGone },
-			"level=INFO msg=request request_id=req_id method=GET route=/a/{x} status=499 bytes=129 duration=2s " +
+			"level=INFO msg=request request_id=req_id method=GET route=/a/{x} status=499 bytes=151 duration=2s " +
 				"error_code=client_closed_request error_param=\"\"\n",
 			"failed client_closed_request, requested /a/{x} 499",
 		},

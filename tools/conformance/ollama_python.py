@@ -127,7 +127,7 @@ def _():
     for members in ({"options": {"temperature": 9}}, {"format": "xml"}, {"messages": [{"role": "user", "content": "x", "images": ["AAAA"]}]}):
         body = {"model": INSTRUCT, "messages": [{"role": "user", "content": "x"}], **members}
         r = client._client.post("/api/chat", json=body)
-        check(r.status_code == 400 and list(r.json()) == ["error"] and r.json()["error"], r.text)
+        check(r.status_code == 400 and r.json() == {"error": r.json()["error"], "request_id": r.headers["X-Request-Id"]}, r.text)
 
 
 @suite.case("version, and a chat without messages, which loads a model")

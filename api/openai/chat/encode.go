@@ -172,8 +172,8 @@ func (e *encoder) chunks(c *Chunk) ([]web.Message, error) {
 }
 
 // Failure is OpenAI's error as the last event.
-func (e *encoder) Failure(failure *fault.Error) []web.Message {
-	data, err := json.Marshal(failure.Wire())
+func (e *encoder) Failure(failure *fault.Error, requestID string) []web.Message {
+	data, err := json.Marshal(failure.Wire(requestID))
 	if err != nil {
 		return nil // texts always encode
 	}

@@ -98,7 +98,7 @@ func (h *Handler) makeOnce(bg *background) (stored bool) {
 	if err := bg.make(); err != nil {
 		failure := fault.From(bg.run.Context(), err, rec.Origin())
 		rec.Fail(failure)
-		bg.fail(failure)
+		bg.fail(failure, rec.ID)
 	}
 	bg.run.Close()
 	web.ReleaseBody(bg.ctx)
@@ -125,12 +125,12 @@ func (bg *background) make() (err error) {
 }
 
 // fail tells why the response ended early.
-func (bg *background) fail(failure *fault.Error) {
-	events := bg.builder.fail
+func (bg *background) fail(failure *fault.Error, requestID string) {
+	end := func() []Event { return bg.builder.fail(failure, requestID) }
 	if errors.Is(context.Cause(bg.run.Context()), errCancelled) {
-		events = func(*fault.Error) []Event { return bg.builder.cancel() }
+		end = bg.builder.cancel
 	}
-	if bg.job.add(events(failure)) != nil {
+	if bg.job.add(end()) != nil {
 		_ = bg.job.add(bg.builder.endWithoutOutput()) // the rest of a response always encodes
 	}
 }

@@ -107,14 +107,14 @@ func (b *builder) cancel() []Event {
 	return append(out, b.tellEnd())
 }
 
-// fail ends the response with what went wrong. What was written so far stays, as incomplete.
-func (b *builder) fail(failure *fault.Error) []Event {
+// fail ends the response with what went wrong with its request. What was written so far stays, as incomplete.
+func (b *builder) fail(failure *fault.Error, requestID string) []Event {
 	out := b.close(StatusIncomplete)
 	code := "server_error"
 	if failure.Status < http.StatusInternalServerError {
 		code = "invalid_prompt"
 	}
-	b.response.Status, b.response.Error = StatusFailed, &Error{Code: code, Message: failure.Message}
+	b.response.Status, b.response.Error = StatusFailed, &Error{Code: code, Message: failure.Message, RequestID: requestID}
 	return append(out, b.tellEnd())
 }
 

@@ -31,8 +31,8 @@ func (e *encoder) Event(ev *generation.Event) ([]web.Message, error) {
 }
 
 // Failure ends the stream with the response as it failed.
-func (e *encoder) Failure(failure *fault.Error) []web.Message {
-	out, err := e.encode(e.builder.fail(failure))
+func (e *encoder) Failure(failure *fault.Error, requestID string) []web.Message {
+	out, err := e.encode(e.builder.fail(failure, requestID))
 	if err == nil {
 		return out
 	}

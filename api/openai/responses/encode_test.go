@@ -99,7 +99,7 @@ func TestAResponseThatCannotBeEncodedEndsNevertheless(t *testing.T) {
 	if messages, err := e.Event(&broken); err == nil || messages != nil {
 		t.Fatalf("%s, %v", messages, err)
 	}
-	told = append(told, e.Failure(&fault.Error{Status: 500, Message: "sorry"})...)
+	told = append(told, e.Failure(&fault.Error{Status: 500, Message: "sorry"}, "req_1")...)
 	for i := range told {
 		if want := fmt.Sprintf(`"sequence_number":%d,`, i); !bytes.Contains(told[i].Data, []byte(want)) {
 			t.Errorf("event %d is %s", i, told[i].Data)

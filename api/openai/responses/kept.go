@@ -69,7 +69,7 @@ func (h *Handler) interrupted(ctx context.Context, kept *history.Response) ([]by
 		return now.Body, nil
 	}
 	body["status"] = StatusFailed
-	body["error"] = Error{"server_error", "The server stopped before the response was complete."}
+	body["error"] = Error{Code: "server_error", Message: "The server stopped before the response was complete."}
 	return json.Marshal(body)
 }
 

@@ -66,6 +66,8 @@ type Response struct {
 type Error struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
+	// RequestID is that of the request for the response, where one failed.
+	RequestID string `json:"request_id,omitempty"`
 }
 
 // IncompleteDetails say why a response is incomplete.

@@ -129,7 +129,7 @@ func stream(t *testing.T, e Encoding, events []byte) []byte {
 		read(t, text, &l)
 		switch own := e.Own[l.Kind]; {
 		case l.Failure != nil:
-			write(e.Failure(l.Failure), nil)
+			write(e.Failure(l.Failure, "req_1"), nil)
 		case own != nil:
 			write(own())
 		default:
