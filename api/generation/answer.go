@@ -22,16 +22,18 @@ type answer struct {
 	calls int
 	// merging is set while thoughts go into the content.
 	merging bool
+	// events are what the last event was cut into. They are good until the next one is cut.
+	events []Event
 }
 
-// cut gives what an engine's event means to a surface, after a Progress event of its own.
+// cut gives what an engine's event means to a surface, after a Progress event of its own. The slice is used again for the next event.
 func (a *answer) cut(ev *engine.Event) []Event {
 	if ev.Start != nil {
 		a.parser = prompt.NewParser(prompt.ParserOptions{ThinkOpen: ev.Start.ThinkOpen, Tools: a.request.Callable})
 		a.tokens = newContentTokens(ev.Start.ThinkOpen, a.plain)
 		return []Event{{Kind: Started, Choice: a.choice, Start: ev.Start}}
 	}
-	out := []Event{{Kind: Progress, Choice: a.choice, Step: &Step{Event: *ev}}}
+	out := append(a.events[:0], Event{Kind: Progress, Choice: a.choice, Step: &Step{Event: *ev}})
 	a.tokens.add(ev.Tokens)
 	deltas := a.deltas(ev)
 	alone := !slices.ContainsFunc(deltas, func(d prompt.Delta) bool { return d.Reasoning != "" })
@@ -51,6 +53,7 @@ func (a *answer) cut(ev *engine.Event) []Event {
 	if ev.Result != nil {
 		out = a.end(out, ev.Result)
 	}
+	a.events = out
 	return out
 }
 

@@ -40,6 +40,9 @@ func (p *localRun) Close() { p.videos.Close() }
 
 // explain names the image at fault by its path in the request.
 func (p *localRun) explain(err error) error {
+	if err == nil {
+		return nil
+	}
 	var memory *engine.ImageMemoryError
 	if !errors.As(err, &memory) || memory.Image < 0 {
 		return err

@@ -28,13 +28,14 @@ type Run struct {
 	total     engine.Usage // of the answers that have ended
 	finish    engine.FinishReason
 	produced  int // events of answers, about their tokens
-	// ahead is what Next gives next, nil while it is not known; over says that nothing comes after it.
-	ahead *outcome
+	// ahead is what Next gives next, where that is known; over says that nothing comes after it.
+	ahead outcome
 	over  bool
 }
 
 // outcome is what a call of Next leads to.
 type outcome struct {
+	known bool
 	event Event
 	err   error
 }
@@ -50,7 +51,7 @@ type runAnswer struct {
 // Next blocks for the next event. After End it gives io.EOF. An error is told once, with the field at fault where it is one's fault; after
 // it there is nothing to come.
 func (r *Run) Next() (Event, error) {
-	for r.ahead == nil {
+	for !r.ahead.known {
 		if r.over {
 			return Event{}, io.EOF
 		}
@@ -60,23 +61,23 @@ func (r *Run) Next() (Event, error) {
 		}
 		r.read()
 	}
-	next := r.ahead
-	r.ahead = nil
-	return next.event, next.err
+	r.ahead.known = false
+	return r.ahead.event, r.ahead.err
 }
 
 // read takes the source's next event in, which may block, and puts it or an error into ahead. Of progress it only takes note.
 func (r *Run) read() {
-	ev, err := r.source.Next()
-	if err != nil {
+	next := &r.ahead
+	var err error
+	if next.event, err = r.source.Next(); err != nil {
 		r.over = true
-		r.ahead = &outcome{err: r.reason(err)}
+		*next = outcome{known: true, err: r.reason(err)}
 		return
 	}
-	r.note(&ev)
-	if ev.Kind != Progress {
-		ev.Running = r.running()
-		r.ahead = &outcome{event: ev}
+	r.note(&next.event)
+	if next.event.Kind != Progress {
+		next.event.Running = r.running()
+		next.known, next.err = true, nil
 	}
 }
 
@@ -90,7 +91,7 @@ func (r *Run) reason(err error) error {
 
 // Ready says whether Next would not block. Progress that has come is taken in by that: nothing is told of it.
 func (r *Run) Ready() bool {
-	for r.ahead == nil && !r.over && r.ended < len(r.answers) {
+	for !r.ahead.known && !r.over && r.ended < len(r.answers) {
 		if !r.source.Ready() {
 			return false
 		}

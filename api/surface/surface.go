@@ -92,16 +92,32 @@ func (t *Trip) Stream(w http.ResponseWriter, r *http.Request, run *generation.Ru
 		return err
 	}
 	out.OnGone = run.Cancel
-	err = web.Relay(out, run, func(ev generation.Event) ([]web.Message, error) {
+	err = web.Relay(out, &source{run: run}, func(ev *generation.Event) ([]web.Message, error) {
 		if ev.Kind == generation.Started {
 			out.Begin()
 		}
-		return encoder.Event(&ev)
+		return encoder.Event(ev)
 	})
 	return out.Finish(run.Context(), err, func(failure *fault.Error) []web.Message {
 		return encoder.Failure(failure, run.Decided().Caller.ID)
 	})
 }
+
+// source lends a run's events to a stream, each until the next is asked for.
+type source struct {
+	run  *generation.Run
+	last generation.Event
+}
+
+// Next blocks for the run's next event.
+func (s *source) Next() (*generation.Event, error) {
+	var err error
+	s.last, err = s.run.Next()
+	return &s.last, err
+}
+
+// Ready says whether Next would not block.
+func (s *source) Ready() bool { return s.run.Ready() }
 
 // Reply sends a run in one piece, as encode has it.
 func (t *Trip) Reply(w http.ResponseWriter, run *generation.Run, encode func(*generation.Whole) any) error {

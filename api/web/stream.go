@@ -49,9 +49,9 @@ type Stream struct {
 	begun bool
 	// unflushed says that something was written that may not have left yet.
 	unflushed bool
-	// written is when something was last written, by the clock that timers run by.
-	written time.Time
-	gone    error
+	// written is when something was last written, by the clock that timers run by; extended when the deadline of writes was last set.
+	written, extended time.Time
+	gone              error
 }
 
 // NewStream returns a stream that replies to r. It sends nothing yet: until the first message, w may still be given headers, or an error.
@@ -82,7 +82,7 @@ func (s *Stream) begin() {
 	h.Set("Content-Type", s.mediaType())
 	h.Set("Cache-Control", "no-cache")
 	h.Set("X-Accel-Buffering", "no")
-	s.edge.setDeadline(s.rc)
+	s.extendDeadline()
 	s.w.WriteHeader(http.StatusOK)
 }
 
@@ -108,7 +108,7 @@ func (s *Stream) Send(messages ...Message) error {
 	return s.guarded(func() error {
 		s.begin()
 		for i := range messages {
-			s.edge.setDeadline(s.rc)
+			s.extendDeadline()
 			if err := s.write(&messages[i]); err != nil {
 				return err
 			}
@@ -141,7 +141,7 @@ func (s *Stream) Flush() error {
 			return nil
 		}
 		s.unflushed = false
-		s.edge.setDeadline(s.rc)
+		s.extendDeadline()
 		return s.flush()
 	})
 }
@@ -161,7 +161,7 @@ func (s *Stream) KeepAlive() error {
 	}
 	return s.guarded(func() error {
 		s.begin()
-		s.edge.setDeadline(s.rc)
+		s.extendDeadline()
 		var comment sse.Message
 		comment.AppendComment("keep-alive")
 		if err := s.session.Send(&comment); err != nil {
@@ -195,6 +195,18 @@ func (s *Stream) locked(f func() error) (found bool, err error) {
 	}
 	s.gone = fmt.Errorf("%w: %w", fault.ErrClientGone, err)
 	return true, s.gone
+}
+
+// extendDeadline gives the next write its time. A deadline that was set a moment ago is left as it is: setting one for every message would
+// cost as much as writing it. s.mu must be held.
+func (s *Stream) extendDeadline() {
+	const moment = 10 // parts of the time that a write has
+	now := s.edge.now()
+	if now.Sub(s.extended) < s.edge.writeTimeout/moment {
+		return
+	}
+	s.extended = now
+	s.edge.setDeadline(s.rc)
 }
 
 // silence is how long nothing was written.
