@@ -48,7 +48,7 @@ func (s Source) String() string {
 		return s.Repo
 	}
 	text := string(s.Host) + "/" + s.Repo
-	if s.Revision != defaultRevision(s.Host) {
+	if !s.IsUsualRevision() {
 		text += "@" + s.Revision
 	}
 	return text
@@ -61,6 +61,9 @@ type Reference struct {
 	// Sources are where its variants come from.
 	Sources []Source
 }
+
+// IsUsualRevision says that no revision in particular was asked for.
+func (s Source) IsUsualRevision() bool { return s.Revision == defaultRevision(s.Host) }
 
 func defaultRevision(h Host) string {
 	if h == ModelScope {

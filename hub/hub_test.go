@@ -152,6 +152,29 @@ func TestFilesAreChosenByNames(t *testing.T) {
 	}
 }
 
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{"qwen3-vl:8b@q8_0", "hf.co/a/b@main:Q4_0", "https://modelscope.cn/models/a/b", "./x:q8_0"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := Parse(text)
+		for _, s := range r.Sources {
+			if s.Host == Folder {
+				continue
+			}
+			for _, part := range append(strings.Split(s.Revision, "/"), strings.Split(s.Repo, "/")...) {
+				if part == "" || part == "." || part == ".." || strings.ContainsAny(part, "\\:@?#%\x00") {
+					t.Fatalf("%q: %+v, %v", text, s, err)
+				}
+			}
+			again, err := Parse(s.String())
+			if err != nil || again.Sources[0].Repo != s.Repo || again.Sources[0].Revision != s.Revision {
+				t.Fatalf("%q is written %q, which is %+v, %v", text, s, again.Sources, err)
+			}
+		}
+	})
+}
+
 func FuzzChoose(f *testing.F) {
 	f.Add("a-Q4_0-00001-of-00002.gguf\na-Q4_0-00002-of-00002.gguf\nmmproj-F16.gguf", "Q4_0")
 	f.Add("Q8_0/x.gguf", "")

@@ -14,8 +14,8 @@ func serveCommand(e *environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve [MODEL]",
 		Short: "Serve the OpenAI HTTP API; without a model, with the configured one, else the built-in demo pair",
-		Long: `Serve the OpenAI HTTP API. MODEL is named as for qwenvld pull; what of it is not on this machine is fetched first. Without one,
-the model of the configuration is served, and without that the built-in demo pair.`,
+		Long: `Serve the OpenAI HTTP API. MODEL is named as for qwenvld pull; what of it is not on this machine is fetched first. Without
+one, the model of the configuration is served, and without that the built-in demo pair.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := config.Load(cmd.Flags(), e.variables)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/qwenvld/qwenvld/hub"
 )
@@ -107,7 +108,7 @@ func (r *Repo) Path(commit string, f hub.File) string {
 	return filepath.Join(r.snapshot(commit), filepath.FromSlash(f.Path))
 }
 
-// Commits are those of which there is a snapshot.
+// Commits are those of which there is a snapshot, the latest first.
 func (r *Repo) Commits() ([]string, error) {
 	entries, err := os.ReadDir(filepath.Join(r.dir, "snapshots"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -117,11 +118,14 @@ func (r *Repo) Commits() ([]string, error) {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
 	var out []string
+	changed := map[string]time.Time{}
 	for _, e := range entries {
-		if commitName.MatchString(e.Name()) {
+		if info, err := e.Info(); err == nil && commitName.MatchString(e.Name()) {
 			out = append(out, e.Name())
+			changed[e.Name()] = info.ModTime()
 		}
 	}
+	slices.SortStableFunc(out, func(a, b string) int { return changed[b].Compare(changed[a]) })
 	return out, nil
 }
 

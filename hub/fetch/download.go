@@ -132,7 +132,7 @@ func (d *download) restart() error {
 
 // run fetches what is missing and checks the whole.
 func (d *download) run(ctx context.Context) error {
-	err := d.client.persist(ctx, d.note, func() (bool, error) {
+	err := d.client.persist(ctx, d.client.o.Tries, d.note, func() (bool, error) {
 		before := d.done
 		err := d.once(ctx)
 		return d.done > before, err

@@ -98,8 +98,8 @@ const (
 	maxAfter = 10 * time.Minute
 )
 
-// persist calls try until it succeeds, fails for good, or fails c.o.Tries times in a row without progress. note is told why it goes on.
-func (c *Client) persist(ctx context.Context, note func(string), try func() (progress bool, err error)) error {
+// persist calls try until it succeeds, fails for good, or fails so many times in a row without progress. note is told why it goes on.
+func (c *Client) persist(ctx context.Context, tries int, note func(string), try func() (progress bool, err error)) error {
 	for failures := 0; ; {
 		progress, err := try()
 		if err == nil {
@@ -113,7 +113,7 @@ func (c *Client) persist(ctx context.Context, note func(string), try func() (pro
 		}
 		failures++
 		pause, again := pauseAfter(err, failures)
-		if !again || failures >= c.o.Tries {
+		if !again || failures >= tries {
 			return err
 		}
 		if note != nil {

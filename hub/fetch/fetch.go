@@ -103,13 +103,27 @@ func (c *Client) get(ctx context.Context, host hub.Host, address string, offset 
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, err
+		return nil, withoutQuery(err)
 	}
 	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusPartialContent {
 		return resp, nil
 	}
 	defer func() { _ = resp.Body.Close() }()
 	return nil, newStatusError(resp)
+}
+
+// withoutQuery names only the host that a request was for: what hubs redirect to has a signature in its address, with which anybody could
+// read the file.
+func withoutQuery(err error) error {
+	var failed *url.Error
+	if !errors.As(err, &failed) {
+		return err
+	}
+	host := ""
+	if u, perr := url.Parse(failed.URL); perr == nil {
+		host = u.Host
+	}
+	return fmt.Errorf("%s: %w", host, failed.Err)
 }
 
 // base is the address of a hub.

@@ -369,6 +369,27 @@ func TestPausesGrowAndAHubsWishIsGranted(t *testing.T) {
 	}
 }
 
+func TestAHubThatCannotBeReachedIsNamedWithoutWhatItsAddressesHide(t *testing.T) {
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	r := newRig(t, Options{})
+	r.SetFault(func(w http.ResponseWriter, req *http.Request, _ []byte, _ int) bool {
+		http.Redirect(w, req, gone.URL+"/x?signature=secret", http.StatusFound)
+		return true
+	})
+	err := r.download(t.Context())
+	if err == nil || !strings.Contains(err.Error(), strings.TrimPrefix(gone.URL, "http://")) || len(r.pauses) != 5 {
+		t.Errorf("%v after %d pauses", err, len(r.pauses))
+	}
+	if text := fmt.Sprint(err, r.notes); strings.Contains(text, "secret") {
+		t.Error(text)
+	}
+	r.client.o.HuggingFace = gone.URL
+	if _, err := r.client.List(t.Context(), source(hub.HuggingFace), nil); err == nil || len(r.pauses) != 5+3 {
+		t.Errorf("%v after %d pauses", err, len(r.pauses))
+	}
+}
+
 func TestTheTokenGoesToTheHubAlone(t *testing.T) {
 	r := newRig(t, Options{Token: "hf_secret"})
 	r.Token = "hf_secret"

@@ -28,6 +28,8 @@ type Listing struct {
 const (
 	maxListing = 32 << 20 // bytes of a reply
 	maxPages   = 100
+	// listTries are fewer than those of a download, which has something to lose: somebody waits to learn that the hub cannot be reached.
+	listTries = 4
 )
 
 var (
@@ -42,7 +44,7 @@ func (c *Client) List(ctx context.Context, s hub.Source, note func(string)) (*Li
 		list = c.listModelScope
 	}
 	var l *Listing
-	err := c.persist(ctx, note, func() (_ bool, err error) {
+	err := c.persist(ctx, min(c.o.Tries, listTries), note, func() (_ bool, err error) {
 		l, err = list(ctx, s)
 		return false, err
 	})

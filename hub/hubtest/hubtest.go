@@ -123,19 +123,7 @@ func (h *Hub) front(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if rest, ok := strings.CutPrefix(r.URL.Path, "/api/models/"); ok {
-		parts := strings.SplitN(rest, "/", 4)
-		repo := parts[0] + "/" + parts[1]
-		commit := h.Commit(repo)
-		switch known := h.known(repo); {
-		case !known || len(parts) < 4:
-			http.NotFound(w, r)
-		case parts[2] == "revision" && (parts[3] == "main" || parts[3] == commit):
-			reply(w, map[string]any{"id": repo, "sha": commit})
-		case parts[2] == "tree" && parts[3] == commit:
-			h.tree(w, r, repo)
-		default:
-			http.NotFound(w, r)
-		}
+		h.huggingFace(w, r, strings.SplitN(rest, "/", 4))
 		return
 	}
 	repo, path, ok := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/models"), "/"), "/resolve/")
@@ -145,6 +133,24 @@ func (h *Hub) front(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.Redirect(w, r, h.Store.URL+"/"+repo+"/"+path, http.StatusFound) //nolint:gosec // our own server
+}
+
+// huggingFace answers what is asked of a repository: organisation, name, revision or tree, and which.
+func (h *Hub) huggingFace(w http.ResponseWriter, r *http.Request, parts []string) {
+	if len(parts) < 4 || !h.known(parts[0]+"/"+parts[1]) {
+		http.NotFound(w, r)
+		return
+	}
+	repo := parts[0] + "/" + parts[1]
+	commit := h.Commit(repo)
+	switch {
+	case parts[2] == "revision" && (parts[3] == "main" || parts[3] == commit):
+		reply(w, map[string]any{"id": repo, "sha": commit})
+	case parts[2] == "tree" && parts[3] == commit:
+		h.tree(w, r, repo)
+	default:
+		http.NotFound(w, r)
+	}
 }
 
 func (h *Hub) known(repo string) bool {

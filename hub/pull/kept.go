@@ -61,7 +61,8 @@ func (k *Kept) add(host hub.Host, repo *cache.Repo) error {
 }
 
 // Remove removes the model from the caches, with what downloads of its repositories have left. A projector stays while another model of its
-// repository needs it. Nothing is removed from folders. It returns how many bytes that freed, or ErrNotAtHand where nothing was there.
+// repository needs it. What several commits hold goes from all of them. Nothing is removed from folders. It returns how many bytes that
+// freed, or ErrNotAtHand where nothing was there.
 func (p *Puller) Remove(r hub.Reference) (freed int64, err error) {
 	found := false
 	for _, s := range r.Sources {
@@ -69,13 +70,17 @@ func (p *Puller) Remove(r hub.Reference) (freed int64, err error) {
 			return freed, fmt.Errorf("%s is a folder of yours: nothing is removed there", s.Repo)
 		}
 		repo := p.cache(s.Host).Repo(s.Repo)
-		if parts, err := p.atHand(s); err == nil {
+		for parts, err := p.kept(s); err == nil; parts, err = p.kept(s) {
 			found = true
+			s.Quant = parts[0].Quant // not the next that is there
 			for i := range parts {
 				n, err := parts[i].remove()
 				if freed += n; err != nil {
 					return freed, err
 				}
+			}
+			if s.Quant == "" {
+				break // what is left is something else
 			}
 		}
 		if repo.Unfinished() > 0 {

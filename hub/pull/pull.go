@@ -134,20 +134,10 @@ func (p *Puller) atHand(s hub.Source) ([]Part, error) {
 	if s.Host == hub.Folder {
 		return folder(s)
 	}
-	repo := p.cache(s.Host).Repo(s.Repo)
-	commit, ok := repo.Commit(s.Revision)
-	if !ok {
-		return nil, fmt.Errorf("%s: %w", s, ErrNotAtHand)
-	}
-	files, err := repo.Files(commit)
+	out, err := p.kept(s)
 	if err != nil {
 		return nil, err
 	}
-	choices, err := hub.Choose(files, s.Variant, s.Quant)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", s, ErrNotAtHand, err)
-	}
-	out := parts(s, commit, repo, choices)
 	for i := range out {
 		// That the repository has no projector only the hub can say.
 		if out[i].Projector == nil && !p.o.Offline {
@@ -155,6 +145,38 @@ func (p *Puller) atHand(s hub.Source) ([]Part, error) {
 		}
 	}
 	return out, nil
+}
+
+// kept finds what the cache has of a source: in the commit that its branch had last, else, unless another branch is asked for than the
+// usual one, in an earlier one. Fetching another quantisation moves the branch on, but what was fetched before stays in its commit.
+func (p *Puller) kept(s hub.Source) ([]Part, error) {
+	repo := p.cache(s.Host).Repo(s.Repo)
+	var commits []string
+	if commit, ok := repo.Commit(s.Revision); ok {
+		commits = append(commits, commit)
+	}
+	if s.IsUsualRevision() {
+		others, err := repo.Commits()
+		if err != nil {
+			return nil, err
+		}
+		commits = append(commits, others...)
+	}
+	reason := ErrNotAtHand
+	for _, commit := range commits {
+		files, err := repo.Files(commit)
+		if err != nil {
+			return nil, err
+		}
+		choices, err := hub.Choose(files, s.Variant, s.Quant)
+		if err == nil {
+			return parts(s, commit, repo, choices), nil
+		}
+		if len(files) > 0 && errors.Is(reason, ErrNotAtHand) {
+			reason = fmt.Errorf("%w: %w", ErrNotAtHand, err)
+		}
+	}
+	return nil, fmt.Errorf("%s: %w", s, reason)
 }
 
 func parts(s hub.Source, commit string, repo *cache.Repo, choices []hub.Choice) []Part {

@@ -275,6 +275,69 @@ func TestFoldersAreLookedInto(t *testing.T) {
 	}
 }
 
+// Fetching another quantisation moves the branch to the hub's latest commit.
+func TestWhatAnEarlierCommitHoldsStaysAtHand(t *testing.T) {
+	h, root := newHub(t), t.TempDir()
+	p := newPuller(t, h.Front.URL, root, nil)
+	r := reference(t, "qwen3-vl:2b-instruct")
+	if _, err := p.Get(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	before := h.Commit(instructRepo)
+	h.Add(instructRepo, "Qwen3VL-2B-Instruct-Q4_K_M.gguf", random(5000))
+	if _, err := p.Get(t.Context(), reference(t, "qwen3-vl:2b-instruct@q8_0")); err != nil {
+		t.Fatal(err)
+	}
+	offline := newPuller(t, h.Front.URL, root, func(o *Options) { o.Offline = true })
+	parts, err := offline.Get(t.Context(), r)
+	if err != nil || parts[0].Commit != before || parts[0].Model[0].Size != 400_000 {
+		t.Fatalf("%+v, %v", parts, err)
+	}
+	// A revision in particular is that one or none.
+	if _, err := offline.Get(t.Context(), reference(t, "hf.co/"+instructRepo+"@v2:Q4_K_M")); !errors.Is(err, ErrNotAtHand) {
+		t.Error(err)
+	}
+	// It goes from all commits, and nothing else does.
+	if err := p.Fetch(t.Context(), mustAsk(t, p, r)); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := p.Remove(r); n != 405_000 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if kept, err := p.List(); err != nil || len(kept.Parts) != 1 || kept.Parts[0].Quant != "Q8_0" || kept.Parts[0].Projector == nil {
+		t.Errorf("%+v, %v", kept, err)
+	}
+}
+
+func mustAsk(t *testing.T, p *Puller, r hub.Reference) []Part {
+	t.Helper()
+	parts, err := p.Ask(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parts
+}
+
+// A model that was fetched without its projector can be removed, but not served.
+func TestAModelWithoutItsProjectorIsRemoved(t *testing.T) {
+	h := newHub(t)
+	p := newPuller(t, h.Front.URL, t.TempDir(), nil)
+	r := reference(t, "qwen3-vl:2b-instruct")
+	parts, err := p.Get(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(parts[0].ProjectorPath()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.AtHand(r); !errors.Is(err, ErrNotAtHand) {
+		t.Error(err)
+	}
+	if n, err := p.Remove(r); n != 400_000 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+}
+
 func TestOfflineNobodyIsAsked(t *testing.T) {
 	h := newHub(t)
 	p := newPuller(t, h.Front.URL, t.TempDir(), func(o *Options) { o.Offline = true })
