@@ -14,7 +14,8 @@ import (
 // envPrefix begins the names of all environment variables.
 const envPrefix = "QWENVLD_"
 
-// Environment variables that set no key: the file's name here, and what the terminal's client, the build and the tests read.
+// Environment variables that set no key: the file's name here, and what the terminal's client, the build and the tests
+// read.
 const (
 	VariableFile = envPrefix + "CONFIG"
 	VariableURL  = envPrefix + "URL"
@@ -62,8 +63,8 @@ func fromEnvironment(variables map[string]string) map[string]any {
 	return out
 }
 
-// Kubernetes tells every container of the services beside it in variables such as QWENVLD_SERVICE_HOST, QWENVLD_PORT and
-// QWENVLD_PORT_8080_TCP_ADDR: a service named qwenvld must not keep the daemon from starting.
+// Kubernetes tells every container of the services beside it in variables such as QWENVLD_SERVICE_HOST, QWENVLD_PORT
+// and QWENVLD_PORT_8080_TCP_ADDR: a service named qwenvld must not keep the daemon from starting.
 var (
 	serviceVariable = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 	servicePort     = regexp.MustCompile(`^(tcp|udp|sctp)://`)

@@ -34,9 +34,9 @@ func flagKeys() map[string]string {
 	return map[string]string{"listen": "listen", "log-level": "log.level", "log-format": "log.format"}
 }
 
-// Load reads the configuration: flags that were given over QWENVLD_* environment variables over the file over defaults. The
-// file's paths are relative to its folder. Unknown keys of the file and unknown variables are errors; each fault says where it is. Of the
-// variables of the environment, each NAME=VALUE, those that are empty count as not set.
+// Load reads the configuration: flags that were given over QWENVLD_* environment variables over the file over defaults.
+// The file's paths are relative to its folder. Unknown keys of the file and unknown variables are errors; each fault
+// says where it is. Of the variables of the environment, each NAME=VALUE, those that are empty count as not set.
 func Load(flags *pflag.FlagSet, variables []string) (*Config, error) {
 	name, err := flags.GetString("config")
 	if err != nil {

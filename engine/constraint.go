@@ -2,7 +2,8 @@ package engine
 
 import "encoding/json"
 
-// Constraint is what an answer must look like; it does not bind the think block. One of the fields says how, the first that is set.
+// Constraint is what an answer must look like; it does not bind the think block. One of the fields says how, the first
+// that is set.
 type Constraint struct {
 	// Text is exactly this. It is never made of special tokens, nor is what the other constraints allow.
 	Text string `json:"text,omitempty"`
@@ -10,7 +11,8 @@ type Constraint struct {
 	Token string `json:"token,omitempty"`
 	// Object is any JSON object.
 	Object bool `json:"object,omitempty"`
-	// Schema is a JSON Schema; Strict demands what OpenAI's strict mode does. ObjectOnly leaves of its values only objects.
+	// Schema is a JSON Schema; Strict demands what OpenAI's strict mode does. ObjectOnly leaves of its values only
+	// objects.
 	Schema     json.RawMessage `json:"schema,omitempty"`
 	Strict     bool            `json:"strict,omitempty"`
 	ObjectOnly bool            `json:"object_only,omitempty"`
@@ -20,8 +22,8 @@ type Constraint struct {
 	Choices []string `json:"choices,omitempty"`
 	// Without is any text in which this does not occur.
 	Without string `json:"without,omitempty"`
-	// Trigger is any text until it occurs, as a special token or spelled out; from there on it is Then, which begins with it. It stands
-	// for a whole answer only and not inside other constraints.
+	// Trigger is any text until it occurs, as a special token or spelled out; from there on it is Then, which begins
+	// with it. It stands for a whole answer only and not inside other constraints.
 	Trigger string      `json:"trigger,omitempty"`
 	Then    *Constraint `json:"then,omitempty"`
 	// Sequence is one constraint after the other, Either one of several.

@@ -2,7 +2,8 @@ package engine
 
 import "fmt"
 
-// CountedContexts is up to how many contexts a prompt is counted: beyond, a refusal says only that there are more tokens.
+// CountedContexts is up to how many contexts a prompt is counted: beyond, a refusal says only that there are more
+// tokens.
 const CountedContexts = 2
 
 // TextTokens is up to how many tokens a text may have that is not to be answered.
@@ -11,8 +12,8 @@ func (i *Info) TextTokens() int {
 	return max(least, 4*i.ContextSize)
 }
 
-// Exceeds reports whether pieces must have more than limit tokens, as far as their length in bytes shows. It is quick, and false for
-// some that do.
+// Exceeds reports whether pieces must have more than limit tokens, as far as their length in bytes shows. It is quick,
+// and false for some that do.
 func (i *Info) Exceeds(pieces []Piece, limit int) bool {
 	if i.TokenBytes <= 0 {
 		return false

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Pixels are an image's bytes that may still be on their way, as the frames of a video are while it is decoded. Any number of
-// goroutines may wait for them.
+// Pixels are an image's bytes that may still be on their way, as the frames of a video are while it is decoded. Any
+// number of goroutines may wait for them.
 type Pixels struct {
 	once  sync.Once
 	ready chan struct{}

@@ -74,8 +74,8 @@ func (g *group) bytes() int64 {
 	return n
 }
 
-// Choose picks each variant's files out of all that a repository has. variant is what the repository holds, quant the quantisation that is
-// wanted; either may be empty. At least one variant is returned, or an error.
+// Choose picks each variant's files out of all that a repository has. variant is what the repository holds, quant the
+// quantisation that is wanted; either may be empty. At least one variant is returned, or an error.
 func Choose(files []File, variant Variant, quant string) ([]Choice, error) {
 	models, projectors := sorted(files, variant)
 	if len(models) == 0 {

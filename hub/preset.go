@@ -49,7 +49,8 @@ func PresetFor(layers, width int64) string {
 	return ""
 }
 
-// PresetOf is the preset that a repository belongs to, with the variant that it holds there; "" where it belongs to none.
+// PresetOf is the preset that a repository belongs to, with the variant that it holds there; "" where it belongs to
+// none.
 func PresetOf(repo string) (preset string, variant Variant) {
 	for _, s := range published() {
 		for _, v := range []Variant{Instruct, Thinking} {

@@ -157,7 +157,8 @@ func (f *AnimationFrame) draw(ctx context.Context, canvas *image.NRGBA) error {
 	return nil
 }
 
-// read draws every frame up to the last one wanted, as each changes the canvas only in part. The image is only valid during the call.
+// read draws every frame up to the last one wanted, as each changes the canvas only in part. The image is only valid
+// during the call.
 func (a *Animation) read(ctx context.Context, indices []int, frame func(n int, img *Image) error) error {
 	canvas := image.NewNRGBA(image.Rect(0, 0, a.Width, a.Height))
 	out := &Image{Width: a.Width, Height: a.Height, RGB: make([]byte, channels*a.Width*a.Height)}

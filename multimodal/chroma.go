@@ -5,13 +5,13 @@ import (
 	"sync"
 )
 
-// upsampler brings a row of colour samples to the resolution of the pixels. near is the row that the pixels lie in, far the next
-// nearest, below whether far is the lower one of the two. dst has a whole number of pixels for each sample.
+// upsampler brings a row of colour samples to the resolution of the pixels. near is the row that the pixels lie in, far
+// the next nearest, below whether far is the lower one of the two. dst has a whole number of pixels for each sample.
 type upsampler func(dst, near, far []byte, below bool)
 
-// planarRows reads rows of images that keep brightness and colour apart, colour mostly at half the resolution. Package image
-// repeats the samples of colour and takes all images for JPEG's; libjpeg and libwebp, which Pillow and with it the model's
-// training used, interpolate, and the brightness of WebP ends at 16 and 235 (https://go.dev/issue/40173).
+// planarRows reads rows of images that keep brightness and colour apart, colour mostly at half the resolution. Package
+// image repeats the samples of colour and takes all images for JPEG's; libjpeg and libwebp, which Pillow and with it
+// the model's training used, interpolate, and the brightness of WebP ends at 16 and 235 (https://go.dev/issue/40173).
 func planarRows(img *image.YCbCr, format string) func(dst []byte, y int) {
 	width, height := img.Rect.Dx(), img.Rect.Dy()
 	perSample := pixelsPerSample(img.SubsampleRatio)
@@ -86,8 +86,8 @@ func jpegUpsampler(perSample image.Point, samples int) upsampler {
 	}
 }
 
-// jpegUpsampleRows is libjpeg-turbo's h1v2_fancy_upsample: three parts of the nearest sample and one of the next, rounded up and
-// down in turns.
+// jpegUpsampleRows is libjpeg-turbo's h1v2_fancy_upsample: three parts of the nearest sample and one of the next,
+// rounded up and down in turns.
 func jpegUpsampleRows(dst, near, far []byte, below bool) {
 	bias := 1
 	if below {

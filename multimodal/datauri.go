@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// ParseDataURI returns the bytes and the media type of a data: URI (RFC 2397). Base64 may use either alphabet, lack its padding
-// and contain line breaks. More than maxBytes is refused before anything is decoded.
+// ParseDataURI returns the bytes and the media type of a data: URI (RFC 2397). Base64 may use either alphabet, lack its
+// padding and contain line breaks. More than maxBytes is refused before anything is decoded.
 func ParseDataURI(uri string, maxBytes int) (data []byte, mediaType string, err error) {
 	head, payload, found := strings.Cut(uri, ",")
 	const scheme = "data:"

@@ -92,8 +92,8 @@ func (h *header) check(maxPixels int) error {
 	return nil
 }
 
-// decodeJPEG adds an end where there is none, which only matters behind the last block of a file that has one scan: every scan more of a
-// progressive one changes the whole picture, and those that are missing would go unnoticed.
+// decodeJPEG adds an end where there is none, which only matters behind the last block of a file that has one scan:
+// every scan more of a progressive one changes the whole picture, and those that are missing would go unnoticed.
 func decodeJPEG(ctx context.Context, data []byte) (image.Image, error) {
 	f := readJPEGFrame(data)
 	if f.tooManyScans() {
@@ -139,9 +139,10 @@ func DecodeSize(data []byte) (width, height int, name string, err error) {
 	return width, height, h.name, nil
 }
 
-// Decode reads an image of any known format into 8-bit RGB, told by its content. EXIF orientation is applied, transparent pixels
-// are laid over white, of an animation the first frame is taken. More than maxPixels is refused before pixels are read. It ends soon
-// after ctx is done, though not at once: decoders that have read all go on to the end.
+// Decode reads an image of any known format into 8-bit RGB, told by its content. EXIF orientation is applied,
+// transparent pixels are laid over white, of an animation the first frame is taken. More than maxPixels is refused
+// before pixels are read. It ends soon after ctx is done, though not at once: decoders that have read all go on to the
+// end.
 func Decode(ctx context.Context, data []byte, maxPixels int) (*Image, error) {
 	h, err := readHeader(data)
 	if err != nil {

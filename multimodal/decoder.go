@@ -12,14 +12,16 @@ import (
 type DecoderOptions struct {
 	// MaxPixels bounds the area of an image as sent (100 million).
 	MaxPixels int
-	// Memory bounds in bytes what all images together take that are decoded at a time (1.5 GiB). What takes more by itself is refused.
+	// Memory bounds in bytes what all images together take that are decoded at a time (1.5 GiB). What takes more by
+	// itself is refused.
 	Memory int64
 	// AtOnce is how many images are decoded at a time (one a processor, at least 2).
 	AtOnce int
-	// Timeout is how long decoding an image may take (30 s), Wait how long it may wait for others to give memory back (30 s).
+	// Timeout is how long decoding an image may take (30 s), Wait how long it may wait for others to give memory back
+	// (30 s).
 	Timeout, Wait time.Duration
-	// Run carries a job out; nil does it in this process. It must stop soon after ctx is done and is called by several goroutines. A
-	// picture that it gives away it must not touch again, but for those of animations.
+	// Run carries a job out; nil does it in this process. It must stop soon after ctx is done and is called by several
+	// goroutines. A picture that it gives away it must not touch again, but for those of animations.
 	Run func(ctx context.Context, j *Job, frame func(n int, img *Image) error) error
 }
 
@@ -45,8 +47,8 @@ func (o DecoderOptions) withDefaults() DecoderOptions {
 	return o
 }
 
-// Decoder decodes pictures for all requests: in bounded memory, which is weighed before anything is decoded, and bounded time. It is safe
-// for concurrent use and holds nothing that must be closed.
+// Decoder decodes pictures for all requests: in bounded memory, which is weighed before anything is decoded, and
+// bounded time. It is safe for concurrent use and holds nothing that must be closed.
 type Decoder struct {
 	o      DecoderOptions
 	memory *semaphore.Weighted
@@ -59,8 +61,8 @@ func NewDecoder(o DecoderOptions) *Decoder {
 	return &Decoder{o: o, memory: semaphore.NewWeighted(o.Memory), places: semaphore.NewWeighted(int64(o.AtOnce))}
 }
 
-// Decode decodes an image, as function Decode does, and resizes it to width x height; 0 leaves it as it is. Errors are *Error, of
-// KindBusy where it waited in vain, or the cause of ctx's end.
+// Decode decodes an image, as function Decode does, and resizes it to width x height; 0 leaves it as it is. Errors are
+// *Error, of KindBusy where it waited in vain, or the cause of ctx's end.
 func (d *Decoder) Decode(ctx context.Context, data []byte, width, height int) (out *Image, err error) {
 	j := &Job{Data: data, MaxPixels: d.o.MaxPixels, Width: width, Height: height}
 	late := fault(KindDecodeTime, nil, "Decoding the image takes too long; send a smaller one.")
@@ -71,8 +73,8 @@ func (d *Decoder) Decode(ctx context.Context, data []byte, width, height int) (o
 	return out, err
 }
 
-// Animate decodes frames of an animated WebP in at most timeout; how many are decoded at a time is the caller's to bound. Images are only
-// valid during the call.
+// Animate decodes frames of an animated WebP in at most timeout; how many are decoded at a time is the caller's to
+// bound. Images are only valid during the call.
 func (d *Decoder) Animate(
 	ctx context.Context, j *Job, timeout time.Duration, frame func(n int, img *Image) error,
 ) error {
@@ -110,7 +112,8 @@ func (d *Decoder) do(
 	return d.o.Run(ctx, j, frame)
 }
 
-// WaitFor takes n of places, waiting at most so long for others to give them back. It fails with KindBusy, or the cause of ctx's end.
+// WaitFor takes n of places, waiting at most so long for others to give them back. It fails with KindBusy, or the cause
+// of ctx's end.
 func WaitFor(ctx context.Context, places *semaphore.Weighted, n int64, wait time.Duration) error {
 	busy := fault(KindBusy, nil, "The server is decoding as many pictures as it can; try again soon.")
 	waiting, cancel := context.WithTimeoutCause(ctx, wait, busy)

@@ -36,7 +36,8 @@ func (e *Error) Error() string { return e.Message }
 // Unwrap returns the cause, for logs; it may name addresses.
 func (e *Error) Unwrap() error { return e.cause }
 
-// NewError makes an *Error for the packages below this one. message is a sentence for the client and holds no addresses.
+// NewError makes an *Error for the packages below this one. message is a sentence for the client and holds no
+// addresses.
 func NewError(kind Kind, cause error, message string) *Error {
 	return &Error{Kind: kind, Message: message, cause: cause}
 }

@@ -13,8 +13,8 @@ const upright orientation = 1
 // swapsSides reports whether width and height change places.
 func (o orientation) swapsSides() bool { return o >= 5 && o <= 8 }
 
-// orientationOf finds the orientation in the metadata of a file. Anything odd means upright: a broken tag is no reason to
-// refuse a picture.
+// orientationOf finds the orientation in the metadata of a file. Anything odd means upright: a broken tag is no reason
+// to refuse a picture.
 func orientationOf(format string, data []byte) orientation {
 	switch format {
 	case "jpeg":
@@ -99,8 +99,8 @@ func tiffOrientation(data []byte) orientation {
 	return upright
 }
 
-// isInvertedFax tells TIFF images with fax compression whose zero is black. Go's decoder takes the fax's white for white;
-// libtiff, and with it Pillow, takes it for zero.
+// isInvertedFax tells TIFF images with fax compression whose zero is black. Go's decoder takes the fax's white for
+// white; libtiff, and with it Pillow, takes it for zero.
 func isInvertedFax(data []byte) bool {
 	const tagCompression, group3, group4 = 259, 3, 4
 	const tagPhotometric, blackIsZero = 262, 1

@@ -53,9 +53,9 @@ func (o FetcherOptions) withDefaults() FetcherOptions {
 	return o
 }
 
-// Fetcher brings in what http and https URLs lead to, and nothing from inside the operator's network: the address is checked
-// where it is dialled, after the name was resolved, so neither redirects nor changing DNS answers get around it. It uses no proxy
-// and keeps no cookies. It is safe for concurrent use.
+// Fetcher brings in what http and https URLs lead to, and nothing from inside the operator's network: the address is
+// checked where it is dialled, after the name was resolved, so neither redirects nor changing DNS answers get around
+// it. It uses no proxy and keeps no cookies. It is safe for concurrent use.
 type Fetcher struct {
 	o       FetcherOptions
 	guard   control
@@ -121,8 +121,8 @@ func (f *Fetcher) Fetch(ctx context.Context, rawURL string) ([]byte, error) {
 	return body.Bytes(), nil
 }
 
-// FetchInto writes the body behind rawURL to w as it comes. After an error w may hold a part of it. Errors are *Error and name no
-// addresses; those of w are returned as they are.
+// FetchInto writes the body behind rawURL to w as it comes. After an error w may hold a part of it. Errors are *Error
+// and name no addresses; those of w are returned as they are.
 func (f *Fetcher) FetchInto(ctx context.Context, rawURL string, w io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, f.o.Timeout)
 	defer cancel()
@@ -245,8 +245,9 @@ func (r *remote) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// fetchFault explains err without what it says about addresses. A caller that gave up gets its own cause. Names that lead inside and
-// names that lead nowhere are one and the same from outside: which of an operator's names exist is nobody's business.
+// fetchFault explains err without what it says about addresses. A caller that gave up gets its own cause. Names that
+// lead inside and names that lead nowhere are one and the same from outside: which of an operator's names exist is
+// nobody's business.
 func fetchFault(ctx context.Context, u *url.URL, err error) error {
 	var network net.Error
 	var unknown *net.DNSError

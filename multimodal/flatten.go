@@ -70,8 +70,8 @@ func alphaRow(dst, src []byte, size int) {
 	}
 }
 
-// premultipliedRow reads what opaque PNG and BMP images become; with transparency only TIFF's associated alpha. Such a file may
-// claim more colour than its alpha allows.
+// premultipliedRow reads what opaque PNG and BMP images become; with transparency only TIFF's associated alpha. Such a
+// file may claim more colour than its alpha allows.
 func premultipliedRow(dst, src []byte, size int) {
 	for i := range len(dst) / channels {
 		p := src[4*size*i : 4*size*(i+1)]

@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// interruptible reads data until ctx is done: decoders take no context, but all of them read as they go. A read gives little, so that
-// not much can be decoded between two of them.
+// interruptible reads data until ctx is done: decoders take no context, but all of them read as they go. A read gives
+// little, so that not much can be decoded between two of them.
 func interruptible(ctx context.Context, r io.Reader) io.Reader {
 	const most = 1 << 10
 	return readerFunc(func(p []byte) (int, error) {

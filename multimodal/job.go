@@ -9,12 +9,13 @@ type Job struct {
 	MaxPixels int
 	// Width and Height that it is resized to; 0 leaves it as it is.
 	Width, Height int
-	// Frames of an animated WebP that are wanted, rising, each as often as it is named; without any it is the picture, or the first
-	// frame.
+	// Frames of an animated WebP that are wanted, rising, each as often as it is named; without any it is the picture,
+	// or the first frame.
 	Frames []int
 }
 
-// Run decodes in this process. Images are only valid during the call; an error of frame ends it. It ends soon after ctx is done.
+// Run decodes in this process. Images are only valid during the call; an error of frame ends it. It ends soon after ctx
+// is done.
 func (j *Job) Run(ctx context.Context, frame func(n int, img *Image) error) error {
 	resized := func(n int, img *Image) error {
 		if j.Width > 0 && j.Height > 0 {
@@ -42,8 +43,8 @@ func (j *Job) Run(ctx context.Context, frame func(n int, img *Image) error) erro
 	return a.read(ctx, j.Frames, resized)
 }
 
-// memory is what Run allocates at most, in bytes: what decoders drop on the way is counted too, as it is only freed when somebody
-// looks for it.
+// memory is what Run allocates at most, in bytes: what decoders drop on the way is counted too, as it is only freed
+// when somebody looks for it.
 func (j *Job) memory() (int64, error) {
 	h, err := readHeader(j.Data)
 	if err != nil {

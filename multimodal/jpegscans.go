@@ -5,8 +5,8 @@ import (
 	"encoding/binary"
 )
 
-// Limits of scans, each of which may pass over the whole picture for a few bytes. libjpeg-turbo's own programs take 500; what encoders
-// make has a dozen.
+// Limits of scans, each of which may pass over the whole picture for a few bytes. libjpeg-turbo's own programs take
+// 500; what encoders make has a dozen.
 const (
 	maxScans      = 500
 	maxScanPixels = 2_500_000_000 // scans times pixels

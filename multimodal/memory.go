@@ -6,8 +6,9 @@ import (
 	"image/color"
 )
 
-// What decoders allocate, in bytes, all of it together: what they drop on the way is only freed when somebody looks for it. The
-// numbers follow the decoders of image/... and golang.org/x/image, which memory_test.go holds against what they really take.
+// What decoders allocate, in bytes, all of it together: what they drop on the way is only freed when somebody looks for
+// it. The numbers follow the decoders of image/... and golang.org/x/image, which memory_test.go holds against what they
+// really take.
 
 func jpegMemory(data []byte, h *header) int64 {
 	f := readJPEGFrame(data)
@@ -41,13 +42,14 @@ func pngMemory(data []byte, h *header) int64 {
 	return n * h.area()
 }
 
-// gifMemory counts the indices twice, for interlaced ones are put in order in a second place, and the ground that a smaller frame is
-// laid on.
+// gifMemory counts the indices twice, for interlaced ones are put in order in a second place, and the ground that a
+// smaller frame is laid on.
 func gifMemory(_ []byte, h *header) int64 { return (2 + 4) * h.area() }
 
 func bmpMemory(_ []byte, h *header) int64 { return 4 * h.area() }
 
-// webpMemory counts both pictures of VP8L, before and after its colours are looked up, and its codes, of which there may be thousands.
+// webpMemory counts both pictures of VP8L, before and after its colours are looked up, and its codes, of which there
+// may be thousands.
 func webpMemory(data []byte, h *header) int64 {
 	const codes = 128 << 20
 	lossy, lossless, ground := int64(0), int64(0), int64(0)

@@ -16,9 +16,10 @@ const (
 	pngOverhead = 12
 )
 
-// pngReader gives a PNG file to Go's decoder as Pillow sees it: chunks behind the pixels, their checksums, the end of the file and
-// bytes beyond the last row do not matter; a checksum of the pixels themselves that is there must be right, and every row must be there
-// unless the file says that there are no more. Rows come unpacked, in chunks of their own, so that it needs no memory.
+// pngReader gives a PNG file to Go's decoder as Pillow sees it: chunks behind the pixels, their checksums, the end of
+// the file and bytes beyond the last row do not matter; a checksum of the pixels themselves that is there must be
+// right, and every row must be there unless the file says that there are no more. Rows come unpacked, in chunks of
+// their own, so that it needs no memory.
 type pngReader struct {
 	ready  []byte // to be read next
 	rest   []byte // chunks that are not looked at yet

@@ -17,14 +17,16 @@ type Image struct {
 
 const (
 	channels = 3
-	// precision is the number of fractional bits of a weight: 32 less 8 for the pixel and 2 for overshoot, as in Pillow.
+	// precision is the number of fractional bits of a weight: 32 less 8 for the pixel and 2 for overshoot, as in
+	// Pillow.
 	precision = 32 - 8 - 2
 )
 
-// Resize resamples src to width x height with Pillow's bicubic filter (a = -0.5, widened when shrinking), horizontally and then
-// vertically, each rounded to 8 bits: the same bytes as Image.resize((width, height), BICUBIC) of Pillow before version 13, which
-// changed the order for some sizes. src is not changed; it is returned itself when the size is the same. Cancelling ctx ends it
-// between rows. Sizes without pixels, and a src whose bytes do not fit its size, are mistakes of the caller and no *Error.
+// Resize resamples src to width x height with Pillow's bicubic filter (a = -0.5, widened when shrinking), horizontally
+// and then vertically, each rounded to 8 bits: the same bytes as Image.resize((width, height), BICUBIC) of Pillow
+// before version 13, which changed the order for some sizes. src is not changed; it is returned itself when the size is
+// the same. Cancelling ctx ends it between rows. Sizes without pixels, and a src whose bytes do not fit its size, are
+// mistakes of the caller and no *Error.
 func Resize(ctx context.Context, src *Image, width, height int) (*Image, error) {
 	if width <= 0 || height <= 0 || src.Width <= 0 || src.Height <= 0 || len(src.RGB) != channels*src.Width*src.Height {
 		return nil, fmt.Errorf("resize %d bytes of %d x %d pixels to %d x %d", len(src.RGB), src.Width, src.Height, width, height)
@@ -136,8 +138,8 @@ func newFilter(in, out int) *filter {
 	return f
 }
 
-// cubic is the Keys kernel with a = -0.5, in the order of operations that Pillow uses. Conversions keep products from being
-// fused with sums on processors that can.
+// cubic is the Keys kernel with a = -0.5, in the order of operations that Pillow uses. Conversions keep products from
+// being fused with sums on processors that can.
 func cubic(x float64) float64 {
 	const a = -0.5
 	x = math.Abs(x)

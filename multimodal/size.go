@@ -5,14 +5,16 @@ import "math"
 // PixelLimits bound the area of a resized image, in pixels.
 type PixelLimits struct{ Min, Max int }
 
-// DefaultPixelLimits are those of Qwen's preprocessor_config.json (shortest_edge and longest_edge): 64 to 16,384 tokens.
+// DefaultPixelLimits are those of Qwen's preprocessor_config.json (shortest_edge and longest_edge): 64 to 16,384
+// tokens.
 func DefaultPixelLimits() PixelLimits { return PixelLimits{Min: 65536, Max: 16777216} }
 
 // maxAspectRatio is where transformers refuses an image.
 const maxAspectRatio = 200
 
-// SmartResize chooses the size in pixels that an image is resized to, multiples of factor within the limits (transformers'
-// smart_resize). It fails with KindAspectRatio. Sides need not be positive, as a header may lie; that is KindCorrupt.
+// SmartResize chooses the size in pixels that an image is resized to, multiples of factor within the limits
+// (transformers' smart_resize). It fails with KindAspectRatio. Sides need not be positive, as a header may lie; that is
+// KindCorrupt.
 func SmartResize(height, width, factor int, limits PixelLimits) (h, w int, err error) {
 	if height <= 0 || width <= 0 {
 		return 0, 0, fault(KindCorrupt, nil, "The image is %d x %d pixels.", width, height)

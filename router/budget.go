@@ -8,9 +8,10 @@ const (
 	budgetSlack = 1.5
 )
 
-// budgetFor finds the think budget. The client's number comes first, then its effort. Where the router or a phrase chose thinking, the
-// budget is the smallest effort's that holds the estimate. Where another control chose it, the budget is the largest effort's. No budget
-// is more than the completion may have. How much of that is kept for the answer is decided by the engine, which counts the prompt.
+// budgetFor finds the think budget. The client's number comes first, then its effort. Where the router or a phrase
+// chose thinking, the budget is the smallest effort's that holds the estimate. Where another control chose it, the
+// budget is the largest effort's. No budget is more than the completion may have. How much of that is kept for the
+// answer is decided by the engine, which counts the prompt.
 func budgetFor(in *Input, v Variant, tokens float64) (int, error) {
 	if v != Thinking {
 		return 0, nil
@@ -58,8 +59,8 @@ func atMost(budget, limit int) int {
 	return budget
 }
 
-// refusesThinking reports whether the strongest control below the model id asks for no thinking. Together with a thinking model id that
-// means an empty think block.
+// refusesThinking reports whether the strongest control below the model id asks for no thinking. Together with a
+// thinking model id that means an empty think block.
 func refusesThinking(c *Controls) bool {
 	below := *c
 	below.Model = ""

@@ -22,8 +22,9 @@ const (
 	maxHistory = 8
 )
 
-// after is the mode after a turn. A hard turn goes to Thinking at once. An easy turn leaves a thinking conversation only when it is the
-// second in a row. A short follow-up changes nothing. Where the conversation decided, and not the turn, reason says so.
+// after is the mode after a turn. A hard turn goes to Thinking at once. An easy turn leaves a thinking conversation
+// only when it is the second in a row. A short follow-up changes nothing. Where the conversation decided, and not the
+// turn, reason says so.
 func (m Mode) after(hard, followUp bool) (next Mode, reason string) {
 	switch {
 	case hard:

@@ -38,7 +38,8 @@ func (f *Facts) tooShortToThink() bool { return f.MaxTokens > 0 && f.MaxTokens <
 
 // Features are what a Scorer may look at.
 type Features struct {
-	// Text is a user turn, its text parts joined by newlines. The system prompt is not part of it: its words drown the user's.
+	// Text is a user turn, its text parts joined by newlines. The system prompt is not part of it: its words drown the
+	// user's.
 	Text string
 	// Images counts the images of the turn.
 	Images int
@@ -46,7 +47,8 @@ type Features struct {
 
 // Assessment is what a Scorer estimates about a prompt.
 type Assessment struct {
-	// Instruct and Thinking are the probabilities that the variant's answer is right. Their difference is the gain from thinking.
+	// Instruct and Thinking are the probabilities that the variant's answer is right. Their difference is the gain from
+	// thinking.
 	Instruct, Thinking float64
 	// Score in 0..1 is the calibrated probability that thinking pays. It grows with the gain.
 	Score float64
@@ -59,8 +61,8 @@ type Assessment struct {
 // Scorer estimates how much a request gains from thinking. Its methods are pure functions, safe for concurrent use.
 type Scorer interface {
 	Assess(f *Features) Assessment
-	// Explain says what the prompt is about, and which of its features weigh most: for thinking, or against it where think is false. The
-	// weightiest comes first.
+	// Explain says what the prompt is about, and which of its features weigh most: for thinking, or against it where
+	// think is false. The weightiest comes first.
 	Explain(f *Features, think bool) (kind string, reasons []string)
 	// Price is what thinking so many tokens costs at a quality of 0..10, in the unit of the gain.
 	Price(tokens, quality float64) float64
@@ -94,13 +96,14 @@ type Decision struct {
 	// Reasons are short words for people and logs. "unavailable: ..." means that the wanted weights are
 	// not loaded and the others answer, "overridden: ..." that a stronger control won.
 	Reasons []string
-	// ThinkingBudget bounds the think block in tokens. 0 means no thinking; with Thinking weights that is an empty think block.
+	// ThinkingBudget bounds the think block in tokens. 0 means no thinking; with Thinking weights that is an empty
+	// think block.
 	ThinkingBudget int
-	// EscalationBudget is the ThinkingBudget of an answer by Thinking where the router chose Instruct. 0 means that Thinking cannot
-	// answer in its place.
+	// EscalationBudget is the ThinkingBudget of an answer by Thinking where the router chose Instruct. 0 means that
+	// Thinking cannot answer in its place.
 	EscalationBudget int
-	// Uncertain says that the router chose between two variants that can answer, and that a slightly different gain would have changed the
-	// choice.
+	// Uncertain says that the router chose between two variants that can answer, and that a slightly different gain
+	// would have changed the choice.
 	Uncertain bool
 	// Options counts the answer options that the request lists.
 	Options int
@@ -222,8 +225,9 @@ func (r *Router) evaluate(in *Input) evaluation {
 }
 
 const (
-	// toolsPrice and schemaPrice multiply the price of thinking where it is known to gain less or to do harm. With tools, the result on
-	// BFCL v3 falls from 66.3 to 63.0 with thinking at 8B; the fields of a JSON form are copied more often than derived.
+	// toolsPrice and schemaPrice multiply the price of thinking where it is known to gain less or to do harm. With
+	// tools, the result on BFCL v3 falls from 66.3 to 63.0 with thinking at 8B; the fields of a JSON form are copied
+	// more often than derived.
 	toolsPrice  = 2
 	schemaPrice = 1.5
 	// prefillShare is what reading a token costs beside writing one.
@@ -243,7 +247,8 @@ func (e *evaluation) chargeColdCache(s Scorer, in *Input, quality float64) {
 	e.price += reading
 }
 
-// choose sets Variant, Source, Reasons, Uncertain and Mode, and returns the variant that is wanted, whether or not it is loaded.
+// choose sets Variant, Source, Reasons, Uncertain and Mode, and returns the variant that is wanted, whether or not it
+// is loaded.
 func (d *Decision) choose(in *Input, e *evaluation) Variant {
 	asked := in.Controls.preferences()
 	if p, ok := phrases.Find(in.Features.Text); ok {

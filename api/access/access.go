@@ -1,5 +1,5 @@
-// Package access knows who may ask and how much: API keys, of which only hashes are kept, and their limits of requests, tokens and
-// concurrency.
+// Package access knows who may ask and how much: API keys, of which only hashes are kept, and their limits of requests,
+// tokens and concurrency.
 //
 // It must not know HTTP: package api reads the key from a request and turns a LimitError into a status.
 package access
@@ -127,8 +127,8 @@ func (e *LimitError) Error() string {
 // concurrencyRetry is when to try again after too many requests at once: nobody knows when one ends.
 const concurrencyRetry = time.Second
 
-// Enter counts a request, or fails with *LimitError. Each Enter that succeeds needs a Leave. What a request takes in tokens is known
-// only afterwards, so it is let in while any are left, and the debt is waited for later.
+// Enter counts a request, or fails with *LimitError. Each Enter that succeeds needs a Leave. What a request takes in
+// tokens is known only afterwards, so it is let in while any are left, and the debt is waited for later.
 func (a *Account) Enter() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -1,5 +1,6 @@
-// Package admission shares a bounded number of places among clients. Who finds none free waits for a bounded time in a bounded queue, from
-// which the client that holds the fewest places is served first, so that nobody's requests can keep everybody else out.
+// Package admission shares a bounded number of places among clients. Who finds none free waits for a bounded time in a
+// bounded queue, from which the client that holds the fewest places is served first, so that nobody's requests can keep
+// everybody else out.
 //
 // It knows clients by a name only. It must not know what is done in a place, and never takes one back.
 package admission
@@ -76,8 +77,8 @@ func New(o Options) *Gate {
 	return &Gate{o: o, free: o.Places, inside: map[*Pass]struct{}{}, held: map[string]int{}}
 }
 
-// Enter takes n places, which are at most as many as one client may hold, and waits for them if need be. It fails with ErrFull,
-// ErrPatience or the cause of ctx's end.
+// Enter takes n places, which are at most as many as one client may hold, and waits for them if need be. It fails with
+// ErrFull, ErrPatience or the cause of ctx's end.
 func (g *Gate) Enter(ctx context.Context, client string, n int) (*Pass, error) {
 	n = max(1, min(n, g.o.PerClient))
 	g.mu.Lock()
@@ -168,8 +169,8 @@ func (g *Gate) next() *waiter {
 	return best
 }
 
-// turnAway refuses one request where more wait than may. It is the newest request of the client that has the most waiting. newcomer
-// itself is refused only where no other client has more waiting than its own.
+// turnAway refuses one request where more wait than may. It is the newest request of the client that has the most
+// waiting. newcomer itself is refused only where no other client has more waiting than its own.
 func (g *Gate) turnAway(newcomer *waiter) {
 	if len(g.waiting) <= g.o.Waiting {
 		return
@@ -204,9 +205,9 @@ func (g *Gate) Waiting() int {
 	return len(g.waiting)
 }
 
-// Expected is how long a request that came now would probably wait for a place. How long a place is held is known from those that are held
-// now and those given back lately; where there were none yet, Expected is unknown. While one place is held that long, all places together
-// come free once each, and those who wait already go first.
+// Expected is how long a request that came now would probably wait for a place. How long a place is held is known from
+// those that are held now and those given back lately; where there were none yet, Expected is unknown. While one place
+// is held that long, all places together come free once each, and those who wait already go first.
 func (g *Gate) Expected(unknown time.Duration) time.Duration {
 	g.mu.Lock()
 	defer g.mu.Unlock()

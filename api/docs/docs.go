@@ -1,5 +1,5 @@
-// Package docs serves the description of the API: openapi.yaml as it is, as JSON, and as a page that needs nothing from other hosts. The
-// page is drawn by Redoc (redoc.standalone.js, MIT).
+// Package docs serves the description of the API: openapi.yaml as it is, as JSON, and as a page that needs nothing from
+// other hosts. The page is drawn by Redoc (redoc.standalone.js, MIT).
 //
 // It does not know what the description says, and it must not fetch anything from elsewhere.
 package docs
@@ -31,7 +31,8 @@ const (
 	PathScript      = "/docs/redoc.js"
 )
 
-// policy lets the page run its own script and nothing else. Redoc styles its elements inline and searches in a worker of its own.
+// policy lets the page run its own script and nothing else. Redoc styles its elements inline and searches in a worker
+// of its own.
 const policy = "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; " +
 	"worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 

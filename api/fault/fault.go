@@ -1,8 +1,8 @@
-// Package fault holds the error of the API: what a client is told when its request is refused or fails, and From, the one place where
-// an error from inside becomes such a one.
+// Package fault holds the error of the API: what a client is told when its request is refused or fails, and From, the
+// one place where an error from inside becomes such a one.
 //
-// It knows the errors of engine, router and multimodal by their types. It must not write responses, log, or choose between the forms
-// that surfaces give an error.
+// It knows the errors of engine, router and multimodal by their types. It must not write responses, log, or choose
+// between the forms that surfaces give an error.
 package fault
 
 import (

@@ -27,8 +27,8 @@ type Origin struct {
 	Counting bool
 }
 
-// From converts any error to the one that the client sees. Unknown errors become a 500 whose message says nothing about the inside.
-// ctx is the request's: an error after its cancellation is told by the cancellation's cause.
+// From converts any error to the one that the client sees. Unknown errors become a 500 whose message says nothing about
+// the inside. ctx is the request's: an error after its cancellation is told by the cancellation's cause.
 func From(ctx context.Context, err error, o Origin) *Error {
 	var e *Error
 	if errors.As(err, &e) {
@@ -119,7 +119,8 @@ func requestField(f, prompt string) string {
 	return f
 }
 
-// NotLoaded refuses a request for a model whose weights are not ready, in words for its client. model begins the sentence.
+// NotLoaded refuses a request for a model whose weights are not ready, in words for its client. model begins the
+// sentence.
 func NotLoaded(model string, err error) *Error {
 	return Unavailable(CodeModelNotLoaded, fmt.Sprintf("%s %s.", model, whyNotLoaded(err)), err)
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/qwenvld/qwenvld/multimodal"
 )
 
-// Image explains what went wrong with the image at path. Errors that know better, and those of a cancelled request, pass.
+// Image explains what went wrong with the image at path. Errors that know better, and those of a cancelled request,
+// pass.
 func Image(path string, err error) error {
 	var memory *engine.ImageMemoryError
 	if errors.As(err, &memory) {

@@ -26,7 +26,8 @@ type answer struct {
 	events []Event
 }
 
-// cut gives what an engine's event means to a surface, after a Progress event of its own. The slice is used again for the next event.
+// cut gives what an engine's event means to a surface, after a Progress event of its own. The slice is used again for
+// the next event.
 func (a *answer) cut(ev *engine.Event) []Event {
 	if ev.Start != nil {
 		a.parser = prompt.NewParser(prompt.ParserOptions{ThinkOpen: ev.Start.ThinkOpen, Tools: a.request.Callable})
@@ -72,8 +73,8 @@ func (a *answer) deltas(ev *engine.Event) []prompt.Delta {
 	return out
 }
 
-// shown leaves out thoughts that are not to be seen, and puts those that belong into the content there, in the tags that the model thinks
-// between.
+// shown leaves out thoughts that are not to be seen, and puts those that belong into the content there, in the tags
+// that the model thinks between.
 func (a *answer) shown(deltas []prompt.Delta) []prompt.Delta {
 	if a.request.HideReasoning {
 		deltas = slices.DeleteFunc(deltas, func(d prompt.Delta) bool { return d.Reasoning != "" })

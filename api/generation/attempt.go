@@ -56,8 +56,8 @@ func (a *attempt) because(reason string) *attempt {
 	return a
 }
 
-// peek waits for the first n tokens of the first answer, or its end, and reads them. What has come stays to be read again. It reports
-// false where an error came.
+// peek waits for the first n tokens of the first answer, or its end, and reads them. What has come stays to be read
+// again. It reports false where an error came.
 func (a *attempt) peek(n int) (first []escalation.TokenStats, ok bool) {
 	var seen []Event
 	var failed error

@@ -6,8 +6,8 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 )
 
-// Backend answers decided requests with one set of weights. It sits above rendering: a conversation goes in and blocks come out, so that
-// what answers may be an engine of this daemon or another server. It must be safe for concurrent use.
+// Backend answers decided requests with one set of weights. It sits above rendering: a conversation goes in and blocks
+// come out, so that what answers may be an engine of this daemon or another server. It must be safe for concurrent use.
 //
 //nolint:interfacebloat // what a set of weights can do
 type Backend interface {
@@ -21,8 +21,8 @@ type Backend interface {
 	Prepare(ctx context.Context, d *Decided) (Prepared, error)
 	// PrepareText does so for texts that are continued as they are, without a chat template.
 	PrepareText(ctx context.Context, d *Decided, prompts []TextPrompt) (Prepared, error)
-	// Tokenize gives the tokens of a text, in which special tokens are recognised where special says so; TokenBytes what tokens stand
-	// for.
+	// Tokenize gives the tokens of a text, in which special tokens are recognised where special says so; TokenBytes
+	// what tokens stand for.
 	Tokenize(ctx context.Context, text string, special bool) ([]int32, error)
 	TokenBytes(ctx context.Context, tokens []int32) ([][]byte, error)
 }
@@ -39,8 +39,8 @@ type Prepared interface {
 type Demand struct {
 	// Places is how many of them may be made at a time.
 	Places int
-	// FirstTop asks for so many alternatives of each of the first FirstTokens tokens, Logprobs for the log-probabilities of all, whether
-	// or not the client wants them.
+	// FirstTop asks for so many alternatives of each of the first FirstTokens tokens, Logprobs for the
+	// log-probabilities of all, whether or not the client wants them.
 	FirstTop, FirstTokens int
 	Logprobs              bool
 }

@@ -18,7 +18,8 @@ const ModelAuto = "auto"
 // qualityMark stands between the id of a pair and a quality: "auto:quality=7".
 const qualityMark = ":quality="
 
-// Pair is a model: one or two sets of weights behind one id, of which the router chooses. Each set also has an id of its own.
+// Pair is a model: one or two sets of weights behind one id, of which the router chooses. Each set also has an id of
+// its own.
 type Pair struct {
 	// ID is the routed model id; the variants append -instruct and -thinking.
 	ID       string

@@ -14,8 +14,8 @@ import (
 // maxConversations bounds the conversations whose mode is remembered; the longest unused goes first.
 const maxConversations = 10_000
 
-// conversations remember how conversations stand, so that one that thinks goes on thinking. What is forgotten is worked out again
-// from the turns themselves. They are safe for concurrent use.
+// conversations remember how conversations stand, so that one that thinks goes on thinking. What is forgotten is worked
+// out again from the turns themselves. They are safe for concurrent use.
 type conversations struct {
 	modes *lru.Cache[conversationKey, router.Mode]
 }

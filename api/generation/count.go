@@ -28,7 +28,8 @@ type Tokens struct {
 	ContextSize int
 }
 
-// PromptTokens gives the tokens of a decided request's prompt, without its pictures, and with pieces what they stand for.
+// PromptTokens gives the tokens of a decided request's prompt, without its pictures, and with pieces what they stand
+// for.
 func (c *Core) PromptTokens(ctx context.Context, d *Decided, pieces bool) (*Tokens, error) {
 	done, err := c.counting(ctx, d.Caller, d.Request)
 	if err != nil {
@@ -80,8 +81,8 @@ func (c *Core) TokenBytes(ctx context.Context, caller *Caller, model string, ids
 	return d.backend.TokenBytes(ctx, ids)
 }
 
-// decideText is who continues a text: without a chat template there is nothing to think in, so unless the client names thinking weights
-// it is instruct where that is loaded. All variants of a pair have one vocabulary.
+// decideText is who continues a text: without a chat template there is nothing to think in, so unless the client names
+// thinking weights it is instruct where that is loaded. All variants of a pair have one vocabulary.
 func (c *Core) decideText(ctx context.Context, req *request.Request, caller *Caller) (*Decided, error) {
 	name, err := c.catalog.find(req.Model)
 	if err != nil {

@@ -27,7 +27,8 @@ type Decided struct {
 	info          engine.Info
 	// conversation is what the decision is remembered under once the request is answered.
 	conversation conversationKey
-	// pixels are the request's images once they are decoded, shared with the other variant where its projector is the same.
+	// pixels are the request's images once they are decoded, shared with the other variant where its projector is the
+	// same.
 	pixels *pixels
 	// took is how long the decision took.
 	took time.Duration

@@ -8,15 +8,16 @@ import (
 	"github.com/qwenvld/qwenvld/router/escalation"
 )
 
-// SecondLook has instruct begin where the router is uncertain, and thinking answer where its first tokens are doubtful. Nothing is sent
-// before that.
+// SecondLook has instruct begin where the router is uncertain, and thinking answer where its first tokens are doubtful.
+// Nothing is sent before that.
 type SecondLook struct {
 	// Share bounds how many of the routed requests are looked at, 0 to 1; 0 is none.
 	Share  float64
 	Limits escalation.Thresholds
 }
 
-// Rerun has thinking answer again what instruct answered badly, where the router chose and the reply is sent in one piece.
+// Rerun has thinking answer again what instruct answered badly, where the router chose and the reply is sent in one
+// piece.
 type Rerun struct {
 	// Share bounds how many of the routed requests are answered again, 0 to 1; 0 is none.
 	Share  float64
@@ -51,8 +52,9 @@ func (e *escalator) countRouted() {
 	}
 }
 
-// mayLookTwice says whether d may get a second look. Where thinking was chosen only options can speak against it. Videos would have to be
-// decoded twice, an answer under a constraint says nothing by how it begins, and background responses are acknowledged at once.
+// mayLookTwice says whether d may get a second look. Where thinking was chosen only options can speak against it.
+// Videos would have to be decoded twice, an answer under a constraint says nothing by how it begins, and background
+// responses are acknowledged at once.
 func (e *escalator) mayLookTwice(d *Decided) bool {
 	r := &d.decision
 	return e.looks != nil && r.Uncertain && (r.Variant == router.Instruct || r.Options > 0) && len(d.Request.Videos) == 0 &&
@@ -121,7 +123,8 @@ func (c *Core) withOtherVariant(ctx context.Context, a *attempt) (*attempt, erro
 	return &attempt{decided: &d, prepared: prepared, places: a.places}, nil
 }
 
-// peekThenChoose has instruct begin, and thinking answer where that is doubtful. Where one of them cannot, all stays as it was.
+// peekThenChoose has instruct begin, and thinking answer where that is doubtful. Where one of them cannot, all stays as
+// it was.
 func (c *Core) peekThenChoose(ctx context.Context, a *attempt) (chosen *attempt) {
 	other, err := c.withOtherVariant(ctx, a)
 	if err != nil {
@@ -153,8 +156,8 @@ func (c *Core) peekThenChoose(ctx context.Context, a *attempt) (chosen *attempt)
 	return thinking.start(ctx, c.demand(thinking.decided))
 }
 
-// reviewThenRerun waits for the whole answer and has thinking answer again where it is poor. The first answer stands where the second
-// fails, or is cut as the first was.
+// reviewThenRerun waits for the whole answer and has thinking answer again where it is poor. The first answer stands
+// where the second fails, or is cut as the first was.
 func (c *Core) reviewThenRerun(ctx context.Context, a *attempt) (chosen *attempt) {
 	var thinking *attempt
 	defer func() { closeBut(chosen, a, thinking) }()

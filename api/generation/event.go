@@ -9,7 +9,8 @@ type EventKind int
 const (
 	// Started: the engine has taken the request. Event.Start is set.
 	Started EventKind = iota
-	// BlockOpen, BlockText and BlockClose tell of Event.Block. Blocks of one answer follow each other and never overlap.
+	// BlockOpen, BlockText and BlockClose tell of Event.Block. Blocks of one answer follow each other and never
+	// overlap.
 	BlockOpen
 	BlockText
 	BlockClose
@@ -17,7 +18,8 @@ const (
 	AnswerEnd
 	// End: all answers are. Event.Usage is that of all together.
 	End
-	// Progress tells of the work itself: an engine's event before it is cut, whatever else comes of it. A Run keeps it to itself.
+	// Progress tells of the work itself: an engine's event before it is cut, whatever else comes of it. A Run keeps it
+	// to itself.
 	Progress
 )
 
@@ -34,8 +36,8 @@ const (
 // Block is a part of an answer.
 type Block struct {
 	Kind BlockKind
-	// Call counts the calls of the answer from 0; ID is the call's random part of an id, to be prefixed as a surface does; Name is the
-	// tool's. They are set for calls.
+	// Call counts the calls of the answer from 0; ID is the call's random part of an id, to be prefixed as a surface
+	// does; Name is the tool's. They are set for calls.
 	Call     int
 	ID, Name string
 }
@@ -49,7 +51,8 @@ type Ending struct {
 	Finish     engine.FinishReason
 	StopString string
 	Usage      engine.Usage
-	// Told says that Routing has something to tell that was not known at the start: what closed the think block or the answer.
+	// Told says that Routing has something to tell that was not known at the start: what closed the think block or the
+	// answer.
 	Told bool
 }
 
@@ -62,8 +65,8 @@ type Event struct {
 	Block Block
 	// Text is what BlockText adds to the block.
 	Text string
-	// Tokens are those of the content so far that were not given yet, where log-probabilities were asked for: with BlockText, and at
-	// BlockClose or AnswerEnd those that no text followed.
+	// Tokens are those of the content so far that were not given yet, where log-probabilities were asked for: with
+	// BlockText, and at BlockClose or AnswerEnd those that no text followed.
 	Tokens []engine.Token
 	// Cut says of BlockClose that the answer ended inside the block because it was too long.
 	Cut    bool

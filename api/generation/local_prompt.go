@@ -45,8 +45,8 @@ func (l *local) render(d *Decided) (prompt.Rendered, error) {
 	return rendered, nil
 }
 
-// goOn writes the beginning of the answer behind a prompt that asks for one. An answer that has begun is thought about no more; thoughts
-// without an answer go on, where the weights think.
+// goOn writes the beginning of the answer behind a prompt that asks for one. An answer that has begun is thought about
+// no more; thoughts without an answer go on, where the weights think.
 func goOn(r prompt.Rendered, p *request.Prefill) prompt.Rendered {
 	pieces := r.Pieces[:len(r.Pieces):len(r.Pieces)]
 	switch {

@@ -59,7 +59,8 @@ func (p *localRun) picturePath(i int) string {
 	return p.videos.PicturePath(i - len(images))
 }
 
-// pixels keeps a request's images for a second attempt with the other variant, which wants the same where its projector is the same.
+// pixels keeps a request's images for a second attempt with the other variant, which wants the same where its projector
+// is the same.
 type pixels struct {
 	mu     sync.Mutex
 	images []engine.Image

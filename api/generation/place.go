@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// Of the places of MaxConcurrent one request may hold a quarter; generations beyond that wait for those before them.
+	// Of the places of MaxConcurrent one request may hold a quarter; generations beyond that wait for those before
+	// them.
 	shareOfOne = 4
 	// fetchers is how many times MaxConcurrent requests may be fetching what they name by URLs.
 	fetchers = 4
@@ -21,7 +22,8 @@ const (
 
 // Caller is who asks, and what is told beside the request itself.
 type Caller struct {
-	// ID is the request's, for logs. Client is whom places are shared between: a key or an address. Key is the API key's name.
+	// ID is the request's, for logs. Client is whom places are shared between: a key or an address. Key is the API
+	// key's name.
 	ID, Client, Key string
 	// Session names a conversation whose requests do not carry all of its turns; Route asks for a variant.
 	Session, Route string
@@ -34,8 +36,8 @@ type Caller struct {
 	Admitted func()
 }
 
-// enter waits for n of the places among those that are worked on, or for as many as one request may have. The request's body is read by
-// then, and what it names is fetched, so that no client's slowness takes a place. leave must be called.
+// enter waits for n of the places among those that are worked on, or for as many as one request may have. The request's
+// body is read by then, and what it names is fetched, so that no client's slowness takes a place. leave must be called.
 func (c *Core) enter(ctx context.Context, caller *Caller, n int) (places int, leave func(), err error) {
 	if c.draining.Load() {
 		return 0, nil, fault.ShuttingDown(nil)
@@ -66,8 +68,8 @@ func (c *Core) fetching(ctx context.Context, caller *Caller, req *request.Reques
 	return pass.Leave, nil
 }
 
-// counting takes a place for a request that is counted and not answered: one to fetch in where it has to, so that a slow source takes none
-// of those that are worked on.
+// counting takes a place for a request that is counted and not answered: one to fetch in where it has to, so that a
+// slow source takes none of those that are worked on.
 func (c *Core) counting(ctx context.Context, caller *Caller, req *request.Request) (done func(), err error) {
 	if req.NeedsFetching() {
 		return c.fetching(ctx, caller, req)

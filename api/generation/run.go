@@ -48,8 +48,8 @@ type runAnswer struct {
 	calls   bool
 }
 
-// Next blocks for the next event. After End it gives io.EOF. An error is told once, with the field at fault where it is one's fault; after
-// it there is nothing to come.
+// Next blocks for the next event. After End it gives io.EOF. An error is told once, with the field at fault where it is
+// one's fault; after it there is nothing to come.
 func (r *Run) Next() (Event, error) {
 	for !r.ahead.known {
 		if r.over {
@@ -65,7 +65,8 @@ func (r *Run) Next() (Event, error) {
 	return r.ahead.event, r.ahead.err
 }
 
-// read takes the source's next event in, which may block, and puts it or an error into ahead. Of progress it only takes note.
+// read takes the source's next event in, which may block, and puts it or an error into ahead. Of progress it only takes
+// note.
 func (r *Run) read() {
 	next := &r.ahead
 	var err error
@@ -145,8 +146,8 @@ func addPrompt(sum, u *engine.Usage) {
 	sum.VideoTokens += u.VideoTokens
 }
 
-// running is the usage of all answers so far, nil unless the request asked for it. A prompt counts as soon as one of its answers tells of
-// it.
+// running is the usage of all answers so far, nil unless the request asked for it. A prompt counts as soon as one of
+// its answers tells of it.
 func (r *Run) running() *engine.Usage {
 	if !r.decided.Request.RunningUsage {
 		return nil

@@ -54,7 +54,8 @@ func sampling(file *engine.Sampling, v router.Variant, images bool, p *request.S
 	return s
 }
 
-// greedy says whether only the likeliest token is wanted: at no temperature, with none of the probability to choose from, or of one token.
+// greedy says whether only the likeliest token is wanted: at no temperature, with none of the probability to choose
+// from, or of one token.
 func greedy(s *engine.Sampling, p *request.Sampling) bool {
 	const none = 1e-5 // vLLM's bound: what is below cannot be told from it
 	return s.Temperature < none || p.TopP != nil && *p.TopP == 0 || p.TopK != nil && *p.TopK == 1

@@ -2,8 +2,9 @@ package generation
 
 import "context"
 
-// Start answers a decided request. It brings the media in, waits for a place, has the answers begun, and, where they are to be judged
-// before anything is sent, waits for that. The run must be closed. Errors are those of refusals: nothing was sent by then.
+// Start answers a decided request. It brings the media in, waits for a place, has the answers begun, and, where they
+// are to be judged before anything is sent, waits for that. The run must be closed. Errors are those of refusals:
+// nothing was sent by then.
 func (c *Core) Start(ctx context.Context, d *Decided) (*Run, error) {
 	c.meter.Routed(d.took)
 	c.meter.Decided(&d.decision)

@@ -10,8 +10,8 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 )
 
-// StartText continues texts as they are, without a chat template, each of them as often as answers are wanted. Of a request for no tokens
-// at all the prompts are counted. echo are the prompts' texts, where they are asked for.
+// StartText continues texts as they are, without a chat template, each of them as often as answers are wanted. Of a
+// request for no tokens at all the prompts are counted. echo are the prompts' texts, where they are asked for.
 func (c *Core) StartText(
 	ctx context.Context, req *request.Request, prompts []TextPrompt, echo bool, caller *Caller,
 ) (run *Run, texts []string, err error) {

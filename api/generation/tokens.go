@@ -8,8 +8,8 @@ import (
 	"github.com/qwenvld/qwenvld/engine/prompt"
 )
 
-// contentTokens keeps the tokens of the content: those of reasoning and of tool call markup have no place in any surface's
-// log-probabilities.
+// contentTokens keeps the tokens of the content: those of reasoning and of tool call markup have no place in any
+// surface's log-probabilities.
 type contentTokens struct {
 	plain    bool // all tokens are content
 	thinking bool
@@ -23,8 +23,8 @@ func newContentTokens(thinking, plain bool) contentTokens {
 	return contentTokens{thinking: thinking && !plain, started: !thinking, plain: plain}
 }
 
-// contentSeen ends the think block where no token has ended it: one that was closed by force may have none of its own. tokens were added
-// last; where they came with content alone they are its first.
+// contentSeen ends the think block where no token has ended it: one that was closed by force may have none of its own.
+// tokens were added last; where they came with content alone they are its first.
 func (f *contentTokens) contentSeen(tokens []engine.Token, alone bool) {
 	if !f.thinking {
 		return

@@ -11,8 +11,8 @@ import (
 	"github.com/qwenvld/qwenvld/engine/prompt"
 )
 
-// verifier checks a finished answer against the schema that it was held to, by a library of its own: what decoding enforces is checked
-// once more by other code.
+// verifier checks a finished answer against the schema that it was held to, by a library of its own: what decoding
+// enforces is checked once more by other code.
 type verifier struct{ schema *jsonschema.Schema }
 
 // newVerifier returns nil where the whole answer has no schema.
@@ -57,9 +57,9 @@ func (noLoader) Load(url string) (any, error) {
 	return nil, fmt.Errorf("%s: only references inside the schema are followed", url)
 }
 
-// verify reports an answer that ended by itself and does not follow its schema. That is a fault of this server: the client is told
-// nothing, since the answer is all there is, but the operator is. Answers cut by length say so in their finish reason, and of a schema
-// that could not be enforced as a whole nothing more can be expected.
+// verify reports an answer that ended by itself and does not follow its schema. That is a fault of this server: the
+// client is told nothing, since the answer is all there is, but the operator is. Answers cut by length say so in their
+// finish reason, and of a schema that could not be enforced as a whole nothing more can be expected.
 func (r *Run) verify(a *runAnswer, e *Ending) {
 	req := r.decided.Request
 	if !req.Constrained() || req.Loose || e.Finish != engine.FinishStop || e.StopString != "" || a.calls {

@@ -36,7 +36,8 @@ type work struct {
 	explain func(error) error
 }
 
-// startWork has eng answer requests, at most so many at once, while beside does what it has to; done is called when all has ended.
+// startWork has eng answer requests, at most so many at once, while beside does what it has to; done is called when all
+// has ended.
 func startWork(
 	ctx context.Context, eng engine.Engine, requests []*engine.Request, answers []*answer, atOnce int,
 	beside func(context.Context), done func(),
@@ -103,8 +104,8 @@ func (w *work) Close() {
 	}
 }
 
-// pumpAll runs one generation for each request, at most so many at once, in their order. It returns when the engine has let go of all of
-// them, which is soon after ctx is done, whether or not items are read.
+// pumpAll runs one generation for each request, at most so many at once, in their order. It returns when the engine has
+// let go of all of them, which is soon after ctx is done, whether or not items are read.
 func pumpAll(ctx context.Context, eng engine.Engine, requests []*engine.Request, atOnce int, items chan<- item) {
 	places := make(chan struct{}, max(1, atOnce))
 	var running sync.WaitGroup

@@ -1,8 +1,9 @@
-// Package history keeps the responses of POST /v1/responses, so that a later request can go on from one and a client that lost its
-// connection can read on. Store is what the API needs of a store, and Memory is the one that forgets everything at the end of the
-// process; package api/history/sqlite has the one that keeps a file.
+// Package history keeps the responses of POST /v1/responses, so that a later request can go on from one and a client
+// that lost its connection can read on. Store is what the API needs of a store, and Memory is the one that forgets
+// everything at the end of the process; package api/history/sqlite has the one that keeps a file.
 //
-// It must not look into the bytes that it keeps, and it must not decide who may read a response beyond comparing its owner.
+// It must not look into the bytes that it keeps, and it must not decide who may read a response beyond comparing its
+// owner.
 package history
 
 import (
@@ -36,17 +37,20 @@ type Response struct {
 	Events []byte
 }
 
-// Store keeps responses, the oldest of which go when there is no room for a new one. It is safe for concurrent use, and the bytes of
-// a response that it returns must not be changed. Every method fails with ErrUnavailable where the store cannot be used, and with
-// the cause of ctx where that has ended.
+// Store keeps responses, the oldest of which go when there is no room for a new one. It is safe for concurrent use, and
+// the bytes of a response that it returns must not be changed. Every method fails with ErrUnavailable where the store
+// cannot be used, and with the cause of ctx where that has ended.
 type Store interface {
-	// Put keeps r in place of what was kept under its id. It fails with ErrTooLarge where r alone is too much; then nothing is changed.
+	// Put keeps r in place of what was kept under its id. It fails with ErrTooLarge where r alone is too much; then
+	// nothing is changed.
 	Put(ctx context.Context, r *Response) error
-	// Update replaces the body and the events of a response. It fails with ErrNotFound where that is not kept any more, and as Put.
+	// Update replaces the body and the events of a response. It fails with ErrNotFound where that is not kept any more,
+	// and as Put.
 	Update(ctx context.Context, r *Response) error
 	// Get returns the owner's response id, or ErrNotFound.
 	Get(ctx context.Context, owner, id string) (*Response, error)
-	// GetBounded is Get without the events. It fails with ErrTooLarge where input and body together have more than maxBytes.
+	// GetBounded is Get without the events. It fails with ErrTooLarge where input and body together have more than
+	// maxBytes.
 	GetBounded(ctx context.Context, owner, id string, maxBytes int64) (*Response, error)
 	// Delete forgets the owner's response id, or fails with ErrNotFound.
 	Delete(ctx context.Context, owner, id string) error
@@ -64,8 +68,8 @@ type Health interface {
 // reserved is how much of the bytes of a store is not for one response alone: an empty file has pages of its own.
 const reserved = 32 << 10
 
-// Pack returns the events of r as stores hold them. It fails with ErrTooLarge where r is more than a store of maxBytes can hold;
-// 0 is no bound.
+// Pack returns the events of r as stores hold them. It fails with ErrTooLarge where r is more than a store of maxBytes
+// can hold; 0 is no bound.
 func Pack(r *Response, maxBytes int64) (events []byte, err error) {
 	if events, err = compress(r.Events); err != nil {
 		return nil, fmt.Errorf("keep a response: %w", err)

@@ -1,5 +1,6 @@
-// Package intake reads the bodies of requests so that slow and large ones harm nobody but their senders. A body must keep up a least rate,
-// and what all bodies hold together is bounded. When places or bytes run out, a slow body of the client that holds most makes room.
+// Package intake reads the bodies of requests so that slow and large ones harm nobody but their senders. A body must
+// keep up a least rate, and what all bodies hold together is bounded. When places or bytes run out, a slow body of the
+// client that holds most makes room.
 //
 // It knows bytes and the names of clients. It must not know what a body means, and waits for nothing but the network.
 package intake
@@ -41,7 +42,8 @@ type Limits struct {
 const (
 	// Small is how much of every body is not counted, so that large ones never keep small ones out.
 	Small = 64 << 10
-	// leisurely is how many times Rate a body must have to be safe from being broken off for others, once it is settled.
+	// leisurely is how many times Rate a body must have to be safe from being broken off for others, once it is
+	// settled.
 	leisurely = 8
 	settled   = time.Second
 	// Of places and bytes one client may have this share, in quarters.
@@ -55,7 +57,8 @@ type Source struct {
 	Reader io.Reader
 	// Length is how long the body says it is, negative if it does not.
 	Length int64
-	// Deadline sets until when reads may take, or no end with the zero time. It is called from any goroutine, while reads go on.
+	// Deadline sets until when reads may take, or no end with the zero time. It is called from any goroutine, while
+	// reads go on.
 	Deadline func(time.Time)
 }
 
@@ -90,8 +93,8 @@ func New(l Limits, now func() time.Time) *Intake {
 	return &Intake{limits: l, now: now, reading: map[*Body]struct{}{}, readers: map[string]int{}, bytes: map[string]int64{}}
 }
 
-// Read reads a body to its end. It fails with *TooLargeError, ErrSlow, ErrCrowded or what the reader says. Release gives back what
-// the body holds.
+// Read reads a body to its end. It fails with *TooLargeError, ErrSlow, ErrCrowded or what the reader says. Release
+// gives back what the body holds.
 func (in *Intake) Read(src *Source) (*Body, error) {
 	if src.Length > in.limits.Body {
 		return nil, &TooLargeError{in.limits.Body}
@@ -161,8 +164,8 @@ func (in *Intake) forget(b *Body) {
 	}
 }
 
-// makeRoom breaks off a slow body other than b, of the client that holds most, and says whether there was any. With own, only those of
-// b's client come into question.
+// makeRoom breaks off a slow body other than b, of the client that holds most, and says whether there was any. With
+// own, only those of b's client come into question.
 func (in *Intake) makeRoom(b *Body, own bool) bool {
 	now := in.now()
 	var victim *Body
@@ -209,7 +212,8 @@ func (in *Intake) count(b *Body, n int64) {
 	}
 }
 
-// Hold counts n bytes more to what b holds, such as those of what it refers to. It fails with ErrCrowded. Calling it on nil does nothing.
+// Hold counts n bytes more to what b holds, such as those of what it refers to. It fails with ErrCrowded. Calling it on
+// nil does nothing.
 func (b *Body) Hold(n int64) error {
 	if b == nil || n <= 0 {
 		return nil
@@ -231,7 +235,8 @@ func (b *Body) Hold(n int64) error {
 	return nil
 }
 
-// Release gives back the bytes that b holds, which must not be used any more. Calling it again, or on nil, does nothing.
+// Release gives back the bytes that b holds, which must not be used any more. Calling it again, or on nil, does
+// nothing.
 func (b *Body) Release() {
 	if b == nil {
 		return

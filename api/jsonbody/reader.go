@@ -28,8 +28,8 @@ const (
 	Missing      = "missing_required_parameter"
 )
 
-// Reader reads members as the types that they must have, and keeps the first error. Its methods return zero values after an error, so
-// that callers need not check each one. The zero value is ready; it is not safe for concurrent use.
+// Reader reads members as the types that they must have, and keeps the first error. Its methods return zero values
+// after an error, so that callers need not check each one. The zero value is ready; it is not safe for concurrent use.
 type Reader struct{ err *Error }
 
 // Err is the first error, nil while there is none.

@@ -1,5 +1,6 @@
-// Package jsonbody reads the JSON bodies of requests: a strict tree, in which the order of members and the text of numbers are kept, and
-// a Reader that takes members as the types that they must have and remembers the first that is not.
+// Package jsonbody reads the JSON bodies of requests: a strict tree, in which the order of members and the text of
+// numbers are kept, and a Reader that takes members as the types that they must have and remembers the first that is
+// not.
 //
 // Errors carry the path of the member at fault. The package must not know what a member means, nor of HTTP.
 package jsonbody

@@ -151,8 +151,8 @@ func (m *Metrics) Begin(s Start) *Generation {
 	return g
 }
 
-// Settled says who answers after all, and whether the answers were waited for as a whole, so that their events tell nothing of the time
-// that they took. It comes before the first event.
+// Settled says who answers after all, and whether the answers were waited for as a whole, so that their events tell
+// nothing of the time that they took. It comes before the first event.
 func (g *Generation) Settled(v router.Variant, whole bool) {
 	g.whole = whole
 	g.m.generations.inFlight.WithLabelValues(g.variant).Dec()

@@ -1,8 +1,10 @@
-// Package metrics counts and times what the server does, for operators: who answers and why, what thinking costs in tokens and
-// seconds, what is refused, and how the workers fare. It speaks Prometheus' text format; docs/METRICS.md explains every name.
+// Package metrics counts and times what the server does, for operators: who answers and why, what thinking costs in
+// tokens and seconds, what is refused, and how the workers fare. It speaks Prometheus' text format; docs/METRICS.md
+// explains every name.
 //
-// Labels hold words of small fixed sets only, so that neither their number nor what they tell depends on clients: never a text, an
-// address, an id or a key's name. The package must not decide anything: what it counts changes nothing that the server answers.
+// Labels hold words of small fixed sets only, so that neither their number nor what they tell depends on clients: never
+// a text, an address, an id or a key's name. The package must not decide anything: what it counts changes nothing that
+// the server answers.
 package metrics
 
 import (

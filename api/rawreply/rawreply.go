@@ -1,5 +1,5 @@
-// Package rawreply makes JSON of the few replies that net/http writes by itself, past every handler: to requests that are malformed or
-// whose header is too long even to be looked at.
+// Package rawreply makes JSON of the few replies that net/http writes by itself, past every handler: to requests that
+// are malformed or whose header is too long even to be looked at.
 //
 // It knows such a reply by its exact form. It must not touch any other bytes of a connection.
 package rawreply

@@ -9,7 +9,8 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 )
 
-// ResponseFormat reads OpenAI's response_format, with the schema also where llama.cpp and Together have it: beside the type.
+// ResponseFormat reads OpenAI's response_format, with the schema also where llama.cpp and Together have it: beside the
+// type.
 func (d *Builder) ResponseFormat(v *jsonbody.Value, path string) {
 	if !d.Want(v, path, jsonbody.Object) {
 		return

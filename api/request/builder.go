@@ -6,7 +6,8 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 )
 
-// Policy is how bodies are read: the bounds of a request and what becomes of members that nobody knows. It is safe for concurrent use.
+// Policy is how bodies are read: the bounds of a request and what becomes of members that nobody knows. It is safe for
+// concurrent use.
 type Policy struct {
 	Limits  Limits
 	Unknown *Unknown
@@ -33,14 +34,14 @@ func (p *Policy) NewBuilder(promptParam string) *Builder {
 	return b
 }
 
-// Builder fills a Request. Decoders of surfaces embed it: they read their own members and leave the common ones to it. It keeps the first
-// error, after which its methods do nothing of use and nothing of harm.
+// Builder fills a Request. Decoders of surfaces embed it: they read their own members and leave the common ones to it.
+// It keeps the first error, after which its methods do nothing of use and nothing of harm.
 type Builder struct {
 	jsonbody.Reader
 	Request *Request
 
-	// ToolChoice is tool_choice as it was written, to be read by Finish; ParallelCalls whether an answer may have several calls, nil
-	// where nothing is said.
+	// ToolChoice is tool_choice as it was written, to be read by Finish; ParallelCalls whether an answer may have
+	// several calls, nil where nothing is said.
 	ToolChoice    *jsonbody.Value
 	ParallelCalls *bool
 	// Format is the constraint of the answer by the surface's own member for it.
@@ -79,7 +80,8 @@ func (d *Builder) Failure() error {
 	return out
 }
 
-// Finish checks what depends on several members, and settles the tools, the constraint and from where the answer goes on.
+// Finish checks what depends on several members, and settles the tools, the constraint and from where the answer goes
+// on.
 func (d *Builder) Finish() error {
 	d.finishMaxTokens()
 	d.finishThinking()

@@ -19,8 +19,8 @@ type toolSpec struct {
 	strict     bool
 }
 
-// Tools reads the tools of a request and how they may be used, and says what a call of one must look like. It is a part of a Builder,
-// whose errors it keeps.
+// Tools reads the tools of a request and how they may be used, and says what a call of one must look like. It is a part
+// of a Builder, whose errors it keeps.
 type Tools struct {
 	d       *Builder
 	choice  toolChoice
@@ -66,7 +66,8 @@ func (s *Tools) plainCalls() *engine.Constraint {
 	return s.calls()
 }
 
-// calls bounds an answer to one or several tool calls as the chat template writes them; nil where there are none to make.
+// calls bounds an answer to one or several tool calls as the chat template writes them; nil where there are none to
+// make.
 func (s *Tools) calls() *engine.Constraint {
 	var each []engine.Constraint
 	for i := range s.offered {

@@ -8,7 +8,8 @@ import (
 	"github.com/qwenvld/qwenvld/api/jsonbody"
 )
 
-// foreignTools are kinds of tools of other services, by the beginning of their type. The rest of a type is a date or what a client made up.
+// foreignTools are kinds of tools of other services, by the beginning of their type. The rest of a type is a date or
+// what a client made up.
 var foreignTools = []string{
 	"web_search", "web_fetch", "file_search", "computer", "code_interpreter", "code_execution", "image_generation", "local_shell", "shell",
 	"apply_patch", "mcp", "custom", "namespace", "bash", "text_editor", "memory", "tool_search", "google_search", "url_context", "advisor",
@@ -61,8 +62,8 @@ func (s *Tools) failChosen(path, name string) {
 	s.d.Fail(path, fault.CodeInvalidValue, "%q is not among the tools", jsonbody.Abbreviate(name))
 }
 
-// readChoice reads tool_choice in the words of every surface: a mode, or an object that names a mode, one function, or those that are
-// allowed. The Responses API and Anthropic leave out the object around a function's name.
+// readChoice reads tool_choice in the words of every surface: a mode, or an object that names a mode, one function, or
+// those that are allowed. The Responses API and Anthropic leave out the object around a function's name.
 func (s *Tools) readChoice() toolChoice {
 	const path = "tool_choice"
 	c := s.d.ToolChoice
@@ -107,8 +108,8 @@ func (s *Tools) choiceMode(v *jsonbody.Value, path string) string {
 	return mode
 }
 
-// chosenName finds the name of {"type": "function", "function": {"name"}}, of {"type": "function", "name"} and of Anthropic's
-// {"type": "tool", "name"}.
+// chosenName finds the name of {"type": "function", "function": {"name"}}, of {"type": "function", "name"} and of
+// Anthropic's {"type": "tool", "name"}.
 func (s *Tools) chosenName(c *jsonbody.Value, path string) (name, at string) {
 	f := jsonbody.Present(c, "function")
 	if f == nil {

@@ -14,7 +14,8 @@ func (d *Builder) constrainsAll() bool {
 	return d.Format != nil || d.structured != nil || d.tools.choice.mode == choiceRequired
 }
 
-// finishConstraint settles what the answer is bound to from response_format, structured_outputs, the tools and how they may be used.
+// finishConstraint settles what the answer is bound to from response_format, structured_outputs, the tools and how they
+// may be used.
 func (d *Builder) finishConstraint() {
 	format := d.Format
 	if format == nil {

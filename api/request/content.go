@@ -8,7 +8,8 @@ import (
 	"github.com/qwenvld/qwenvld/api/jsonbody"
 )
 
-// CallArguments are a call's arguments as the template shows them: a text as it stands, of which nothing at all means none.
+// CallArguments are a call's arguments as the template shows them: a text as it stands, of which nothing at all means
+// none.
 func (d *Builder) CallArguments(a *jsonbody.Value, path string) json.RawMessage {
 	switch {
 	case a == nil, a.Kind == jsonbody.String && strings.TrimSpace(jsonbody.TextOf(a)) == "":
@@ -73,7 +74,8 @@ func (d *Builder) ImagePart(v *jsonbody.Value, path string, m *Message) {
 	d.AddImage(&ref, m)
 }
 
-// AddImage shows an image as the next part of m. Messages may be put into another order later; the part keeps its image.
+// AddImage shows an image as the next part of m. Messages may be put into another order later; the part keeps its
+// image.
 func (d *Builder) AddImage(ref *Image, m *Message) {
 	if len(d.Request.Images) == d.policy.Limits.Images {
 		d.Fail(ref.Path, fault.CodeInvalidValue, "at most %d images per request are allowed", d.policy.Limits.Images)

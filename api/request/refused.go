@@ -5,8 +5,8 @@ import (
 	"github.com/qwenvld/qwenvld/api/jsonbody"
 )
 
-// RefusedTable are parameters that cannot be honoured, those that are accepted only with the value that changes nothing, and those that
-// say nothing to this server.
+// RefusedTable are parameters that cannot be honoured, those that are accepted only with the value that changes
+// nothing, and those that say nothing to this server.
 func RefusedTable() Table[*Builder] {
 	table := Table[*Builder]{
 		"modalities":                 (*Builder).modalities,

@@ -44,8 +44,8 @@ func (t Table[D]) With(other Table[D]) Table[D] {
 	return out
 }
 
-// Read reads the members of a whole body by a table. elsewhere names members that somebody else reads. Every surface comes through here,
-// so that they agree on what is unknown.
+// Read reads the members of a whole body by a table. elsewhere names members that somebody else reads. Every surface
+// comes through here, so that they agree on what is unknown.
 func Read[D Decoder](d D, body *jsonbody.Value, table Table[D], elsewhere ...string) {
 	b := d.Shared()
 	for i := range body.Members {

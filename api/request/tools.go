@@ -42,7 +42,8 @@ func (s *Tools) List(v *jsonbody.Value, path string, read func(t *jsonbody.Value
 
 func (s *Tools) readAll(v *jsonbody.Value, path string) { s.List(v, path, s.readTool) }
 
-// readTool takes {"type": "function", "function": {...}}; without a type too, and with the function's members beside the type.
+// readTool takes {"type": "function", "function": {...}}; without a type too, and with the function's members beside
+// the type.
 func (s *Tools) readTool(v *jsonbody.Value, path string) {
 	f := jsonbody.Present(v, "function")
 	kind := "function"
@@ -66,7 +67,8 @@ func (s *Tools) readTool(v *jsonbody.Value, path string) {
 	}
 }
 
-// functionTool keeps a tool as the client wrote it, whose key order reaches the prompt, unless it has members that are not for the model.
+// functionTool keeps a tool as the client wrote it, whose key order reaches the prompt, unless it has members that are
+// not for the model.
 func (s *Tools) functionTool(v, f *jsonbody.Value, path string) {
 	own := []string{"name", "description", "parameters", "strict"}
 	s.d.Keys(f, path, own...)
@@ -84,7 +86,8 @@ func (s *Tools) functionTool(v, f *jsonbody.Value, path string) {
 	s.d.Request.Tools = append(s.d.Request.Tools, jsonbody.RawCopy(v))
 }
 
-// AddFlat reads a tool whose name, description and schema lie side by side, and puts it into the form that chat templates show.
+// AddFlat reads a tool whose name, description and schema lie side by side, and puts it into the form that chat
+// templates show.
 func (s *Tools) AddFlat(t *jsonbody.Value, path, schemaKey string) {
 	s.add(t, path, schemaKey)
 	s.d.Request.Tools = append(s.d.Request.Tools, shownTool(t, schemaKey))
@@ -130,7 +133,8 @@ func writeMember(b *strings.Builder, sep *string, f *jsonbody.Value, key, as str
 	*sep = ", "
 }
 
-// toolName is what tools may be called: OpenAI's letters and those that MCP servers put between their parts, up to Anthropic's length.
+// toolName is what tools may be called: OpenAI's letters and those that MCP servers put between their parts, up to
+// Anthropic's length.
 var toolName = regexp.MustCompile(`^[a-zA-Z0-9_.:/-]{1,128}$`)
 
 func (s *Tools) functionName(f *jsonbody.Value, path string) string {

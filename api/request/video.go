@@ -109,8 +109,8 @@ func (d *Builder) videoOptionsOf(o *VideoOptions, v *jsonbody.Value, path string
 	}
 }
 
-// Over returns o with what it leaves open taken from def. A rate and a number of frames exclude each other, so either of o's own
-// stands for both.
+// Over returns o with what it leaves open taken from def. A rate and a number of frames exclude each other, so either
+// of o's own stands for both.
 func (o VideoOptions) Over(def VideoOptions) VideoOptions {
 	paths := map[string]string{}
 	for name, path := range def.Paths {
@@ -140,8 +140,9 @@ func (o VideoOptions) Over(def VideoOptions) VideoOptions {
 	return o
 }
 
-// VideoPart takes {"type": "video_url", "video_url": {"url"}}, the same with input_video, which may have data in base64 instead, and
-// {"type": "video", "video": [frames] or url}. Options stand beside the video or in its object. Strings stand for {"url"}.
+// VideoPart takes {"type": "video_url", "video_url": {"url"}}, the same with input_video, which may have data in base64
+// instead, and {"type": "video", "video": [frames] or url}. Options stand beside the video or in its object. Strings
+// stand for {"url"}.
 func (d *Builder) VideoPart(v *jsonbody.Value, path, kind string, m *Message) {
 	if m.Role == RoleSystem {
 		d.Fail(path+".type", fault.CodeUnsupported, "videos are allowed in user, assistant and tool messages only")

@@ -1,5 +1,5 @@
-// Package surface is what the surfaces of the API share of a request's trip: from the neutral request through decision and start to the
-// reply, in one piece or as a stream. A surface brings its decoder and its encoder.
+// Package surface is what the surfaces of the API share of a request's trip: from the neutral request through decision
+// and start to the reply, in one piece or as a stream. A surface brings its decoder and its encoder.
 //
 // It must not know the form of any surface, nor make decisions about who answers.
 package surface

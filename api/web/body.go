@@ -11,8 +11,8 @@ import (
 	"github.com/qwenvld/qwenvld/api/intake"
 )
 
-// ReadBody reads a JSON body within its limits of size and time. What it holds is given back by ReleaseBody, or when the request's visit
-// ends.
+// ReadBody reads a JSON body within its limits of size and time. What it holds is given back by ReleaseBody, or when
+// the request's visit ends.
 func (e *Edge) ReadBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
 		return nil, unsupported("Send the body as Content-Type: application/json.")
@@ -40,7 +40,8 @@ func unsupported(message string) *fault.Error {
 	}
 }
 
-// bodyError explains why a body was not read. A body of which nobody can tell where it ends leaves the connection of no more use.
+// bodyError explains why a body was not read. A body of which nobody can tell where it ends leaves the connection of no
+// more use.
 func bodyError(err error) *fault.Error {
 	var tooLarge *intake.TooLargeError
 	switch {

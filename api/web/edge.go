@@ -17,7 +17,8 @@ import (
 
 // Counter counts requests that have ended. Its methods are called from any goroutine.
 type Counter interface {
-	// Requested counts a request by its route's pattern, which is empty where it has none, and by the status that it was answered with.
+	// Requested counts a request by its route's pattern, which is empty where it has none, and by the status that it
+	// was answered with.
 	Requested(endpoint string, status int, took time.Duration)
 	// Failed counts an error by its code.
 	Failed(code string)
@@ -38,12 +39,13 @@ type Options struct {
 	// Now is the clock (time.Now) and NewID makes the random part of request ids (RandomID).
 	Now   func() time.Time
 	NewID func() string
-	// WriteTimeout bounds each write to a client, KeepAlive is the longest silence of a stream before a comment is sent, and Grace is how
-	// long net/http may read on in a body that no handler has read. Zero means without.
+	// WriteTimeout bounds each write to a client, KeepAlive is the longest silence of a stream before a comment is
+	// sent, and Grace is how long net/http may read on in a body that no handler has read. Zero means without.
 	WriteTimeout, KeepAlive, Grace time.Duration
 	// Bodies reads the bodies of requests.
 	Bodies *intake.Intake
-	// Vocabulary is the API's description. Names that stand in it as keys may be logged, others are a client's own words.
+	// Vocabulary is the API's description. Names that stand in it as keys may be logged, others are a client's own
+	// words.
 	Vocabulary []byte
 	// Counter is nil where nothing is counted.
 	Counter Counter
@@ -121,8 +123,8 @@ func (e *Edge) Handle(h HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// Refuse sends failure in the form that belongs to the request's path, and notes it for the access log. It is the only place where an
-// error becomes a response.
+// Refuse sends failure in the form that belongs to the request's path, and notes it for the access log. It is the only
+// place where an error becomes a response.
 func (e *Edge) Refuse(w http.ResponseWriter, r *http.Request, failure *fault.Error) {
 	rec := RecordOf(r.Context())
 	rec.Fail(failure)
@@ -148,7 +150,8 @@ func (e *Edge) errorBody(path string, failure *fault.Error, requestID string) an
 	return failure.Wire(requestID)
 }
 
-// WriteJSON sends v within the timeout of writes. A failed write means that the client is gone, which the access log shows.
+// WriteJSON sends v within the timeout of writes. A failed write means that the client is gone, which the access log
+// shows.
 func (e *Edge) WriteJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
@@ -165,7 +168,8 @@ func (e *Edge) WriteJSON(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(body)
 }
 
-// SetWriteDeadline gives the next writes to w the timeout of writes. Writers without deadlines, as in tests, go without.
+// SetWriteDeadline gives the next writes to w the timeout of writes. Writers without deadlines, as in tests, go
+// without.
 func (e *Edge) SetWriteDeadline(w http.ResponseWriter) {
 	e.setDeadline(http.NewResponseController(w))
 }

@@ -19,11 +19,13 @@ const HeaderRequestID = "X-Request-Id"
 const (
 	// maxRequestID is the longest request id taken over from a client, in bytes.
 	maxRequestID = 128
-	// maxHeader bounds what comes before a body, in bytes. http.Server's own bound should be larger, since it refuses in words of its own.
+	// maxHeader bounds what comes before a body, in bytes. http.Server's own bound should be larger, since it refuses
+	// in words of its own.
 	maxHeader = 64 << 10
 )
 
-// Identify gives the request a record. It takes over the client's request id if that is harmless in headers and logs, else makes one.
+// Identify gives the request a record. It takes over the client's request id if that is harmless in headers and logs,
+// else makes one.
 func (e *Edge) Identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get(HeaderRequestID)
@@ -35,7 +37,8 @@ func (e *Edge) Identify(next http.Handler) http.Handler {
 		// A deadline left by an earlier request on this connection must not cut this one.
 		_ = rc.SetWriteDeadline(time.Time{})
 		if r.ContentLength != 0 && e.grace > 0 {
-			// net/http reads on in a body that no handler has read before it sends the reply, for as long as that takes.
+			// net/http reads on in a body that no handler has read before it sends the reply, for as long as that
+			// takes.
 			_ = rc.SetReadDeadline(e.now().Add(e.grace))
 		}
 		next.ServeHTTP(w, r.WithContext(WithRecord(r.Context(), &Record{ID: id})))
@@ -51,7 +54,8 @@ func isHarmlessID(id string) bool {
 	}) < 0
 }
 
-// RecoverPanic turns a handler's panic into a 500, or ends the connection if the reply has begun. It belongs inside of LogAccess.
+// RecoverPanic turns a handler's panic into a 500, or ends the connection if the reply has begun. It belongs inside of
+// LogAccess.
 func (e *Edge) RecoverPanic(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {

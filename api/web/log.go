@@ -8,8 +8,8 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// LogAccess writes one line per request, and counts it. The line never holds prompts, answers or pixels. It belongs inside of Identify and
-// around everything that answers.
+// LogAccess writes one line per request, and counts it. The line never holds prompts, answers or pixels. It belongs
+// inside of Identify and around everything that answers.
 func (e *Edge) LogAccess(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := e.now()
@@ -30,8 +30,8 @@ func (e *Edge) LogAccess(next http.Handler) http.Handler {
 	})
 }
 
-// Log writes one line about what rec records: its request id, attrs, and what else it says. A record with an error of the server is logged
-// as an error. Log also counts the record's error by its code, so it is called once for a record.
+// Log writes one line about what rec records: its request id, attrs, and what else it says. A record with an error of
+// the server is logged as an error. Log also counts the record's error by its code, so it is called once for a record.
 func (e *Edge) Log(ctx context.Context, rec *Record, message string, attrs ...slog.Attr) {
 	line := append([]slog.Attr{slog.String("request_id", rec.ID)}, attrs...)
 	line = append(line, rec.attrs(e.words)...)

@@ -10,8 +10,8 @@ func unversioned() []string {
 	return []string{"/chat/completions", "/completions", "/messages", "/responses", "/embeddings", "/models", "/route"}
 }
 
-// OnePath has everything that follows, routing included, see one path: decoded, with single slashes, none at its end, and /v1 where that
-// was left out or doubled. What is judged is then what is routed.
+// OnePath has everything that follows, routing included, see one path: decoded, with single slashes, none at its end,
+// and /v1 where that was left out or doubled. What is judged is then what is routed.
 func OnePath(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if path := PlainPath(r.URL.Path); path != r.URL.Path || r.URL.RawPath != "" {

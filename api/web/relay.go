@@ -8,16 +8,18 @@ import (
 
 // Source is what a stream relays.
 type Source[E any] interface {
-	// Next blocks until there is an event. io.EOF ends the source. It must return soon once the work for the stream is cancelled.
+	// Next blocks until there is an event. io.EOF ends the source. It must return soon once the work for the stream is
+	// cancelled.
 	Next() (E, error)
 	// Ready says whether Next would not block.
 	Ready() bool
 }
 
-// Relay sends the messages that encode makes of a source's events until the source ends, and fails with what ended it early. Events that
-// are ready together are flushed together. In silence the connection is kept alive; when Relay returns, nobody but the caller writes to the
-// stream any more. A client that is gone is told to OnGone at once, so that Next returns. An error of encode is not the client's leaving:
-// the client can still be told of it. encode may call the stream's Begin.
+// Relay sends the messages that encode makes of a source's events until the source ends, and fails with what ended it
+// early. Events that are ready together are flushed together. In silence the connection is kept alive; when Relay
+// returns, nobody but the caller writes to the stream any more. A client that is gone is told to OnGone at once, so
+// that Next returns. An error of encode is not the client's leaving: the client can still be told of it. encode may
+// call the stream's Begin.
 func Relay[E any](s *Stream, src Source[E], encode func(E) ([]Message, error)) error {
 	beat := s.startHeartbeat()
 	defer beat.stop()

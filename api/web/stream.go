@@ -26,16 +26,17 @@ type Framing int
 const (
 	// SSE sends messages as server-sent events.
 	SSE Framing = iota
-	// Lines sends one message a line, as newline-delimited JSON. Such a stream has no comments, so silence stays silence.
+	// Lines sends one message a line, as newline-delimited JSON. Such a stream has no comments, so silence stays
+	// silence.
 	Lines
 )
 
-// Stream is a reply that is sent message by message. Every write has a deadline, so that a client that stopped reading does not hold what
-// works for it. An error of the connection wraps fault.ErrClientGone: only that means that the client is gone. After one, nothing is
-// written any more. The methods are safe for concurrent use.
+// Stream is a reply that is sent message by message. Every write has a deadline, so that a client that stopped reading
+// does not hold what works for it. An error of the connection wraps fault.ErrClientGone: only that means that the
+// client is gone. After one, nothing is written any more. The methods are safe for concurrent use.
 type Stream struct {
-	// OnGone is told once that the client is gone, by whatever goroutine found out. It should cancel the work for the stream. It must not
-	// wait for the request to end. It is set before anything is sent.
+	// OnGone is told once that the client is gone, by whatever goroutine found out. It should cancel the work for the
+	// stream. It must not wait for the request to end. It is set before anything is sent.
 	OnGone func(error)
 
 	edge    *Edge
@@ -49,12 +50,14 @@ type Stream struct {
 	begun bool
 	// unflushed says that something was written that may not have left yet.
 	unflushed bool
-	// written is when something was last written, by the clock that timers run by; extended when the deadline of writes was last set.
+	// written is when something was last written, by the clock that timers run by; extended when the deadline of writes
+	// was last set.
 	written, extended time.Time
 	gone              error
 }
 
-// NewStream returns a stream that replies to r. It sends nothing yet: until the first message, w may still be given headers, or an error.
+// NewStream returns a stream that replies to r. It sends nothing yet: until the first message, w may still be given
+// headers, or an error.
 func (e *Edge) NewStream(w http.ResponseWriter, r *http.Request, framing Framing) (*Stream, error) {
 	// Upgrade writes nothing. It fails where a writer cannot flush, without which lines are of no use either.
 	session, err := sse.Upgrade(w, r)
@@ -64,15 +67,16 @@ func (e *Edge) NewStream(w http.ResponseWriter, r *http.Request, framing Framing
 	return &Stream{edge: e, w: w, rc: http.NewResponseController(w), framing: framing, session: session}, nil
 }
 
-// Begin makes the stream the reply, if it is not yet. With a Flush that follows, the client sees the headers before there is a message.
+// Begin makes the stream the reply, if it is not yet. With a Flush that follows, the client sees the headers before
+// there is a message.
 func (s *Stream) Begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.begin()
 }
 
-// begin writes the headers. go-sse would flush before WriteHeader, which confuses compressing proxies and middleware, so both happen here.
-// s.mu must be held.
+// begin writes the headers. go-sse would flush before WriteHeader, which confuses compressing proxies and middleware,
+// so both happen here. s.mu must be held.
 func (s *Stream) begin() {
 	if s.begun {
 		return
@@ -153,8 +157,8 @@ func (s *Stream) flush() error {
 	return s.session.Flush()
 }
 
-// KeepAlive sends a comment, which clients ignore, so that nobody on the way takes the connection for dead. Where the framing has no
-// comments it does nothing.
+// KeepAlive sends a comment, which clients ignore, so that nobody on the way takes the connection for dead. Where the
+// framing has no comments it does nothing.
 func (s *Stream) KeepAlive() error {
 	if s.framing == Lines {
 		return nil
@@ -172,7 +176,8 @@ func (s *Stream) KeepAlive() error {
 	})
 }
 
-// guarded runs f, which writes to the connection, while nobody else writes. Once the client is gone, f is not run any more.
+// guarded runs f, which writes to the connection, while nobody else writes. Once the client is gone, f is not run any
+// more.
 func (s *Stream) guarded(f func() error) error {
 	found, err := s.locked(f)
 	if found && s.OnGone != nil {
@@ -197,8 +202,8 @@ func (s *Stream) locked(f func() error) (found bool, err error) {
 	return true, s.gone
 }
 
-// extendDeadline gives the next write its time. A deadline that was set a moment ago is left as it is: setting one for every message would
-// cost as much as writing it. s.mu must be held.
+// extendDeadline gives the next write its time. A deadline that was set a moment ago is left as it is: setting one for
+// every message would cost as much as writing it. s.mu must be held.
 func (s *Stream) extendDeadline() {
 	const moment = 10 // parts of the time that a write has
 	now := s.edge.now()
@@ -216,9 +221,9 @@ func (s *Stream) silence() time.Duration {
 	return time.Since(s.written)
 }
 
-// Finish ends a stream that met err; nil is fine. ctx is that of the work, whose cancellation's cause explains err. Before the first byte
-// the error is returned, so that it becomes the response. Later the messages that explain makes of it are sent last, and the error is noted
-// in the record of ctx. A client that left is told nothing.
+// Finish ends a stream that met err; nil is fine. ctx is that of the work, whose cancellation's cause explains err.
+// Before the first byte the error is returned, so that it becomes the response. Later the messages that explain makes
+// of it are sent last, and the error is noted in the record of ctx. A client that left is told nothing.
 func (s *Stream) Finish(ctx context.Context, err error, explain func(*fault.Error) []Message) error {
 	if err == nil {
 		return nil

@@ -9,8 +9,8 @@ import (
 	"github.com/qwenvld/qwenvld/api/intake"
 )
 
-// visit is what a request holds of the edge while it is served. Only the request's own goroutine touches it, or the one that its work is
-// handed over to.
+// visit is what a request holds of the edge while it is served. Only the request's own goroutine touches it, or the one
+// that its work is handed over to.
 type visit struct {
 	client string
 	body   *intake.Body
@@ -27,8 +27,8 @@ func visitOf(ctx context.Context) *visit {
 	return &visit{}
 }
 
-// Visit runs h with the name of its client, which client finds out, and with room for its body. The body is released when h is over,
-// unless the request's record is detached by then: whoever goes on with the work calls ReleaseBody.
+// Visit runs h with the name of its client, which client finds out, and with room for its body. The body is released
+// when h is over, unless the request's record is detached by then: whoever goes on with the work calls ReleaseBody.
 func (*Edge) Visit(client func(*http.Request) string, h HandlerFunc) HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		v := &visit{client: client(r)}
@@ -47,11 +47,12 @@ func ClientOf(ctx context.Context) string { return visitOf(ctx).client }
 // BodyOf is the body that ReadBody has read. It is nil before, on which the methods of a body do nothing.
 func BodyOf(ctx context.Context) *intake.Body { return visitOf(ctx).body }
 
-// ReleaseBody gives back what the request's body holds. The bytes that ReadBody returned must not be used any more. Calling it again, or
-// without a body, does nothing.
+// ReleaseBody gives back what the request's body holds. The bytes that ReadBody returned must not be used any more.
+// Calling it again, or without a body, does nothing.
 func ReleaseBody(ctx context.Context) { visitOf(ctx).body.Release() }
 
-// Address is the address that a request comes from, as the name of a client: of IPv6 the network, since a client has a whole one.
+// Address is the address that a request comes from, as the name of a client: of IPv6 the network, since a client has a
+// whole one.
 func Address(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {

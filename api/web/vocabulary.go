@@ -7,7 +7,8 @@ import (
 	"strings"
 )
 
-// vocabulary are the names of the API's description. What a client writes where a name belongs is logged only if it is one of them.
+// vocabulary are the names of the API's description. What a client writes where a name belongs is logged only if it is
+// one of them.
 type vocabulary map[string]struct{}
 
 func newVocabulary(description []byte) vocabulary {
@@ -18,8 +19,8 @@ func newVocabulary(description []byte) vocabulary {
 	return v
 }
 
-// path is a field's path with every name that is not known left out: members of schemas, of objects that are taken as they are, and such as
-// do not exist are the client's own words.
+// path is a field's path with every name that is not known left out: members of schemas, of objects that are taken as
+// they are, and such as do not exist are the client's own words.
 func (v vocabulary) path(p string) string {
 	var out strings.Builder
 	for len(p) > 0 {

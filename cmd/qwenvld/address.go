@@ -60,7 +60,8 @@ func removeStale(ctx context.Context, file string) error {
 	return err
 }
 
-// baseURL is where a daemon with c that listens on addr can be reached from this machine; leaf is its certificate, if any.
+// baseURL is where a daemon with c that listens on addr can be reached from this machine; leaf is its certificate, if
+// any.
 func baseURL(c *config.Config, addr net.Addr, leaf *x509.Certificate) string {
 	if addr.Network() == "unix" {
 		return "unix:" + addr.String()

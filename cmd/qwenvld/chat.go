@@ -127,8 +127,8 @@ func (t *talk) whole(line string, lines <-chan string) string {
 	return line
 }
 
-// readLines reads in until it ends or, unless it is in the middle of a line then, ctx does: a read of a terminal cannot be broken off,
-// so its goroutine may last as long as the process.
+// readLines reads in until it ends or, unless it is in the middle of a line then, ctx does: a read of a terminal cannot
+// be broken off, so its goroutine may last as long as the process.
 func readLines(ctx context.Context, in io.Reader) <-chan string {
 	lines := make(chan string)
 	go func() {
@@ -214,8 +214,8 @@ func (t *talk) complain(err error) {
 	t.printer.aside.write("qwenvld: " + err.Error() + "\n")
 }
 
-// ask asks the next question. What was answered before an interrupt stays in the conversation; a question that was not answered does
-// not.
+// ask asks the next question. What was answered before an interrupt stays in the conversation; a question that was not
+// answered does not.
 func (t *talk) ask(ctx context.Context, text string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

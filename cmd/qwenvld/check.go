@@ -13,7 +13,8 @@ import (
 	"github.com/qwenvld/qwenvld/engine/gguf"
 )
 
-// checkModel finds what can be known to be wrong with m's files without loading them. Each fault is one line that names its file.
+// checkModel finds what can be known to be wrong with m's files without loading them. Each fault is one line that names
+// its file.
 func checkModel(m *config.Model) error {
 	var faults []error
 	said := map[string]bool{}
@@ -107,7 +108,8 @@ func loadCertificate(c *config.TLS) (*x509.Certificate, error) {
 	return pair.Leaf, nil
 }
 
-// certificateWarning says in words why clients will not accept the certificate now; empty if nothing is known against it.
+// certificateWarning says in words why clients will not accept the certificate now; empty if nothing is known against
+// it.
 func certificateWarning(leaf *x509.Certificate, now time.Time) string {
 	switch {
 	case leaf == nil:

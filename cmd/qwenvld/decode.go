@@ -44,8 +44,8 @@ func newDecoders(e *environment, m *config.Media) (*decoders.Pool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("find this binary: %w", err)
 	}
-	// What pictures take is weighed before. This is for the day on which that is wrong: twice as much, for garbage, and what the program
-	// and its runtime reserve without using it.
+	// What pictures take is weighed before. This is for the day on which that is wrong: twice as much, for garbage, and
+	// what the program and its runtime reserve without using it.
 	const reserved = 4 << 30
 	p := decoders.New(decoders.Command{
 		Path: self, Args: []string{"decode", "--address-space", strconv.FormatInt(2*m.DecodeMemory+reserved, 10)},

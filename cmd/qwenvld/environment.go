@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// environment is what commands have of the process that they run in. Nothing else in this package looks at the arguments, the streams or
-// the variables of the process, so that tests can run commands in an environment of their own.
+// environment is what commands have of the process that they run in. Nothing else in this package looks at the
+// arguments, the streams or the variables of the process, so that tests can run commands in an environment of their
+// own.
 type environment struct {
 	// args are the arguments, the name by which the program was called first.
 	args           []string
@@ -22,7 +23,8 @@ type environment struct {
 	executable func() (string, error)
 }
 
-// variable is the value of a variable, "" where it is not set. Of several values the last counts, as it does for a process.
+// variable is the value of a variable, "" where it is not set. Of several values the last counts, as it does for a
+// process.
 func (e *environment) variable(name string) string {
 	value := ""
 	for _, v := range e.variables {

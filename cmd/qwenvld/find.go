@@ -13,8 +13,8 @@ func addURLFlag(flags *pflag.FlagSet, address *string) {
 	flags.StringVar(address, "url", "", "address of the daemon (default $"+config.VariableURL+", else the one that runs on this machine)")
 }
 
-// findDaemon is the daemon to speak to: the one at address, else the one that the environment names, else the latest that this user runs
-// on this machine, else one at the default address.
+// findDaemon is the daemon to speak to: the one at address, else the one that the environment names, else the latest
+// that this user runs on this machine, else one at the default address.
 func findDaemon(e *environment, address string) (running.Daemon, error) {
 	key := e.variable(config.VariableKey) != ""
 	if address == "" {

@@ -55,8 +55,8 @@ type plainAddress struct{ network, address string }
 func (a plainAddress) Network() string { return a.network }
 func (a plainAddress) String() string  { return a.address }
 
-// askHealth fails unless the daemon at address says that it is ready or, where it tells that only to those with a key and there is none,
-// that it lives.
+// askHealth fails unless the daemon at address says that it is ready or, where it tells that only to those with a key
+// and there is none, that it lives.
 func askHealth(ctx context.Context, address, key string, out io.Writer) error {
 	const patience = 5 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)

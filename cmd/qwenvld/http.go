@@ -34,8 +34,9 @@ type drainable interface {
 
 var _ drainable = (*api.Server)(nil)
 
-// serveHTTP serves until ctx is done. Then it says for a while that it is not ready, so that load balancers send requests elsewhere, stops
-// listening, and lets requests finish for the shutdown timeout; a second signal ends all of that.
+// serveHTTP serves until ctx is done. Then it says for a while that it is not ready, so that load balancers send
+// requests elsewhere, stops listening, and lets requests finish for the shutdown timeout; a second signal ends all of
+// that.
 func serveHTTP(ctx context.Context, c *config.Config, l net.Listener, s drainable, logger *slog.Logger, stopWorkers func()) error {
 	srv := &http.Server{
 		Handler:           s,
@@ -72,7 +73,8 @@ func serveHTTP(ctx context.Context, c *config.Config, l net.Listener, s drainabl
 	return err
 }
 
-// finish stops listening and waits until all requests have ended, which it sees to itself when the timeout has passed or ctx is done.
+// finish stops listening and waits until all requests have ended, which it sees to itself when the timeout has passed
+// or ctx is done.
 func finish(ctx context.Context, srv *http.Server, s drainable, timeout time.Duration, logger *slog.Logger) error {
 	drain, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

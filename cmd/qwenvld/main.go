@@ -1,5 +1,5 @@
-// Command qwenvld serves Qwen3-VL over the OpenAI HTTP API. This package reads the command line and the configuration and puts the parts
-// together. It must not hold logic of its own, and it must not be imported.
+// Command qwenvld serves Qwen3-VL over the OpenAI HTTP API. This package reads the command line and the configuration
+// and puts the parts together. It must not hold logic of its own, and it must not be imported.
 package main
 
 import (

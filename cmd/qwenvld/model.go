@@ -29,8 +29,8 @@ func chooseModel(e *environment, c *config.Config, logger *slog.Logger) (*config
 	}, nil
 }
 
-// fitToModel is c with the size of video frames that its model needs. The demo pair was trained with one size (tools/demopair/batches.py),
-// which counts unless the configuration sets another.
+// fitToModel is c with the size of video frames that its model needs. The demo pair was trained with one size
+// (tools/demopair/batches.py), which counts unless the configuration sets another.
 func fitToModel(c *config.Config) *config.Config {
 	if v := &c.Media.Video; len(c.Models) > 0 || v.MinPixels != 0 || v.MaxPixels != 0 {
 		return c

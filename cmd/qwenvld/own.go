@@ -17,8 +17,8 @@ import (
 	"github.com/qwenvld/qwenvld/internal/client"
 )
 
-// withDaemon calls use with a client of the daemon that o names, or that runs on this machine. Where none runs, it starts one, which ends
-// when use returns.
+// withDaemon calls use with a client of the daemon that o names, or that runs on this machine. Where none runs, it
+// starts one, which ends when use returns.
 func withDaemon(ctx context.Context, e *environment, cmd *cobra.Command, o *askOptions, use func(*client.Client) error) error {
 	if !cmd.Flags().Changed("config") {
 		found, err := findDaemon(e, o.url)

@@ -6,7 +6,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// run runs the command that e's arguments name, and tells e's standard error what went wrong. What it returns is for exitCode.
+// run runs the command that e's arguments name, and tells e's standard error what went wrong. What it returns is for
+// exitCode.
 func run(ctx context.Context, e *environment) error {
 	cmd := root(e)
 	cmd.SetArgs(e.args[1:])

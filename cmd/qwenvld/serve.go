@@ -43,9 +43,9 @@ func newLogger(c config.Log, out io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(out, o))
 }
 
-// serve runs workers and the HTTP server until ctx is done, then drains. Whatever can be known to be wrong is found before anything
-// is said to be served, the address first: a second daemon started by mistake must not first load its models. Without out nobody is told
-// that it runs.
+// serve runs workers and the HTTP server until ctx is done, then drains. Whatever can be known to be wrong is found
+// before anything is said to be served, the address first: a second daemon started by mistake must not first load its
+// models. Without out nobody is told that it runs.
 func serve(ctx context.Context, e *environment, c *config.Config, logger *slog.Logger, out io.Writer) error {
 	listener, err := listen(ctx, c)
 	if err != nil {

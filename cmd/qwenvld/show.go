@@ -227,7 +227,8 @@ func sum(a, b footprint.Need) footprint.Need {
 	}
 }
 
-// availableMemory is how many bytes programs can still have, within the limit of the control group; 0 where that is not known.
+// availableMemory is how many bytes programs can still have, within the limit of the control group; 0 where that is not
+// known.
 func availableMemory(root fs.FS) int64 {
 	text, err := fs.ReadFile(root, "proc/meminfo")
 	if err != nil {

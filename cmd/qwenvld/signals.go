@@ -12,7 +12,8 @@ import (
 type hurryKey struct{}
 
 // withSignals gives a context that the first SIGINT or SIGTERM ends. The second closes the channel that hurryOf
-// returns. A third ends the process, as it ends one that does not listen to signals. stop has the process no longer listen to them.
+// returns. A third ends the process, as it ends one that does not listen to signals. stop has the process no longer
+// listen to them.
 func withSignals(parent context.Context) (ctx context.Context, stop func()) {
 	hurry := make(chan struct{})
 	ctx, cancel := context.WithCancel(context.WithValue(parent, hurryKey{}, (<-chan struct{})(hurry)))
@@ -61,6 +62,6 @@ func untilHurried(parent context.Context, hurry <-chan struct{}) (context.Contex
 	}
 }
 
-// outliveTerminal has the process go on when its terminal is closed, which SIGHUP tells it. Some daemons read their configuration anew at
-// this signal; this one does not.
+// outliveTerminal has the process go on when its terminal is closed, which SIGHUP tells it. Some daemons read their
+// configuration anew at this signal; this one does not.
 func outliveTerminal() { signal.Ignore(syscall.SIGHUP) }

@@ -28,7 +28,8 @@ func (e *usageError) Unwrap() error { return e.err }
 // errInterrupted is the end of a command by Ctrl-C: nothing to explain.
 var errInterrupted = errors.New("interrupted")
 
-// checkUsage makes cmd and all below it name their usage where the command line is wrong, and refuse commands that they do not have.
+// checkUsage makes cmd and all below it name their usage where the command line is wrong, and refuse commands that they
+// do not have.
 func checkUsage(cmd *cobra.Command) {
 	cmd.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return &usageError{c, err} })
 	switch check := cmd.Args; {

@@ -6,7 +6,8 @@ import (
 	"github.com/qwenvld/qwenvld/internal/jsontree"
 )
 
-// itemRules are what an array may hold: the rules of its first items and that of the rest, -1 where there may be no more.
+// itemRules are what an array may hold: the rules of its first items and that of the rest, -1 where there may be no
+// more.
 type itemRules struct {
 	first     []int32
 	rest      int32

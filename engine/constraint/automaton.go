@@ -8,7 +8,8 @@ import (
 	"sync/atomic"
 )
 
-// config is one reading of the bytes so far: the node that it has reached, and the frame to return to when that node's rule ends.
+// config is one reading of the bytes so far: the node that it has reached, and the frame to return to when that node's
+// rule ends.
 type config struct{ node, frame int32 }
 
 // frame is one return address; equal stacks share frames.
@@ -16,7 +17,8 @@ type frame struct{ node, parent int32 }
 
 const noFrame int32 = -1
 
-// State is all readings of the bytes so far. What is known of a State grows; it may be read while another goroutine adds to it.
+// State is all readings of the bytes so far. What is known of a State grows; it may be read while another goroutine
+// adds to it.
 type State struct {
 	configs []config // nodes with byte edges, sorted
 	accept  bool     // the answer may end here
@@ -48,7 +50,8 @@ const (
 // ErrTooCostly means that a constraint cannot be followed within the bounds.
 var ErrTooCostly = errors.New("this form has too many readings to be enforced: repeat less inside of what may be anything")
 
-// Automaton decides about tokens. Its states are made when they are first reached. Safe for use from several goroutines.
+// Automaton decides about tokens. Its states are made when they are first reached. Safe for use from several
+// goroutines.
 type Automaton struct {
 	grammar *Grammar
 	vocab   *Vocabulary

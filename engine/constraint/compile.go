@@ -9,7 +9,8 @@ import (
 // maxDepth bounds the nesting of constraints.
 const maxDepth = 16
 
-// Compile makes a grammar of a request's constraint. It fails with *SchemaError or *TooLargeError, or says what is wrong with a pattern.
+// Compile makes a grammar of a request's constraint. It fails with *SchemaError or *TooLargeError, or says what is
+// wrong with a pattern.
 func Compile(f *engine.Constraint) (*Grammar, error) { return compile(f, 0) }
 
 func compileSchema(f *engine.Constraint) (*Grammar, error) {

@@ -9,13 +9,14 @@ import (
 	"github.com/qwenvld/qwenvld/internal/jsontree"
 )
 
-// This file holds what is done about a schema that is not strict: as much of it is enforced as can be, and the rest is noted.
+// This file holds what is done about a schema that is not strict: as much of it is enforced as can be, and the rest is
+// noted.
 
 // maxDropped bounds the places that are noted.
 const maxDropped = 100
 
-// noteUnlessStrict notes where a schema that is not strict is at fault and drops the error. It returns the fault of a strict schema, and
-// errors of other kinds.
+// noteUnlessStrict notes where a schema that is not strict is at fault and drops the error. It returns the fault of a
+// strict schema, and errors of other kinds.
 func (c *schemaCompiler) noteUnlessStrict(at string, err error) error {
 	var fault *SchemaError
 	if err == nil || c.strict || !errors.As(err, &fault) {
@@ -43,7 +44,8 @@ func isRemark(name string) bool {
 	}, name)
 }
 
-// fillFreely is fill for a schema that is not strict. Of several keywords that would have to hold together it keeps to one.
+// fillFreely is fill for a schema that is not strict. Of several keywords that would have to hold together it keeps to
+// one.
 func (c *schemaCompiler) fillFreely(schema *jsontree.Value, at string, level int, start, end int32) error {
 	schema = c.flatten(schema, at, 0)
 	if v := schema.Get("nullable"); v != nil && v.IsTrue() {
@@ -72,8 +74,8 @@ func (c *schemaCompiler) fillFreely(schema *jsontree.Value, at string, level int
 	return err
 }
 
-// isUnion reports whether the branches of a union say more than what stands beside them: a union of demands on an object that is
-// described here is not followed.
+// isUnion reports whether the branches of a union say more than what stands beside them: a union of demands on an
+// object that is described here is not followed.
 func (c *schemaCompiler) isUnion(schema *jsontree.Value, name string) bool {
 	branches := schema.Get(name)
 	if branches == nil || branches.Kind != jsontree.Array || len(branches.Items) == 0 || schema.Get("properties") != nil {
@@ -91,7 +93,8 @@ func (c *schemaCompiler) isUnion(schema *jsontree.Value, name string) bool {
 // maxFlatten bounds allOf inside allOf.
 const maxFlatten = 8
 
-// flatten merges the parts of allOf, and what a reference beside them leads to, into one schema. What contradicts is left out.
+// flatten merges the parts of allOf, and what a reference beside them leads to, into one schema. What contradicts is
+// left out.
 func (c *schemaCompiler) flatten(schema *jsontree.Value, at string, depth int) *jsontree.Value {
 	all := schema.Get("allOf")
 	if all == nil {

@@ -1,9 +1,10 @@
-// Package constraint says which tokens may come next in an answer that is constrained: by a JSON Schema, to any JSON, by a regular
-// expression, to one of several texts, or to a mix of fixed text and these. It works on bytes, so a token that spans several parts of a
-// constraint is judged right.
+// Package constraint says which tokens may come next in an answer that is constrained: by a JSON Schema, to any JSON,
+// by a regular expression, to one of several texts, or to a mix of fixed text and these. It works on bytes, so a token
+// that spans several parts of a constraint is judged right.
 //
-// A constraint is compiled to a Grammar. A Vocabulary holds the bytes of a model's tokens. An Automaton joins both and gives the set of
-// allowed tokens for each State; all answers with one constraint share it. A Matcher follows one answer.
+// A constraint is compiled to a Grammar. A Vocabulary holds the bytes of a model's tokens. An Automaton joins both and
+// gives the set of allowed tokens for each State; all answers with one constraint share it. A Matcher follows one
+// answer.
 //
 // The package must not know sampling, prompts or llama.cpp.
 package constraint
@@ -13,8 +14,9 @@ import (
 	"strings"
 )
 
-// Grammar is a set of rules, each a network of nodes with edges on bytes and calls of other rules; recursion is allowed.
-// Compile makes one of a request's constraint; Schema, JSON, Regex, Choice, Literal and Sequence make its parts.
+// Grammar is a set of rules, each a network of nodes with edges on bytes and calls of other rules; recursion is
+// allowed. Compile makes one of a request's constraint; Schema, JSON, Regex, Choice, Literal and Sequence make its
+// parts.
 type Grammar struct {
 	nodes []node
 	start int32
@@ -58,7 +60,8 @@ func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("the form needs more than %d grammar nodes", e.Nodes)
 }
 
-// builder adds nodes to a network. Most of its methods take the node to start from or the node to lead on to, and return the other one.
+// builder adds nodes to a network. Most of its methods take the node to start from or the node to lead on to, and
+// return the other one.
 type builder struct {
 	nodes    []node
 	tooLarge bool // a node was refused, so the network is of no use
@@ -265,8 +268,8 @@ func Either(parts ...*Grammar) (*Grammar, error) {
 	return b.finish(start, end)
 }
 
-// Repeat is part at least low times; high < 0 sets no limit. Between two of them stands the separator. However often part may come, its
-// nodes are there once.
+// Repeat is part at least low times; high < 0 sets no limit. Between two of them stands the separator. However often
+// part may come, its nodes are there once.
 func Repeat(part, separator *Grammar, low, high int) (*Grammar, error) {
 	var b builder
 	start, end := b.add(), b.add()

@@ -2,8 +2,8 @@ package constraint
 
 import "unicode/utf8"
 
-// Mask returns the tokens allowed in s, one bit each. The slice must not be changed and does not change. The end of the answer is not
-// among them: ask Accepts. It may take a while, and fails with ErrTooCostly before it takes long.
+// Mask returns the tokens allowed in s, one bit each. The slice must not be changed and does not change. The end of the
+// answer is not among them: ask Accepts. It may take a while, and fails with ErrTooCostly before it takes long.
 func (a *Automaton) Mask(s *State) ([]uint64, error) {
 	if m := s.mask.Load(); m != nil {
 		return *m, nil
@@ -99,7 +99,8 @@ func (a *Automaton) textLoop(s *State) (bool, error) {
 			return false, err
 		}
 	}
-	// Each kind of longer character by its lowest and highest one: edges are ranges, so what lies between goes the same way.
+	// Each kind of longer character by its lowest and highest one: edges are ranges, so what lies between goes the same
+	// way.
 	for _, seq := range utf8Ranges(utf8.RuneSelf, utf8.MaxRune) {
 		for lead := int(seq[0].low); lead <= int(seq[0].high); lead++ {
 			low, err := a.step(s, byte(lead))

@@ -19,7 +19,8 @@ type Matcher struct {
 	mask      []uint64
 	// spent is what the answer has cost so far beyond its allowance.
 	spent int
-	// trigger is the text that brings the constraint into force; until then the answer is free. It is nil once the constraint holds.
+	// trigger is the text that brings the constraint into force; until then the answer is free. It is nil once the
+	// constraint holds.
 	trigger []byte
 	tail    []byte // end of the free answer that the trigger may begin in
 }
@@ -30,8 +31,8 @@ func NewMatcher(a *Automaton) (*Matcher, error) {
 	return m, m.enter(a.Start())
 }
 
-// NewTriggered lets the answer be anything until it writes trigger, as a special token or as ordinary text. From there on the
-// constraint holds, which begins with the trigger. Free text costs nothing.
+// NewTriggered lets the answer be anything until it writes trigger, as a special token or as ordinary text. From there
+// on the constraint holds, which begins with the trigger. Free text costs nothing.
 func NewTriggered(a *Automaton, trigger string) *Matcher {
 	return &Matcher{automaton: a, state: a.Start(), spent: -startAllowance, trigger: []byte(trigger)}
 }
@@ -53,7 +54,8 @@ func (m *Matcher) enter(s *State) error {
 // Idle reports whether the answer is free so far.
 func (m *Matcher) Idle() bool { return m.trigger != nil }
 
-// Allowed returns the tokens that may come next, one bit each; it must not be changed. While the answer is free it is nil.
+// Allowed returns the tokens that may come next, one bit each; it must not be changed. While the answer is free it is
+// nil.
 func (m *Matcher) Allowed() []uint64 { return m.mask }
 
 // MayEnd reports whether the answer, as it is, fulfils the constraint.
@@ -62,7 +64,8 @@ func (m *Matcher) MayEnd() bool { return m.Idle() || m.automaton.Accepts(m.state
 // MustEnd reports whether nothing may follow.
 func (m *Matcher) MustEnd() bool { return !m.Idle() && m.automaton.Complete(m.state) }
 
-// AcceptKnown is Accept for a token whose state and mask are known already. It reports whether they are; else it does nothing.
+// AcceptKnown is Accept for a token whose state and mask are known already. It reports whether they are; else it does
+// nothing.
 func (m *Matcher) AcceptKnown(token int32) bool {
 	b := m.bytes(token)
 	if m.Idle() {
@@ -87,8 +90,8 @@ func (m *Matcher) AcceptKnown(token int32) bool {
 	return true
 }
 
-// Accept takes note of a token. It fails if the token is not allowed, or cannot be followed further (ErrTooCostly); the matcher then
-// stays where it was. It may take some tenths of a second.
+// Accept takes note of a token. It fails if the token is not allowed, or cannot be followed further (ErrTooCostly); the
+// matcher then stays where it was. It may take some tenths of a second.
 func (m *Matcher) Accept(token int32) error {
 	b := m.bytes(token)
 	if m.Idle() {
@@ -140,9 +143,9 @@ func (m *Matcher) keepTail(token []byte) {
 	m.tail = m.tail[max(0, len(m.tail)-len(m.trigger)+1):]
 }
 
-// acceptFree takes note of a token of a free answer, and brings the constraint into force when the trigger is complete. A token that
-// completes the trigger as ordinary text may go on in a way that is not allowed. Then the answer stays free: it only holds text that
-// looks like the trigger.
+// acceptFree takes note of a token of a free answer, and brings the constraint into force when the trigger is complete.
+// A token that completes the trigger as ordinary text may go on in a way that is not allowed. Then the answer stays
+// free: it only holds text that looks like the trigger.
 func (m *Matcher) acceptFree(token []byte) error {
 	fromTrigger := m.fromTrigger(token)
 	if fromTrigger == nil {

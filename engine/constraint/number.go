@@ -109,7 +109,8 @@ func floor(r *big.Rat) *big.Int {
 	return new(big.Int).Div(r.Num(), r.Denom()) // Euclidean, and denominators are positive
 }
 
-// bounded adds the decimals within the bounds, with at most `digits` digits after the point. It reports whether there are any.
+// bounded adds the decimals within the bounds, with at most `digits` digits after the point. It reports whether there
+// are any.
 func (c *schemaCompiler) bounded(b bounds, digits int, start, end int32) bool {
 	zero := new(big.Rat)
 	found := false
@@ -140,8 +141,8 @@ func (c *schemaCompiler) bounded(b bounds, digits int, start, end int32) bool {
 	return found
 }
 
-// magnitude adds the decimals in [low, high], low >= 0, high nil for no bound, and reports whether there are any. Bounds are scaled to
-// whole numbers of the last digit, so that comparing is comparing strings of digits.
+// magnitude adds the decimals in [low, high], low >= 0, high nil for no bound, and reports whether there are any.
+// Bounds are scaled to whole numbers of the last digit, so that comparing is comparing strings of digits.
 func (c *schemaCompiler) magnitude(low, high *big.Rat, digits int, start, end int32) bool {
 	scale := new(big.Rat).SetInt(power(digits))
 	least := floor(new(big.Rat).Mul(low, scale))
@@ -243,7 +244,8 @@ func (d *digitRange) place(p digitPlace) int32 {
 	return n
 }
 
-// mayEnd reports whether the number may stop here, the digits left out being zeros: not if the lower bound still asks for more.
+// mayEnd reports whether the number may stop here, the digits left out being zeros: not if the lower bound still asks
+// for more.
 func (d *digitRange) mayEnd(p digitPlace) bool {
 	if !p.low {
 		return true
@@ -304,8 +306,8 @@ func (c *schemaCompiler) multiple(n int, start, end int32) {
 	}
 }
 
-// multiples tells, by how many digits have been read and their remainder, whether the digits that are left can still make a multiple of
-// n of them.
+// multiples tells, by how many digits have been read and their remainder, whether the digits that are left can still
+// make a multiple of n of them.
 func multiples(n int) [maxDigits + 1][]bool {
 	var reachable [maxDigits + 1][]bool
 	var more []bool // what is reachable with one digit more, nil where none may follow

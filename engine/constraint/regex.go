@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// Regex is what a regular expression in Go's syntax (RE2) matches as a whole. Assertions other than ^ at its start and $ at its end
-// are refused.
+// Regex is what a regular expression in Go's syntax (RE2) matches as a whole. Assertions other than ^ at its start and
+// $ at its end are refused.
 func Regex(pattern string) (*Grammar, error) {
 	re, err := parseRegex(pattern)
 	if err != nil {

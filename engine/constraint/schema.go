@@ -20,9 +20,10 @@ func (e *SchemaError) Error() string {
 	return fmt.Sprintf("schema at %s: %s", e.Pointer, e.Reason)
 }
 
-// Schema is the JSON values that a JSON Schema allows, with properties in the schema's order. Strict also demands what OpenAI's strict
-// mode does: an object at the root, every property required, and additionalProperties false; a keyword that cannot be enforced is then
-// a *SchemaError. A schema that is not strict is kept to as far as it can be; Grammar.Dropped says where it is not.
+// Schema is the JSON values that a JSON Schema allows, with properties in the schema's order. Strict also demands what
+// OpenAI's strict mode does: an object at the root, every property required, and additionalProperties false; a keyword
+// that cannot be enforced is then a *SchemaError. A schema that is not strict is kept to as far as it can be;
+// Grammar.Dropped says where it is not.
 func Schema(data []byte, strict bool) (*Grammar, error) { return schemaGrammar(data, strict, false) }
 
 // ObjectSchema is the objects among the values of Schema; any object where it allows none.

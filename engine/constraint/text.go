@@ -53,7 +53,8 @@ func lengths(low, high int) string {
 	return fmt.Sprintf(`(?s:.{%d,%d})`, low, high)
 }
 
-// patterned is a string whose value the expression matches: anywhere in it, as JSON Schema has it, unless whole or anchored.
+// patterned is a string whose value the expression matches: anywhere in it, as JSON Schema has it, unless whole or
+// anchored.
 func (c *schemaCompiler) patterned(pattern string, whole bool, at string, start, end int32) error {
 	re, err := parseRegex(pattern)
 	if err != nil {

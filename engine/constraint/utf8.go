@@ -10,7 +10,8 @@ const (
 	surrogateHigh = 0xDFFF
 )
 
-// utf8Ranges gives sequences of byte ranges that match exactly the UTF-8 forms of the runes low..high, without surrogates.
+// utf8Ranges gives sequences of byte ranges that match exactly the UTF-8 forms of the runes low..high, without
+// surrogates.
 func utf8Ranges(low, high rune) [][]byteRange {
 	var out [][]byteRange
 	high = min(high, utf8.MaxRune)

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Special stands before the text of a special token in a Vocabulary. As a byte that UTF-8 never has, it keeps such tokens out of every
-// constraint that does not name them, JSON strings above all.
+// Special stands before the text of a special token in a Vocabulary. As a byte that UTF-8 never has, it keeps such
+// tokens out of every constraint that does not name them, JSON strings above all.
 const Special = "\xff"
 
 // Vocabulary is the bytes of a model's tokens, ordered for judging all of them at once. It does not change.
@@ -15,7 +15,8 @@ type Vocabulary struct {
 	tokens [][]byte
 	words  int
 	all    trie
-	// Most tokens are plain text, allowed anywhere in a JSON string. They are one ready mask, and only the odd ones are walked there.
+	// Most tokens are plain text, allowed anywhere in a JSON string. They are one ready mask, and only the odd ones are
+	// walked there.
 	plain []uint64
 	odd   trie
 }
@@ -32,8 +33,8 @@ type trie struct {
 // maxTokenBytes bounds a token's length; longer ones are never allowed.
 const maxTokenBytes = 250
 
-// NewVocabulary takes the bytes of each token by id, with Special before those of special tokens, and keeps them. A token with none is
-// never allowed.
+// NewVocabulary takes the bytes of each token by id, with Special before those of special tokens, and keeps them. A
+// token with none is never allowed.
 func NewVocabulary(tokens [][]byte) *Vocabulary {
 	v := &Vocabulary{tokens: tokens, words: (len(tokens) + 63) / 64}
 	v.plain = make([]uint64, v.words)

@@ -13,8 +13,8 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 )
 
-// Run tests of an engine what package engine promises. The engine is ready, asked by nobody else, and its context has at least
-// leastContext tokens.
+// Run tests of an engine what package engine promises. The engine is ready, asked by nobody else, and its context has
+// at least leastContext tokens.
 func Run(t *testing.T, e engine.Engine) {
 	t.Helper()
 	info, err := e.Info(t.Context())

@@ -80,8 +80,8 @@ func (f *Fake) count(req *engine.Request) (u engine.Usage) {
 	return u
 }
 
-// echo is an answer that says the prompt's text again and again, after a think block that does so where one is open. Under a form it is
-// the form's text.
+// echo is an answer that says the prompt's text again and again, after a think block that does so where one is open.
+// Under a form it is the form's text.
 type echo struct {
 	req    *engine.Request
 	events []engine.Event

@@ -12,9 +12,9 @@ import (
 
 var _ engine.Engine = (*Fake)(nil)
 
-// Fake is an engine without weights, whose tokens are bytes. Left alone it is a model that says its prompt again and again, and keeps
-// the whole contract. With Events, Answer or Fail set it plays that script instead, whatever is asked of it. Fields are set while no
-// request runs; the methods are safe for concurrent use.
+// Fake is an engine without weights, whose tokens are bytes. Left alone it is a model that says its prompt again and
+// again, and keeps the whole contract. With Events, Answer or Fail set it plays that script instead, whatever is asked
+// of it. Fields are set while no request runs; the methods are safe for concurrent use.
 type Fake struct {
 	// Model is what Info says.
 	Model engine.Info
@@ -34,7 +34,8 @@ type Fake struct {
 	Hold chan struct{}
 	// Closed, if set, is closed with the first stream.
 	Closed chan struct{}
-	// PixelsLater leaves it to the first event to wait for pixels, for a Fake that stands where only a part of them has come.
+	// PixelsLater leaves it to the first event to wait for pixels, for a Fake that stands where only a part of them has
+	// come.
 	PixelsLater bool
 
 	mu    sync.Mutex
@@ -44,8 +45,8 @@ type Fake struct {
 	ended sync.Once // closes Closed
 }
 
-// Script begins the answer to a request. The function that it returns gives the next event, and io.EOF after the last one. It may block
-// until ctx is done, which is when the stream ends.
+// Script begins the answer to a request. The function that it returns gives the next event, and io.EOF after the last
+// one. It may block until ctx is done, which is when the stream ends.
 type Script func(ctx context.Context, req *engine.Request) (next func() (engine.Event, error))
 
 // promptTokens is what a script's prompt counts for.

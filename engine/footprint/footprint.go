@@ -1,5 +1,5 @@
-// Package footprint says from the headers of its files how much memory a set of weights will take, on each device, before anything is
-// loaded.
+// Package footprint says from the headers of its files how much memory a set of weights will take, on each device,
+// before anything is loaded.
 //
 // It must not read weights, know of C, or ask the machine how much memory there is.
 package footprint
@@ -34,8 +34,8 @@ func (n Need) Total() int64 { return n.Weights + n.Cache + n.Tower + n.Buffers }
 type Estimate struct {
 	// Host is the processor's memory, GPU the graphics card's. With several cards it is their sum.
 	Host, GPU Need
-	// Pictures is what may come on top of that while it works: encoding a large picture, where the tower is, and rows kept in the host's
-	// memory.
+	// Pictures is what may come on top of that while it works: encoding a large picture, where the tower is, and rows
+	// kept in the host's memory.
 	Pictures, Rows int64
 }
 
@@ -162,8 +162,9 @@ func (s *shape) cacheOfLayer(o Sizes) (int64, error) {
 	return 0, fmt.Errorf("the cache type %q is not one of f16, q8_0, f32", o.CacheType)
 }
 
-// buffers are what the graph of one batch is computed in: its mask, and either a layer's rows with the scores of plain attention or the
-// mask in half precision, or, at the end, the logits of all rows, for which llama.cpp reserves memory too.
+// buffers are what the graph of one batch is computed in: its mask, and either a layer's rows with the scores of plain
+// attention or the mask in half precision, or, at the end, the logits of all rows, for which llama.cpp reserves memory
+// too.
 func (s *shape) buffers(o Sizes) int64 {
 	rows, cells := int64(o.BatchSize), int64(o.CacheTokens)
 	mask := rows * cells

@@ -25,7 +25,8 @@ func CheckPair(model, projector string) error {
 	return err
 }
 
-// ReadPair is ReadModel after which the projector too, unless its path is empty, is known to be good and to belong to the model.
+// ReadPair is ReadModel after which the projector too, unless its path is empty, is known to be good and to belong to
+// the model.
 func ReadPair(model, projector string) (*File, error) {
 	m, err := ReadModel(model)
 	if err != nil || projector == "" {

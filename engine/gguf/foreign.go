@@ -1,7 +1,7 @@
 package gguf
 
-// ForeignError is a file of Qwen3-VL as Ollama keeps it: language model and vision tower in one file, under names that llama.cpp does not
-// know.
+// ForeignError is a file of Qwen3-VL as Ollama keeps it: language model and vision tower in one file, under names that
+// llama.cpp does not know.
 type ForeignError struct {
 	// Layers and Width of the language model tell which size it is.
 	Layers, Width int64
@@ -13,7 +13,8 @@ func (e *ForeignError) Error() string {
 		"a llama.cpp conversion with a separate projector is needed"
 }
 
-// CheckKind says of a file that Parse has read whether it is one that this engine has no use for, whatever its weights: a *ForeignError.
+// CheckKind says of a file that Parse has read whether it is one that this engine has no use for, whatever its weights:
+// a *ForeignError.
 func (f *File) CheckKind() error {
 	arch, _ := f.Text(keyArchitecture)
 	return f.foreign(arch)

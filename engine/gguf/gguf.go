@@ -1,5 +1,5 @@
-// Package gguf reads the part of a GGUF file before its weights (header, keys and values, table of tensors) and says whether
-// llama.cpp can be trusted with the file: its own readers end the process on what they did not expect.
+// Package gguf reads the part of a GGUF file before its weights (header, keys and values, table of tensors) and says
+// whether llama.cpp can be trusted with the file: its own readers end the process on what they did not expect.
 //
 // It must not read weights, know of C, or trust a number before it has been held against the size of the file.
 package gguf
@@ -107,8 +107,8 @@ func Read(path string) (*File, error) {
 	return f, nil
 }
 
-// Parse reads the part before the weights of a file of so many bytes, wherever it lies. It reads no further. Of a model that is split it
-// reads one part, which Join puts together.
+// Parse reads the part before the weights of a file of so many bytes, wherever it lies. It reads no further. Of a model
+// that is split it reads one part, which Join puts together.
 func Parse(from io.Reader, size int64) (*File, error) { return parse(from, size) }
 
 func readFile(path string) (*File, error) {

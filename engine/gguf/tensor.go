@@ -136,7 +136,8 @@ func (r *reader) shape(t *Tensor) error {
 	return nil
 }
 
-// place checks that the weights, which begin at start, follow each other as llama.cpp expects and end before the file does.
+// place checks that the weights, which begin at start, follow each other as llama.cpp expects and end before the file
+// does.
 func (f *File) place(start, size int64) error {
 	next := int64(0)
 	for i := range f.Tensors {

@@ -13,7 +13,8 @@ import (
 // Position is where a row stands on the three axes of MRoPE (reference: get_rope_index).
 type Position struct{ T, H, W int32 }
 
-// positionStreams is the number of position arrays libllama reads for embedding rows: time, height, width and one spare.
+// positionStreams is the number of position arrays libllama reads for embedding rows: time, height, width and one
+// spare.
 const positionStreams = 4
 
 // Batch collects rows for one Decode: either tokens or embedding rows, never both, of one or several sequences.

@@ -27,8 +27,8 @@ type logSink struct {
 // keptErrors bounds how many error lines an error text may quote.
 const keptErrors = 8
 
-// attach makes logger the receiver; nil discards. Until loaded is called error lines are not logged: what does not load is an error
-// that quotes them.
+// attach makes logger the receiver; nil discards. Until loaded is called error lines are not logged: what does not load
+// is an error that quotes them.
 func (s *logSink) attach(logger *slog.Logger) (loaded func()) {
 	s.mu.Lock()
 	s.logger, s.errors, s.loading = logger, nil, true
@@ -87,8 +87,8 @@ func (s *logSink) log(level slog.Level, line string) {
 	}
 }
 
-// slogLevel lowers everything below an error to debug: llama.cpp prints its whole model card at info, and warns of every
-// well-known token of Qwen's files.
+// slogLevel lowers everything below an error to debug: llama.cpp prints its whole model card at info, and warns of
+// every well-known token of Qwen's files.
 func slogLevel(level C.int) slog.Level {
 	if level == C.GGML_LOG_LEVEL_ERROR {
 		return slog.LevelError

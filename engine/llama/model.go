@@ -52,8 +52,8 @@ func qvProgress(fraction C.float, handle C.uintptr_t) C.bool {
 	return o.ctx.Err() == nil
 }
 
-// LoadModel loads a language model. Cancelling ctx ends the load with ctx's error. The file must have passed gguf.ReadModel: on
-// what it does not expect, libllama ends the process.
+// LoadModel loads a language model. Cancelling ctx ends the load with ctx's error. The file must have passed
+// gguf.ReadModel: on what it does not expect, libllama ends the process.
 func LoadModel(ctx context.Context, o ModelOptions) (*Model, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("load model: %w", err)

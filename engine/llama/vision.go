@@ -42,7 +42,8 @@ type Vision struct {
 // visionErrorSize bounds the text that the tower writes about a failure.
 const visionErrorSize = 1024
 
-// LoadVision loads a projector. Cancelling ctx ends the load with ctx's error. The file must have passed gguf.CheckProjector.
+// LoadVision loads a projector. Cancelling ctx ends the load with ctx's error. The file must have passed
+// gguf.CheckProjector.
 func LoadVision(ctx context.Context, o VisionOptions) (*Vision, error) {
 	defer sink.attach(o.Logger)()
 	C.llama_backend_init()
@@ -102,8 +103,8 @@ func (v *Vision) failure(ctx context.Context, op string, status C.enum_qv_status
 	return &Error{Op: op + " vision tower", Code: int(status), Detail: C.GoString(&text[0])}
 }
 
-// Beats grow with every graph node that Encode computes on a CPU, so that an image that takes long can be told from one that hangs. It
-// is safe to call while another goroutine encodes. It must not race with Close.
+// Beats grow with every graph node that Encode computes on a CPU, so that an image that takes long can be told from one
+// that hangs. It is safe to call while another goroutine encodes. It must not race with Close.
 func (v *Vision) Beats() uint64 { return v.watch.beats() }
 
 // RowWidth is the length of an output row [main|ds0|ds1|...].
@@ -179,9 +180,9 @@ func (v *Vision) Plan(width, height int) (int64, error) {
 	return int64(size), nil
 }
 
-// Encode runs the tower over one frame pair of 8-bit RGB, row-major, 3*width*height bytes each; a still image is the same slice
-// twice. It returns Rows(width, height) rows of RowWidth floats in raster order of the merged grid. Cancelling ctx ends it early
-// on a CPU. A size beyond the MemoryLimit is refused before anything is allocated.
+// Encode runs the tower over one frame pair of 8-bit RGB, row-major, 3*width*height bytes each; a still image is the
+// same slice twice. It returns Rows(width, height) rows of RowWidth floats in raster order of the merged grid.
+// Cancelling ctx ends it early on a CPU. A size beyond the MemoryLimit is refused before anything is allocated.
 func (v *Vision) Encode(ctx context.Context, frames [2][]byte, width, height int) ([]float32, error) {
 	if _, err := v.Plan(width, height); err != nil {
 		return nil, err

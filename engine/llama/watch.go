@@ -25,7 +25,8 @@ func (w watch) resume() { C.qv_watch_stop(w.ptr, 0) }
 // beats grow with every part of a computation that is done.
 func (w watch) beats() uint64 { return uint64(C.qv_watch_beats(w.ptr)) }
 
-// ReportProgress calls progress about once a second while beats grow, from a goroutine of its own. stop ends it and waits for it.
+// ReportProgress calls progress about once a second while beats grow, from a goroutine of its own. stop ends it and
+// waits for it.
 func ReportProgress(beats func() uint64, progress func()) (stop func()) {
 	done := make(chan struct{})
 	var reporting sync.WaitGroup

@@ -21,8 +21,9 @@ import (
 	"github.com/qwenvld/qwenvld/internal/tempdir"
 )
 
-// Command is the program to run as a worker. It finds its listening socket as file descriptor 3, reads Config as the first line
-// of its standard input and exits when that ends, writes wire.Hello lines to its standard output and logs to standard error.
+// Command is the program to run as a worker. It finds its listening socket as file descriptor 3, reads Config as the
+// first line of its standard input and exits when that ends, writes wire.Hello lines to its standard output and logs to
+// standard error.
 type Command struct {
 	Path string
 	Args []string
@@ -49,10 +50,11 @@ type child struct {
 // DirPrefix is how the names of the folders begin that sockets lie in, below SocketFolder (tempdir.Clear).
 const DirPrefix = "qwenvld-"
 
-// SocketFolder is where the folders of sockets are made: with the system's temporary files, or in /tmp where their folder's name is so
-// long that the system would not take a socket's path.
+// SocketFolder is where the folders of sockets are made: with the system's temporary files, or in /tmp where their
+// folder's name is so long that the system would not take a socket's path.
 func SocketFolder() string {
-	// The shortest limit of any system is 103 characters (sockaddr_un); the rest of a path is the prefix, a number and a name.
+	// The shortest limit of any system is 103 characters (sockaddr_un); the rest of a path is the prefix, a number and
+	// a name.
 	const limit, rest = 103, len("/" + DirPrefix + "4294967295/" + socketName)
 	if dir := os.TempDir(); len(dir)+rest <= limit {
 		return dir
@@ -160,8 +162,8 @@ func (p *child) readLog(r io.Reader) {
 	})
 }
 
-// relay logs a line of the worker's and returns its level. What slog wrote there keeps its level and attributes. Other lines
-// come from C code, which mostly writes them before it ends the process.
+// relay logs a line of the worker's and returns its level. What slog wrote there keeps its level and attributes. Other
+// lines come from C code, which mostly writes them before it ends the process.
 func relay(logger *slog.Logger, line string) slog.Level {
 	var entry map[string]any
 	if !strings.HasPrefix(line, "{") || json.Unmarshal([]byte(line), &entry) != nil {
@@ -220,7 +222,8 @@ type loadError struct{ reason string }
 
 func (e *loadError) Error() string { return e.reason }
 
-// stop ends the process: politely by closing its input, after patience by force, at once where there is none. It waits for the end.
+// stop ends the process: politely by closing its input, after patience by force, at once where there is none. It waits
+// for the end.
 func (p *child) stop(patience time.Duration) {
 	_ = p.stdin.Close()
 	timer := time.NewTimer(patience)
@@ -236,8 +239,8 @@ func (p *child) stop(patience time.Duration) {
 	_ = p.dir.Close()
 }
 
-// unkillable is how long a process may take to end that was killed. The system ends none that waits inside a driver or for a lost
-// file server, and what it holds up must not be the daemon.
+// unkillable is how long a process may take to end that was killed. The system ends none that waits inside a driver or
+// for a lost file server, and what it holds up must not be the daemon.
 const unkillable = 10 * time.Second
 
 // kill ends the process by force and waits for the end.

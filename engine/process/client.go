@@ -188,8 +188,8 @@ func (c *client) generate(ctx context.Context, req *engine.Request) (_ *clientSt
 		defer s.close()
 		return nil, refusal(ctx, s.dec)
 	}
-	// The worker has taken the request, and encodes what is there while the rest of the pixels come. The transport closes the body
-	// in any case.
+	// The worker has taken the request, and encodes what is there while the rest of the pixels come. The transport
+	// closes the body in any case.
 	if err := body.Sent(); err != nil {
 		s.close()
 		return nil, err

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tail keeps the last lines of a log. What Go's runtime writes about a crash (it catches C's signals too) is kept out but for
-// its first line: the lines before say what went wrong.
+// tail keeps the last lines of a log. What Go's runtime writes about a crash (it catches C's signals too) is kept out
+// but for its first line: the lines before say what went wrong.
 type tail struct {
 	mu    sync.Mutex
 	lines []string

@@ -9,8 +9,8 @@ import (
 // cutMark ends a line of which the rest was left out.
 const cutMark = "..."
 
-// eachLine calls f with each line of r until its end. A line longer than limit is passed on cut, and reading goes on after it: what
-// writes to a pipe that nobody reads stands still.
+// eachLine calls f with each line of r until its end. A line longer than limit is passed on cut, and reading goes on
+// after it: what writes to a pipe that nobody reads stands still.
 func eachLine(r io.Reader, limit int, f func(line string)) {
 	in := bufio.NewReaderSize(r, limit)
 	for {

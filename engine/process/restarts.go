@@ -14,11 +14,11 @@ type restarts struct {
 	pause    time.Duration
 }
 
-// after takes the end of a worker that had been ready for served, 0 if never. It returns how long to wait before the next start, or
-// why there should be none.
+// after takes the end of a worker that had been ready for served, 0 if never. It returns how long to wait before the
+// next start, or why there should be none.
 //
-// A worker that came to serve is replaced almost at once, however it ended: what killed it was most likely one request, and the others
-// wait. Only starts that fail are tried with growing pauses, and not for ever.
+// A worker that came to serve is replaced almost at once, however it ended: what killed it was most likely one request,
+// and the others wait. Only starts that fail are tried with growing pauses, and not for ever.
 func (r *restarts) after(served time.Duration, err error) (pause time.Duration, hopeless error) {
 	if served > 0 {
 		r.wasReady, r.failed = true, 0
@@ -31,7 +31,8 @@ func (r *restarts) after(served time.Duration, err error) (pause time.Duration, 
 	var load *loadError
 	switch {
 	case errors.As(err, &load) && !r.wasReady:
-		// Nothing a restart would mend. Of weights that were fine before, the file may just be in the course of being replaced.
+		// Nothing a restart would mend. Of weights that were fine before, the file may just be in the course of being
+		// replaced.
 		return 0, err
 	case r.failed >= r.o.MaxStarts:
 		return 0, fmt.Errorf("given up after %d starts in a row that failed, the last one because %w", r.failed, err)

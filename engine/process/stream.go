@@ -10,8 +10,8 @@ import (
 
 var _ engine.Stream = (*stream)(nil)
 
-// stream is a request that a worker has taken. It ends when the worker does. The request is not sent to the next worker, since it may be
-// what killed this one.
+// stream is a request that a worker has taken. It ends when the worker does. The request is not sent to the next
+// worker, since it may be what killed this one.
 type stream struct{ inner *clientStream }
 
 var _ engine.Stream = (*stream)(nil)

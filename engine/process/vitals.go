@@ -15,16 +15,17 @@ type limits struct {
 	stall, hang time.Duration
 }
 
-// Some steps are long for good reasons: a product of large matrices on a slow and busy machine, or a GPU's kernels that are compiled
-// before the first one. So a worker may take several times the longest pause that it came back from, and more before its first step.
+// Some steps are long for good reasons: a product of large matrices on a slow and busy machine, or a GPU's kernels that
+// are compiled before the first one. So a worker may take several times the longest pause that it came back from, and
+// more before its first step.
 const (
 	stallFactor = 2
 	hangFactor  = 4
 	firstFactor = 4
 )
 
-// vitals judge a worker by its answers to checks: by what it gets done, not by that it answers. Time is counted by the checks, so that
-// a daemon that was itself frozen for a while blames nobody.
+// vitals judge a worker by its answers to checks: by what it gets done, not by that it answers. Time is counted by the
+// checks, so that a daemon that was itself frozen for a while blames nobody.
 type vitals struct {
 	limits
 	decode, encode activity

@@ -15,8 +15,9 @@ type Conversation struct {
 	AddVisionID bool
 	// AddGenerationPrompt opens the assistant's turn at the end.
 	AddGenerationPrompt bool
-	// ShowAll has the instruct renderer show what its template drops, as the thinking template shows it: system messages that do not
-	// come first, and the media of system and assistant messages. Whether a conversation is valid must not depend on the weights.
+	// ShowAll has the instruct renderer show what its template drops, as the thinking template shows it: system
+	// messages that do not come first, and the media of system and assistant messages. Whether a conversation is valid
+	// must not depend on the weights.
 	ShowAll bool
 }
 

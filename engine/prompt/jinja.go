@@ -99,8 +99,8 @@ func checkShown(prompt string, i int, m *Message) error {
 	return nil
 }
 
-// showsTools reports whether the tools are in the prompt: word for word as most templates write them, or else so that the prompt would
-// be another one without them.
+// showsTools reports whether the tools are in the prompt: word for word as most templates write them, or else so that
+// the prompt would be another one without them.
 func (r *jinjaRenderer) showsTools(c *Conversation, text string) bool {
 	missing := slices.ContainsFunc(c.Tools, func(tool json.RawMessage) bool {
 		v, err := pyjson.Parse(tool)

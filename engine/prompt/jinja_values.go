@@ -7,8 +7,8 @@ import (
 	"github.com/qwenvld/qwenvld/engine/prompt/pyjson"
 )
 
-// jinjaValues makes the values that a template sees of a conversation, and keeps which media are among them: their IDs are indices of
-// media.
+// jinjaValues makes the values that a template sees of a conversation, and keeps which media are among them: their IDs
+// are indices of media.
 type jinjaValues struct{ media []Part }
 
 func (v *jinjaValues) conversation(c *Conversation) (map[string]any, error) {

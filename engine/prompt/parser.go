@@ -11,8 +11,8 @@ const (
 type ParserOptions struct {
 	// ThinkOpen means that the prompt ended inside a think block (Rendered.ThinkOpen).
 	ThinkOpen bool
-	// Tools names the tools that may be called. Without any, tool call text stays where it is; so does that of a call to another tool
-	// or with arguments that are no object.
+	// Tools names the tools that may be called. Without any, tool call text stays where it is; so does that of a call
+	// to another tool or with arguments that are no object.
 	Tools []string
 }
 
@@ -23,9 +23,10 @@ type Delta struct {
 	ToolCall  *ToolCallDelta
 }
 
-// ToolCallDelta is a step of a tool call. The first one of a call has the name, the following ones bytes
-// of the arguments, the last one Done or Truncated. The first one comes when the call is known to name a tool that may be called and to
-// have an object for arguments. A call among the model's thoughts is not constrained, so its first one comes when the call is complete.
+// ToolCallDelta is a step of a tool call. The first one of a call has the name, the following ones bytes of the
+// arguments, the last one Done or Truncated. The first one comes when the call is known to name a tool that may be
+// called and to have an object for arguments. A call among the model's thoughts is not constrained, so its first one
+// comes when the call is complete.
 type ToolCallDelta struct {
 	// Index counts the calls of the answer from 0.
 	Index int

@@ -135,8 +135,8 @@ func (c *callParser) openMember() {
 	}
 }
 
-// take adds a byte to the current member's value. The byte that ends a number is not part of it. It reports false for arguments that
-// cannot be an object.
+// take adds a byte to the current member's value. The byte that ends a number is not part of it. It reports false for
+// arguments that cannot be an object.
 func (c *callParser) take(before jsonScanner, b byte) bool {
 	if before.state == scanNumber && c.scan.state != scanNumber && len(before.stack) == 1 {
 		return true

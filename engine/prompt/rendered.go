@@ -39,7 +39,8 @@ type Rendered struct {
 	ThinkClosed bool
 }
 
-// String is the prompt as one text, with images as <|image_pad|> and videos as <|video_pad|> between their marks: what Jinja renders.
+// String is the prompt as one text, with images as <|image_pad|> and videos as <|video_pad|> between their marks: what
+// Jinja renders.
 func (r Rendered) String() string {
 	var b strings.Builder
 	for _, p := range r.Pieces {
@@ -71,10 +72,10 @@ func (r Rendered) count(kind engine.PieceKind) int {
 	return n
 }
 
-// WithFrames puts timestamps and frame pairs in the place of videos, as Qwen3VLProcessor does: for each pair its stamp, and the
-// picture between its own marks. stamps holds those of each video; pairs are numbered as images from first on, those of the first video
-// first, wherever in the prompt it stands. Stamps are control pieces, so that they join with the text around them when it is tokenised,
-// as in transformers, which tokenises the prompt as one text.
+// WithFrames puts timestamps and frame pairs in the place of videos, as Qwen3VLProcessor does: for each pair its stamp,
+// and the picture between its own marks. stamps holds those of each video; pairs are numbered as images from first on,
+// those of the first video first, wherever in the prompt it stands. Stamps are control pieces, so that they join with
+// the text around them when it is tokenised, as in transformers, which tokenises the prompt as one text.
 func (r Rendered) WithFrames(stamps [][]string, first int) Rendered {
 	starts := make([]int, len(stamps))
 	for i := range stamps {

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// Show renders a conversation with all that is in it, wherever its system messages stand. Those at the beginning become one, in their
-// order. Later ones keep their place if the template shows them there; for a template that does not, they become part of the user's
-// turn beside them, and so does the first one for a template that has no system role. It fails like RenderAll, naming
-// messages by their Path.
+// Show renders a conversation with all that is in it, wherever its system messages stand. Those at the beginning become
+// one, in their order. Later ones keep their place if the template shows them there; for a template that does not, they
+// become part of the user's turn beside them, and so does the first one for a template that has no system role. It
+// fails like RenderAll, naming messages by their Path.
 func Show(r Renderer, c *Conversation) (Rendered, error) {
 	whole := *c
 	whole.ShowAll = true
@@ -66,8 +66,8 @@ func mergeLeading(messages []Message) []Message {
 	return append([]Message{first}, messages[n:]...)
 }
 
-// foldSystem makes each system message, beginning with that at index from, part of the next message where that is the user's, else of the
-// one before.
+// foldSystem makes each system message, beginning with that at index from, part of the next message where that is the
+// user's, else of the one before.
 func foldSystem(messages []Message, from int) []Message {
 	out := slices.Clone(messages[:from])
 	var waiting *Message

@@ -1,7 +1,7 @@
 package prompt
 
-// Texts around thoughts, as control text: the templates write them, and who closes a block early or leaves it empty does so in the same
-// words.
+// Texts around thoughts, as control text: the templates write them, and who closes a block early or leaves it empty
+// does so in the same words.
 const (
 	// ThinkStart opens a block, ThinkEnd closes it.
 	ThinkStart = thinkOpen + "\n"

@@ -176,7 +176,8 @@ func (m *marks) sort(from, to int) {
 	}
 }
 
-// join composes each character with the last one that stands for itself, unless a mark of the same class or a higher one is between.
+// join composes each character with the last one that stands for itself, unless a mark of the same class or a higher
+// one is between.
 func (m *marks) join(c *characters) {
 	const none = -1
 	base, between := none, none // between: class of the last mark that stayed after base

@@ -16,9 +16,9 @@ type Piece struct {
 // ErrTooMany means that a text has more tokens than were allowed.
 var ErrTooMany = errors.New("the text has too many tokens")
 
-// Encode gives the tokens of pieces as of one text: their borders leave no trace. Only Control pieces yield control or user-defined
-// tokens; the same texts elsewhere become ordinary ones. It fails with ErrTooMany as soon as there must be more than limit tokens,
-// and with the context's cause soon after that is done.
+// Encode gives the tokens of pieces as of one text: their borders leave no trace. Only Control pieces yield control or
+// user-defined tokens; the same texts elsewhere become ordinary ones. It fails with ErrTooMany as soon as there must be
+// more than limit tokens, and with the context's cause soon after that is done.
 func (t *Tokenizer) Encode(ctx context.Context, pieces []Piece, limit int) ([]int32, error) {
 	e := encoder{t: t, ctx: ctx, limit: limit}
 	for _, p := range pieces {

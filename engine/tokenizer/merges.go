@@ -12,8 +12,8 @@ var noMerge = merge{rank: -1}
 type mergeTable struct {
 	slots []mergeSlot
 	shift uint
-	// seen has a bit for each hash of a pair that is there. Most pairs that are asked for are not, and this small table says so
-	// without a walk through the large one.
+	// seen has a bit for each hash of a pair that is there. Most pairs that are asked for are not, and this small table
+	// says so without a walk through the large one.
 	seen []uint64
 }
 

@@ -16,8 +16,8 @@ func (t *Tokenizer) appendShort(out []int32, word string) []int32 {
 	return append(out, ids[:t.mergeLowest(ids[:], ranks[:], word)]...)
 }
 
-// mergeLowest merges a word by looking for the lowest rank over and over, which is quickest while the word is short. It leaves the
-// tokens in ids, which like ranks must have room for the word's bytes, and returns their number.
+// mergeLowest merges a word by looking for the lowest rank over and over, which is quickest while the word is short. It
+// leaves the tokens in ids, which like ranks must have room for the word's bytes, and returns their number.
 func (t *Tokenizer) mergeLowest(ids, ranks []int32, word string) int {
 	n := len(word)
 	ids, ranks = ids[:n], ranks[:n] // ranks[i] is that of the pair (i, i+1), MaxInt32 if it is never merged
@@ -60,8 +60,8 @@ func (t *Tokenizer) mergeLowest(ids, ranks []int32, word string) int {
 	return n
 }
 
-// longWord merges a word of any length. Pairs wait in a queue for each rank, and of the lowest rank the leftmost is merged first, which
-// gives what appendShort gives in a time that hardly grows faster than the word.
+// longWord merges a word of any length. Pairs wait in a queue for each rank, and of the lowest rank the leftmost is
+// merged first, which gives what appendShort gives in a time that hardly grows faster than the word.
 type longWord struct {
 	t      *Tokenizer
 	ids    []int32 // of the symbol that begins at this byte; negative if none does

@@ -6,16 +6,17 @@ import (
 	"unicode/utf8"
 )
 
-// A long word is merged part by part. The tokens of two parts are those of the whole if the last of the one and the first of the
-// other are what pair encoding makes of these two alone: merging goes by rank and from left to right, so a merge over the seam would
-// come about between the two as well. Where they are not, tokens on both sides are merged again, as many as it takes.
+// A long word is merged part by part. The tokens of two parts are those of the whole if the last of the one and the
+// first of the other are what pair encoding makes of these two alone: merging goes by rank and from left to right, so a
+// merge over the seam would come about between the two as well. Where they are not, tokens on both sides are merged
+// again, as many as it takes.
 
 const (
 	partBytes = 32
 	// maxPart bounds a part that ends with a run of one character, of which vocabularies have long tokens.
 	maxPart = 256
-	// maxSeam is how much text is merged again at a seam before the whole word is merged at once. Ranks that fall from letter to
-	// letter can carry a change far to the left.
+	// maxSeam is how much text is merged again at a seam before the whole word is merged at once. Ranks that fall from
+	// letter to letter can carry a change far to the left.
 	maxSeam = 1 << 12
 )
 
@@ -59,7 +60,8 @@ func partEnd(word string, i int) int {
 	return end
 }
 
-// appendSeam appends part to out[begin:], the tokens before it, though they are not stable side by side. text ends with part.
+// appendSeam appends part to out[begin:], the tokens before it, though they are not stable side by side. text ends with
+// part.
 func (t *Tokenizer) appendSeam(out []int32, begin int, part []int32, text string) (joined []int32, ok bool) {
 	left, right := 1, 1 // tokens to be merged again
 	width := func(tokens []int32) (n int) {
@@ -104,7 +106,8 @@ func (t *Tokenizer) appendMerged(out []int32, text string) []int32 {
 	return out
 }
 
-// stableSideBySide reports whether two tokens that pair encoding made stay as they are when their texts are encoded as one.
+// stableSideBySide reports whether two tokens that pair encoding made stay as they are when their texts are encoded as
+// one.
 func (t *Tokenizer) stableSideBySide(left, right int32) bool {
 	slot, key := t.stable.slot(pairOf(left, right))
 	if known := slot.Load(); known>>1 == key {
@@ -122,7 +125,8 @@ func (t *Tokenizer) stableSideBySide(left, right int32) bool {
 	return stable
 }
 
-// stableCache remembers which pairs of tokens are stable side by side. A slot holds a pair above the lowest bit, which is the answer.
+// stableCache remembers which pairs of tokens are stable side by side. A slot holds a pair above the lowest bit, which
+// is the answer.
 type stableCache [1 << 14]atomic.Uint64
 
 // slot returns a pair's slot and how the pair is written there: ids take 31 bits.

@@ -47,8 +47,8 @@ func (t *Tokenizer) SpecialToken(text string) (int32, bool) {
 // SpecialTokens returns the texts of all control and user-defined tokens.
 func (t *Tokenizer) SpecialTokens() []string { return slices.Clone(t.specials.texts) }
 
-// IsControl reports whether the token is a control token such as <|im_start|>. Tokens like </think>, which a model writes as
-// part of its answer, are user-defined instead.
+// IsControl reports whether the token is a control token such as <|im_start|>. Tokens like </think>, which a model
+// writes as part of its answer, are user-defined instead.
 func (t *Tokenizer) IsControl(token int32) bool {
 	return token >= 0 && int(token) < len(t.kinds) && t.kinds[token] == Control
 }

@@ -18,7 +18,8 @@ type Tokenizer struct {
 // Size bounds token ids.
 func (t *Tokenizer) Size() int { return len(t.kinds) }
 
-// MaxTextBytes is how many bytes of text a token covers at most: those of the longest one, before composition made them fewer.
+// MaxTextBytes is how many bytes of text a token covers at most: those of the longest one, before composition made them
+// fewer.
 func (t *Tokenizer) MaxTextBytes() int { return t.longest * maxShrink }
 
 // Bytes is what a token stands for; special tokens give their text. Unused and unknown ids give none.

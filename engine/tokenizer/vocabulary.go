@@ -21,8 +21,8 @@ const (
 	Unused      Kind = 5 // fills the table, stands for nothing
 )
 
-// Vocabulary is what a model file says of its tokens. Tokens and merges are written in the alphabet of byte-level encoding, in
-// which each byte is a printable character; the texts of other kinds than Normal are plain.
+// Vocabulary is what a model file says of its tokens. Tokens and merges are written in the alphabet of byte-level
+// encoding, in which each byte is a printable character; the texts of other kinds than Normal are plain.
 type Vocabulary struct {
 	Tokens []string
 	Kinds  []Kind
@@ -35,7 +35,8 @@ type pair uint64
 
 func pairOf(left, right int32) pair { return pair(uint32(left))<<32 | pair(uint32(right)) }
 
-// byteAlphabet gives the character that stands for each byte: printable ones of Latin-1 for themselves, the others from U+0100 on.
+// byteAlphabet gives the character that stands for each byte: printable ones of Latin-1 for themselves, the others from
+// U+0100 on.
 func byteAlphabet() (letters [256]rune) {
 	next := rune(0x100)
 	for b := range rune(256) {

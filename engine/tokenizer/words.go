@@ -2,8 +2,8 @@ package tokenizer
 
 import "unicode/utf8"
 
-// wordEnd is where the word ends that begins at s[i]. Words are the matches of Qwen2's expression, whose alternatives are tried in
-// this order:
+// wordEnd is where the word ends that begins at s[i]. Words are the matches of Qwen2's expression, whose alternatives
+// are tried in this order:
 //
 //	(?i:'s|'t|'re|'ve|'m|'ll|'d)  |  [^\r\n\p{L}\p{N}]?\p{L}+  |  \p{N}  |   ?[^\s\p{L}\p{N}]+[\r\n]*  |  \s*[\r\n]+  |  \s+(?!\S)  |  \s+
 func (c *characters) wordEnd(s string, i int) int {
@@ -86,8 +86,8 @@ func newlinesEnd(s string, i int) int {
 	return i
 }
 
-// blanksEnd ends a word that begins with blanks: after their last line break, else before the last blank if a word follows, which
-// takes it.
+// blanksEnd ends a word that begins with blanks: after their last line break, else before the last blank if a word
+// follows, which takes it.
 func (c *characters) blanksEnd(s string, i int) int {
 	first, last, broken := i, i, i
 	for i < len(s) {

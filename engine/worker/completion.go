@@ -23,8 +23,8 @@ func (w *weights) completionLimit(prompt, asked int) (int, error) {
 	return rest, nil
 }
 
-// boundCompletion sets how long the completion may get and how much of it the think block may take. Where no thoughts are wanted, or none
-// would fit, the prompt ends with an empty block.
+// boundCompletion sets how long the completion may get and how much of it the think block may take. Where no thoughts
+// are wanted, or none would fit, the prompt ends with an empty block.
 func (w *weights) boundCompletion(spec *compute.Spec, req *engine.Request) (err error) {
 	t := &req.Thinking
 	if (t.Open || t.Closed) && t.EndTag == "" || t.Open && (t.CloseText == "" || t.EmptyText == "") {
@@ -49,8 +49,8 @@ func (w *weights) boundCompletion(spec *compute.Spec, req *engine.Request) (err 
 	return err
 }
 
-// thinking says when the block that a prompt of so many tokens opens is closed, and with which tokens. It is not open where there is
-// nothing to think with.
+// thinking says when the block that a prompt of so many tokens opens is closed, and with which tokens. It is not open
+// where there is nothing to think with.
 func (w *weights) thinking(req *engine.Request, prompt int) (compute.Thinking, error) {
 	t := &req.Thinking
 	if t.Empty {

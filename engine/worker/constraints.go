@@ -33,8 +33,8 @@ func newConstraints(tokens func() [][]byte) *constraints {
 	return &constraints{tokens: tokens, made: bytecache.New[string](maxAutomata, maxAutomataBytes, size)}
 }
 
-// matcher follows a new answer of the form. After a think block a line break or two may come first. It runs on the request's own
-// goroutine, and what cannot be followed within bounds is refused.
+// matcher follows a new answer of the form. After a think block a line break or two may come first. It runs on the
+// request's own goroutine, and what cannot be followed within bounds is refused.
 func (c *constraints) matcher(form *engine.Constraint, afterThinking bool) (m *constraint.Matcher, err error) {
 	triggered := form.Trigger != "" && form.Then != nil
 	trigger := form.Trigger

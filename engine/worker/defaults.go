@@ -6,8 +6,8 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 )
 
-// samplingDefaults reads the sampling that a model file recommends, under llama.cpp's keys; nil where it names none. What it does not
-// name is off.
+// samplingDefaults reads the sampling that a model file recommends, under llama.cpp's keys; nil where it names none.
+// What it does not name is off.
 func samplingDefaults(metadata func(key string) (string, bool)) *engine.Sampling {
 	var s engine.Sampling
 	named := false

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// thread runs functions on one OS thread. OpenMP keeps a pool of helpers for every thread that ever computed; calls from wherever
-// Go's scheduler happens to be would leave a trail of pools.
+// thread runs functions on one OS thread. OpenMP keeps a pool of helpers for every thread that ever computed; calls
+// from wherever Go's scheduler happens to be would leave a trail of pools.
 type thread struct {
 	work  chan func()
 	ended sync.WaitGroup

@@ -6,8 +6,8 @@ import (
 	"math"
 )
 
-// try computes one token and one picture: weights that hold no sensible numbers would load, and then fail every request. It also
-// fetches what the first request would otherwise wait for.
+// try computes one token and one picture: weights that hold no sensible numbers would load, and then fail every
+// request. It also fetches what the first request would otherwise wait for.
 func (w *weights) try(ctx context.Context) error {
 	logits, err := w.tryToken()
 	if err != nil {

@@ -1,5 +1,6 @@
-// Package cache keeps repositories as Hugging Face's tools do: blobs by their hash, snapshots of a commit as links to them, and the commit
-// that each branch had last. So what `hf` or llama-server fetched is found, and they find what is put here.
+// Package cache keeps repositories as Hugging Face's tools do: blobs by their hash, snapshots of a commit as links to
+// them, and the commit that each branch had last. So what `hf` or llama-server fetched is found, and they find what is
+// put here.
 //
 // It must not reach the network, and it must not show a file under its name in a snapshot before all of it is there.
 package cache

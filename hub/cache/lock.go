@@ -15,8 +15,8 @@ import (
 // lockInterval is how often a lock that another process holds is tried again: the system tells nobody that it is free.
 const lockInterval = 200 * time.Millisecond
 
-// Lock keeps other processes, Hugging Face's tools included, from fetching the same file. The system gives it back whatever ends the
-// process.
+// Lock keeps other processes, Hugging Face's tools included, from fetching the same file. The system gives it back
+// whatever ends the process.
 type Lock struct{ file *os.File }
 
 // Release gives the lock back.

@@ -1,5 +1,5 @@
-// Package hubtest is a small hub for tests: it lists repositories as Hugging Face's hub and ModelScope do, and sends files from another
-// host, with the faults that a test asks for.
+// Package hubtest is a small hub for tests: it lists repositories as Hugging Face's hub and ModelScope do, and sends
+// files from another host, with the faults that a test asks for.
 //
 // It must not be part of the daemon.
 package hubtest
@@ -36,7 +36,8 @@ type Hub struct {
 	requests []*http.Request
 }
 
-// Fault may answer a request for a file in place of the hub; then it returns true. n counts the requests for files from 1 on.
+// Fault may answer a request for a file in place of the hub; then it returns true. n counts the requests for files from
+// 1 on.
 type Fault func(w http.ResponseWriter, r *http.Request, content []byte, n int) bool
 
 // New starts a hub, which the caller must Close.

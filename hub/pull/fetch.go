@@ -29,8 +29,9 @@ func (e *SpaceError) Error() string {
 		e.Dir, float64(e.Free)/1e9, float64(e.Needed)/1e9)
 }
 
-// Fetch brings what is missing of the parts, and shows each part's files in the cache once all of them are there. Before anything is
-// fetched it makes sure that there is room for all. Two processes that fetch the same file fetch it once.
+// Fetch brings what is missing of the parts, and shows each part's files in the cache once all of them are there.
+// Before anything is fetched it makes sure that there is room for all. Two processes that fetch the same file fetch it
+// once.
 func (p *Puller) Fetch(ctx context.Context, parts []Part) error {
 	if err := p.checkSpace(parts); err != nil {
 		return err
@@ -130,7 +131,8 @@ func (p *Part) show() error {
 	return p.repo.SetCommit(p.Source.Revision, p.Commit)
 }
 
-// Verify reads the files of the parts that are at hand and forgets those that are not what the hub says, so that Fetch brings them anew.
+// Verify reads the files of the parts that are at hand and forgets those that are not what the hub says, so that Fetch
+// brings them anew.
 func (p *Puller) Verify(ctx context.Context, parts []Part) error {
 	for i := range parts {
 		part := &parts[i]

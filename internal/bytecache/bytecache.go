@@ -1,7 +1,8 @@
-// Package bytecache keeps values that are costly to make, up to a number of bytes, the least recently used going first. It adds to
-// hashicorp/golang-lru, which counts values, a bound in bytes.
+// Package bytecache keeps values that are costly to make, up to a number of bytes, the least recently used going first.
+// It adds to hashicorp/golang-lru, which counts values, a bound in bytes.
 //
-// It must not assume that a value keeps its size. Some grow while they are kept, so it asks for all sizes whenever one is added.
+// It must not assume that a value keeps its size. Some grow while they are kept, so it asks for all sizes whenever one
+// is added.
 package bytecache
 
 import (
@@ -20,8 +21,8 @@ type Cache[K comparable, V any] struct {
 	values simplelru.LRU[K, V]
 }
 
-// New returns an empty cache of at most maxCount values, 0 for no bound, which together have at most maxBytes. Size says how many
-// bytes a value has; it may be called at any time while the value is kept.
+// New returns an empty cache of at most maxCount values, 0 for no bound, which together have at most maxBytes. Size
+// says how many bytes a value has; it may be called at any time while the value is kept.
 func New[K comparable, V any](maxCount int, maxBytes int64, size func(V) int64) *Cache[K, V] {
 	if maxCount <= 0 {
 		maxCount = math.MaxInt
@@ -40,8 +41,8 @@ func (c *Cache[K, V]) Get(k K) (V, bool) {
 	return c.values.Get(k)
 }
 
-// Put keeps v in place of what was kept under k, and forgets what there is no room for: other values, or v where that alone is too
-// large.
+// Put keeps v in place of what was kept under k, and forgets what there is no room for: other values, or v where that
+// alone is too large.
 func (c *Cache[K, V]) Put(k K, v V) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

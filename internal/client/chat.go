@@ -30,8 +30,8 @@ type streamOptions struct {
 	IncludeUsage bool `json:"include_usage"`
 }
 
-// Event is something new of an answer. Each is of what came last; Model and Routing are told at the beginning, Finish and Usage at
-// the end.
+// Event is something new of an answer. Each is of what came last; Model and Routing are told at the beginning, Finish
+// and Usage at the end.
 type Event struct {
 	Reasoning, Content string
 	Model              string

@@ -26,7 +26,8 @@ type Options struct {
 	URL string
 	// Key is the API key, empty for none.
 	Key string
-	// AnyCertificate takes whatever certificate the daemon shows: for asking this very machine by another name than its own.
+	// AnyCertificate takes whatever certificate the daemon shows: for asking this very machine by another name than its
+	// own.
 	AnyCertificate bool
 }
 

@@ -51,8 +51,8 @@ func UserTurn(text string, parts ...Part) Message {
 // maxFile bounds a file that is sent, in bytes.
 const maxFile = 1 << 30
 
-// File is a part that shows a file of this machine, which travels within the request, or what lies at an http(s) URL, which the daemon
-// fetches.
+// File is a part that shows a file of this machine, which travels within the request, or what lies at an http(s) URL,
+// which the daemon fetches.
 func File(kind Kind, name string) (Part, error) {
 	address := name
 	if !strings.HasPrefix(name, "http://") && !strings.HasPrefix(name, "https://") && !strings.HasPrefix(name, "data:") {
@@ -91,7 +91,8 @@ func dataURI(kind Kind, name string) (string, error) {
 	return "data:" + mediaType(kind, name, data) + ";base64," + base64.StdEncoding.EncodeToString(data), nil
 }
 
-// mediaType is what the file looks like, else what its name says, else just an image or a video: the daemon looks for itself.
+// mediaType is what the file looks like, else what its name says, else just an image or a video: the daemon looks for
+// itself.
 func mediaType(kind Kind, name string, data []byte) string {
 	for _, t := range []string{http.DetectContentType(data), mime.TypeByExtension(strings.ToLower(filepath.Ext(name)))} {
 		t, _, _ = strings.Cut(t, ";")

@@ -1,8 +1,8 @@
-// Package contract reads openapi.yaml for tests: which operations it describes, and whether a body or a whole response is as described.
-// Schemas of OpenAPI 3.1 are JSON schemas, so that a validator of those is all it takes.
+// Package contract reads openapi.yaml for tests: which operations it describes, and whether a body or a whole response
+// is as described. Schemas of OpenAPI 3.1 are JSON schemas, so that a validator of those is all it takes.
 //
-// It must not be imported but by tests, and it must not judge the description itself, which the end-to-end tests do with a library for
-// OpenAPI.
+// It must not be imported but by tests, and it must not judge the description itself, which the end-to-end tests do
+// with a library for OpenAPI.
 package contract
 
 import (
@@ -264,7 +264,8 @@ func fits(template, path string) bool {
 	return true
 }
 
-// Note counts a status as one that an operation was seen to answer with, and fails where that is not described. It returns what is.
+// Note counts a status as one that an operation was seen to answer with, and fails where that is not described. It
+// returns what is.
 func (c *Contract) Note(method, path string, status int) (Response, error) {
 	o := c.Operation(method, path)
 	if o == nil {
@@ -281,7 +282,8 @@ func (c *Contract) Note(method, path string, status int) (Response, error) {
 	return r, nil
 }
 
-// CheckResponse holds a whole response against its description: status, required headers, content type and, where that is JSON, body.
+// CheckResponse holds a whole response against its description: status, required headers, content type and, where that
+// is JSON, body.
 func (c *Contract) CheckResponse(method, path string, status int, header http.Header, body []byte) error {
 	r, err := c.Note(method, path, status)
 	if err != nil {
@@ -313,7 +315,8 @@ func (c *Contract) CheckResponse(method, path string, status int, header http.He
 	return nil
 }
 
-// Unanswered are the operations and statuses that are described and that nobody was seen to answer with, as "METHOD PATH STATUS".
+// Unanswered are the operations and statuses that are described and that nobody was seen to answer with, as "METHOD
+// PATH STATUS".
 func (c *Contract) Unanswered() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,5 +1,6 @@
-// Package demopair is the built-in pair of small models, for trying the daemon without a download, and the examples that show what
-// they know: simple drawn scenes of shapes and numbers. tools/demopair trains them and tells how well they answer.
+// Package demopair is the built-in pair of small models, for trying the daemon without a download, and the examples
+// that show what they know: simple drawn scenes of shapes and numbers. tools/demopair trains them and tells how well
+// they answer.
 //
 // It writes the files to disk, where workers can map them. It must not load or serve them.
 package demopair
@@ -55,7 +56,8 @@ func Extract(dir string) (Paths, error) {
 	}, nil
 }
 
-// writeOnce writes a file as a whole or not at all; one of the right size is taken to be it, since its folder is named by content.
+// writeOnce writes a file as a whole or not at all; one of the right size is taken to be it, since its folder is named
+// by content.
 func writeOnce(path string, data []byte) error {
 	if info, err := os.Stat(path); err == nil && info.Size() == int64(len(data)) {
 		return nil

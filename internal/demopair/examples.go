@@ -29,7 +29,8 @@ func Examples() ([]Example, error) {
 	return out, nil
 }
 
-// Command is the curl command that asks the example from the project's folder; post is its beginning, up to the headers.
+// Command is the curl command that asks the example from the project's folder; post is its beginning, up to the
+// headers.
 func (e *Example) Command(post string) string { return post + " -d @examples/" + e.Skill + ".json" }
 
 // Tour is a command for each example, with what it asks.

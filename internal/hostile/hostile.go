@@ -1,5 +1,5 @@
-// Package hostile makes small files that cost much to decode: many scans, pixels that take no bits, deep channels, long animations.
-// They are valid, so a decoder has no reason to stop early.
+// Package hostile makes small files that cost much to decode: many scans, pixels that take no bits, deep channels, long
+// animations. They are valid, so a decoder has no reason to stop early.
 //
 // It is for tests and measurements. It must not be imported by the daemon.
 package hostile
@@ -12,8 +12,8 @@ import (
 	"io"
 )
 
-// ProgressiveJPEG is a picture of three full planes that is sent in so many scans, of which all but the first say in a few bytes that
-// nothing changes.
+// ProgressiveJPEG is a picture of three full planes that is sent in so many scans, of which all but the first say in a
+// few bytes that nothing changes.
 func ProgressiveJPEG(width, height, scans int) []byte {
 	var out bytes.Buffer
 	segment := func(marker byte, body ...byte) {
@@ -50,7 +50,8 @@ func ProgressiveJPEG(width, height, scans int) []byte {
 	return out.Bytes()
 }
 
-// LosslessWebP is a picture of one colour whose pixels take no bits at all, with every transform that is done afterwards.
+// LosslessWebP is a picture of one colour whose pixels take no bits at all, with every transform that is done
+// afterwards.
 func LosslessWebP(width, height int) []byte {
 	return riff(chunk("VP8L", vp8l(width, height)))
 }

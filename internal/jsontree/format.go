@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Format says how a tree is written. The zero Format writes one line, with a blank after colons and commas as models and Python's
-// json.dumps do, the members in their order and the numbers as they were written.
+// Format says how a tree is written. The zero Format writes one line, with a blank after colons and commas as models
+// and Python's json.dumps do, the members in their order and the numbers as they were written.
 type Format struct {
 	// Lines puts every member and item on a line of its own, Indent blanks deeper than what it lies in.
 	Lines  bool

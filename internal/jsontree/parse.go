@@ -14,7 +14,8 @@ type Options struct {
 	Depth int
 	// Values is how many values there may be in the whole text; 0 is no bound of its own.
 	Values int
-	// LastWins keeps the last value of a repeated key, in the place of the first, as Python does. Else such a key is an error.
+	// LastWins keeps the last value of a repeated key, in the place of the first, as Python does. Else such a key is an
+	// error.
 	LastWins bool
 }
 
@@ -26,9 +27,9 @@ type SyntaxError struct {
 
 func (e *SyntaxError) Error() string { return fmt.Sprintf("%s at byte %d", e.Reason, e.Offset) }
 
-// Parse reads one JSON text. It is stricter than encoding/json: duplicate keys and invalid UTF-8 are errors, because each would
-// silently change what the author wrote. An escape of half a surrogate pair, which JavaScript's programs write when they cut a text
-// inside an emoji, stands for U+FFFD. Every error is a *SyntaxError.
+// Parse reads one JSON text. It is stricter than encoding/json: duplicate keys and invalid UTF-8 are errors, because
+// each would silently change what the author wrote. An escape of half a surrogate pair, which JavaScript's programs
+// write when they cut a text inside an emoji, stands for U+FFFD. Every error is a *SyntaxError.
 func Parse(text []byte, options Options) (*Value, error) {
 	p := parser{text: text, options: options}
 	p.space()
@@ -205,8 +206,8 @@ func (p *parser) key() (string, error) {
 	return Unquote(p.text[start:p.at]), nil
 }
 
-// objectBuilder collects members and finds them by key. A map is made only for objects so large that looking through all their keys
-// would cost more.
+// objectBuilder collects members and finds them by key. A map is made only for objects so large that looking through
+// all their keys would cost more.
 type objectBuilder struct {
 	members []Member
 	places  map[string]int // of all members by key; nil for a small object

@@ -1,8 +1,8 @@
-// Package jsontree holds JSON as a tree that keeps what encoding/json gives up: the order of an object's members, the text of every
-// number, and where a fault lies. It reads strictly, within bounds, and writes a tree back in order.
+// Package jsontree holds JSON as a tree that keeps what encoding/json gives up: the order of an object's members, the
+// text of every number, and where a fault lies. It reads strictly, within bounds, and writes a tree back in order.
 //
-// The package must not know what a value is for: which members there should be, of which type, and what to tell a client who sent
-// others is its users' business.
+// The package must not know what a value is for: which members there should be, of which type, and what to tell a
+// client who sent others is its users' business.
 package jsontree
 
 import (
@@ -44,8 +44,8 @@ func (k Kind) String() string {
 	}
 }
 
-// Value is one JSON value. A value that Parse read still lies in the text it was read from, which must not change as long as the tree
-// is used: a string is unquoted only when it is asked for, so that a large data URI is copied once.
+// Value is one JSON value. A value that Parse read still lies in the text it was read from, which must not change as
+// long as the tree is used: a string is unquoted only when it is asked for, so that a large data URI is copied once.
 type Value struct {
 	Kind Kind
 	// Raw is the value as it is written. Arrays and objects that were put together by hand may leave it out.
@@ -108,7 +108,8 @@ func (v *Value) IsTrue() bool { return v.Kind == Bool && v.Raw[0] == 't' }
 // IsFalse reports whether v is the literal false.
 func (v *Value) IsFalse() bool { return v.Kind == Bool && v.Raw[0] == 'f' }
 
-// Unquote returns what a JSON string stands for. raw must have been accepted by Parse. Half a surrogate pair stands for U+FFFD.
+// Unquote returns what a JSON string stands for. raw must have been accepted by Parse. Half a surrogate pair stands for
+// U+FFFD.
 func Unquote(raw []byte) string {
 	inner := raw[1 : len(raw)-1]
 	if bytes.IndexByte(inner, '\\') < 0 {

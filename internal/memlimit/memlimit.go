@@ -1,5 +1,5 @@
-// Package memlimit finds how much memory the system allows this process's group, so that the garbage collector works harder before the
-// kernel ends somebody.
+// Package memlimit finds how much memory the system allows this process's group, so that the garbage collector works
+// harder before the kernel ends somebody.
 //
 // It must not set a limit itself: whoever asks knows what else lives in the group.
 package memlimit
@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// OfGroup is the memory limit in bytes of the control group that the process with this file system is in, or of one above it; 0 without
-// one. root is the system's "/".
+// OfGroup is the memory limit in bytes of the control group that the process with this file system is in, or of one
+// above it; 0 without one. root is the system's "/".
 func OfGroup(root fs.FS) int64 {
 	limit := int64(math.MaxInt64)
 	data, err := fs.ReadFile(root, "proc/self/cgroup")

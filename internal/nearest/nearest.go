@@ -7,8 +7,8 @@ import "strings"
 // maxLength bounds the names compared, in bytes: unknown ones come from outside and may be of any length.
 const maxLength = 64
 
-// Name is the one of known that is most like name, or "" where none is like it. Upper and lower case count as the same, and so do
-// dash and underscore. Among equally near names the first wins.
+// Name is the one of known that is most like name, or "" where none is like it. Upper and lower case count as the same,
+// and so do dash and underscore. Among equally near names the first wins.
 func Name(name string, known []string) string {
 	if name == "" || len(name) > maxLength {
 		return ""

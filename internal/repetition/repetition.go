@@ -1,4 +1,5 @@
-// Package repetition finds loops: texts or tokens whose end only repeats itself, as models write them that have lost the thread.
+// Package repetition finds loops: texts or tokens whose end only repeats itself, as models write them that have lost
+// the thread.
 //
 // It must not know what is repeated or how much of it is too much, which its callers say.
 package repetition
@@ -11,8 +12,8 @@ type Rule struct {
 	Length func(part int) int
 }
 
-// AtEnd reports whether items end in a loop: repetitions of a part that does not itself consist of repetitions. The last repetition may be
-// incomplete.
+// AtEnd reports whether items end in a loop: repetitions of a part that does not itself consist of repetitions. The
+// last repetition may be incomplete.
 func AtEnd[T comparable](items []T, rule Rule) bool {
 	for part := 1; part <= rule.Longest; part++ {
 		// The quick tests come first: most parts fail the first one at its first item.

@@ -1,8 +1,9 @@
-// Package running notes where the daemons of this user serve, so that commands on the same machine find the one that runs without
-// being told its address: health checks of a container, whose command line they do not see, and the terminal's client.
+// Package running notes where the daemons of this user serve, so that commands on the same machine find the one that
+// runs without being told its address: health checks of a container, whose command line they do not see, and the
+// terminal's client.
 //
-// A note lasts as long as its daemon: the daemon holds a lock on it, which ends with the process however that ends. The package must
-// not speak to daemons.
+// A note lasts as long as its daemon: the daemon holds a lock on it, which ends with the process however that ends. The
+// package must not speak to daemons.
 package running
 
 import (

@@ -1,5 +1,5 @@
-// Package tempdir makes temporary folders that can be told from those that a killed process left: each holds a lock for as long as its
-// maker lives, which the system gives back whatever ends it.
+// Package tempdir makes temporary folders that can be told from those that a killed process left: each holds a lock for
+// as long as its maker lives, which the system gives back whatever ends it.
 //
 // It must not remove what it did not make.
 package tempdir
@@ -22,8 +22,8 @@ type Dir struct {
 	lock *os.File
 }
 
-// New makes a folder in parent (empty for the system's folder of temporary files), whose name begins with prefix. The caller must Close
-// it.
+// New makes a folder in parent (empty for the system's folder of temporary files), whose name begins with prefix. The
+// caller must Close it.
 func New(parent, prefix string) (*Dir, error) {
 	if parent == "" {
 		parent = os.TempDir()
@@ -62,7 +62,8 @@ func locked(path string, flags int) (*os.File, error) {
 	return f, nil
 }
 
-// Clear removes the folders that New made in parent with prefix and whose makers are gone. It returns how many those were.
+// Clear removes the folders that New made in parent with prefix and whose makers are gone. It returns how many those
+// were.
 func Clear(parent, prefix string) (int, error) {
 	if parent == "" {
 		parent = os.TempDir()

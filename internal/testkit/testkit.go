@@ -1,8 +1,9 @@
-// Package testkit holds what tests of several packages need and the standard library does not have: waiting for a condition that
-// another process or goroutine brings about, a buffer that many goroutines write, JSON without an error to check, and a context that
-// ends after a number of looks.
+// Package testkit holds what tests of several packages need and the standard library does not have: waiting for a
+// condition that another process or goroutine brings about, a buffer that many goroutines write, JSON without an error
+// to check, and a context that ends after a number of looks.
 //
-// Only tests may import it. It must not know of any other package of the project, and it does not compare values: that is go-cmp's.
+// Only tests may import it. It must not know of any other package of the project, and it does not compare values: that
+// is go-cmp's.
 package testkit
 
 import (
@@ -17,9 +18,9 @@ import (
 // patience is for machines that are busy with other things. No test waits for so long unless it fails.
 const patience = time.Minute
 
-// Eventually waits until ok returns true, and fails the test, naming what did not come, where that takes longer than any machine should
-// need. It is for what gives no sign of having happened, such as the state of another process. Where there is a channel to wait for, wait
-// for that.
+// Eventually waits until ok returns true, and fails the test, naming what did not come, where that takes longer than
+// any machine should need. It is for what gives no sign of having happened, such as the state of another process. Where
+// there is a channel to wait for, wait for that.
 func Eventually(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
 	const pause = 2 * time.Millisecond
@@ -73,8 +74,8 @@ func (b *Buffer) Reset() {
 	b.data.Reset()
 }
 
-// Countdown is a context that says that it is cancelled after Err has been called Looks times. It is for computations that look at
-// their context every so often: they can be ended at any such look. It is for one goroutine.
+// Countdown is a context that says that it is cancelled after Err has been called Looks times. It is for computations
+// that look at their context every so often: they can be ended at any such look. It is for one goroutine.
 type Countdown struct {
 	context.Context //nolint:containedctx // it is a context
 	Looks           int

@@ -31,7 +31,8 @@ type Pool struct {
 // New returns a Pool. Close must be called when no job runs any more.
 func New(c Command) *Pool { return &Pool{command: c} }
 
-// Warm starts a process, so that the first job does not wait for it and a program that does not start is noticed at once.
+// Warm starts a process, so that the first job does not wait for it and a program that does not start is noticed at
+// once.
 func (p *Pool) Warm() error {
 	c, err := p.start()
 	if err != nil {
@@ -150,7 +151,8 @@ func (p *Pool) start() (*child, error) {
 	return &child{cmd: cmd, in: in, out: bufio.NewReader(out)}, nil
 }
 
-// exchange sends a job and takes what comes of it. answered is whether there was any reply, reusable whether c is ready for the next job.
+// exchange sends a job and takes what comes of it. answered is whether there was any reply, reusable whether c is ready
+// for the next job.
 func (c *child) exchange(j *multimodal.Job, frame func(n int, img *multimodal.Image) error) (answered, reusable bool, err error) {
 	if err := writeJob(c.in, j); err != nil {
 		return false, false, &diedError{err}

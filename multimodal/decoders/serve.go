@@ -11,8 +11,8 @@ import (
 	"github.com/qwenvld/qwenvld/multimodal"
 )
 
-// Serve carries out the jobs that come in on in, one after the other, until in ends: also in the middle of one, as whoever asked is gone
-// then. It is what the processes of a Pool run.
+// Serve carries out the jobs that come in on in, one after the other, until in ends: also in the middle of one, as
+// whoever asked is gone then. It is what the processes of a Pool run.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

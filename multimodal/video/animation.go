@@ -8,8 +8,8 @@ import (
 	"github.com/qwenvld/qwenvld/multimodal"
 )
 
-// animation is an animated WebP, which ffmpeg does not read. It is laid over white as images are; the colour that a file names for its
-// ground is ignored, as browsers do.
+// animation is an animated WebP, which ffmpeg does not read. It is laid over white as images are; the colour that a
+// file names for its ground is ignored, as browsers do.
 type animation struct {
 	data []byte
 	tool *Tool

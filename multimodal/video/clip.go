@@ -89,8 +89,8 @@ func corrupt(message string) error { return multimodal.NewError(multimodal.KindC
 // unknownRate is what transformers takes where a video does not say.
 const unknownRate = 24
 
-// times finds the rate, and whether frames keep to it. Containers round times (Matroska to a millisecond), which is no change of
-// rate: with the exact rate the texts of times come out as transformers'.
+// times finds the rate, and whether frames keep to it. Containers round times (Matroska to a millisecond), which is no
+// change of rate: with the exact rate the texts of times come out as transformers'.
 func (c *clip) times(header float64) {
 	n := len(c.packets)
 	seconds := make([]float64, n)

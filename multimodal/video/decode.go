@@ -60,8 +60,8 @@ func (c *clip) readSegment(ctx context.Context, s segment, wanted []int, frame f
 	return err
 }
 
-// arguments are ffmpeg's: pick the first frame at or behind the time of each one wanted, whatever a seek or a lost frame does to
-// counting, say its time (showinfo), and write it as raw pixels of a size that is known beforehand.
+// arguments are ffmpeg's: pick the first frame at or behind the time of each one wanted, whatever a seek or a lost
+// frame does to counting, say its time (showinfo), and write it as raw pixels of a size that is known beforehand.
 func (c *clip) arguments(s segment, wanted []int) []string {
 	args := []string{
 		"-nostdin", "-hide_banner", "-v", "info", "-nostats", "-threads", strconv.Itoa(c.tool.threads), "-copyts", "-noaccurate_seek",
@@ -82,13 +82,15 @@ func (c *clip) arguments(s segment, wanted []int) []string {
 	}
 	filters := fmt.Sprintf("select='%s',showinfo=checksum=0,scale=%d:%d:flags=bicubic",
 		c.pick(wanted[s.from:s.to]), c.info.Width, c.info.Height)
-	// Neither the encoder's threads nor the muxer's buffer may hold back a frame: the last one would come when all else is decoded.
+	// Neither the encoder's threads nor the muxer's buffer may hold back a frame: the last one would come when all else
+	// is decoded.
 	return append(args, "-i", inputPath, "-map", "0:V:0", "-an", "-sn", "-dn", "-vf", filters,
 		c.tool.sync, "passthrough", "-pix_fmt", pixels, "-threads", "1", "-flush_packets", "1", "-f", "rawvideo", "-")
 }
 
-// pick is an expression of ffmpeg's that is 1 for the frames wanted, as a binary search: one of a hundred terms would not be parsed.
-// Where packets have no times, decoded frames have none to be relied on either; such videos are never sought in, so frames count.
+// pick is an expression of ffmpeg's that is 1 for the frames wanted, as a binary search: one of a hundred terms would
+// not be parsed. Where packets have no times, decoded frames have none to be relied on either; such videos are never
+// sought in, so frames count.
 func (c *clip) pick(wanted []int) string {
 	if len(wanted) == 0 {
 		return "0"
@@ -111,8 +113,8 @@ func (c *clip) pick(wanted []int) string {
 	return fmt.Sprintf("if(lt(pts,%d),%s,if(gte(prev_pts,%d),%s,1))", t, before, t, after)
 }
 
-// seekTime is where to seek for frame w. ffmpeg goes a little further back than it is told, for reordered frames; told a time well
-// behind the key frame, it does not land on the one before.
+// seekTime is where to seek for frame w. ffmpeg goes a little further back than it is told, for reordered frames; told
+// a time well behind the key frame, it does not land on the one before.
 func (c *clip) seekTime(w int) string {
 	const margin = 0.15 // seconds
 	at := func(i int) float64 { return float64(c.packets[i].time) * c.timeBase }
@@ -209,8 +211,8 @@ func (r *frameReader) read(out io.Reader) error {
 	return errEnough
 }
 
-// end is what to do when the frames are over too early. Codecs have packets that show nothing, so the very last frames may not be
-// there; what is missing otherwise is an error.
+// end is what to do when the frames are over too early. Codecs have packets that show nothing, so the very last frames
+// may not be there; what is missing otherwise is an error.
 func (r *frameReader) end(img *multimodal.Image, shown bool) error {
 	const hidden = 3
 	for ; shown && r.next < r.segment.to; r.next++ {

@@ -1,8 +1,9 @@
-// Package video turns moving pictures into what Qwen3-VL is shown of them: it probes a file, chooses frames, their size and the
-// texts of their times as transformers' video processor does, and decodes just those frames, with ffmpeg as a child process.
+// Package video turns moving pictures into what Qwen3-VL is shown of them: it probes a file, chooses frames, their size
+// and the texts of their times as transformers' video processor does, and decodes just those frames, with ffmpeg as a
+// child process.
 //
-// It must not hand a URL or a playlist to ffmpeg, keep a whole video in memory, or let a child outlive the call that started it.
-// It knows nothing of prompts, requests or models.
+// It must not hand a URL or a playlist to ffmpeg, keep a whole video in memory, or let a child outlive the call that
+// started it. It knows nothing of prompts, requests or models.
 package video
 
 import (
@@ -38,10 +39,12 @@ func (i *Info) Duration() float64 { return float64(i.Frames) / i.FPS }
 type Source interface {
 	// Info describes the video; it is not changed.
 	Info() *Info
-	// Reach returns the indices to read instead of these: the same, unless reaching exactly these frames would take too long.
+	// Reach returns the indices to read instead of these: the same, unless reaching exactly these frames would take too
+	// long.
 	Reach(indices []int) []int
-	// Read decodes the frames of rising indices and gives them to frame in order, n counting from 0. img is only valid during
-	// the call. The same index may come several times. An error of frame ends Read, as ctx does; nothing is left running.
+	// Read decodes the frames of rising indices and gives them to frame in order, n counting from 0. img is only valid
+	// during the call. The same index may come several times. An error of frame ends Read, as ctx does; nothing is left
+	// running.
 	Read(ctx context.Context, indices []int, frame func(n int, img *multimodal.Image) error) error
 	// Close gives up what the source holds.
 	Close() error

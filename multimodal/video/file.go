@@ -19,7 +19,8 @@ type Disk struct {
 	used atomic.Int64
 }
 
-// NewDisk keeps at most so many bytes, 0 for those of limits.Default, in files in dir, empty for the system's folder of temporary files.
+// NewDisk keeps at most so many bytes, 0 for those of limits.Default, in files in dir, empty for the system's folder of
+// temporary files.
 func NewDisk(dir string, most int64) *Disk {
 	return &Disk{dir: dir, most: cmp.Or(most, limits.Default().Disk)}
 }
@@ -48,8 +49,8 @@ func (d *Disk) take(n int64) error {
 	return multimodal.NewError(multimodal.KindBusy, nil, "The server holds as many videos as it can; try again soon.")
 }
 
-// File is a video's bytes on disk, in a file without a name: it is gone when it is closed, and when the daemon dies. One goroutine uses
-// it at a time, but for Close.
+// File is a video's bytes on disk, in a file without a name: it is gone when it is closed, and when the daemon dies.
+// One goroutine uses it at a time, but for Close.
 type File struct {
 	f     *os.File
 	disk  *Disk

@@ -8,7 +8,8 @@ import (
 	"github.com/qwenvld/qwenvld/multimodal"
 )
 
-// Pictures gathers the frames of a video that is sent as pictures. They wait on disk, so that many of them do not fill the memory.
+// Pictures gathers the frames of a video that is sent as pictures. They wait on disk, so that many of them do not fill
+// the memory.
 type Pictures struct {
 	most  int64 // bytes in all
 	mu    sync.Mutex
@@ -22,7 +23,8 @@ type picture struct {
 	width, height int
 }
 
-// NewPictures has room for so many pictures of together at most `most` bytes. The caller must Close it or give it to NewList.
+// NewPictures has room for so many pictures of together at most `most` bytes. The caller must Close it or give it to
+// NewList.
 func NewPictures(disk *Disk, count int, most int64) (*Pictures, error) {
 	f, err := disk.NewFile()
 	if err != nil {
@@ -61,8 +63,8 @@ type pictureList struct {
 	images   *multimodal.Decoder
 }
 
-// NewList makes a Source of pictures taken fps times a second, which it then owns. They must have one size; faulty is the
-// index of a picture that has another one.
+// NewList makes a Source of pictures taken fps times a second, which it then owns. They must have one size; faulty is
+// the index of a picture that has another one.
 func NewList(p *Pictures, fps float64, images *multimodal.Decoder) (src Source, faulty int, err error) {
 	first := p.parts[0]
 	for i, part := range p.parts {

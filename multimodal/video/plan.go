@@ -44,8 +44,8 @@ func NewPlan(src Source, r *Request) (*Plan, error) {
 	}, nil
 }
 
-// ReadPairs decodes and resizes the frames of p and gives them away in pairs as soon as each is whole: 6*Width*Height bytes of RGB,
-// the earlier frame first. An odd last frame is its own partner.
+// ReadPairs decodes and resizes the frames of p and gives them away in pairs as soon as each is whole: 6*Width*Height
+// bytes of RGB, the earlier frame first. An odd last frame is its own partner.
 func ReadPairs(ctx context.Context, src Source, p *Plan, pair func(g int, rgb []byte) error) error {
 	size := 3 * p.Width * p.Height
 	var rgb []byte

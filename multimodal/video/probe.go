@@ -15,8 +15,8 @@ import (
 	"github.com/qwenvld/qwenvld/multimodal"
 )
 
-// demuxer names ffmpeg's demuxer for a file's first bytes: it is told, not left to guess, so that a playlist under another name
-// is not read as one. Empty means no container that is read.
+// demuxer names ffmpeg's demuxer for a file's first bytes: it is told, not left to guess, so that a playlist under
+// another name is not read as one. Empty means no container that is read.
 func demuxer(head []byte) string {
 	at := func(offset int, magic string) bool {
 		return len(head) >= offset+len(magic) && string(head[offset:offset+len(magic)]) == magic
@@ -160,7 +160,8 @@ func ratio(s string) float64 {
 	return 0
 }
 
-// Open probes a video, which the Source then owns; f is closed if Open fails. Errors are *multimodal.Error where the file is at fault.
+// Open probes a video, which the Source then owns; f is closed if Open fails. Errors are *multimodal.Error where the
+// file is at fault.
 func (t *Tool) Open(ctx context.Context, f *File) (_ Source, err error) {
 	defer func() {
 		if err != nil {

@@ -34,8 +34,9 @@ func (s sandbox) attributes() *syscall.SysProcAttr {
 	return a
 }
 
-// limited wraps a command line so that it starts with bounds on what it may take, which its own children inherit: set from outside
-// after the start, they could come too late for the program that bwrap starts. The output is a pipe, so files may have no size.
+// limited wraps a command line so that it starts with bounds on what it may take, which its own children inherit: set
+// from outside after the start, they could come too late for the program that bwrap starts. The output is a pipe, so
+// files may have no size.
 func limited(path string, args []string, o Options) (string, []string) {
 	seconds := int64((o.ProbeTimeout+o.DecodeTimeout).Seconds())*4 + 1 // of all its threads; the clock on the wall ends it earlier
 	const files = 64

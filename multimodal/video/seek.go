@@ -1,17 +1,18 @@
 package video
 
-// Costs of reading, in pixels that are decoded in the same time; measured with H.264 on 2 cores, where 400 million pixels take a second.
+// Costs of reading, in pixels that are decoded in the same time; measured with H.264 on 2 cores, where 400 million
+// pixels take a second.
 const (
 	// startCost is that of another child, frameCost what a frame of any size takes.
 	startCost = 25_000_000
 	frameCost = 30_000
 	// perSecond is the pixels of the measurement, so that what is shown does not depend on the machine.
 	perSecond = 400_000_000
-	// exactCost is how much may be decoded for the sake of exactly the frames that were chosen, 20 s. Beyond it key frames are taken
-	// instead where none is further from the chosen one than that is from the next.
+	// exactCost is how much may be decoded for the sake of exactly the frames that were chosen, 20 s. Beyond it key
+	// frames are taken instead where none is further from the chosen one than that is from the next.
 	exactCost = 20 * perSecond
-	// keyShift in seconds is how far they may be where the exact ones could not be reached in time at all: half of what lies between
-	// the key frames that encoders make by themselves (250 frames), and a little more.
+	// keyShift in seconds is how far they may be where the exact ones could not be reached in time at all: half of what
+	// lies between the key frames that encoders make by themselves (250 frames), and a little more.
 	keyShift = 5.5
 	// maxTerms bounds how many frames one child picks: they are listed on its command line.
 	maxTerms = 512

@@ -41,9 +41,9 @@ func (s Sampling) WithDefaults() Sampling {
 	return s
 }
 
-// Select returns the indices of the frames to show, rising: transformers' Qwen3VLVideoProcessor.sample_frames over the frames
-// between Start and End, which are found as qwen-vl-utils' calculate_video_frame_range finds them. NumFrames beyond the number
-// of frames repeats some, as there. It fails with KindSelection.
+// Select returns the indices of the frames to show, rising: transformers' Qwen3VLVideoProcessor.sample_frames over the
+// frames between Start and End, which are found as qwen-vl-utils' calculate_video_frame_range finds them. NumFrames
+// beyond the number of frames repeats some, as there. It fails with KindSelection.
 func Select(info *Info, s Sampling) ([]int, error) {
 	s = s.WithDefaults()
 	first, last, err := frameRange(info, s)

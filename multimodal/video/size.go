@@ -16,7 +16,8 @@ type PixelBudget struct {
 	MinFrame, MaxFrame int
 }
 
-// DefaultPixelBudget is that of Qwen's video_preprocessor_config.json (shortest_edge and longest_edge): at most 12,288 tokens.
+// DefaultPixelBudget is that of Qwen's video_preprocessor_config.json (shortest_edge and longest_edge): at most 12,288
+// tokens.
 func DefaultPixelBudget() PixelBudget {
 	return PixelBudget{MinTotal: limits.ModelMinPixels, MaxTotal: limits.ModelMaxPixels}
 }
@@ -35,8 +36,9 @@ const pair = 2
 
 const maxAspectRatio = 200
 
-// Resize chooses the size in pixels, multiples of factor, that each of the frames is resized to: smart_resize of transformers'
-// video_processing_qwen3_vl.py, without its cap_pixels_per_frame. It fails with KindAspectRatio or, for a single frame, KindSelection.
+// Resize chooses the size in pixels, multiples of factor, that each of the frames is resized to: smart_resize of
+// transformers' video_processing_qwen3_vl.py, without its cap_pixels_per_frame. It fails with KindAspectRatio or, for a
+// single frame, KindSelection.
 func Resize(frames, height, width, factor int, budget PixelBudget) (h, w int, err error) {
 	if frames < pair {
 		return 0, 0, multimodal.NewError(multimodal.KindSelection, nil,
@@ -72,5 +74,6 @@ func Resize(frames, height, width, factor int, budget PixelBudget) (h, w int, er
 	return h, w, nil
 }
 
-// Groups is how many frame pairs so many frames make; the last frame stands twice in the last one where their number is odd.
+// Groups is how many frame pairs so many frames make; the last frame stands twice in the last one where their number is
+// odd.
 func Groups(frames int) int { return (frames + 1) / pair }

@@ -15,8 +15,8 @@ const (
 	StampHMS     StampFormat = "hms"     // <00:00:03.5>
 )
 
-// Stamps are the texts before each frame pair: the mean time of its frames, rounded to a tenth of a second (half to even on the
-// exact binary value, as Python and Go both do). A last frame without a partner is its own.
+// Stamps are the texts before each frame pair: the mean time of its frames, rounded to a tenth of a second (half to
+// even on the exact binary value, as Python and Go both do). A last frame without a partner is its own.
 func Stamps(info *Info, indices []int, format StampFormat) []string {
 	out := make([]string, Groups(len(indices)))
 	for g := range out {

@@ -20,7 +20,8 @@ import (
 	"github.com/qwenvld/qwenvld/multimodal/video/limits"
 )
 
-// Options bound what ffmpeg may do. Zero fields take the defaults named beside them; bounds without one those of limits.Default.
+// Options bound what ffmpeg may do. Zero fields take the defaults named beside them; bounds without one those of
+// limits.Default.
 type Options struct {
 	// FFmpeg and FFprobe are programs, by path or name (ffmpeg, ffprobe).
 	FFmpeg, FFprobe string
@@ -70,7 +71,8 @@ type Tool struct {
 	threads int    // of a decoder
 }
 
-// NewTool finds the programs and what they can be confined with. Without them the Tool only opens what needs no ffmpeg: see Missing.
+// NewTool finds the programs and what they can be confined with. Without them the Tool only opens what needs no ffmpeg:
+// see Missing.
 func NewTool(ctx context.Context, o Options) (*Tool, error) {
 	o = o.withDefaults()
 	t := &Tool{o: o, slots: semaphore.NewWeighted(int64(o.Children)), sync: "-fps_mode"}
@@ -165,14 +167,14 @@ func (e *exitError) Error() string { return e.err.Error() + ": " + e.tail }
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// acquire takes one of the places of children, which t.slots gets back. What others take of them is no fault of the video, so it is
-// called before the time of decoding begins.
+// acquire takes one of the places of children, which t.slots gets back. What others take of them is no fault of the
+// video, so it is called before the time of decoding begins.
 func (t *Tool) acquire(ctx context.Context) error {
 	return multimodal.WaitFor(ctx, t.slots, 1, t.o.Wait)
 }
 
-// run starts a child and waits for its end: nothing of it is left when run returns. Cancelling ctx kills it at once. The caller holds a
-// place.
+// run starts a child and waits for its end: nothing of it is left when run returns. Cancelling ctx kills it at once.
+// The caller holds a place.
 func (t *Tool) run(ctx context.Context, j job) error {
 	// The child is to die with the daemon, which the kernel ties to the thread that started it.
 	runtime.LockOSThread()

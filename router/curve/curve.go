@@ -22,7 +22,8 @@ type Point struct {
 // Plot is what to draw.
 type Plot struct {
 	Title, XLabel, YLabel string
-	// Line are the settings of the router, in order, and LineName what they are; Chosen is the index of the one that is in use.
+	// Line are the settings of the router, in order, and LineName what they are; Chosen is the index of the one that is
+	// in use.
 	Line     []Point
 	LineName string
 	Chosen   int
@@ -116,7 +117,8 @@ func beside(m mark) mark {
 	return m
 }
 
-// names are the settings' names above their points; neighbours that lie too close together share one, from the first to the last.
+// names are the settings' names above their points; neighbours that lie too close together share one, from the first to
+// the last.
 func names(line []mark) []mark {
 	var out []mark
 	for i := 0; i < len(line); {

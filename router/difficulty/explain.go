@@ -17,8 +17,8 @@ type contribution struct {
 	at     int // of the lexical features, and after them of the shapes
 }
 
-// Explain implements router.Scorer: what the prompt is about, and the words and forms that spoke loudest for the side, the
-// strongest first.
+// Explain implements router.Scorer: what the prompt is about, and the words and forms that spoke loudest for the side,
+// the strongest first.
 func (m *Model) Explain(f *router.Features, think bool) (kind string, reasons []string) {
 	e := m.extraction(f)
 	defer m.memory.Put(e)

@@ -87,7 +87,8 @@ func (e *extraction) extract(p *router.Features) {
 	e.addShapes(p)
 }
 
-// normalise writes the head and the tail of text in NFKC into e.text. Compatibility forms such as full-width digits become plain.
+// normalise writes the head and the tail of text in NFKC into e.text. Compatibility forms such as full-width digits
+// become plain.
 func (e *extraction) normalise(text string) {
 	e.text = e.text[:0]
 	head, tail := text, ""

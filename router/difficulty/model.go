@@ -29,7 +29,8 @@ const (
 	shapeValue = 0.2
 )
 
-// TokensScale and TokensMiddle turn the head of tokens, 0..1, into a count: log2(tokens) = TokensMiddle + TokensScale*(2p-1).
+// TokensScale and TokensMiddle turn the head of tokens, 0..1, into a count: log2(tokens) = TokensMiddle +
+// TokensScale*(2p-1).
 const (
 	TokensMiddle = 11.0
 	TokensScale  = 5.0
@@ -62,8 +63,8 @@ type Vector struct {
 	Lexical, Shapes []uint32
 }
 
-// Values are those of a lexical feature and of a shape. The more lexical features there are, the less each counts, so a prompt's
-// length does not decide by itself.
+// Values are those of a lexical feature and of a shape. The more lexical features there are, the less each counts, so a
+// prompt's length does not decide by itself.
 func (v *Vector) Values() (lexical, shape float32) { return lexicalValue(len(v.Lexical)), shapeValue }
 
 func lexicalValue(n int) float32 { return float32(1 / math.Sqrt(float64(max(n, 1)))) }
@@ -79,7 +80,8 @@ func Features(f *router.Features) Vector {
 	return v
 }
 
-// Mark adds a feature for a word about the request that requests do not bring, to try out what knowing it would be worth.
+// Mark adds a feature for a word about the request that requests do not bring, to try out what knowing it would be
+// worth.
 func (v *Vector) Mark(word string) {
 	h := seedMark
 	for i := range len(word) {
@@ -158,8 +160,9 @@ func (m *Model) ScoreOf(gain float64) float64 { return m.Pays.Apply(gain) }
 // Threshold implements router.Scorer: the score of a gain that just pays its price.
 func (m *Model) Threshold(price float64) float64 { return m.ScoreOf(price) }
 
-// Price implements router.Scorer: what thinking so many tokens costs, in probability of a right answer, at a quality of 0 to 10.
-// The price grows with the tokens' logarithm; at quality 5 it is the model's own, at 10 nothing, at 0 more than any gain.
+// Price implements router.Scorer: what thinking so many tokens costs, in probability of a right answer, at a quality of
+// 0 to 10. The price grows with the tokens' logarithm; at quality 5 it is the model's own, at 10 nothing, at 0 more
+// than any gain.
 func (m *Model) Price(tokens, quality float64) float64 {
 	if quality <= 0 {
 		return math.Inf(1)

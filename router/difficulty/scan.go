@@ -150,7 +150,8 @@ func (e *extraction) number(from int) int {
 	return i
 }
 
-// digitsFrom finds the end of the number that begins at from. It counts the number's digits and says whether it has a decimal point.
+// digitsFrom finds the end of the number that begins at from. It counts the number's digits and says whether it has a
+// decimal point.
 func digitsFrom(t []byte, from int) (end, digits int, decimal bool) {
 	end = from
 	for end < len(t) {

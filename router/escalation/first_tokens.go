@@ -18,27 +18,29 @@ type Candidate struct {
 
 // TokenStats measure how sure the model is of one token.
 type TokenStats struct {
-	// Entropy is the entropy of the distribution over the candidates and one more outcome, which stands for all tokens that are not
-	// candidates. It is divided by the greatest possible entropy, so it lies between 0 and 1.
+	// Entropy is the entropy of the distribution over the candidates and one more outcome, which stands for all tokens
+	// that are not candidates. It is divided by the greatest possible entropy, so it lies between 0 and 1.
 	Entropy float64
 	// Margin is the probability of the likeliest candidate less that of the next, 0 to 1.
 	Margin float64
-	// LikelyOptions is the size of the smallest set of answer options that holds optionCoverage of the probability of all options. It is
-	// 0 where the answer does not begin with an option.
+	// LikelyOptions is the size of the smallest set of answer options that holds optionCoverage of the probability of
+	// all options. It is 0 where the answer does not begin with an option.
 	LikelyOptions int
 }
 
 const (
-	// optionCoverage is the share of the options' probability that the set of likely options holds, as in conformal prediction.
+	// optionCoverage is the share of the options' probability that the set of likely options holds, as in conformal
+	// prediction.
 	optionCoverage = 0.9
-	// minOptionMass is the probability that all options must have together for the answer to count as beginning with one.
+	// minOptionMass is the probability that all options must have together for the answer to count as beginning with
+	// one.
 	minOptionMass = 0.5
 	// lastOption is the last letter that marks an option. Options are marked by A to J and by 1 to 9.
 	lastOption = 'J'
 )
 
-// StatsOf measures a token by its candidates. Candidates that differ only in case, spaces and emphasis count as one. listsOptions says
-// that the question lists answer options.
+// StatsOf measures a token by its candidates. Candidates that differ only in case, spaces and emphasis count as one.
+// listsOptions says that the question lists answer options.
 func StatsOf(candidates []Candidate, listsOptions bool) TokenStats {
 	var words []string
 	var probs []float64
@@ -123,8 +125,9 @@ type Thresholds struct {
 	Entropy float64
 }
 
-// Uncertainty says in words why the model is unsure of how its answer begins, given the stats of the first tokens; it is "" where the
-// model is sure. Where the answer begins with an option, only the options count. The model is unsure of an answer without tokens.
+// Uncertainty says in words why the model is unsure of how its answer begins, given the stats of the first tokens; it
+// is "" where the model is sure. Where the answer begins with an option, only the options count. The model is unsure of
+// an answer without tokens.
 func (t Thresholds) Uncertainty(first []TokenStats) string {
 	if len(first) == 0 {
 		return "there is no answer"
@@ -146,6 +149,7 @@ func (t Thresholds) Uncertainty(first []TokenStats) string {
 	return ""
 }
 
-// SettlesOnOption reports whether the answer begins with an option beside which no other option is likely. Where the router chose
-// thinking, only this speaks for instruct: a model is sure of how it begins a sentence whether the sentence is right or wrong.
+// SettlesOnOption reports whether the answer begins with an option beside which no other option is likely. Where the
+// router chose thinking, only this speaks for instruct: a model is sure of how it begins a sentence whether the
+// sentence is right or wrong.
 func SettlesOnOption(first []TokenStats) bool { return len(first) > 0 && first[0].LikelyOptions == 1 }

@@ -58,8 +58,8 @@ const (
 	unlikelyShare = 0.05
 )
 
-// Reviewer finds answers that had better be given again. It learns what is unlikely from the answers that it has reviewed, apart for
-// each kind of request. It is safe for concurrent use.
+// Reviewer finds answers that had better be given again. It learns what is unlikely from the answers that it has
+// reviewed, apart for each kind of request. It is safe for concurrent use.
 type Reviewer struct {
 	causes []Cause
 
@@ -125,7 +125,8 @@ func (r *Reviewer) rank(a *Answer) (unlikely bool) {
 }
 
 const (
-	// loopBytes and loopTimes are the least that repetitions take together, and their least number: shorter ones are tables and lists.
+	// loopBytes and loopTimes are the least that repetitions take together, and their least number: shorter ones are
+	// tables and lists.
 	loopBytes, loopTimes = 300, 6
 	// loopPeriod is the longest repetition that is found, in bytes.
 	loopPeriod = 512

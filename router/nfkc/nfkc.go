@@ -1,5 +1,6 @@
-// Package nfkc recognises text that Unicode's compatibility composition (NFKC) leaves as it is, which nearly every prompt is. The tables
-// of golang.org/x/text take longer over a Korean prompt than everything else that the router does with it.
+// Package nfkc recognises text that Unicode's compatibility composition (NFKC) leaves as it is, which nearly every
+// prompt is. The tables of golang.org/x/text take longer over a Korean prompt than everything else that the router does
+// with it.
 //
 // It does not normalise text itself.
 package nfkc
@@ -15,8 +16,9 @@ func Is(s string) bool {
 	return still(s) || norm.NFKC.QuickSpanString(s) == len(s)
 }
 
-// still reports whether s has only characters that neither change by themselves nor combine with each other: ASCII, Hangul syllables,
-// the unified ideographs, kana without the marks that join them, their punctuation and quotation marks.
+// still reports whether s has only characters that neither change by themselves nor combine with each other: ASCII,
+// Hangul syllables, the unified ideographs, kana without the marks that join them, their punctuation and quotation
+// marks.
 func still(s string) bool {
 	for _, r := range s {
 		if r >= utf8.RuneSelf && !wide(r) && !(r >= 0x2018 && r <= 0x201d && r != 0x201a && r != 0x201b) {

@@ -52,7 +52,8 @@ func score(r *reply, reference string) (value float64, ok bool) {
 	return compare(conclude(&reply{text: reference}), conclude(r), r.text)
 }
 
-// agreement compares the direct answer with the thinking one. Open answers agree where they are the same, and cannot be compared elsewhere.
+// agreement compares the direct answer with the thinking one. Open answers agree where they are the same, and cannot be
+// compared elsewhere.
 func agreement(direct, thinking *reply) (value float64, ok bool) {
 	if said := strings.TrimSpace(thinking.String()); said != "" && said == strings.TrimSpace(direct.String()) {
 		return 1, true
@@ -90,7 +91,8 @@ func near(a, b float64) bool {
 	return math.Abs(a-b) <= relative*max(math.Abs(a), math.Abs(b))
 }
 
-// conclude finds what an answer comes to. A box says it outright; else a letter, a number or few words are looked for, the first of these.
+// conclude finds what an answer comes to. A box says it outright; else a letter, a number or few words are looked for,
+// the first of these.
 func conclude(r *reply) conclusion {
 	if len(r.calls) > 0 {
 		return conclusion{by: byCalls, text: strings.Join(r.calls, "\n")}
@@ -166,7 +168,8 @@ func optionOf(text string) string {
 	return ""
 }
 
-// lastNumber is the number that an answer ends with: in the last box, else after the last equals sign, else the last of all.
+// lastNumber is the number that an answer ends with: in the last box, else after the last equals sign, else the last of
+// all.
 func lastNumber(text string) (float64, bool) {
 	inner, isBoxed := box(text)
 	if m := fraction.FindStringSubmatch(inner); m != nil && isBoxed {
@@ -234,7 +237,8 @@ func carrying(text string) []string {
 	return slices.Compact(words)
 }
 
-// holds reports that a text says the reference's words, or part of them and nothing else: "red" and "The star is red." do for each other.
+// holds reports that a text says the reference's words, or part of them and nothing else: "red" and "The star is red."
+// do for each other.
 func holds(text string, want conclusion) bool {
 	got := normal(text)
 	switch {

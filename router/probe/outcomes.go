@@ -20,8 +20,8 @@ type outcomes struct {
 	file *os.File
 }
 
-// openOutcomes makes the file or goes on with it. What a crash left of a last line is cut off. The answers of other models are refused:
-// weights fitted to a mixture fit neither.
+// openOutcomes makes the file or goes on with it. What a crash left of a last line is cut off. The answers of other
+// models are refused: weights fitted to a mixture fit neither.
 func openOutcomes(name, model string) (*outcomes, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator names the file
 	if err != nil {

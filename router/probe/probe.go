@@ -19,7 +19,8 @@ type Options struct {
 	URL, Key string
 	// Model is the routed model's name; its variants are Model-instruct and Model-thinking.
 	Model string
-	// Concurrency is how many prompts are asked at a time, at least 1. A prompt's two variants are asked one after the other.
+	// Concurrency is how many prompts are asked at a time, at least 1. A prompt's two variants are asked one after the
+	// other.
 	Concurrency int
 	// Timeout bounds a request.
 	Timeout time.Duration
@@ -39,12 +40,14 @@ type Summary struct {
 	Total, Known, Asked int
 	// Scored are those, of both runs, whose answers were compared, and Open those whose answers cannot be.
 	Scored, Open int
-	// Refused are prompts that the daemon did not answer, or not in time, and Last is the last such error. The next run asks them again.
+	// Refused are prompts that the daemon did not answer, or not in time, and Last is the last such error. The next run
+	// asks them again.
 	Refused int
 	Last    error
 }
 
-// outcome is a line of the file of outcomes. What was not scored is written as an unsure example, which a calibration passes over.
+// outcome is a line of the file of outcomes. What was not scored is written as an unsure example, which a calibration
+// passes over.
 type outcome struct {
 	Key   string `json:"key"`
 	Model string `json:"model"`
@@ -55,8 +58,9 @@ type outcome struct {
 	WhyNotCompared string `json:"not_compared,omitempty"`
 }
 
-// Run asks both variants the prompts that are not in the file of outcomes yet. It goes on when the daemon refuses a prompt, and ends when
-// it cannot be reached, refuses the key or the model, or ctx ends; then what was asked so far is in the file, and the same call goes on.
+// Run asks both variants the prompts that are not in the file of outcomes yet. It goes on when the daemon refuses a
+// prompt, and ends when it cannot be reached, refuses the key or the model, or ctx ends; then what was asked so far is
+// in the file, and the same call goes on.
 func Run(ctx context.Context, prompts []*Prompt, o Options) (Summary, error) {
 	r := &run{o: &o, summary: Summary{Total: len(prompts)}}
 	if r.o.sleep == nil {
@@ -131,7 +135,8 @@ func (r *run) count(change func(*Summary)) {
 	}
 }
 
-// one asks both variants a prompt. Which of them goes first changes, so that neither always finds the pictures fetched and decoded.
+// one asks both variants a prompt. Which of them goes first changes, so that neither always finds the pictures fetched
+// and decoded.
 func (r *run) one(ctx context.Context, p *Prompt, thinkingFirst bool) error {
 	var answers [2]*reply // direct, thinking
 	order := []int{0, 1}

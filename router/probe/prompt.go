@@ -241,7 +241,8 @@ func (p *Prompt) key() string {
 	return hex.EncodeToString(sum.Sum(nil))[:digits]
 }
 
-// Sample takes n prompts, by their keys: the same ones whatever their order, and with a larger n the same ones and more.
+// Sample takes n prompts, by their keys: the same ones whatever their order, and with a larger n the same ones and
+// more.
 func Sample(prompts []*Prompt, n int) []*Prompt {
 	out := slices.SortedFunc(slices.Values(prompts), func(a, b *Prompt) int { return cmp.Compare(a.Key, b.Key) })
 	return out[:min(n, len(out))]

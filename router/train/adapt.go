@@ -12,7 +12,8 @@ import (
 	"github.com/qwenvld/qwenvld/router/difficulty"
 )
 
-// Adapted is what a calibration on outcomes came to. All measures are of outcomes that were left out of the fit that judged them.
+// Adapted is what a calibration on outcomes came to. All measures are of outcomes that were left out of the fit that
+// judged them.
 type Adapted struct {
 	Model *difficulty.Model
 	// Outcomes is their number.
@@ -21,8 +22,8 @@ type Adapted struct {
 	Prices []Price
 	// Chosen is the new one, that of quality 5.
 	Chosen Price
-	// Direct, Always and Oracle are the costs of always answering directly, of always thinking, and of thinking just where the
-	// thinking answer is the better one, which nobody can know before.
+	// Direct, Always and Oracle are the costs of always answering directly, of always thinking, and of thinking just
+	// where the thinking answer is the better one, which nobody can know before.
 	Direct, Always, Oracle Cost
 	// Qualities are the costs of routing at a quality of 0 to 10.
 	Qualities [11]Cost
@@ -45,15 +46,16 @@ const (
 	adaptRate   = 0.05
 	adaptDecay  = 1e-4
 
-	// lossAllowed is the share of always thinking's score that may be lost for less thinking. Where there are few outcomes one question
-	// is more than that, and thinking about everything for its sake would be fitting noise: then a standard error may be lost, up to
-	// lossBound.
+	// lossAllowed is the share of always thinking's score that may be lost for less thinking. Where there are few
+	// outcomes one question is more than that, and thinking about everything for its sake would be fitting noise: then
+	// a standard error may be lost, up to lossBound.
 	lossAllowed = 0.005
 	lossBound   = 0.02
 )
 
-// Adapt moves weights towards the measured outcomes of one's own pair and sets the price so that answers keep the score of always
-// thinking, but for half a percent or what cannot be told from nothing, at the least share of thinking, judged on outcomes left out.
+// Adapt moves weights towards the measured outcomes of one's own pair and sets the price so that answers keep the score
+// of always thinking, but for half a percent or what cannot be told from nothing, at the least share of thinking,
+// judged on outcomes left out.
 func Adapt(m *difficulty.Model, examples []*Example, seed uint64) (*Adapted, error) {
 	outcomes := slices.DeleteFunc(slices.Clone(examples), func(e *Example) bool { return !e.measured() })
 	if len(outcomes) < minOutcomes {
@@ -90,7 +92,8 @@ func Adapt(m *difficulty.Model, examples []*Example, seed uint64) (*Adapted, err
 	return out, err
 }
 
-// leaveOut judges each outcome by weights that were not fitted to it, and sets the calibration in h to those judgements.
+// leaveOut judges each outcome by weights that were not fitted to it, and sets the calibration in h to those
+// judgements.
 func (s *start) leaveOut(outcomes []*Example, h *difficulty.Header, seed uint64) ([]leftOut, error) {
 	raw := make([][difficulty.Heads]float64, len(outcomes))
 	for part := range adaptParts {

@@ -100,7 +100,8 @@ func (a *Adapted) qualities(left []leftOut, h *difficulty.Header) error {
 	return nil
 }
 
-// ReportCosts writes what each quality comes to as Markdown, beside the choices that need no router and the one that nobody can make.
+// ReportCosts writes what each quality comes to as Markdown, beside the choices that need no router and the one that
+// nobody can make.
 func ReportCosts(w io.Writer, a *Adapted) error {
 	type row struct {
 		name string

@@ -166,8 +166,8 @@ func EachLine(r io.Reader, bound int, f func(line []byte) error) error {
 	return nil
 }
 
-// Mark makes features of the examples' marks, for validations that ask what knowing them would be worth. Weights fitted afterwards are
-// of no use: no request is marked.
+// Mark makes features of the examples' marks, for validations that ask what knowing them would be worth. Weights fitted
+// afterwards are of no use: no request is marked.
 func (s *Set) Mark() {
 	for _, e := range s.Examples {
 		for _, m := range e.Marks {

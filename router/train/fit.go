@@ -43,7 +43,8 @@ const outcomeWeight = 0.1
 // maxWeight bounds how much a rare cell's example counts.
 const maxWeight = 20
 
-// balance caps sources and weighs examples: within a language, with and without pictures apart, both labels count the same.
+// balance caps sources and weighs examples: within a language, with and without pictures apart, both labels count the
+// same.
 func balance(examples []*Example, o *Options) []sample {
 	out := capSources(examples, o)
 	mass := map[cell]float64{}
@@ -112,8 +113,8 @@ func (o *Options) baseWeight(e *Example) float64 {
 	}
 }
 
-// cellWeight is by how much the examples of e's cell are weighed up or down, given the mass of all cells: both labels of a language get
-// half of its share each, and languages count by a power of their mass.
+// cellWeight is by how much the examples of e's cell are weighed up or down, given the mass of all cells: both labels
+// of a language get half of its share each, and languages count by a power of their mass.
 func (o *Options) cellWeight(e *Example, mass map[cell]float64) float64 {
 	own, other := mass[cell{e.Lang, e.Image, e.Label}], mass[cell{e.Lang, e.Image, e.Label.other()}]
 	unsure := mass[cell{e.Lang, e.Image, LabelUnsure}]

@@ -23,8 +23,8 @@ type signal struct {
 	weight float64
 }
 
-// keywordScore is the baseline of hand-written rules in English, Chinese, Korean and Japanese that trained weights have to beat:
-// the probability that the rules give to thinking.
+// keywordScore is the baseline of hand-written rules in English, Chinese, Korean and Japanese that trained weights have
+// to beat: the probability that the rules give to thinking.
 func keywordScore(f *router.Features, rules []rule) float64 {
 	text := normalise(f.Text)
 	sum := keywordBias

@@ -175,7 +175,8 @@ func ReportOutcomes(w io.Writer, examples []*Example, o *Options) error {
 	return err
 }
 
-// Flips asks a model about harmless changes of each prompt and returns the share of decisions that turn, by kind of change.
+// Flips asks a model about harmless changes of each prompt and returns the share of decisions that turn, by kind of
+// change.
 func Flips(m *difficulty.Model, examples []*Example) map[string]float64 {
 	out := map[string]float64{}
 	n := 0.0

@@ -7,8 +7,8 @@ import (
 	"github.com/qwenvld/qwenvld/router/difficulty"
 )
 
-// target is what a head is trained towards, 0 to 1. A label says whether the direct answer suffices, so it teaches the instruct head,
-// and sharply; what the thinking variant can do is learnt from measured outcomes alone.
+// target is what a head is trained towards, 0 to 1. A label says whether the direct answer suffices, so it teaches the
+// instruct head, and sharply; what the thinking variant can do is learnt from measured outcomes alone.
 func target(head int, e *Example) float64 {
 	const unsure, usual = 0.6, 0.8
 	switch {
@@ -29,8 +29,8 @@ func target(head int, e *Example) float64 {
 	}
 }
 
-// likely is how often the variant's answer is right for prompts of a label, by published results of weights of about 30B. The heads
-// are calibrated to it; calibration on one's own pair moves it.
+// likely is how often the variant's answer is right for prompts of a label, by published results of weights of about
+// 30B. The heads are calibrated to it; calibration on one's own pair moves it.
 func likely(head int, e *Example) float64 {
 	if head == difficulty.HeadTokens {
 		return tokensTarget(e)

@@ -77,7 +77,8 @@ func leader(source string) string {
 	return source
 }
 
-// Validation is a leave-source-out run: every example was judged by weights that saw neither its source nor a twin of it.
+// Validation is a leave-source-out run: every example was judged by weights that saw neither its source nor a twin of
+// it.
 type Validation struct {
 	Examples []*Example
 	// raw are the heads' values before calibration.
@@ -91,7 +92,8 @@ type Validation struct {
 // keptGoal is the macro recall of instruct that the price is set for.
 const keptGoal = 0.952
 
-// LeaveSourceOut trains once for each fold, and once for the sources held back, and fits calibration and price to what comes out.
+// LeaveSourceOut trains once for each fold, and once for the sources held back, and fits calibration and price to what
+// comes out.
 func LeaveSourceOut(examples []*Example, o *Options) *Validation {
 	labelled := slices.DeleteFunc(slices.Clone(examples), (*Example).measured)
 	held := HeldBack()
@@ -137,7 +139,8 @@ func (v *Validation) calibrate() {
 		}
 		v.Calibration[h] = fitPlatt(z, goal)
 	}
-	// What outcomes taught the thinking head carries over to other sources only as far as it is seen to, and never turned round.
+	// What outcomes taught the thinking head carries over to other sources only as far as it is seen to, and never
+	// turned round.
 	if p := &v.Calibration[difficulty.HeadThinking]; p.A < 0 {
 		p.A = 0
 	}

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// missingGuards lists the types that implement an interface of another package of the module, one which their own package imports,
-// without a line that has the compiler check it: var _ other.Interface = (*Type)(nil). Types that have all of its methods from what they
-// embed are passed over, and so are interfaces that are part of one with a guard.
+// missingGuards lists the types that implement an interface of another package of the module, one which their own
+// package imports, without a line that has the compiler check it: var _ other.Interface = (*Type)(nil). Types that have
+// all of its methods from what they embed are passed over, and so are interfaces that are part of one with a guard.
 func missingGuards(packages []*pkg) []string {
 	var out []string
 	for _, p := range packages {

@@ -122,8 +122,8 @@ func (p *pkg) parse() error {
 	return err
 }
 
-// check type-checks the package's own files against the export data of what it imports. Names of C have no types, so errors are
-// passed over in a package that uses cgo.
+// check type-checks the package's own files against the export data of what it imports. Names of C have no types, so
+// errors are passed over in a package that uses cgo.
 func (p *pkg) check(exports map[string]string) error {
 	lookup := func(path string) (io.ReadCloser, error) {
 		if mapped, ok := p.ImportMap[path]; ok {

@@ -1,11 +1,11 @@
-// Command house measures how a module's Go code is built: the sizes of its packages, files, functions and types, what imports what,
-// how much of it is comments and tests, and which files of a package lean on each other.
+// Command house measures how a module's Go code is built: the sizes of its packages, files, functions and types, what
+// imports what, how much of it is comments and tests, and which files of a package lean on each other.
 //
-// It reads sources and the compiler's export data. It does not judge: the limits are in style_test.go and .golangci.yml. It must not
-// change a file.
+// It reads sources and the compiler's export data. It does not judge: the limits are in style_test.go and
+// .golangci.yml. It must not change a file.
 //
-// Run it from anywhere as `go -C tools run ./house [FOLDER]`, where FOLDER is the module to measure; it is the repository's root if it
-// is not given. Cgo's flags should be set as for a build, or llama.cpp is compiled anew.
+// Run it from anywhere as `go -C tools run ./house [FOLDER]`, where FOLDER is the module to measure; it is the
+// repository's root if it is not given. Cgo's flags should be set as for a build, or llama.cpp is compiled anew.
 package main
 
 import (

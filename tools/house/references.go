@@ -6,10 +6,12 @@ import (
 	"slices"
 )
 
-// graph says which files of a package use names of which others: g[a][b] is whether file a uses a name that file b declares.
+// graph says which files of a package use names of which others: g[a][b] is whether file a uses a name that file b
+// declares.
 type graph [][]bool
 
-// references finds the uses between the files of a package: of functions, types, variables, constants, methods and fields.
+// references finds the uses between the files of a package: of functions, types, variables, constants, methods and
+// fields.
 func references(p *pkg) graph {
 	index := map[string]int{}
 	for i, f := range p.files {
@@ -48,8 +50,8 @@ func (g graph) edges() int {
 	return n
 }
 
-// upward is how many uses run against the order of the files that has the fewest of them, as far as a local search finds it: files
-// are moved to wherever the count falls until none can be moved.
+// upward is how many uses run against the order of the files that has the fewest of them, as far as a local search
+// finds it: files are moved to wherever the count falls until none can be moved.
 func (g graph) upward() int {
 	order := make([]int, len(g))
 	for i := range order {

@@ -40,8 +40,8 @@ func (s *Store) Trouble() error {
 	return s.health.trouble
 }
 
-// use runs op with the connection for itself. An error of the file comes out as history.ErrUnavailable, and everybody then leaves the
-// file alone for a while.
+// use runs op with the connection for itself. An error of the file comes out as history.ErrUnavailable, and everybody
+// then leaves the file alone for a while.
 func (s *Store) use(ctx context.Context, what string, op func(context.Context) error) error {
 	if err := s.resting(what); err != nil {
 		return err

@@ -1,6 +1,7 @@
 // Package sqlite keeps the responses of POST /v1/responses in an SQLite file, so that they are found after a restart.
 //
-// It implements history.Store. It must not be imported by package api, whose tests would then wait for SQLite to be compiled.
+// It implements history.Store. It must not be imported by package api, whose tests would then wait for SQLite to be
+// compiled.
 package sqlite
 
 import (
@@ -48,8 +49,8 @@ CREATE TABLE response (
 ) STRICT;
 CREATE INDEX response_created ON response (created);`
 
-// Open opens or creates the file at path, readable by its user only. When more than maxBytes are kept, the oldest responses go; 0 is no
-// bound.
+// Open opens or creates the file at path, readable by its user only. When more than maxBytes are kept, the oldest
+// responses go; 0 is no bound.
 func Open(ctx context.Context, path string, maxBytes int64) (*Store, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("response store: %w", err)

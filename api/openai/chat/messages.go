@@ -129,7 +129,8 @@ func (d *decoder) toolMessage(v *jsonbody.Value, path string, m *request.Message
 	}
 }
 
-// content reads a message's content. An assistant, like a tool, may have nothing to say, in whichever way a client writes nothing.
+// content reads a message's content. An assistant, like a tool, may have nothing to say, in whichever way a client
+// writes nothing.
 func (d *decoder) content(v *jsonbody.Value, path string, m *request.Message) {
 	c := jsonbody.Present(v, "content")
 	if c == nil && m.Role == request.RoleAssistant {

@@ -40,7 +40,8 @@ type Logprobs struct {
 	TextOffset    []int                `json:"text_offset"`
 }
 
-// newLogprobs puts tokens into lists. offset is how many bytes of tokens came before; with those of tokens it is returned.
+// newLogprobs puts tokens into lists. offset is how many bytes of tokens came before; with those of tokens it is
+// returned.
 func newLogprobs(tokens []engine.Token, offset int) (*Logprobs, int) {
 	l := &Logprobs{Tokens: []string{}, TokenLogprobs: []float64{}, TopLogprobs: []map[string]float64{}, TextOffset: []int{}}
 	for i := range tokens {

@@ -56,8 +56,8 @@ type piece struct {
 
 const withPieces = "with_pieces"
 
-// Tokenize serves POST /tokenize for a text (content or prompt) or a conversation (messages and all that shapes its prompt). Image tokens
-// are not text and are not listed.
+// Tokenize serves POST /tokenize for a text (content or prompt) or a conversation (messages and all that shapes its
+// prompt). Image tokens are not text and are not listed.
 func (h *Handler) Tokenize(w http.ResponseWriter, r *http.Request) error {
 	caller := h.o.Trip.Caller(r)
 	body, err := h.o.Trip.Body(w, r)

@@ -1,5 +1,5 @@
-// Package surfacetest tests the encoders of surfaces from files, without a server: the events of a run go in, and what a client would be
-// sent is compared with what the file says.
+// Package surfacetest tests the encoders of surfaces from files, without a server: the events of a run go in, and what
+// a client would be sent is compared with what the file says.
 //
 // It is for tests alone. It must not know any surface: what encodes is given to it.
 package surfacetest
@@ -36,9 +36,9 @@ type Encoding struct {
 	Own map[string]func() ([]web.Message, error)
 }
 
-// Run runs every file in testdata as a test of its own. A file holds "events", one a line, and the "stream" that becomes of them, or a
-// "whole" run and the "reply", or both. A "request" before them is handed to begin, which makes the encoding of one run. With -update the
-// files get what the encoder makes.
+// Run runs every file in testdata as a test of its own. A file holds "events", one a line, and the "stream" that
+// becomes of them, or a "whole" run and the "reply", or both. A "request" before them is handed to begin, which makes
+// the encoding of one run. With -update the files get what the encoder makes.
 func Run(t *testing.T, begin func(t *testing.T, request []byte) Encoding) {
 	t.Helper()
 	files, err := filepath.Glob("testdata/*.txtar")
@@ -65,7 +65,8 @@ func Run(t *testing.T, begin func(t *testing.T, request []byte) Encoding) {
 	}
 }
 
-// encode puts into the archive what the encoder makes. The stream and the reply are encoded on their own, as for two clients.
+// encode puts into the archive what the encoder makes. The stream and the reply are encoded on their own, as for two
+// clients.
 func encode(t *testing.T, archive *txtar.Archive, begin func(*testing.T, []byte) Encoding) {
 	t.Helper()
 	var request, made []byte

@@ -11,8 +11,8 @@ import (
 	"github.com/qwenvld/qwenvld/engine/constraint"
 )
 
-// Accepts says whether an answer of this text follows c, as the worker judges it. Of a constraint of calls in free text it looks at the
-// text from where the first call begins.
+// Accepts says whether an answer of this text follows c, as the worker judges it. Of a constraint of calls in free text
+// it looks at the text from where the first call begins.
 func Accepts(tb testing.TB, c *engine.Constraint, text string) bool {
 	tb.Helper()
 	if c.Trigger != "" {

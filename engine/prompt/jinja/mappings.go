@@ -15,8 +15,8 @@ type entry struct {
 	value any
 }
 
-// entries are the members of a mapping of the interpreter's: an object in the order in which it was written, a template's own in the order
-// of its text, any other by its keys. ok is false for what is no mapping.
+// entries are the members of a mapping of the interpreter's: an object in the order in which it was written, a
+// template's own in the order of its text, any other by its keys. ok is false for what is no mapping.
 func (r *rendering) entries(mapping any) (out []entry, ok bool) {
 	switch m := mapping.(type) {
 	case map[string]any:

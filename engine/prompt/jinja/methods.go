@@ -17,8 +17,8 @@ type stringMethod = exec.Method[string]
 // repair makes a method of Python's strings of the interpreter's.
 type repair func(t *Template, m stringMethod) stringMethod
 
-// stringMethods are the methods of strings that a template has, with what must be done about each: a method that looks for a text must
-// find special tokens' texts in what came from outside, fences or not.
+// stringMethods are the methods of strings that a template has, with what must be done about each: a method that looks
+// for a text must find special tokens' texts in what came from outside, fences or not.
 var stringMethods = map[string]repair{
 	"capitalize": asIs, "center": asIs, "encode": asIs, "format": asIs, "isalnum": asIs, "isalpha": asIs, "isascii": asIs,
 	"isdecimal": asIs, "isdigit": asIs, "islower": asIs, "isnumeric": asIs, "isspace": asIs, "istitle": asIs, "isupper": asIs,

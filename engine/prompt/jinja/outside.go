@@ -6,8 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// fence follows the first character of every special token's text that came from outside. label encloses, in front of a mark, which
-// medium the mark stands for. Both are noncharacters, which no text for interchange holds; where one comes in regardless it is taken out.
+// fence follows the first character of every special token's text that came from outside. label encloses, in front of a
+// mark, which medium the mark stands for. Both are noncharacters, which no text for interchange holds; where one comes
+// in regardless it is taken out.
 const (
 	fence = '\uFDD0'
 	label = '\uFDD1'
@@ -15,7 +16,8 @@ const (
 
 var noncharacters = strings.NewReplacer(string(fence), "", string(label), "")
 
-// Visible is text from outside as Render shows it: without broken bytes and without the two noncharacters that this package uses.
+// Visible is text from outside as Render shows it: without broken bytes and without the two noncharacters that this
+// package uses.
 func Visible(text string) string {
 	if !utf8.ValidString(text) {
 		text = strings.ToValidUTF8(text, "\uFFFD")
@@ -38,7 +40,8 @@ func (t *Template) fenced(text string) string {
 	return t.fenceWhere(text, func(special, rest string) bool { return strings.HasPrefix(rest, special) })
 }
 
-// fenceWhere puts a fence behind the first character of every rest of text at which begins tells that a special token's text begins.
+// fenceWhere puts a fence behind the first character of every rest of text at which begins tells that a special token's
+// text begins.
 func (t *Template) fenceWhere(text string, begins func(special, rest string) bool) string {
 	var b strings.Builder
 	for i, c := range text {

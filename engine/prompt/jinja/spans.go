@@ -26,12 +26,13 @@ type Span struct {
 	Kind SpanKind
 	// Text is what the template wrote, a mark included.
 	Text string
-	// Mark and Medium say, of a mark, which one it is and the ID of the medium it stands for; -1 where there is none left for it.
+	// Mark and Medium say, of a mark, which one it is and the ID of the medium it stands for; -1 where there is none
+	// left for it.
 	Mark, Medium int
 }
 
-// labeller writes on what it gets, with the label of a medium in front of the marks that have none. It looks for the marks' cores, since
-// a template may write a mark in pieces.
+// labeller writes on what it gets, with the label of a medium in front of the marks that have none. It looks for the
+// marks' cores, since a template may write a mark in pieces.
 type labeller struct {
 	out    io.Writer
 	medium Medium
@@ -134,8 +135,8 @@ func (r *rendering) own(out []Span, text string, offset int, labels []labelled) 
 	return out
 }
 
-// assign gives the marks of a kind the media of that kind in their order, unless each mark says itself which one it stands for: marks
-// look alike, and a template may show media in an order of its own.
+// assign gives the marks of a kind the media of that kind in their order, unless each mark says itself which one it
+// stands for: marks look alike, and a template may show media in an order of its own.
 func (r *rendering) assign(spans []Span) {
 	for mark := range r.template.marks {
 		seen := map[int]bool{-1: true}

@@ -42,8 +42,8 @@ func parseFor(p, args *parser.Parser) (nodes.ControlStructure, error) {
 	return loop, nil
 }
 
-// noteMedium stands at the beginning of a loop's body. Where the loop goes over media, it has the marks written by the rest of the
-// body labelled with the medium that the loop is at.
+// noteMedium stands at the beginning of a loop's body. Where the loop goes over media, it has the marks written by the
+// rest of the body labelled with the medium that the loop is at.
 type noteMedium struct {
 	loop *controlstructures.ForControlStructure
 }

@@ -1,8 +1,10 @@
-// Package jinja runs chat templates that come with model files from anywhere. It wraps the interpreter gonja: what that one does
-// otherwise than Python's Jinja is put right here, its panics become errors, and a template is bounded in what it may look like, do
-// and write. What came from outside, and where a template shows pictures and videos, is told apart in what it writes.
+// Package jinja runs chat templates that come with model files from anywhere. It wraps the interpreter gonja: what that
+// one does otherwise than Python's Jinja is put right here, its panics become errors, and a template is bounded in what
+// it may look like, do and write. What came from outside, and where a template shows pictures and videos, is told apart
+// in what it writes.
 //
-// The package must not know conversations, messages or engines, and gives a template no way to files, other templates or the network.
+// The package must not know conversations, messages or engines, and gives a template no way to files, other templates
+// or the network.
 package jinja
 
 import (
@@ -55,7 +57,8 @@ type RefusalError struct{ Reason string }
 
 func (e *RefusalError) Error() string { return e.Reason }
 
-// Compile reads a template. It fails for a template that is too large, does not parse, or uses what is left out, such as include.
+// Compile reads a template. It fails for a template that is too large, does not parse, or uses what is left out, such
+// as include.
 func Compile(source string, vocabulary Vocabulary) (*Template, error) {
 	if len(source) > maxSource {
 		return nil, fmt.Errorf("the chat template has %d bytes, %d are allowed", len(source), maxSource)
@@ -140,8 +143,8 @@ func renderingOf(environment *exec.Environment) *rendering {
 	return r
 }
 
-// Render runs the template over values: nil, booleans, numbers, strings of the caller's own, Outside, *jsontree.Value, Medium, List and
-// map[string]any. It fails with a *RefusalError where the template itself refuses.
+// Render runs the template over values: nil, booleans, numbers, strings of the caller's own, Outside, *jsontree.Value,
+// Medium, List and map[string]any. It fails with a *RefusalError where the template itself refuses.
 func (t *Template) Render(values map[string]any) ([]Span, error) {
 	r := &rendering{template: t, orders: map[uintptr][]string{}, media: map[uintptr]Medium{}}
 	data := map[string]any{renderingKey: r, "raise_exception": r.raise}

@@ -87,7 +87,8 @@ func (r *rendering) mediumOf(variable any) (Medium, bool) {
 	return medium, ok
 }
 
-// fromJSON converts JSON from outside, its strings defused. Go's maps do not keep the order of keys, so it is remembered.
+// fromJSON converts JSON from outside, its strings defused. Go's maps do not keep the order of keys, so it is
+// remembered.
 func (r *rendering) fromJSON(v *jsontree.Value) any {
 	switch v.Kind {
 	case jsontree.String:

@@ -1,4 +1,5 @@
-// Package pyjson reads and writes JSON as Python's json module does, in whose spelling models saw tool definitions and calls.
+// Package pyjson reads and writes JSON as Python's json module does, in whose spelling models saw tool definitions and
+// calls.
 //
 // The package must not know what the JSON describes, and is not for texts that clients read.
 package pyjson

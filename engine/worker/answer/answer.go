@@ -1,5 +1,5 @@
-// Package answer turns the bytes of generated tokens into text that is safe to show: whole UTF-8 characters, stop strings cut
-// off before any of their letters leaves, and the end of the think block found.
+// Package answer turns the bytes of generated tokens into text that is safe to show: whole UTF-8 characters, stop
+// strings cut off before any of their letters leaves, and the end of the think block found.
 //
 // It is pure and knows no tokens. It must not parse what the text means (tool calls, reasoning tags as markup): that is
 // engine/prompt's work in the daemon.
@@ -39,8 +39,8 @@ func New(o Options) *Text {
 	return &Text{stop: stop, endTag: o.EndTag, thinking: o.Thinking && o.EndTag != ""}
 }
 
-// Add appends a token's bytes and returns the text that can be shown now. When a stop string is complete it returns what
-// stands before it; Stopped tells, and everything added later is dropped.
+// Add appends a token's bytes and returns the text that can be shown now. When a stop string is complete it returns
+// what stands before it; Stopped tells, and everything added later is dropped.
 func (t *Text) Add(b []byte) string {
 	if t.done {
 		return ""
@@ -62,8 +62,8 @@ func (t *Text) Add(b []byte) string {
 	return t.release(len(t.held) - keep)
 }
 
-// closeThinking looks for the end tag in what came with b. It returns the offset in held from which stop strings count, -1
-// while the block is open.
+// closeThinking looks for the end tag in what came with b. It returns the offset in held from which stop strings count,
+// -1 while the block is open.
 func (t *Text) closeThinking(b []byte) int {
 	t.tail = append(t.tail, b...)
 	at := bytes.Index(t.tail, []byte(t.endTag))
@@ -122,8 +122,8 @@ func (t *Text) release(n int) string {
 	return out
 }
 
-// Close ends the answer and returns what was held back: a stop string that never completed. The beginning of a character that was cut off
-// is dropped.
+// Close ends the answer and returns what was held back: a stop string that never completed. The beginning of a
+// character that was cut off is dropped.
 func (t *Text) Close() string {
 	if t.done {
 		return ""

@@ -34,8 +34,8 @@ func (g *generation) constrained() bool { return g.spec.Constraint != nil && !g.
 // mustEnd reports whether the constraint leaves the answer no way on.
 func (g *generation) mustEnd() bool { return g.spec.Constraint.MustEnd() }
 
-// choose returns the next token and whether the model drew it. ended means that the model drew an end token, which is not part of the
-// answer.
+// choose returns the next token and whether the model drew it. ended means that the model drew an end token, which is
+// not part of the answer.
 func (g *generation) choose(logits []float32, v Vocabulary) (token int32, drawn, ended bool, err error) {
 	if g.block.forcing() {
 		token = g.block.next()
@@ -68,9 +68,9 @@ func (g *generation) limits(v Vocabulary) (limits sampler.Limits) {
 	return limits
 }
 
-// banned are tokens that must not come next, whatever the constraint: an end right after a forced end of thinking, and another closing
-// tag in an answer that the model did not itself begin by one. Under a constraint only the tag's own token is, which no constraint
-// needs; text that spells it may be part of the answer.
+// banned are tokens that must not come next, whatever the constraint: an end right after a forced end of thinking, and
+// another closing tag in an answer that the model did not itself begin by one. Under a constraint only the tag's own
+// token is, which no constraint needs; text that spells it may be part of the answer.
 func (g *generation) banned(v Vocabulary) (out []int32) {
 	if g.block.banEndOnce() {
 		out = v.EndTokens()
@@ -85,8 +85,8 @@ func (g *generation) banned(v Vocabulary) (out []int32) {
 	return append(out[:len(out):len(out)], tag.banned(g.tail)...)
 }
 
-// add takes a token into the answer, sends what it completes, and reports whether the answer has ended with it. settled says that the
-// constraint has taken the token in, and can be asked whether anything may follow.
+// add takes a token into the answer, sends what it completes, and reports whether the answer has ended with it. settled
+// says that the constraint has taken the token in, and can be asked whether anything may follow.
 func (g *generation) add(token int32, logits []float32, v Vocabulary, settled bool) (ended bool) {
 	g.output = append(g.output, token)
 	g.usage.CompletionTokens++

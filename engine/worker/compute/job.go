@@ -51,7 +51,8 @@ func (j *Job) Cancel() {
 	}
 }
 
-// mailbox passes events from the loop, which must never wait, to the job's reader. It holds at most one event a token, and the first.
+// mailbox passes events from the loop, which must never wait, to the job's reader. It holds at most one event a token,
+// and the first.
 type mailbox struct {
 	mu     sync.Mutex
 	events []engine.Event

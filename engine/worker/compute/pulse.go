@@ -24,7 +24,8 @@ func (p *pulse) setBusy(busy bool) {
 	p.busy.Store(busy)
 }
 
-// Decoding is the progress of the loop itself, from taking a job in to drawing its last token. It is safe for concurrent use.
+// Decoding is the progress of the loop itself, from taking a job in to drawing its last token. It is safe for
+// concurrent use.
 func (l *Loop) Decoding() Pulse { return l.decoding.read() }
 
 // Encoding is the progress of encoding pictures. It is safe for concurrent use.

@@ -5,17 +5,17 @@ import "github.com/qwenvld/qwenvld/internal/repetition"
 const (
 	// loopEvery is how many tokens apart a think block is looked at for a loop.
 	loopEvery = 16
-	// loopTokens and loopTimes are the least that a loop's repetitions take together, and their least number: shorter ones, such as
-	// a row of a table, end by themselves.
+	// loopTokens and loopTimes are the least that a loop's repetitions take together, and their least number: shorter
+	// ones, such as a row of a table, end by themselves.
 	loopTokens = 96
 	loopTimes  = 6
 	// loopPeriod is the longest repetition that is found, in tokens.
 	loopPeriod = 128
 )
 
-// An answer may repeat itself for good reasons: a table with empty rows, a list of zeros, encoded bytes, the page that it reads. A page
-// holds about a thousand tokens, so that twice as many that only repeat themselves are none; of whole paragraphs, which nothing repeats
-// word for word, fewer will do.
+// An answer may repeat itself for good reasons: a table with empty rows, a list of zeros, encoded bytes, the page that
+// it reads. A page holds about a thousand tokens, so that twice as many that only repeat themselves are none; of whole
+// paragraphs, which nothing repeats word for word, fewer will do.
 const (
 	answerTokens    = 2048
 	paragraph       = 64

@@ -70,7 +70,8 @@ func (b *thinkBlock) tagSeen() {
 	b.state = blockClosed
 }
 
-// banEndOnce reports whether the token that is drawn now must not end the answer; only the first one after a forced closing.
+// banEndOnce reports whether the token that is drawn now must not end the answer; only the first one after a forced
+// closing.
 func (b *thinkBlock) banEndOnce() (banned bool) {
 	banned, b.endBanned = b.endBanned, false
 	return banned

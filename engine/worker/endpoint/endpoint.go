@@ -1,7 +1,8 @@
-// Package endpoint is the worker's side of the connection between daemon and worker: it serves a Model in the form of package wire.
+// Package endpoint is the worker's side of the connection between daemon and worker: it serves a Model in the form of
+// package wire.
 //
-// It must not compute, tokenise or decide anything, and does not link the model: whatever is a Model can be served, in tests one without
-// weights.
+// It must not compute, tokenise or decide anything, and does not link the model: whatever is a Model can be served, in
+// tests one without weights.
 package endpoint
 
 import (
@@ -20,7 +21,8 @@ type Model interface {
 	Info() engine.Info
 	// Health tells how the computations get on, without waiting for them.
 	Health() wire.Health
-	// Submit takes a request whose pixels may still be on their way. It must not wait for them: they are read after it has returned.
+	// Submit takes a request whose pixels may still be on their way. It must not wait for them: they are read after it
+	// has returned.
 	Submit(ctx context.Context, req *engine.Request) (Job, error)
 	Tokenize(ctx context.Context, pieces []engine.Piece) ([]int32, error)
 	TokenBytes(ctx context.Context, tokens []int32) ([][]byte, error)
@@ -65,8 +67,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mux.ServeHTTP(w, r)
 }
 
-// Wait refuses further requests and returns when the last one has been answered: http.Server.Close does not wait for handlers, and they
-// use the model.
+// Wait refuses further requests and returns when the last one has been answered: http.Server.Close does not wait for
+// handlers, and they use the model.
 func (h *Handler) Wait() { h.inFlight.wait() }
 
 func (h *Handler) health(w http.ResponseWriter, _ *http.Request) {
@@ -86,8 +88,8 @@ func (h *Handler) reply(w http.ResponseWriter, status int, v any) {
 	}
 }
 
-// generate streams frames. Refusals are a status and one error object; a failure later is the last frame. The reply begins before
-// all pixels have come: the first frames of a video are encoded while the daemon decodes the others.
+// generate streams frames. Refusals are a status and one error object; a failure later is the last frame. The reply
+// begins before all pixels have come: the first frames of a video are encoded while the daemon decodes the others.
 func (h *Handler) generate(w http.ResponseWriter, r *http.Request) {
 	rc := http.NewResponseController(w)
 	err := rc.EnableFullDuplex()
@@ -108,8 +110,9 @@ func (h *Handler) generate(w http.ResponseWriter, r *http.Request) {
 	}
 	var reading sync.WaitGroup
 	reading.Go(func() { _ = pixels.Read() }) // an error reaches whoever waits for the pixels
-	// The request is read to its end even where the reply ends first: the daemon sends the rest in any case, or closes the connection. A
-	// read deadline would not do, because net/http already waits for the next request on this connection, which it would hit.
+	// The request is read to its end even where the reply ends first: the daemon sends the rest in any case, or closes
+	// the connection. A read deadline would not do, because net/http already waits for the next request on this
+	// connection, which it would hit.
 	defer reading.Wait()
 	defer job.Cancel()
 	w.Header().Set("Content-Type", wire.ContentType)

@@ -1,5 +1,6 @@
-// Package pace decides how many threads compute the next step of decoding. Threads of a step wait for each other at each node of a graph,
-// so on a machine that others use too, or for a model so small that waiting costs more than the work, fewer are faster.
+// Package pace decides how many threads compute the next step of decoding. Threads of a step wait for each other at
+// each node of a graph, so on a machine that others use too, or for a model so small that waiting costs more than the
+// work, fewer are faster.
 //
 // It must not measure, compute or start threads: it is told how long steps took and answers with a number.
 package pace
@@ -7,17 +8,18 @@ package pace
 import "time"
 
 const (
-	// mostRows is how many rows a step of decoding has at most. Those with more read a prompt: there is so much to do between two waits
-	// that all threads pay.
+	// mostRows is how many rows a step of decoding has at most. Those with more read a prompt: there is so much to do
+	// between two waits that all threads pay.
 	mostRows = 16
 
-	// The present pace is judged by so many steps, and seconds, whichever is more: what others on the machine do shows over times in which
-	// the system lets them run.
+	// The present pace is judged by so many steps, and seconds, whichever is more: what others on the machine do shows
+	// over times in which the system lets them run.
 	windowSteps, windowTime = 8, 0.1
 	mostSteps               = 512
 	fresh                   = 4 // steps that show that something has changed; no trial begins with fewer
 
-	// A trial of another number of threads likewise. One that takes hopeless times the usual duration ends after half its steps.
+	// A trial of another number of threads likewise. One that takes hopeless times the usual duration ends after half
+	// its steps.
 	trialSteps, trialTime = 4, 0.05
 	hopeless              = 1.5
 
@@ -35,8 +37,8 @@ const (
 	stale = 64 // steps of other sizes after which what is known of a size may have changed
 )
 
-// Pace chooses among numbers of threads. It is for one goroutine. What it needs to know of steps is kept for each number of rows, since
-// these take different times.
+// Pace chooses among numbers of threads. It is for one goroutine. What it needs to know of steps is kept for each
+// number of rows, since these take different times.
 type Pace struct {
 	levels []int // numbers of threads, falling
 	lanes  [mostRows + 1]lane

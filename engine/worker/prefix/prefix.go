@@ -1,12 +1,13 @@
-// Package prefix knows which rows of the KV cache belong to which beginning of a prompt, so that a prompt that begins like another one
-// shares the cells of that beginning in place of computing it again.
+// Package prefix knows which rows of the KV cache belong to which beginning of a prompt, so that a prompt that begins
+// like another one shares the cells of that beginning in place of computing it again.
 //
-// Beginnings form a radix tree. Its edges are runs of items, and an item is the least that can be cut off: a text token, or an image with
-// all of its rows, which the cache cannot divide. Each node has a sequence number of its own in the cache, under which its cells stay while
-// no request uses them. A request holds the nodes that it has followed or made; what nobody holds is parked and can be given up.
+// Beginnings form a radix tree. Its edges are runs of items, and an item is the least that can be cut off: a text
+// token, or an image with all of its rows, which the cache cannot divide. Each node has a sequence number of its own in
+// the cache, under which its cells stay while no request uses them. A request holds the nodes that it has followed or
+// made; what nobody holds is parked and can be given up.
 //
-// The package is pure: it says in Ops what is to be done with the cache, and does nothing else. It must not compute, wait, lock or read a
-// clock, and does not decide when cells are needed for something better.
+// The package is pure: it says in Ops what is to be done with the cache, and does nothing else. It must not compute,
+// wait, lock or read a clock, and does not decide when cells are needed for something better.
 package prefix
 
 import "crypto/sha256"
@@ -20,7 +21,8 @@ type Item struct {
 
 // Image is an image or a pair of frames as an item.
 type Image struct {
-	// Key stands for everything that the rows depend on. While it is zero, nothing is known, and the image is equal to no other.
+	// Key stands for everything that the rows depend on. While it is zero, nothing is known, and the image is equal to
+	// no other.
 	Key [sha256.Size]byte
 	// Rows are the cells that it takes, Span the positions by which what comes behind it is further on.
 	Rows int
@@ -45,7 +47,8 @@ func (i *Item) span() int32 {
 // known reports whether the item can be compared with others.
 func (i *Item) known() bool { return i.Image == nil || i.Image.Key != [sha256.Size]byte{} }
 
-// same reports whether two items have the same rows after the same beginning. One that is not known has them with no other.
+// same reports whether two items have the same rows after the same beginning. One that is not known has them with no
+// other.
 func (i *Item) same(o *Item) bool {
 	if i.Image == nil || o.Image == nil {
 		return i.Image == o.Image && i.Token == o.Token
@@ -85,8 +88,8 @@ func extent(items []Item) (rows int, span int32) {
 
 // Op is something to be done with the cache, after all that came before it.
 type Op struct {
-	// Share has the sequence To see the cells of From as well, at positions from P0 on and before P1. Otherwise the sequence From loses
-	// them, and cells that no sequence sees are free.
+	// Share has the sequence To see the cells of From as well, at positions from P0 on and before P1. Otherwise the
+	// sequence From loses them, and cells that no sequence sees are free.
 	Share    bool
 	From, To int32
 	P0, P1   int32

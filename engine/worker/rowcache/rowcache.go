@@ -1,5 +1,5 @@
-// Package rowcache keeps the rows that the vision tower made of images and frame pairs, so that a picture that comes again, in the
-// next turn of a conversation or in another video, is not encoded again.
+// Package rowcache keeps the rows that the vision tower made of images and frame pairs, so that a picture that comes
+// again, in the next turn of a conversation or in another video, is not encoded again.
 //
 // It must not know of requests: a picture is what its pixels are.
 package rowcache

@@ -6,8 +6,8 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 )
 
-// Logprobs returns token's log-probability under the plain softmax of logits, and the top alternatives, likeliest first.
-// Their Bytes are left to the caller.
+// Logprobs returns token's log-probability under the plain softmax of logits, and the top alternatives, likeliest
+// first. Their Bytes are left to the caller.
 func Logprobs(logits []float32, token int32, top int) (float64, []engine.TopToken) {
 	highest := math.Inf(-1)
 	for _, v := range logits {

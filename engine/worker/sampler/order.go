@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// before orders candidates by weight, heaviest first, and by id among equals, so that results do not depend on the order of
-// selection.
+// before orders candidates by weight, heaviest first, and by id among equals, so that results do not depend on the
+// order of selection.
 func before(a, b candidate) bool {
 	return a.weight > b.weight || a.weight == b.weight && a.id < b.id
 }
@@ -51,7 +51,8 @@ func largest(into []candidate, row []float32, n int) []candidate {
 	return into
 }
 
-// selectTop moves the n first candidates in the order of before to the front, in any order among themselves (quickselect).
+// selectTop moves the n first candidates in the order of before to the front, in any order among themselves
+// (quickselect).
 func selectTop(c []candidate, n int) {
 	lo, hi := 0, len(c)
 	for n > lo && n < hi && hi-lo > 1 {

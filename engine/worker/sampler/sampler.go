@@ -1,5 +1,5 @@
-// Package sampler chooses the next token from a row of logits: penalties and biases, temperature, top-k, top-p, min-p, and
-// log-probabilities for the client.
+// Package sampler chooses the next token from a row of logits: penalties and biases, temperature, top-k, top-p, min-p,
+// and log-probabilities for the client.
 //
 // It is pure: no model, no clock, no global random source. The order of the steps is that of transformers (temperature
 // before the truncations). It must not know what tokens mean; ending and stopping are decided by its callers.

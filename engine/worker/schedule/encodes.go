@@ -2,8 +2,9 @@ package schedule
 
 import "slices"
 
-// Encodes decides whose image is encoded next. Images come in when their pixels have: a video that is still being decoded holds up nobody.
-// A sequence has one image in at a time, so that requests with many images alternate with others. One goroutine at a time uses it.
+// Encodes decides whose image is encoded next. Images come in when their pixels have: a video that is still being
+// decoded holds up nobody. A sequence has one image in at a time, so that requests with many images alternate with
+// others. One goroutine at a time uses it.
 type Encodes[T comparable] struct {
 	waiting []T
 	running bool
@@ -12,7 +13,8 @@ type Encodes[T comparable] struct {
 // Add has an image wait for the encoder.
 func (e *Encodes[T]) Add(image T) { e.waiting = append(e.waiting, image) }
 
-// Drop takes out an image that nobody waits for any more, and reports whether it waited. Where it did not, it had the encoder.
+// Drop takes out an image that nobody waits for any more, and reports whether it waited. Where it did not, it had the
+// encoder.
 func (e *Encodes[T]) Drop(image T) (waited bool) {
 	i := slices.Index(e.waiting, image)
 	if i < 0 {

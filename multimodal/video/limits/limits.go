@@ -1,13 +1,14 @@
-// Package limits says how much a video may cost where nobody says otherwise, and the least that a bound can be set to. The daemon's
-// configuration, the API and the runner of ffmpeg all take their numbers from it.
+// Package limits says how much a video may cost where nobody says otherwise, and the least that a bound can be set to.
+// The daemon's configuration, the API and the runner of ffmpeg all take their numbers from it.
 //
-// It must not import anything of the project, since config does not either, and it enforces nothing: that is for those who spend.
+// It must not import anything of the project, since config does not either, and it enforces nothing: that is for those
+// who spend.
 package limits
 
 import "time"
 
-// What the model was trained on: the numbers of Qwen3-VL's video_preprocessor_config.json. ModelMinPixels and ModelMaxPixels bound the
-// area of all frames together; the latter is 12,288 tokens.
+// What the model was trained on: the numbers of Qwen3-VL's video_preprocessor_config.json. ModelMinPixels and
+// ModelMaxPixels bound the area of all frames together; the latter is 12,288 tokens.
 const (
 	ModelFPS       = 2
 	ModelMinFrames = 4
@@ -30,8 +31,8 @@ type Limits struct {
 	Frames int
 	// TotalPixels bounds the area that all frames of a video together are resized to.
 	TotalPixels int
-	// Decoders is how many children of the daemon decode at a time, each in at most Memory bytes of address space. Others wait for at
-	// most DecoderWait.
+	// Decoders is how many children of the daemon decode at a time, each in at most Memory bytes of address space.
+	// Others wait for at most DecoderWait.
 	Decoders    int
 	Memory      int64
 	DecoderWait time.Duration
@@ -49,8 +50,8 @@ func Default() Limits {
 	}
 }
 
-// Least is the least that each bound can be set to. FPS only has to be greater than its own, which is 0, and Disk holds at least one
-// file of Bytes.
+// Least is the least that each bound can be set to. FPS only has to be greater than its own, which is 0, and Disk holds
+// at least one file of Bytes.
 func Least() Limits {
 	return Limits{
 		Bytes: 1, Disk: 1, FetchTimeout: 1,

@@ -1,5 +1,5 @@
-// Command go asks a running daemon through go-openai and prints a row of the table for each case. It tests nothing else than
-// that this client works.
+// Command go asks a running daemon through go-openai and prints a row of the table for each case. It tests nothing else
+// than that this client works.
 package main
 
 import (
