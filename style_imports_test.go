@@ -61,9 +61,11 @@ var importRules = []importRule{
 		"engine", "engine/constraint", "engine/gguf", "engine/llama", "engine/tokenizer", "engine/wire", "internal/bytecache",
 	}, why: "the worker knows nothing of HTTP clients or routing"},
 	{packages: "engine/worker/compute", may: []string{
-		"engine", "engine/constraint", "engine/worker/answer", "engine/worker/sampler", "engine/worker/schedule", "internal/repetition",
+		"engine", "engine/constraint", "engine/worker/answer", "engine/worker/prefix", "engine/worker/rowcache",
+		"engine/worker/sampler", "engine/worker/schedule", "internal/repetition",
 		"multimodal",
 	}, why: "steps are computed without knowing who asks, and by any model"},
+	{packages: "engine/worker/schedule", may: []string{"engine/worker/prefix"}, why: "a decision knows rows, and which of them are shared"},
 	{packages: "engine/worker/endpoint", may: []string{"engine", "engine/wire"}, why: "requests are read and events written for any model"},
 	{packages: "engine/worker/rowcache", may: []string{"internal/bytecache"}, why: "rows are kept by their key, whatever they show"},
 	{packages: "engine/worker/sampler", may: []string{"engine"}, why: "a token is drawn from numbers"},

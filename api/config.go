@@ -53,7 +53,9 @@ type Config struct {
 	Unknown UnknownParameters
 	// MayRepeat lets answers go on that only repeat themselves, unless their request says otherwise.
 	MayRepeat bool
-	Media     media.Limits
+	// KeyedPrefixes has only requests with the same API key share what is computed of their prompts.
+	KeyedPrefixes bool
+	Media         media.Limits
 	// SecondLook and Rerun say what may come of answers of instruct that look wrong; by default nothing.
 	SecondLook generation.SecondLook
 	Rerun      generation.Rerun

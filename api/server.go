@@ -58,7 +58,8 @@ func New(c Config) (*Server, error) {
 	s.core, err = generation.New(generation.Options{
 		ModelName: c.ModelName, Engines: c.Engines, Router: c.Router, RouterVersion: c.RouterVersion, Media: s.media,
 		SecondLook: c.SecondLook, Rerun: c.Rerun, MaxConcurrent: c.MaxConcurrent, MaxWaiting: c.MaxWaiting, Patience: c.Patience,
-		Meter: meter{c.Metrics}, Logger: c.Logger, Now: c.Now, NewID: c.NewID,
+		KeyedPrefixes: c.KeyedPrefixes,
+		Meter:         meter{c.Metrics}, Logger: c.Logger, Now: c.Now, NewID: c.NewID,
 	})
 	if err != nil {
 		return nil, err

@@ -36,6 +36,8 @@ type Config struct {
 	// UnknownParameters says what becomes of members of requests that nobody knows: refuse or ignore.
 	UnknownParameters string `mapstructure:"unknown_parameters"`
 	// RepetitionDetection ends answers that only repeat themselves, unless their request says otherwise.
+	// PrefixScope says who shares what is computed of prompts: PrefixesOfAll, or PrefixesOfKey.
+	PrefixScope         string `mapstructure:"prefix_scope"`
 	RepetitionDetection bool   `mapstructure:"repetition_detection"`
 	Log                 Log    `mapstructure:"log"`
 	Limits              Limits `mapstructure:"limits"`
@@ -112,6 +114,12 @@ type Rerun struct {
 	Share float64  `mapstructure:"share"` // of routed requests at most; 0 is never
 	On    []string `mapstructure:"on"`    // form, loop, length, logprob
 }
+
+// Values of PrefixScope.
+const (
+	PrefixesOfAll = "all"
+	PrefixesOfKey = "key"
+)
 
 // Values of Responses.Path that are no file.
 const (
@@ -219,6 +227,7 @@ type Engine struct {
 	GPULayers    int    `mapstructure:"gpu_layers"`   // negative: all
 	ImageMemory  int64  `mapstructure:"image_memory"` // bytes of working memory of encoding one image
 	VisionCache  int64  `mapstructure:"vision_cache"` // bytes of rows kept of pictures encoded before; negative: none
+	PrefixCache  int    `mapstructure:"prefix_cache"` // tokens of cache_tokens kept of prompts computed before; negative: none
 }
 
 // Default is the configuration without file, environment and flags.
@@ -227,7 +236,7 @@ func Default() Config {
 		Listen:          "127.0.0.1:8080",
 		ShutdownTimeout: 30 * time.Second,
 		DrainDelay:      2 * time.Second,
-		ReasoningField:  "reasoning_content", UnknownParameters: "refuse", RepetitionDetection: true,
+		ReasoningField:  "reasoning_content", UnknownParameters: "refuse", RepetitionDetection: true, PrefixScope: PrefixesOfAll,
 		Log: Log{Level: "info", Format: "text"},
 		Limits: Limits{
 			MaxConcurrent: 64, MaxWaiting: 64, WaitTimeout: 5 * time.Second, BodyBytes: 64 << 20, BodyRate: 16 << 10, Images: 32, Videos: 8,
@@ -274,6 +283,7 @@ func (c *Config) faults() []*fault {
 	v.atLeast("drain_delay", int64(c.DrainDelay), 0)
 	v.oneOf("reasoning_field", c.ReasoningField, "reasoning_content", "reasoning", "both")
 	v.oneOf("unknown_parameters", c.UnknownParameters, "refuse", "ignore")
+	v.oneOf("prefix_scope", c.PrefixScope, PrefixesOfAll, PrefixesOfKey)
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "text", "json")
 	c.Limits.validate(&v)

@@ -20,6 +20,17 @@ const (
 	StateStopped State = "stopped"
 )
 
+// Cells tell what has become of the cells of a KV cache. Live, Parked and Free add up to all of them.
+type Cells struct {
+	// Live cells hold rows of requests that are worked on, or will; what several share counts once.
+	Live int `json:"live"`
+	// Parked cells hold rows of earlier prompts, for requests that begin alike, until somebody needs the cells.
+	Parked int `json:"parked"`
+	Free   int `json:"free"`
+	// Evicted is how many were parked and given up since the beginning.
+	Evicted uint64 `json:"evicted"`
+}
+
 // States are all of them, in the order that weights go through them.
 func States() []State {
 	return []State{StateLoading, StateReady, StateStalled, StateRestarting, StateFailed, StateStopped}

@@ -18,7 +18,7 @@ type decoder struct{ *request.Builder }
 // table names the members of a body.
 func table() request.Table[*decoder] {
 	common := request.Shared[*decoder](request.Common(), "model", "stream", "temperature", "top_p", "top_k",
-		"repetition_detection", "mm_processor_kwargs", "tool_choice")
+		"repetition_detection", "mm_processor_kwargs", "tool_choice", "cache_salt")
 	idle := request.Shared[*decoder](request.Table[*request.Builder]{
 		"system":        request.Ignored, // read last, put first
 		"thread":        request.Ignored, // refused with what an SDK understands

@@ -74,6 +74,8 @@ type Options struct {
 	// Patience (5 s). The client with the fewest places comes first.
 	MaxConcurrent, MaxWaiting int
 	Patience                  time.Duration
+	// KeyedPrefixes has only requests with the same API key share what is computed of their prompts.
+	KeyedPrefixes bool
 
 	Meter  Meter
 	Logger *slog.Logger
@@ -125,7 +127,7 @@ func New(o Options) (*Core, error) {
 		if v != router.Instruct && v != router.Thinking || e == nil {
 			return nil, fmt.Errorf("api: unusable engine for variant %q", v)
 		}
-		pair.backends[v] = &local{engine: e, media: o.Media, newID: o.NewID}
+		pair.backends[v] = &local{engine: e, media: o.Media, newID: o.NewID, keyed: o.KeyedPrefixes}
 	}
 	c.catalog.pairs = []*Pair{pair}
 	gate := func(places, perClient int) *admission.Gate {

@@ -18,6 +18,8 @@ type local struct {
 	engine engine.Engine
 	media  *media.Loader
 	newID  func() string
+	// keyed keeps what is computed of prompts to requests with the same API key.
+	keyed bool
 
 	mu sync.Mutex
 	// renderer is that of the chat template named by rendererKey.
@@ -95,12 +97,20 @@ func (l *local) request(d *Decided) *engine.Request {
 	req := d.Request
 	out := &engine.Request{
 		ID: d.Caller.ID, Sampling: d.sampling(), Stop: req.Stop, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs,
-		Constraint: req.Constraint, RunningUsage: req.RunningUsage, MayRepeat: req.MayRepeat,
+		CacheScope: l.scope(d), Constraint: req.Constraint, RunningUsage: req.RunningUsage, MayRepeat: req.MayRepeat,
 	}
 	if req.MaxTokens != nil {
 		out.MaxTokens = *req.MaxTokens
 	}
 	return out
+}
+
+// scope names those whose prompts may share rows with the request's.
+func (l *local) scope(d *Decided) string {
+	if l.keyed {
+		return d.Caller.Key + "\x00" + d.Request.CacheSalt
+	}
+	return d.Request.CacheSalt
 }
 
 // thinking tells the engine of the prompt's think block. Whether the block is open when the answer begins is the engine's to say.

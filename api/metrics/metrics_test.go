@@ -85,7 +85,7 @@ func TestEveryMetricIsInTheDocumentationAndTheReverse(t *testing.T) {
 }
 
 func TestNamesAreThoseThatPrometheusAdvises(t *testing.T) {
-	m, _ := newMetrics(Options{Workers: map[router.Variant]Worker{router.Instruct: worker{engine.StateReady, 2}}})
+	m, _ := newMetrics(Options{Workers: map[router.Variant]Worker{router.Instruct: worker{state: engine.StateReady, restarts: 2}}})
 	m.Requested("/x", 200, time.Second)
 	m.Failed("x")
 	m.Carried(1, 1)
@@ -204,13 +204,34 @@ func TestConversationsThatStayAreNoEscalations(t *testing.T) {
 type worker struct {
 	state    engine.State
 	restarts int64
+	cells    engine.Cells
 }
 
 func (w worker) Health() (engine.State, int64) { return w.state, w.restarts }
+func (w worker) Cells() engine.Cells           { return w.cells }
+
+func TestCellsOfTheCacheAreCounted(t *testing.T) {
+	w := worker{state: engine.StateReady, cells: engine.Cells{Live: 3, Parked: 5, Free: 8, Evicted: 7}}
+	m, _ := newMetrics(Options{Workers: map[router.Variant]Worker{router.Instruct: w}, Version: "v1", RouterVersion: "r1"})
+	server := httptest.NewServer(m)
+	defer server.Close()
+	want := `# HELP qwenvld_kv_cells Cells of the KV cache: live for requests, parked for prompts to come, or free.
+# TYPE qwenvld_kv_cells gauge
+qwenvld_kv_cells{state="free",variant="instruct"} 8
+qwenvld_kv_cells{state="live",variant="instruct"} 3
+qwenvld_kv_cells{state="parked",variant="instruct"} 5
+# HELP qwenvld_kv_cells_evicted_total Parked cells that were given up since the process was started.
+# TYPE qwenvld_kv_cells_evicted_total counter
+qwenvld_kv_cells_evicted_total{variant="instruct"} 7
+`
+	if err := testutil.ScrapeAndCompare(server.URL, strings.NewReader(want), "qwenvld_kv_cells", "qwenvld_kv_cells_evicted_total"); err != nil {
+		t.Error(err)
+	}
+}
 
 func TestWorkersAreAskedAtEachScrape(t *testing.T) {
 	w := &worker{state: engine.StateLoading}
-	m, _ := newMetrics(Options{Workers: map[router.Variant]Worker{router.Instruct: w, router.Thinking: worker{engine.StateReady, 0}}, Version: "v1", RouterVersion: "r1"})
+	m, _ := newMetrics(Options{Workers: map[router.Variant]Worker{router.Instruct: w, router.Thinking: worker{state: engine.StateReady}}, Version: "v1", RouterVersion: "r1"})
 	server := httptest.NewServer(m)
 	defer server.Close()
 	check := func(want string) {

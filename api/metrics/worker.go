@@ -11,12 +11,15 @@ import (
 type Worker interface {
 	// Health says where the weights stand, and how often a process has ended and another was started. It must not block.
 	Health() (state engine.State, restarts int64)
+	// Cells tells how the cells of its KV cache stand. It must not block.
+	Cells() engine.Cells
 }
 
 // workers reads the state of all workers at each scrape.
 type workers struct {
 	byVariant           map[router.Variant]Worker
 	up, state, restarts *prometheus.Desc
+	cells, evicted      *prometheus.Desc
 }
 
 func newWorkers(byVariant map[router.Variant]Worker) *workers {
@@ -28,6 +31,8 @@ func newWorkers(byVariant map[router.Variant]Worker) *workers {
 		up:        desc("worker_up", "1 while the process that holds the weights is ready, else 0."),
 		state:     desc("worker_state", "1 for the state that the weights are in, 0 for the others.", "state"),
 		restarts:  desc("worker_restarts_total", "How often the process has ended and was started again."),
+		cells:     desc("kv_cells", "Cells of the KV cache: live for requests, parked for prompts to come, or free.", "state"),
+		evicted:   desc("kv_cells_evicted_total", "Parked cells that were given up since the process was started."),
 	}
 }
 
@@ -36,6 +41,8 @@ func (w *workers) Describe(out chan<- *prometheus.Desc) {
 	out <- w.up
 	out <- w.state
 	out <- w.restarts
+	out <- w.cells
+	out <- w.evicted
 }
 
 // Collect implements prometheus.Collector.
@@ -47,6 +54,11 @@ func (w *workers) Collect(out chan<- prometheus.Metric) {
 			out <- prometheus.MustNewConstMetric(w.state, prometheus.GaugeValue, flag(s == state), string(v), string(s))
 		}
 		out <- prometheus.MustNewConstMetric(w.restarts, prometheus.CounterValue, float64(restarts), string(v))
+		cells := worker.Cells()
+		for state, n := range map[string]int{"live": cells.Live, "parked": cells.Parked, "free": cells.Free} {
+			out <- prometheus.MustNewConstMetric(w.cells, prometheus.GaugeValue, float64(n), string(v), state)
+		}
+		out <- prometheus.MustNewConstMetric(w.evicted, prometheus.CounterValue, float64(cells.Evicted), string(v))
 	}
 }
 

@@ -21,7 +21,8 @@ func table() request.Table[*decoder] {
 		"keep_alive": request.Ignored, "truncate": request.Ignored, "shift": request.Ignored,
 		"logprobs": request.OnlyFalse("log-probabilities are given at /v1/chat/completions"),
 	}
-	return request.Shared[*decoder](request.Common(), "model", "stream", "tools").With(request.Shared[*decoder](idle)).
+	return request.Shared[*decoder](request.Common(), "model", "stream", "tools", "cache_salt").
+		With(request.Shared[*decoder](idle)).
 		With(request.Table[*decoder]{
 			"messages": (*decoder).messages, "options": options(),
 			"think": (*decoder).think, "format": (*decoder).format,

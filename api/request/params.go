@@ -17,6 +17,8 @@ const (
 
 const (
 	maxLogitBias = 100
+	// maxCacheSalt bounds cache_salt, in bytes: several hashes side by side.
+	maxCacheSalt = 1024
 	// maxPixelArea bounds mm_processor_kwargs far above any projector's own limit.
 	maxPixelArea = 1 << 32
 )
@@ -31,6 +33,7 @@ func CoreTable() Table[*Builder] {
 		},
 		"max_tokens":            func(d *Builder, v *jsonbody.Value, path string) { d.maxTokens = d.TokenLimit(v, path) },
 		"max_completion_tokens": func(d *Builder, v *jsonbody.Value, path string) { d.maxCompletionTokens = d.TokenLimit(v, path) },
+		"cache_salt":            (*Builder).cacheSalt,
 		"n": func(d *Builder, v *jsonbody.Value, path string) {
 			d.Request.Choices = int(d.Integer(v, path, 1, int64(d.policy.Limits.Choices)))
 		},
@@ -83,6 +86,12 @@ func CoreTable() Table[*Builder] {
 				d.videoDefaults(m, path+".video", OptFPS, OptNumFrames, OptMaxFrames)
 			}
 		},
+	}
+}
+
+func (d *Builder) cacheSalt(v *jsonbody.Value, path string) {
+	if d.Request.CacheSalt = d.Text(v, path); len(d.Request.CacheSalt) > maxCacheSalt {
+		d.Fail(path, fault.CodeInvalidValue, "must have at most %d bytes", maxCacheSalt)
 	}
 }
 

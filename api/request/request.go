@@ -42,6 +42,8 @@ type Request struct {
 	TopLogprobs int
 	// MayRepeat lets an answer go on that only repeats itself.
 	MayRepeat bool
+	// CacheSalt keeps what is computed of the prompt to requests with the same one.
+	CacheSalt string
 
 	Stream       bool
 	IncludeUsage bool

@@ -22,7 +22,7 @@ var clientMembers = []string{
 	"cache_control", "inference_geo", "speed", "user_profile_id", "betas", "diagnostics",
 	// vLLM, SGLang, llama.cpp
 	"cache_prompt", "id_slot", "timings_per_token", "return_progress", "return_tokens", "post_sampling_probs", "parse_tool_calls",
-	"skip_special_tokens", "spaces_between_special_tokens", "add_special_tokens", "priority", "request_id", "rid", "cache_salt",
+	"skip_special_tokens", "spaces_between_special_tokens", "add_special_tokens", "priority", "request_id", "rid",
 	"return_token_ids", "return_tokens_as_token_ids", "kv_transfer_params", "vllm_xargs", "guided_decoding_backend",
 	"guided_whitespace_pattern", "stream_reasoning", "length_penalty", "early_stopping",
 	// OpenRouter, LiteLLM, Ollama, DashScope

@@ -73,7 +73,7 @@ func serverConfig(c *config.Config, name string, workers map[router.Variant]metr
 			Share: look.Share, Limits: escalation.Thresholds{Tokens: look.Tokens, Margin: look.Margin, Entropy: look.Entropy},
 		},
 		Reasoning: chat.ReasoningField(c.ReasoningField), Unknown: api.UnknownParameters(c.UnknownParameters),
-		MayRepeat:     !c.RepetitionDetection,
+		MayRepeat: !c.RepetitionDetection, KeyedPrefixes: c.PrefixScope == config.PrefixesOfKey,
 		MaxConcurrent: c.Limits.MaxConcurrent, MaxWaiting: waiting(c.Limits.MaxWaiting), Patience: max(c.Limits.WaitTimeout, 1),
 		Origins: c.CORS.AllowedOrigins, PublicMetrics: c.Metrics.Public, PublicInfo: c.Public,
 		Rerun:   generation.Rerun{Share: c.Router.Rerun.Share, Causes: causes},

@@ -92,6 +92,7 @@ func (s *Supervisor) watch(ctx context.Context, p *child, w *service) error {
 	defer tick.Stop()
 	v := vitals{limits: limits{silence: s.o.Silence, stall: s.o.Stall, hang: s.o.Hang}}
 	doubtful := false
+	defer s.setCells(engine.Cells{})
 	for last := time.Now(); ; {
 		select {
 		case <-ctx.Done():
@@ -103,6 +104,8 @@ func (s *Supervisor) watch(ctx context.Context, p *child, w *service) error {
 		h := &wire.Health{}
 		if query(ctx, s.o.CheckTimeout, w.client, wire.PathHealth, h) != nil {
 			h = nil
+		} else {
+			s.setCells(h.Cells)
 		}
 		// More would mean that this process stood still itself.
 		elapsed := min(time.Since(last), 2*(s.o.CheckInterval+s.o.CheckTimeout))

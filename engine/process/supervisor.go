@@ -71,6 +71,7 @@ type Supervisor struct {
 	availability availability
 	changed      chan struct{} // closed and replaced when availability changes
 	restarts     int64
+	cells        engine.Cells // as the worker told last
 }
 
 // availability is whether a worker answers, and why not.
@@ -138,6 +139,19 @@ func (s *Supervisor) Health() (state engine.State, restarts int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.availability.State, s.restarts
+}
+
+// Cells tells how the cells of the worker's KV cache stood at the last check, all zero where there is no worker.
+func (s *Supervisor) Cells() engine.Cells {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cells
+}
+
+func (s *Supervisor) setCells(c engine.Cells) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cells = c
 }
 
 // Info implements engine.Engine. Where no worker is ready its error is an engine.UnavailableError.

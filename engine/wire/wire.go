@@ -17,7 +17,7 @@ import (
 )
 
 // Version of the protocol.
-const Version = 3
+const Version = 4
 
 // Paths of the worker's HTTP server.
 const (
@@ -56,6 +56,8 @@ type Hello struct {
 type Health struct {
 	Decode Pulse `json:"decode"`
 	Encode Pulse `json:"encode"`
+	// Cells are those of the KV cache.
+	Cells engine.Cells `json:"cells"`
 }
 
 // Pulse is the progress of one kind of computation.

@@ -110,6 +110,26 @@ func load(ctx context.Context, c Config, logger *slog.Logger, progress func(stag
 	return w, w.try(ctx)
 }
 
+// parked is how many cells may be parked. On a GPU a step costs more the further back in the cache there are any.
+func (w *weights) parked() int {
+	switch {
+	case w.config.PrefixCache != 0:
+		return max(0, w.config.PrefixCache)
+	case w.pace == nil:
+		return w.config.CacheTokens / 4
+	default:
+		return w.config.CacheTokens / 2
+	}
+}
+
+// branches is how many beginnings of prompts can be told apart: each has a sequence number of the library.
+func (w *weights) branches() int {
+	if w.config.PrefixCache < 0 {
+		return 0
+	}
+	return max(0, llama.SequenceNumbers()-w.config.MaxSequences)
+}
+
 // betweenFiles says whether a token stands between the files of a repository. llama.cpp counts these among those that end an answer, but
 // the models' own generation configurations do not.
 func betweenFiles(text string) bool {
@@ -232,16 +252,18 @@ func (w *weights) step(b *llama.Batch) error {
 // Logits implements compute.Decoder.
 func (w *weights) Logits(i int) ([]float32, error) { return w.context.Logits(i) }
 
-// Remove implements compute.Decoder.
-func (w *weights) Remove(sequence int32) { w.context.RemoveSequence(sequence, -1, -1) }
+// Share implements compute.Decoder.
+func (w *weights) Share(from, to, p0, p1 int32) { w.context.CopySequence(from, to, p0, p1) }
+
+// Remove implements compute.Decoder. The library can cut where the scheduler does.
+func (w *weights) Remove(sequence, p0, p1 int32) { w.context.RemoveSequence(sequence, p0, p1) }
 
 // Encode implements compute.Encoder. A still image is shown to the tower as two equal frames. Rows of pictures seen before are kept.
-func (w *weights) Encode(ctx context.Context, img *engine.Image) (rows []float32, width int, err error) {
+func (w *weights) Encode(ctx context.Context, img *engine.Image, key rowcache.Key) (rows []float32, width int, err error) {
 	rgb, err := img.Bytes(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
-	key := rowcache.KeyOf(img.Width, img.Height, img.Pair, rgb)
 	if known, ok := w.rows.Get(key); ok {
 		return known, w.vision.RowWidth(), nil
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/qwenvld/qwenvld/engine/worker/compute"
 	"github.com/qwenvld/qwenvld/engine/worker/pace"
+	"github.com/qwenvld/qwenvld/engine/worker/prefix"
 )
 
 // Steps of a turn: long enough for what the last policy left behind to fade.
@@ -51,7 +52,7 @@ func (p *pacer) turn(b *testing.B) {
 			}
 			for range paceTurn {
 				if p.at == 1024 {
-					p.w.Remove(0)
+					p.w.Remove(0, 0, prefix.ToEnd)
 					p.at = 0
 				}
 				row := compute.Row{Token: p.at % 256, Logits: true}

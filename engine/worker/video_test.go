@@ -92,7 +92,9 @@ func TestTokensAndPositionsOfVideosAreThoseOfTransformers(t *testing.T) {
 
 // The answer is the same whether pixels come with the request, later, or for the second time.
 func TestFramesMayComeLaterAndAgain(t *testing.T) {
-	s := start(t, config("dense-tied"))
+	c := config("dense-tied")
+	c.PrefixCache = -1 // all rows are computed from the pixels of this request
+	s := start(t, c)
 	_, reqs := videoRequests(t, "dense-tied", 12)
 	for _, req := range reqs {
 		want, result, err := s.generate(req)

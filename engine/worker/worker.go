@@ -73,6 +73,7 @@ func serve(ctx context.Context, w *weights, o Options, hello *helloWriter) error
 	loop := compute.New(compute.Options{
 		Limits: schedule.Limits{
 			Cells: c.CacheTokens, Sequences: c.MaxSequences, BatchRows: c.BatchSize, PrefillRows: c.PrefillChunk,
+			ParkedCells: w.parked(), Branches: w.branches(),
 		},
 		MaxQueue: c.MaxQueue, Logger: o.Logger,
 	}, w, encoder, w)

@@ -15,7 +15,7 @@ const paramPrevious = "previous_response_id"
 // table names the members of a body.
 func table() request.Table[*decoder] {
 	out := request.Shared[*decoder](request.CoreTable(),
-		"model", "stream", "stop", "mm_processor_kwargs", "media_io_kwargs")
+		"model", "stream", "stop", "mm_processor_kwargs", "media_io_kwargs", "cache_salt")
 	out = out.With(request.Shared[*decoder](request.SamplingTable()))
 	out = out.With(request.Shared[*decoder](request.ThinkingTable()))
 	delete(out, "reasoning_effort") // here it is reasoning.effort

@@ -14,6 +14,7 @@ func (l *Loop) step() {
 	for _, p := range l.plan.MakeRoom() {
 		l.preempted(p)
 	}
+	l.reuse()
 	l.compute(l.plan.TokenBatch())
 	l.compute(l.plan.ImageBatch())
 }
@@ -28,6 +29,7 @@ func (l *Loop) compute(batch []schedule.Part) {
 		rows = l.sequences[batch[i].Sequence].appendRows(rows, &batch[i])
 	}
 	l.rows = rows
+	l.updateCache()
 	if err := l.decoder.Decode(rows); err != nil {
 		l.failed(batch, err)
 		return
@@ -49,6 +51,9 @@ func (l *Loop) compute(batch []schedule.Part) {
 // failed makes room where there was none, and ends the jobs of a batch that cannot be computed for another reason.
 func (l *Loop) failed(batch []schedule.Part, err error) {
 	if errors.Is(err, ErrCacheFull) {
+		if l.plan.GiveUpParked() {
+			return
+		}
 		if p := l.plan.Preempt(); p != nil {
 			l.preempted(p)
 			return
@@ -80,7 +85,7 @@ func (l *Loop) draw(s *sequence, logits []float32) {
 		l.drop(s, err)
 		return
 	}
-	s.plan.Drawn()
+	s.plan.Drawn(s.answer.output[len(s.answer.output)-1])
 }
 
 // resumeParked goes on with the sequences whose masks have become ready.

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/worker/rowcache"
 	"github.com/qwenvld/qwenvld/engine/worker/schedule"
 	"github.com/qwenvld/qwenvld/multimodal"
 )
@@ -32,13 +33,16 @@ type Decoder interface {
 	Decode(rows []Row) error
 	// Logits of row i of the last Decode, valid until the next one.
 	Logits(i int) ([]float32, error)
-	// Remove forgets a sequence.
-	Remove(sequence int32)
+	// Share has the sequence to see the cells of from at positions from p0 on and before p1, to the end where p1 is negative.
+	Share(from, to, p0, p1 int32)
+	// Remove has a sequence not see its cells at these positions any more. Cells that no sequence sees are free.
+	Remove(sequence, p0, p1 int32)
 }
 
 // Encoder turns images into embedding rows. It is called from other goroutines than the decoder, one at a time.
 type Encoder interface {
-	Encode(ctx context.Context, img *engine.Image) (rows []float32, width int, err error)
+	// The key is the image's.
+	Encode(ctx context.Context, img *engine.Image, key rowcache.Key) (rows []float32, width int, err error)
 }
 
 // Vocabulary knows tokens. It is safe for concurrent use.

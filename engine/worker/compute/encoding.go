@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/worker/rowcache"
 	"github.com/qwenvld/qwenvld/engine/worker/schedule"
 )
 
@@ -21,7 +22,7 @@ type encodeResult struct {
 func (l *Loop) startEncoding(ctx context.Context, s *sequence) {
 	var segments []int
 	for i := range s.prefill.segments {
-		if s.prefill.segments[i].Image != nil {
+		if s.prefill.segments[i].Image != nil && i >= s.plan.Segment() {
 			segments = append(segments, i)
 		}
 	}
@@ -36,7 +37,11 @@ func (l *Loop) startEncoding(ctx context.Context, s *sequence) {
 		defer context.AfterFunc(ctx, cancel)()
 		for _, segment := range segments {
 			r := encodeResult{seq: s, admission: admission, segment: segment}
-			r.encodedImage, r.err = l.encode(jctx, prompt[segment].Image)
+			var needed bool
+			r.encodedImage, needed, r.err = l.encode(jctx, r, prompt[segment].Image)
+			if !needed && r.err == nil {
+				continue
+			}
 			select {
 			case l.encoded <- r:
 			case <-l.stopped:
@@ -49,20 +54,29 @@ func (l *Loop) startEncoding(ctx context.Context, s *sequence) {
 	})
 }
 
-func (l *Loop) encode(ctx context.Context, img *engine.Image) (e encodedImage, err error) {
+// encode gives the rows of an image unless they turn out not to be needed.
+func (l *Loop) encode(ctx context.Context, r encodeResult, img *engine.Image) (e encodedImage, needed bool, err error) {
 	// Frames still being decoded must not hold up the pictures of others.
-	if _, err := img.Bytes(ctx); err != nil {
-		return e, err
+	rgb, err := img.Bytes(ctx)
+	if err != nil {
+		return e, true, err
+	}
+	key := rowcache.KeyOf(img.Width, img.Height, img.Pair, rgb)
+	if l.o.Branches > 0 {
+		needed, err := l.mustEncode(ctx, identifiedImage{seq: r.seq, admission: r.admission, segment: r.segment, key: key})
+		if err != nil || !needed {
+			return e, needed, err
+		}
 	}
 	if err := l.waiting.acquire(ctx); err != nil {
-		return e, err
+		return e, true, err
 	}
 	defer l.waiting.release()
 	l.encoding.setBusy(true)
 	defer l.encoding.setBusy(false)
-	e.rows, e.width, err = l.encoder.Encode(ctx, img)
+	e.rows, e.width, err = l.encoder.Encode(ctx, img, key)
 	l.encoding.steps.Add(1)
-	return e, err
+	return e, true, err
 }
 
 // takeRows hands the rows of an image to its sequence.
@@ -70,10 +84,10 @@ func (l *Loop) takeRows(ctx context.Context, r encodeResult) {
 	s := r.seq
 	switch {
 	case ctx.Err() != nil: // the encoding ended because the loop does
-	case l.sequences[s.plan] == nil || s.plan.Phase() == schedule.Queued || s.admission != r.admission:
-		// It has ended or was preempted meanwhile.
+	case !l.current(s, r.admission): // it has ended or was preempted meanwhile
 	case r.err != nil:
 		l.drop(s, r.err)
+	case r.segment < s.plan.Segment(): // others have computed it meanwhile
 	default:
 		s.prefill.images[r.segment] = r.encodedImage
 		s.plan.Encoded(r.segment)

@@ -1,10 +1,12 @@
 package compute
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"slices"
 	"sync"
 	"testing"
 
@@ -12,6 +14,7 @@ import (
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/worker/answer"
+	"github.com/qwenvld/qwenvld/engine/worker/rowcache"
 	"github.com/qwenvld/qwenvld/engine/worker/sampler"
 	"github.com/qwenvld/qwenvld/multimodal"
 )
@@ -51,13 +54,13 @@ type fakeModel struct {
 	script func(sequence int32, rows int) (int32, bool)
 	fail   func(rows []Row) error
 
-	cache  map[int32][]Row
+	cache  map[int32][]*Row // cells that several sequences see are in each of them
 	logits [][]float32
 	steps  int
 }
 
 func newFakeModel(t *testing.T, cells int) *fakeModel {
-	return &fakeModel{t: t, cells: cells, batch: 16, cache: map[int32][]Row{}}
+	return &fakeModel{t: t, cells: cells, batch: 16, cache: map[int32][]*Row{}}
 }
 
 func (f *fakeModel) Decode(rows []Row) error {
@@ -68,11 +71,7 @@ func (f *fakeModel) Decode(rows []Row) error {
 			return err
 		}
 	}
-	held := len(rows)
-	for _, c := range f.cache {
-		held += len(c)
-	}
-	if held > f.cells {
+	if f.held()+len(rows) > f.cells {
 		return ErrCacheFull
 	}
 	f.logits = make([][]float32, len(rows))
@@ -86,7 +85,7 @@ func (f *fakeModel) Decode(rows []Row) error {
 		} else if r.Position != (multimodal.Position{}) {
 			f.t.Errorf("sequence %d begins at %v", r.Sequence, r.Position)
 		}
-		f.cache[r.Sequence] = append(before, r)
+		f.cache[r.Sequence] = append(before, &r)
 		if r.Logits {
 			f.logits[i] = f.row(r.Sequence)
 		}
@@ -94,8 +93,19 @@ func (f *fakeModel) Decode(rows []Row) error {
 	return nil
 }
 
+// held is how many cells are not free.
+func (f *fakeModel) held() int {
+	cells := map[*Row]bool{}
+	for _, rows := range f.cache {
+		for _, r := range rows {
+			cells[r] = true
+		}
+	}
+	return len(cells)
+}
+
 // maxAxis is the largest position of any axis.
-func maxAxis(rows []Row) int32 {
+func maxAxis(rows []*Row) int32 {
 	m := int32(-1)
 	for _, r := range rows {
 		m = max(m, r.Position.T, r.Position.H, r.Position.W)
@@ -141,7 +151,25 @@ func (f *fakeModel) Logits(i int) ([]float32, error) {
 	return f.logits[i], nil
 }
 
-func (f *fakeModel) Remove(sequence int32) { delete(f.cache, sequence) }
+func within(r *Row, p0, p1 int32) bool { return r.Position.T >= p0 && (p1 < 0 || r.Position.T < p1) }
+
+func (f *fakeModel) Share(from, to, p0, p1 int32) {
+	rows := f.cache[to]
+	for _, r := range f.cache[from] {
+		if within(r, p0, p1) {
+			rows = append(rows, r)
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b *Row) int { return cmp.Compare(a.Position.T, b.Position.T) })
+	f.cache[to] = rows
+}
+
+func (f *fakeModel) Remove(sequence, p0, p1 int32) {
+	rows := slices.DeleteFunc(slices.Clone(f.cache[sequence]), func(r *Row) bool { return within(r, p0, p1) })
+	if f.cache[sequence] = rows; len(rows) == 0 {
+		delete(f.cache, sequence)
+	}
+}
 
 // fakeEncoder gives an image's first byte as its rows. It fails the test when two calls overlap.
 type fakeEncoder struct {
@@ -151,7 +179,7 @@ type fakeEncoder struct {
 	err  error
 }
 
-func (e *fakeEncoder) Encode(ctx context.Context, img *engine.Image) ([]float32, int, error) {
+func (e *fakeEncoder) Encode(ctx context.Context, img *engine.Image, _ rowcache.Key) ([]float32, int, error) {
 	if !e.mu.TryLock() {
 		e.t.Error("two images are encoded at once")
 		return nil, 0, errors.New("busy")
@@ -167,10 +195,14 @@ func (e *fakeEncoder) Encode(ctx context.Context, img *engine.Image) ([]float32,
 	if e.err != nil {
 		return nil, 0, e.err
 	}
+	rgb, err := img.Bytes(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
 	const width = 2
 	rows := make([]float32, img.Width*img.Height*width)
 	for i := range rows {
-		rows[i] = float32(img.RGB[0]) + float32(i)/1000
+		rows[i] = float32(rgb[0]) + float32(i)/1000
 	}
 	return rows, width, nil
 }

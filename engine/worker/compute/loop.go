@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 
@@ -24,10 +25,12 @@ type Loop struct {
 	places  *semaphore.Weighted // for jobs that wait or run
 	submit  chan *Job
 	encoded chan encodeResult
+	seen    chan identifiedImage
 	wake    chan struct{} // capacity 1: a job was cancelled, or a mask is ready
 	stopped chan struct{}
 
 	decoding, encoding pulse
+	cells              atomic.Pointer[engine.Cells]
 
 	encoders sync.WaitGroup // goroutines that encode the images of a sequence
 	waiting  encoderQueue
@@ -45,13 +48,16 @@ func New(o Options, d Decoder, e Encoder, v Vocabulary) *Loop {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Loop{
+	l := &Loop{
 		o: o, decoder: d, encoder: e, vocab: v,
 		places: semaphore.NewWeighted(int64(o.MaxQueue + o.Sequences)),
-		submit: make(chan *Job), encoded: make(chan encodeResult), wake: make(chan struct{}, 1), stopped: make(chan struct{}),
+		submit: make(chan *Job), encoded: make(chan encodeResult), seen: make(chan identifiedImage),
+		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
 		building: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		plan:     schedule.New(o.Limits), sequences: map[*schedule.Sequence]*sequence{},
 	}
+	l.countCells()
+	return l
 }
 
 // Submit queues a job. It fails with engine.ErrOverloaded when the queue is full, with engine.ErrUnavailable after the loop
@@ -120,6 +126,8 @@ func (l *Loop) collect(ctx context.Context) {
 			l.enqueue(j)
 		case r := <-l.encoded:
 			l.takeRows(ctx, r)
+		case i := <-l.seen:
+			l.identify(i)
 		case <-l.wake:
 		case <-ctx.Done():
 		}
@@ -131,6 +139,8 @@ func (l *Loop) collect(ctx context.Context) {
 			l.enqueue(j)
 		case r := <-l.encoded:
 			l.takeRows(ctx, r)
+		case i := <-l.seen:
+			l.identify(i)
 		case <-l.wake:
 		default:
 			return
@@ -139,7 +149,7 @@ func (l *Loop) collect(ctx context.Context) {
 }
 
 func (l *Loop) enqueue(j *Job) {
-	s := newSequence(j)
+	s := newSequence(j, l.o.Branches > 0)
 	l.sequences[s.plan] = s
 	l.plan.Enqueue(s.plan)
 }
@@ -162,9 +172,8 @@ func (l *Loop) dropCancelled() {
 
 // drop frees s; a nil err means that its answer is complete.
 func (l *Loop) drop(s *sequence, err error) {
-	if l.plan.Remove(s.plan) {
-		l.decoder.Remove(s.plan.Slot())
-	}
+	l.plan.Remove(s.plan)
+	l.updateCache()
 	delete(l.sequences, s.plan)
 	s.job.end(err)
 }
@@ -173,6 +182,7 @@ func (l *Loop) admit(ctx context.Context) {
 	for _, p := range l.plan.Admit() {
 		s := l.sequences[p]
 		s.begin()
+		s.reused()
 		l.startEncoding(ctx, s)
 	}
 }
@@ -181,6 +191,6 @@ func (l *Loop) admit(ctx context.Context) {
 func (l *Loop) preempted(p *schedule.Sequence) {
 	s := l.sequences[p]
 	l.o.Logger.Debug("sequence is preempted", "request_id", s.job.spec.ID, "generated", len(s.answer.output))
-	l.decoder.Remove(p.Slot())
+	l.updateCache()
 	s.rewind()
 }

@@ -38,10 +38,10 @@ type encodedImage struct {
 	width int
 }
 
-func newSequence(j *Job) *sequence {
-	return &sequence{
-		job: j, plan: schedule.NewSequence(j.spec.prompt(), j.spec.MaxTokens), answer: newGeneration(&j.spec, &j.out),
-	}
+// newSequence makes the sequence of a job, which may share rows with others or not.
+func newSequence(j *Job, share bool) *sequence {
+	plan := schedule.NewSequence(j.spec.Scope, j.spec.prompt(share), j.spec.MaxTokens)
+	return &sequence{job: j, plan: plan, answer: newGeneration(&j.spec, &j.out)}
 }
 
 // begin lays out the prompt, after the sequence was admitted.

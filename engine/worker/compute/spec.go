@@ -25,7 +25,9 @@ func (s *Segment) Len() int {
 
 // Spec is what a Job is made of.
 type Spec struct {
-	ID       string
+	ID string
+	// Scope names those who may share rows with each other.
+	Scope    string
 	Segments []Segment
 	// MaxTokens bounds the completion; prompt and MaxTokens together fit into the cells.
 	MaxTokens   int
@@ -56,11 +58,14 @@ type Thinking struct {
 	Close []int32
 }
 
-// prompt is what the scheduler knows of the segments.
-func (s *Spec) prompt() []schedule.Segment {
+// prompt is what the scheduler knows of the segments, with what they are where rows may be shared.
+func (s *Spec) prompt(share bool) []schedule.Segment {
 	out := make([]schedule.Segment, len(s.Segments))
 	for i := range s.Segments {
 		out[i] = schedule.Segment{Rows: s.Segments[i].Len(), Image: s.Segments[i].Image != nil}
+		if share {
+			out[i].Items = s.Segments[i].items()
+		}
 	}
 	return out
 }

@@ -15,8 +15,15 @@ func (h *Hold) Items() int { return h.items }
 // Rows is how many rows the beginning has.
 func (h *Hold) Rows() int { return h.rows }
 
-// Beside reports whether two holds are at the same place: whatever either computes next, the other could use.
-func (h *Hold) Beside(o *Hold) bool { return h.tip == o.tip }
+// Contains reports whether the beginning of h begins with that of o, or is the same.
+func (h *Hold) Contains(o *Hold) bool {
+	for n := h.tip; n != nil; n = n.parent {
+		if n == o.tip {
+			return true
+		}
+	}
+	return false
+}
 
 // Hold begins a request with an empty beginning. It has no rows under its sequence number. Requests of different scopes share nothing.
 func (t *Tree) Hold(scope string, sequence int32) *Hold {

@@ -51,6 +51,9 @@ func TestCellsThatAreSharedCountOnce(t *testing.T) {
 	w := &world{t: t, tree: New(10, 20, 1000)}
 	first, _ := w.request("", 1, "abcdef")
 	second, found := w.request("", 2, "abcxy")
+	if first.Contains(second) || second.Contains(first) || !first.Contains(w.tree.Hold("", 3)) {
+		t.Error("one branch contains another, or not its root")
+	}
 	if s := w.tree.Stats(); found != 3 || s.Held != 8 || s.Parked != 0 || len(w.cache.cells) != 8 {
 		t.Errorf("%d found, %+v, %d cells", found, s, len(w.cache.cells))
 	}
@@ -80,7 +83,7 @@ func TestWhatTwoComputedAtOnceIsKeptOnce(t *testing.T) {
 	}
 	w.cache.apply(w.tree.Ops())
 	w.check()
-	if len(w.cache.cells) != 9 || !w.cache.holds(0, 0, items) || !w.cache.holds(1, 0, items) || !holds[0].Beside(holds[1]) {
+	if len(w.cache.cells) != 9 || !w.cache.holds(0, 0, items) || !w.cache.holds(1, 0, items) || !holds[0].Contains(holds[1]) || !holds[1].Contains(holds[0]) {
 		t.Errorf("%d cells", len(w.cache.cells))
 	}
 }

@@ -54,24 +54,36 @@ func (t *Tree) remove(from, p0, p1 int32) { t.ops = append(t.ops, Op{From: from,
 // Peek is how many rows of a prompt's beginning are in the tree, and how many of these are parked: a request that takes them needs cells
 // for the others only, but what it takes cannot be given up any more.
 func (t *Tree) Peek(scope string, items []Item) (rows, parked int) {
-	n := t.roots[scope]
-	for n != nil && len(items) > 0 {
-		c := n.child(&items[0])
-		if c == nil {
-			break
-		}
-		length := common(c.items, items)
-		found, _ := extent(c.items[:length])
+	walk(t.roots[scope], items, func(c *node, n int) {
+		found, _ := extent(c.items[:n])
 		rows += found
 		if c.holds == 0 {
 			parked += found
 		}
-		if length < len(c.items) {
-			break
-		}
-		n, items = c, items[length:]
-	}
+	})
 	return rows, parked
+}
+
+// Ahead is how many of the items that come next behind a hold are in the tree.
+func (t *Tree) Ahead(h *Hold, next []Item) (items int) {
+	walk(h.tip, next, func(_ *node, n int) { items += n })
+	return items
+}
+
+// walk visits the nodes behind n whose items come next, each with how many of its items do.
+func walk(n *node, next []Item, visit func(c *node, items int)) {
+	for n != nil && len(next) > 0 {
+		c := n.child(&next[0])
+		if c == nil {
+			return
+		}
+		same := common(c.items, next)
+		visit(c, same)
+		if same < len(c.items) {
+			return
+		}
+		n, next = c, next[same:]
+	}
 }
 
 // split cuts a node in front of item n and returns the part before it, or nil where no sequence number is left for that.

@@ -25,7 +25,7 @@ func (s *Scheduler) TokenBatch() (batch []Part) {
 		left = min(left, s.limits.PrefillRows)
 	}
 	for _, q := range s.active {
-		if g, ok := q.due(); ok && !g.Image && left > 0 {
+		if g, ok := s.due(q); ok && !g.Image && left > 0 {
 			part := q.part(left)
 			left -= part.Rows
 			batch = append(batch, part)
@@ -44,7 +44,7 @@ func (s *Scheduler) ImageBatch() []Part {
 		}
 	}
 	for _, q := range s.active {
-		if g, ok := q.due(); ok && g.Image {
+		if g, ok := s.due(q); ok && g.Image {
 			return []Part{q.part(bound)}
 		}
 	}
@@ -62,7 +62,7 @@ func (q *Sequence) part(most int) Part {
 // Runnable reports whether there is a batch to compute.
 func (s *Scheduler) Runnable() bool {
 	for _, q := range s.active {
-		if _, due := q.due(); due || q.phase == Decoding {
+		if _, due := s.due(q); due || q.phase == Decoding {
 			return true
 		}
 	}
@@ -72,14 +72,20 @@ func (s *Scheduler) Runnable() bool {
 // Computed notes that the rows of a part are in the cache. A sequence whose part had Draw is told next what became of its logits: Drawn,
 // Park or Remove.
 func (s *Scheduler) Computed(p Part) {
-	q := p.Sequence
-	q.cached += p.Rows
 	if p.Decode {
+		p.Sequence.cached += p.Rows
 		return
 	}
-	q.prefill.offset += p.Rows
-	if q.prefill.offset == q.segments[q.prefill.segment].Rows {
-		q.prefill.segment++
-		q.prefill.offset = 0
+	p.Sequence.advance(p.Rows)
+	s.publish(p.Sequence)
+}
+
+// due is the segment that a prefilling sequence computes next, if it can: text always, an image once it is encoded, and neither while an
+// older sequence computes the same rows.
+func (s *Scheduler) due(q *Sequence) (g Segment, ok bool) {
+	if q.phase != Prefilling || q.prefill.segment == len(q.segments) {
+		return Segment{}, false
 	}
+	g = q.segments[q.prefill.segment]
+	return g, (!g.Image || q.prefill.encoded[q.prefill.segment]) && !s.awaits(q)
 }

@@ -5,7 +5,11 @@
 // clock, and knows neither tokens nor pixels, only how many rows they take; package compute carries the decisions out.
 package schedule
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/qwenvld/qwenvld/engine/worker/prefix"
+)
 
 // Limits are what a worker has room for.
 type Limits struct {
@@ -15,6 +19,9 @@ type Limits struct {
 	Sequences int
 	// BatchRows bound a batch, PrefillRows the prompt rows of a batch while any sequence decodes.
 	BatchRows, PrefillRows int
+	// ParkedCells may keep rows that nobody uses, for requests that begin with them. Branches are how many beginnings are told apart, under
+	// sequence numbers of the cache behind those of Sequences; with none, nothing is shared.
+	ParkedCells, Branches int
 }
 
 // admissionHeadroom is how many free cells beyond its prompt a sequence is admitted with, so that it is not preempted at once.
@@ -26,11 +33,12 @@ type Scheduler struct {
 	queue  []*Sequence // in the order in which they are admitted
 	active []*Sequence // in the order in which they were admitted
 	slots  []int32     // that are free
+	tree   *prefix.Tree
 }
 
 // New returns a Scheduler without requests.
 func New(l Limits) *Scheduler {
-	s := &Scheduler{limits: l}
+	s := &Scheduler{limits: l, tree: prefix.New(int32(l.Sequences), l.Branches, l.ParkedCells)}
 	for slot := l.Sequences - 1; slot >= 0; slot-- {
 		s.slots = append(s.slots, int32(slot))
 	}
@@ -46,13 +54,16 @@ func (s *Scheduler) Admit() (admitted []*Sequence) {
 	for len(s.queue) > 0 && len(s.slots) > 0 {
 		q := s.queue[0]
 		free := s.limits.Cells - s.Cells()
-		if q.rows+min(admissionHeadroom, q.maxTokens) > free && len(s.active) > 0 {
+		if s.needs(q)+min(admissionHeadroom, q.maxTokens) > free && len(s.active) > 0 {
 			break
 		}
 		s.queue = s.queue[1:]
 		q.slot = s.slots[len(s.slots)-1]
 		s.slots = s.slots[:len(s.slots)-1]
 		q.enter(Prefilling)
+		q.hold = s.tree.Hold(q.scope, q.slot)
+		q.admissions++
+		s.reuse(q)
 		s.active = append(s.active, q)
 		admitted = append(admitted, q)
 	}
@@ -60,7 +71,7 @@ func (s *Scheduler) Admit() (admitted []*Sequence) {
 }
 
 // MakeRoom preempts sequences until each that decodes can take one more cell, and returns them. The last one is never preempted: what a
-// single request may need has been checked before it was queued.
+// single request may need has been checked before it was queued. Parked cells that stand in the way are given up.
 func (s *Scheduler) MakeRoom() (preempted []*Sequence) {
 	for {
 		need := s.Cells()
@@ -69,14 +80,16 @@ func (s *Scheduler) MakeRoom() (preempted []*Sequence) {
 				need++
 			}
 		}
-		if need <= s.limits.Cells {
-			return preempted
+		if need > s.limits.Cells {
+			if q := s.Preempt(); q != nil {
+				preempted = append(preempted, q)
+				continue
+			}
 		}
-		q := s.Preempt()
-		if q == nil {
-			return preempted
+		if over := need + s.tree.Stats().Parked - s.limits.Cells; over > 0 {
+			s.tree.Evict(over)
 		}
-		preempted = append(preempted, q)
+		return preempted
 	}
 }
 
@@ -105,16 +118,20 @@ func (s *Scheduler) Remove(q *Sequence) (held bool) {
 	return held
 }
 
+// release parks what a sequence has computed. Its own number holds no cells from then on.
 func (s *Scheduler) release(q *Sequence) {
+	s.publish(q)
+	s.tree.Release(q.hold)
+	q.hold = nil
 	s.slots = append(s.slots, q.slot)
 	s.active = slices.DeleteFunc(s.active, func(o *Sequence) bool { return o == q })
 }
 
-// Cells is how many cells the active sequences take, or will once their prompts are computed.
+// Cells is how many cells the active sequences take, or will once their prompts are computed. Those that they share count once.
 func (s *Scheduler) Cells() int {
-	n := 0
+	n := s.tree.Stats().Held
 	for _, q := range s.active {
-		n += q.Cells()
+		n += q.own()
 	}
 	return n
 }

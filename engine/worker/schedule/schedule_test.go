@@ -25,7 +25,7 @@ func prompt(t *testing.T, text string) (out []Segment) {
 func enqueue(t *testing.T, s *Scheduler, prompts ...string) (out []*Sequence) {
 	t.Helper()
 	for _, p := range prompts {
-		q := NewSequence(prompt(t, p), 100)
+		q := NewSequence("", prompt(t, p), 100)
 		s.Enqueue(q)
 		out = append(out, q)
 	}
@@ -40,7 +40,7 @@ func prefilled(s *Scheduler, q *Sequence) {
 		}
 		s.Computed(Part{Sequence: q, Segment: i, Rows: g.Rows})
 	}
-	q.Drawn()
+	q.Drawn(1)
 }
 
 // shown writes a batch as the index of each sequence with its rows: "0d 1:5" for a decoded token of the first and 5 rows of the second; a
@@ -73,7 +73,7 @@ func TestPhasesChangeAsTheDesignSays(t *testing.T) {
 	for _, from := range phases {
 		var got []string
 		for _, to := range phases {
-			q := NewSequence([]Segment{{Rows: 1}}, 1)
+			q := NewSequence("", []Segment{{Rows: 1}}, 1)
 			q.phase = from
 			func() {
 				defer func() { _ = recover() }()
@@ -192,7 +192,7 @@ func TestTheYoungestIsPreemptedAndComesBackFirst(t *testing.T) {
 	for len(s.Active()) == 2 {
 		for _, p := range s.TokenBatch() {
 			s.Computed(p)
-			p.Sequence.Drawn()
+			p.Sequence.Drawn(1)
 		}
 		if got := s.MakeRoom(); got != nil && (len(got) != 1 || got[0] != all[1]) {
 			t.Fatalf("%v preempted", got)
@@ -267,7 +267,7 @@ func (r *traffic) arrive() {
 		rows += g.Rows
 	}
 	n := 1 + r.rng.IntN(r.limits.Cells-rows)
-	q := NewSequence(segments, n)
+	q := NewSequence("", segments, n)
 	r.want[q] = n
 	r.s.Enqueue(q)
 }
@@ -333,7 +333,7 @@ func (r *traffic) compute(batch []Part) {
 func (r *traffic) draw(q *Sequence) {
 	r.want[q]--
 	if r.want[q] > 0 {
-		q.Drawn()
+		q.Drawn(1)
 		return
 	}
 	delete(r.want, q)

@@ -3,6 +3,8 @@ package schedule
 import (
 	"fmt"
 	"slices"
+
+	"github.com/qwenvld/qwenvld/engine/worker/prefix"
 )
 
 // Phase is where a sequence stands.
@@ -39,16 +41,27 @@ var transitions = [...][]Phase{
 type Segment struct {
 	Rows  int
 	Image bool
+	// Items are what the rows are of, one for a token or an image. Without them, the rows are shared with nobody.
+	Items []prefix.Item
 }
 
 // Sequence is one request as the scheduler sees it.
 type Sequence struct {
+	scope     string
 	prompt    []Segment
 	maxTokens int
 	generated int
+	// items are the prompt and what was generated, nil where nothing is shared. Of these, the prefilled come before the first token that is
+	// drawn next.
+	items     []prefix.Item
+	prefilled int
 
 	phase Phase
 	slot  int32
+	// hold is what the sequence has in common with others, while it has a slot.
+	hold *prefix.Hold
+	// admissions count how often it was given a slot, reused the rows that it found when it was the first time.
+	admissions, reused int
 	// segments are what prefilling computes: the prompt and, after a preemption, the tokens generated until then. rows are theirs together.
 	segments []Segment
 	rows     int
@@ -64,12 +77,19 @@ type cursor struct {
 	encoded []bool
 }
 
-// NewSequence returns a queued sequence of a prompt, which has rows, and at most maxTokens generated tokens.
-func NewSequence(prompt []Segment, maxTokens int) *Sequence {
-	q := &Sequence{prompt: slices.Clone(prompt), maxTokens: maxTokens}
+// NewSequence returns a queued sequence of a prompt, which has rows, and at most maxTokens generated tokens. It shares rows with sequences
+// of the same scope.
+func NewSequence(scope string, prompt []Segment, maxTokens int) *Sequence {
+	q := &Sequence{scope: scope, prompt: slices.Clone(prompt), maxTokens: maxTokens}
+	for i := range prompt {
+		q.items = append(q.items, prompt[i].Items...)
+	}
 	q.rewind()
 	return q
 }
+
+// shares reports whether the rows may be shared with others.
+func (q *Sequence) shares() bool { return q.items != nil }
 
 // rewind begins the prompt anew, to which belongs by now what was generated.
 func (q *Sequence) rewind() {
@@ -81,7 +101,7 @@ func (q *Sequence) rewind() {
 	for _, g := range q.segments {
 		q.rows += g.Rows
 	}
-	q.cached, q.prefill = 0, cursor{encoded: make([]bool, len(q.segments))}
+	q.cached, q.prefill, q.prefilled = 0, cursor{encoded: make([]bool, len(q.segments))}, len(q.items)
 }
 
 // enter changes the phase. A change that design.md does not have is a fault of this package or its caller, after which nothing that is
@@ -102,16 +122,40 @@ func (q *Sequence) Phase() Phase { return q.phase }
 // Slot is the number of the sequence in the KV cache, between its admission and its end or preemption.
 func (q *Sequence) Slot() int32 { return q.slot }
 
-// Cells is how many cells it takes, or will once its prompt is computed.
+// Cells is how many cells it takes, or will once its prompt is computed, some of which may be shared.
 func (q *Sequence) Cells() int { return max(q.rows, q.cached) }
+
+// own is how many of its cells are in no hold.
+func (q *Sequence) own() int { return q.Cells() - q.hold.Rows() }
+
+// Reused is how many rows it did not have to compute, because others had.
+func (q *Sequence) Reused() int { return q.reused }
+
+// Segment is the one whose rows come next. All before it are in the cache.
+func (q *Sequence) Segment() int { return q.prefill.segment }
 
 // Encoded notes that the image of a segment has rows.
 func (q *Sequence) Encoded(segment int) { q.prefill.encoded[segment] = true }
 
+// Identified notes what the image of a segment is, which could not be told before.
+func (q *Sequence) Identified(segment int, image *prefix.Image) {
+	if !q.shares() {
+		return
+	}
+	at := 0
+	for i := range segment {
+		at += len(q.prompt[i].Items)
+	}
+	q.items[at] = prefix.Item{Image: image}
+}
+
 // Drawn notes that a token was drawn from the logits of the last row; its own row comes next.
-func (q *Sequence) Drawn() {
+func (q *Sequence) Drawn(token int32) {
 	q.enter(Decoding)
 	q.generated++
+	if q.shares() {
+		q.items = append(q.items, prefix.Item{Token: token})
+	}
 }
 
 // Park notes that nothing can be drawn from the logits of the last row yet.
@@ -120,11 +164,11 @@ func (q *Sequence) Park() { q.enter(Parked) }
 // decodes reports whether the sequence is past its prompt and will take one more cell a token.
 func (q *Sequence) decodes() bool { return q.phase == Decoding || q.phase == Parked }
 
-// due is the segment that prefilling computes next, if it can: text always, an image once it is encoded.
-func (q *Sequence) due() (g Segment, ok bool) {
-	if q.phase != Prefilling || q.prefill.segment == len(q.segments) {
-		return Segment{}, false
+// advance takes the cursor over so many rows.
+func (q *Sequence) advance(rows int) {
+	q.cached += rows
+	c := &q.prefill
+	for c.offset += rows; c.segment < len(q.segments) && c.offset >= q.segments[c.segment].Rows; c.segment++ {
+		c.offset -= q.segments[c.segment].Rows
 	}
-	g = q.segments[q.prefill.segment]
-	return g, !g.Image || q.prefill.encoded[q.prefill.segment]
 }
