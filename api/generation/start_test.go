@@ -149,8 +149,8 @@ func TestDecideRecordsNothing(t *testing.T) {
 			t.Errorf("%+v", d.Routing())
 		}
 	}
-	if n := b.conversations.modes.Len(); n != 0 || len(b.journal.notes()) != 0 || b.InFlight() != 0 || b.instruct.prepared != 0 {
-		t.Errorf("%d conversations, %q, %d in flight, %s", n, b.journal.notes(), b.InFlight(), b.instruct)
+	if n := b.conversations.modes.Len(); n != 0 || len(b.journal.said) != 0 || b.InFlight() != 0 || b.instruct.prepared != 0 {
+		t.Errorf("%d conversations, %q, %d in flight, %s", n, b.journal.said, b.InFlight(), b.instruct)
 	}
 	// The quotas begin with one request each: deciding has added nothing.
 	if !b.escalator.looks.Take() || b.escalator.looks.Take() || !b.escalator.reruns.Take() || b.escalator.reruns.Take() {
