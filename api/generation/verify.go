@@ -66,7 +66,8 @@ func (r *Run) verify(a *runAnswer, e *Ending) {
 		return
 	}
 	content := a.content
-	if thoughts, rest, closed := bytes.Cut(content, []byte(prompt.ThinkEmpty)); closed && bytes.HasPrefix(thoughts, []byte(prompt.ThinkStart)) {
+	thoughts, rest, closed := bytes.Cut(content, []byte(prompt.ThinkEmpty))
+	if closed && bytes.HasPrefix(thoughts, []byte(prompt.ThinkStart)) {
 		content = rest // thoughts that the request asked to have in the content
 	}
 	if err := checkConstraint(req.Constraint, content); err != nil {
