@@ -120,11 +120,11 @@ func TestMediaAtFaultAreNamed(t *testing.T) {
 
 func TestErrorsInOpenAIsForm(t *testing.T) {
 	for want, e := range map[string]*Error{
-		`{"error":{"message":"m","type":"invalid_request_error","param":"n","code":"invalid_value"}}`: Field("n", CodeInvalidValue, "m"),
-		`{"error":{"message":"m","type":"invalid_request_error","param":null,"code":"not_found"}}`:    NotFound("", CodeNotFound, "m"),
-		`{"error":{"message":"m","type":"server_error","param":null,"code":null}}`:                    {Type: TypeServer, Message: "m"},
+		`{"error":{"message":"m","type":"invalid_request_error","param":"n","code":"invalid_value"},"request_id":"req_1"}`: Field("n", CodeInvalidValue, "m"),
+		`{"error":{"message":"m","type":"invalid_request_error","param":null,"code":"not_found"},"request_id":"req_1"}`:    NotFound("", CodeNotFound, "m"),
+		`{"error":{"message":"m","type":"server_error","param":null,"code":null},"request_id":"req_1"}`:                    {Type: TypeServer, Message: "m"},
 	} {
-		if got, err := json.Marshal(e.Wire()); err != nil || string(got) != want {
+		if got, err := json.Marshal(e.Wire("req_1")); err != nil || string(got) != want {
 			t.Errorf("%s, %v", got, err)
 		}
 	}
