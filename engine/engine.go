@@ -134,8 +134,8 @@ type Request struct {
 	ID     string  `json:"id"`
 	Prompt []Piece `json:"prompt"`
 	Images []Image `json:"images,omitempty"`
-	// CacheScope names those whose prompts may share computed rows with this one's, so that nobody can tell from an answer's speed what
-	// others have asked.
+	// CacheScope names those whose prompts may share computed rows with this one's, so that nobody can tell from an
+	// answer's speed what others have asked.
 	CacheScope string `json:"cache_scope,omitempty"`
 	// MaxTokens bounds the completion, reasoning included; 0, and more than the context leaves, mean up to the context's end.
 	MaxTokens int      `json:"max_tokens,omitempty"`
@@ -259,7 +259,8 @@ type Result struct {
 type Usage struct {
 	PromptTokens     int `json:"prompt_tokens"`
 	CompletionTokens int `json:"completion_tokens"`
-	// CachedTokens are those of the prompt that did not have to be computed, because a prompt before this one began with them.
+	// CachedTokens are those of the prompt that did not have to be computed, because a prompt before this one began
+	// with them.
 	CachedTokens    int `json:"cached_tokens"`
 	ImageTokens     int `json:"image_tokens"`
 	VideoTokens     int `json:"video_tokens"`

@@ -188,7 +188,8 @@ func (c *Context) RemoveSequence(seq, p0, p1 int32) bool {
 	return bool(C.llama_memory_seq_rm(C.llama_get_memory(c.ptr), C.llama_seq_id(seq), C.llama_pos(p0), C.llama_pos(p1)))
 }
 
-// SequenceNumbers bounds the numbers that CopySequence can give to cells that are decoded no further, whatever MaxSequences is.
+// SequenceNumbers bounds the numbers that CopySequence can give to cells that are decoded no further, whatever
+// MaxSequences is.
 func SequenceNumbers() int { return int(C.llama_max_parallel_sequences()) }
 
 // CopySequence lets dst share the cells of src at positions p0 <= p < p1 (p1 < 0: to the end). No data is copied.

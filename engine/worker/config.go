@@ -31,8 +31,9 @@ type Config struct {
 	ImageMemory int64 `json:"image_memory,omitempty"`
 	// VisionCache bounds the rows kept of pictures encoded before, in bytes; 0 means 512 MiB, less keeps none.
 	VisionCache int64 `json:"vision_cache,omitempty"`
-	// PrefixCache bounds the cells of CacheTokens that keep computed rows for prompts that begin with them, while nobody uses them; 0 means
-	// half of CacheTokens, or a quarter with a GPU, where a step costs more the fuller the cache. Less shares nothing.
+	// PrefixCache bounds the cells of CacheTokens that keep computed rows for prompts that begin with them, while
+	// nobody uses them; 0 means half of CacheTokens, or a quarter with a GPU, where a step costs more the fuller the
+	// cache. Less shares nothing.
 	PrefixCache int `json:"prefix_cache,omitempty"`
 }
 

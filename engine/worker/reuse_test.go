@@ -83,7 +83,8 @@ func (s *service) logprobs(req *engine.Request) (tokens []engine.Token, usage en
 	return tokens, usage, err
 }
 
-// difference is the greatest one between log-probabilities of the same tokens, up to where the answers part at a close choice.
+// difference is the greatest one between log-probabilities of the same tokens, up to where the answers part at a close
+// choice.
 func difference(a, b []engine.Token) (greatest float64) {
 	for i := range min(len(a), len(b)) {
 		for _, x := range a[i].Top {
@@ -102,8 +103,8 @@ func difference(a, b []engine.Token) (greatest float64) {
 	return greatest
 }
 
-// Logits that follow rows computed for another request are those that follow rows of one's own, but for rounding: in turn and together, in
-// a cache that is large enough and in one where rows are given up and sequences preempted.
+// Logits that follow rows computed for another request are those that follow rows of one's own, but for rounding: in
+// turn and together, in a cache that is large enough and in one where rows are given up and sequences preempted.
 func TestReusedRowsGiveTheLogitsOfComputedOnes(t *testing.T) {
 	for name, c := range map[string]struct {
 		variant, cacheType string

@@ -285,8 +285,8 @@ func TestTheSameSeedGivesTheSameAnswer(t *testing.T) {
 	}
 }
 
-// What docs/COMPATIBILITY.md promises: alone, and computing all of its rows, a seeded request gives the same answer whatever was computed
-// before, wherever in the cache its cells then lie, and with any number of threads.
+// What docs/COMPATIBILITY.md promises: alone, and computing all of its rows, a seeded request gives the same answer
+// whatever was computed before, wherever in the cache its cells then lie, and with any number of threads.
 func TestASeededAnswerAloneDoesNotDependOnWhatRanBeforeOrOnThreads(t *testing.T) {
 	for _, variant := range []string{"dense-untied", "moe"} {
 		c := config(variant)

@@ -33,7 +33,8 @@ type Decoder interface {
 	Decode(rows []Row) error
 	// Logits of row i of the last Decode, valid until the next one.
 	Logits(i int) ([]float32, error)
-	// Share has the sequence to see the cells of from at positions from p0 on and before p1, to the end where p1 is negative.
+	// Share has the sequence to see the cells of from at positions from p0 on and before p1, to the end where p1 is
+	// negative.
 	Share(from, to, p0, p1 int32)
 	// Remove has a sequence not see its cells at these positions any more. Cells that no sequence sees are free.
 	Remove(sequence, p0, p1 int32)

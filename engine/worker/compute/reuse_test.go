@@ -19,7 +19,8 @@ func shared(sequences, parked int) Options {
 	return Options{Limits: schedule.Limits{Sequences: sequences, ParkedCells: parked, Branches: 50}}
 }
 
-// story makes prompts that begin alike: each goes on from a random one before it, with what was answered to that or without.
+// story makes prompts that begin alike: each goes on from a random one before it, with what was answered to that or
+// without.
 func story(rng *rand.Rand, n int) (out [][]Segment) {
 	out = append(out, randomPrompt(rng))
 	for len(out) < n {
@@ -31,7 +32,8 @@ func story(rng *rand.Rand, n int) (out [][]Segment) {
 	return out
 }
 
-// Whatever rows requests share, in a roomy cache and in one too small for them, each answers what it answers alone in an empty cache.
+// Whatever rows requests share, in a roomy cache and in one too small for them, each answers what it answers alone in
+// an empty cache.
 func TestSharedRowsDoNotChangeAnswers(t *testing.T) {
 	for name, o := range map[string]struct{ cells, sequences, parked int }{
 		"one at a time":       {4000, 1, 4000},

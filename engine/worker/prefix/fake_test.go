@@ -81,7 +81,8 @@ func (c *cache) holds(sequence int32, pos int32, items []Item) bool {
 	return len(want) == 0
 }
 
-// prompt makes items of letters: small ones are tokens, a large one is an image of 6 rows over 3 positions, "?" one that is not known.
+// prompt makes items of letters: small ones are tokens, a large one is an image of 6 rows over 3 positions, "?" one
+// that is not known.
 func prompt(text string) (out []Item) {
 	for _, r := range text {
 		switch {
@@ -103,7 +104,8 @@ type world struct {
 	cache cache
 }
 
-// request computes a prompt of a scope as a live request does, and leaves the hold open. It returns how many rows it found.
+// request computes a prompt of a scope as a live request does, and leaves the hold open. It returns how many rows it
+// found.
 func (w *world) request(scope string, sequence int32, text string) (h *Hold, found int) {
 	w.t.Helper()
 	items := prompt(text)

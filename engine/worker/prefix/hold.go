@@ -1,7 +1,7 @@
 package prefix
 
-// Hold is the beginning of a prompt that a live request has in common with the tree: the rows are in the cache under the request's own
-// sequence number as well, and are not given up.
+// Hold is the beginning of a prompt that a live request has in common with the tree: the rows are in the cache under
+// the request's own sequence number as well, and are not given up.
 type Hold struct {
 	tip      *node // the beginning ends where it does
 	sequence int32
@@ -25,7 +25,8 @@ func (h *Hold) Contains(o *Hold) bool {
 	return false
 }
 
-// Hold begins a request with an empty beginning. It has no rows under its sequence number. Requests of different scopes share nothing.
+// Hold begins a request with an empty beginning. It has no rows under its sequence number. Requests of different scopes
+// share nothing.
 func (t *Tree) Hold(scope string, sequence int32) *Hold {
 	root := t.roots[scope]
 	if root == nil {
@@ -36,8 +37,8 @@ func (t *Tree) Hold(scope string, sequence int32) *Hold {
 	return &Hold{tip: root, sequence: sequence}
 }
 
-// Follow takes over the rows of the items that come next, as far as they are in the tree, and returns how many rows these are. The
-// request has no rows of its own behind the hold.
+// Follow takes over the rows of the items that come next, as far as they are in the tree, and returns how many rows
+// these are. The request has no rows of its own behind the hold.
 func (t *Tree) Follow(h *Hold, next []Item) (rows int) {
 	before := h.rows
 	for len(next) > 0 {
@@ -52,7 +53,8 @@ func (t *Tree) Follow(h *Hold, next []Item) (rows int) {
 	return h.rows - before
 }
 
-// step is the node behind a hold whose items all come next, nil where there is none. It is cut out of a longer one if need be.
+// step is the node behind a hold whose items all come next, nil where there is none. It is cut out of a longer one if
+// need be.
 func (t *Tree) step(h *Hold, next []Item) *node {
 	c := h.tip.child(&next[0])
 	if c == nil {
@@ -76,9 +78,9 @@ func (t *Tree) move(h *Hold, c *node) {
 	h.rows += c.rows
 }
 
-// Extend adds rows to the tree that the request has computed: those of the items that come next. Where somebody else was faster, the
-// request takes theirs over and its own cells are free. It may add fewer, or none, where sequence numbers have run out; the rows stay the
-// request's own then.
+// Extend adds rows to the tree that the request has computed: those of the items that come next. Where somebody else
+// was faster, the request takes theirs over and its own cells are free. It may add fewer, or none, where sequence
+// numbers have run out; the rows stay the request's own then.
 func (t *Tree) Extend(h *Hold, next []Item) {
 	for len(next) > 0 && next[0].known() {
 		if h.tip.child(&next[0]) != nil {
@@ -101,7 +103,8 @@ func (t *Tree) Extend(h *Hold, next []Item) {
 	}
 }
 
-// grow adds items of which the tree knows none behind the hold, to its node where nobody else is at that, else in a new one.
+// grow adds items of which the tree knows none behind the hold, to its node where nobody else is at that, else in a new
+// one.
 func (t *Tree) grow(h *Hold, items []Item) {
 	rows, span := extent(items)
 	n := h.tip

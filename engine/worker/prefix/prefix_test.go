@@ -171,7 +171,8 @@ func TestAlikeCountsRows(t *testing.T) {
 	}
 }
 
-// Whoever comes and goes, every request sees its rows and no others, and every cell is free, held, parked or a request's own.
+// Whoever comes and goes, every request sees its rows and no others, and every cell is free, held, parked or a
+// request's own.
 func TestRandomTrafficLosesNoCellAndCountsNoneTwice(t *testing.T) {
 	for seed := range uint64(100) {
 		rng := rand.New(rand.NewPCG(seed, 3))

@@ -26,7 +26,8 @@ type Stats struct {
 	Evicted uint64
 }
 
-// New returns an empty Tree that keeps nodes under the sequence numbers from first on, so many of them, and parks at most so many cells.
+// New returns an empty Tree that keeps nodes under the sequence numbers from first on, so many of them, and parks at
+// most so many cells.
 func New(first int32, count, maxParked int) *Tree {
 	t := &Tree{roots: map[string]*node{}, nodes: map[*node]bool{}, maxParked: maxParked}
 	for i := range int32(count) {
@@ -51,8 +52,8 @@ func (t *Tree) share(from, to int32, n *node) {
 
 func (t *Tree) remove(from, p0, p1 int32) { t.ops = append(t.ops, Op{From: from, P0: p0, P1: p1}) }
 
-// Peek is how many rows of a prompt's beginning are in the tree, and how many of these are parked: a request that takes them needs cells
-// for the others only, but what it takes cannot be given up any more.
+// Peek is how many rows of a prompt's beginning are in the tree, and how many of these are parked: a request that takes
+// them needs cells for the others only, but what it takes cannot be given up any more.
 func (t *Tree) Peek(scope string, items []Item) (rows, parked int) {
 	walk(t.roots[scope], items, func(c *node, n int) {
 		found, _ := extent(c.items[:n])
@@ -86,7 +87,8 @@ func walk(n *node, next []Item, visit func(c *node, items int)) {
 	}
 }
 
-// split cuts a node in front of item n and returns the part before it, or nil where no sequence number is left for that.
+// split cuts a node in front of item n and returns the part before it, or nil where no sequence number is left for
+// that.
 func (t *Tree) split(c *node, n int) *node {
 	sequence, ok := t.number(c)
 	if !ok {
@@ -146,8 +148,8 @@ func (t *Tree) forgetRoot(n *node) {
 	}
 }
 
-// Evict gives up parked cells until there are so many fewer, or none: those that were used longest ago first, and of a beginning its end.
-// It returns how many there were.
+// Evict gives up parked cells until there are so many fewer, or none: those that were used longest ago first, and of a
+// beginning its end. It returns how many there were.
 func (t *Tree) Evict(cells int) (given int) {
 	for given < cells {
 		leaf := t.oldestParked(nil)

@@ -80,8 +80,8 @@ func (s *Scheduler) Computed(p Part) {
 	s.publish(p.Sequence)
 }
 
-// due is the segment that a prefilling sequence computes next, if it can: text always, an image once it is encoded, and neither while an
-// older sequence computes the same rows.
+// due is the segment that a prefilling sequence computes next, if it can: text always, an image once it is encoded, and
+// neither while an older sequence computes the same rows.
 func (s *Scheduler) due(q *Sequence) (g Segment, ok bool) {
 	if q.phase != Prefilling || q.prefill.segment == len(q.segments) {
 		return Segment{}, false

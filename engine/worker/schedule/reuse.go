@@ -2,8 +2,8 @@ package schedule
 
 import "github.com/qwenvld/qwenvld/engine/worker/prefix"
 
-// worthAwaiting is how many rows two prompts must go on alike for the younger to wait until the older has computed them. Fewer are computed
-// twice, in one batch.
+// worthAwaiting is how many rows two prompts must go on alike for the younger to wait until the older has computed
+// them. Fewer are computed twice, in one batch.
 const worthAwaiting = 32
 
 // Reuse takes sequences that prefill over rows that others have computed.
@@ -13,12 +13,12 @@ func (s *Scheduler) Reuse() {
 	}
 }
 
-// kernelRows is how many rows of a batch the products of matrices take together. What remains of a batch, and a single row, is computed by
-// other code, which rounds otherwise.
+// kernelRows is how many rows of a batch the products of matrices take together. What remains of a batch, and a single
+// row, is computed by other code, which rounds otherwise.
 const kernelRows = 4
 
-// reuse does that for one that has no rows of its own behind those that it shares. The last item of a prompt is always computed: a token
-// is drawn from its logits.
+// reuse does that for one that has no rows of its own behind those that it shares. The last item of a prompt is always
+// computed: a token is drawn from its logits.
 func (s *Scheduler) reuse(q *Sequence) {
 	if !q.atBorder() {
 		return
@@ -32,8 +32,8 @@ func (s *Scheduler) reuse(q *Sequence) {
 	}
 }
 
-// aligned is how many of so many items to take over, so that the rows behind them are computed as they would be if none were: from a place
-// in their segment on where the products begin anew, and not one alone.
+// aligned is how many of so many items to take over, so that the rows behind them are computed as they would be if none
+// were: from a place in their segment on where the products begin anew, and not one alone.
 func (q *Sequence) aligned(items int) int {
 	if end := q.hold.Items() + items; items > 0 && end == q.prefilled-1 && q.items[end-1].Image == nil {
 		items--
@@ -86,7 +86,8 @@ func (s *Scheduler) awaits(q *Sequence) bool {
 	return false
 }
 
-// computes reports whether the rows that the sequence computes next will be shared: it is at a border, or within an image behind one.
+// computes reports whether the rows that the sequence computes next will be shared: it is at a border, or within an
+// image behind one.
 func (q *Sequence) computes() bool {
 	if !q.shares() || q.phase != Prefilling || q.hold.Items() >= q.prefilled {
 		return false
@@ -94,7 +95,8 @@ func (q *Sequence) computes() bool {
 	return q.cached-q.hold.Rows() < q.items[q.hold.Items()].Rows()
 }
 
-// needs is how many cells a queued sequence would take that are not taken already, or that could be given up until then.
+// needs is how many cells a queued sequence would take that are not taken already, or that could be given up until
+// then.
 func (s *Scheduler) needs(q *Sequence) int {
 	if !q.shares() {
 		return q.rows
@@ -125,8 +127,8 @@ func (s *Scheduler) GiveUpParked() bool {
 	return parked > 0 && s.tree.Evict(parked) > 0
 }
 
-// Ops are what is to be done with the cache before anything is computed; the slots of sequences that were removed or preempted are emptied
-// by them.
+// Ops are what is to be done with the cache before anything is computed; the slots of sequences that were removed or
+// preempted are emptied by them.
 func (s *Scheduler) Ops() []prefix.Op { return s.tree.Ops() }
 
 // Shared tells how the cells stand that are not a single sequence's own.

@@ -14,8 +14,8 @@ func sharing(cells, sequences, parked int) Limits {
 	return Limits{Cells: cells, Sequences: sequences, BatchRows: 64, PrefillRows: 16, ParkedCells: parked, Branches: 40}
 }
 
-// worded writes a prompt as words with spaces between: a capital letter is an image of 6 rows, "?" one that is not known yet, all else
-// text of a token a letter.
+// worded writes a prompt as words with spaces between: a capital letter is an image of 6 rows, "?" one that is not
+// known yet, all else text of a token a letter.
 func worded(text string) (out []Segment) {
 	for _, word := range strings.Fields(text) {
 		switch {
@@ -245,8 +245,8 @@ func (c *cells) of(sequence int32) (n int) {
 	return n
 }
 
-// Whatever comes and goes, the cache has the cells that are counted and no more than there are, each sequence sees its own rows, and every
-// request is answered.
+// Whatever comes and goes, the cache has the cells that are counted and no more than there are, each sequence sees its
+// own rows, and every request is answered.
 func TestRandomTrafficThatSharesKeepsTheInvariants(t *testing.T) {
 	for seed := range uint64(60) {
 		rng := rand.New(rand.NewPCG(seed, 9))

@@ -19,8 +19,8 @@ type Limits struct {
 	Sequences int
 	// BatchRows bound a batch, PrefillRows the prompt rows of a batch while any sequence decodes.
 	BatchRows, PrefillRows int
-	// ParkedCells may keep rows that nobody uses, for requests that begin with them. Branches are how many beginnings are told apart, under
-	// sequence numbers of the cache behind those of Sequences; with none, nothing is shared.
+	// ParkedCells may keep rows that nobody uses, for requests that begin with them. Branches are how many beginnings
+	// are told apart, under sequence numbers of the cache behind those of Sequences; with none, nothing is shared.
 	ParkedCells, Branches int
 }
 
@@ -70,8 +70,9 @@ func (s *Scheduler) Admit() (admitted []*Sequence) {
 	return admitted
 }
 
-// MakeRoom preempts sequences until each that decodes can take one more cell, and returns them. The last one is never preempted: what a
-// single request may need has been checked before it was queued. Parked cells that stand in the way are given up.
+// MakeRoom preempts sequences until each that decodes can take one more cell, and returns them. The last one is never
+// preempted: what a single request may need has been checked before it was queued. Parked cells that stand in the way
+// are given up.
 func (s *Scheduler) MakeRoom() (preempted []*Sequence) {
 	for {
 		need := s.Cells()
@@ -127,7 +128,8 @@ func (s *Scheduler) release(q *Sequence) {
 	s.active = slices.DeleteFunc(s.active, func(o *Sequence) bool { return o == q })
 }
 
-// Cells is how many cells the active sequences take, or will once their prompts are computed. Those that they share count once.
+// Cells is how many cells the active sequences take, or will once their prompts are computed. Those that they share
+// count once.
 func (s *Scheduler) Cells() int {
 	n := s.tree.Stats().Held
 	for _, q := range s.active {

@@ -51,8 +51,8 @@ type Sequence struct {
 	prompt    []Segment
 	maxTokens int
 	generated int
-	// items are the prompt and what was generated, nil where nothing is shared. Of these, the prefilled come before the first token that is
-	// drawn next.
+	// items are the prompt and what was generated, nil where nothing is shared. Of these, the prefilled come before the
+	// first token that is drawn next.
 	items     []prefix.Item
 	prefilled int
 
@@ -77,8 +77,8 @@ type cursor struct {
 	encoded []bool
 }
 
-// NewSequence returns a queued sequence of a prompt, which has rows, and at most maxTokens generated tokens. It shares rows with sequences
-// of the same scope.
+// NewSequence returns a queued sequence of a prompt, which has rows, and at most maxTokens generated tokens. It shares
+// rows with sequences of the same scope.
 func NewSequence(scope string, prompt []Segment, maxTokens int) *Sequence {
 	q := &Sequence{scope: scope, prompt: slices.Clone(prompt), maxTokens: maxTokens}
 	for i := range prompt {
