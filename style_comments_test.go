@@ -4,10 +4,12 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // limit finds the sentence that says what a package must not do: one of its own, about the package, that denies something.
@@ -68,6 +70,31 @@ func TestEveryTypeHasAComment(t *testing.T) {
 					}
 					t.Errorf("%s: the type %s has no comment that says what it is", p.ImportPath, spec.Name.Name)
 				}
+			}
+		}
+	}
+}
+
+// A comment that is wider than a window is read with the eyes on the way back. Code may be wider: see lll in .golangci.yml.
+func TestCommentsAreWrapped(t *testing.T) {
+	const columns = 120
+	for _, name := range sourceFiles(t) {
+		if filepath.Ext(name) != ".go" {
+			continue
+		}
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range strings.Split(string(text), "\n") {
+			comment := strings.TrimLeft(line, "\t")
+			indent := 4 * (len(line) - len(comment))
+			if !strings.HasPrefix(comment, "// ") || indent+utf8.RuneCountInString(comment) <= columns {
+				continue
+			}
+			// What has no blank in it, such as an address, cannot be wrapped.
+			if words := strings.Fields(comment); len(words) > 2 {
+				t.Errorf("%s:%d: the comment is wider than %d columns", name, i+1, columns)
 			}
 		}
 	}

@@ -45,7 +45,8 @@ type Config struct {
 	Images *multimodal.Decoder
 	// Disk is where frames that are sent as pictures wait (Video's, or 4 GiB of the system's).
 	Disk *video.Disk
-	// Video decodes videos; nil where only lists of frames are taken. VideoFetcher is nil where their URLs are not allowed.
+	// Video decodes videos; nil where only lists of frames are taken. VideoFetcher is nil where their URLs are not
+	// allowed.
 	Video        *video.Tool
 	VideoFetcher media.VideoFetcher
 	Limits       request.Limits
@@ -65,18 +66,19 @@ type Config struct {
 	Store history.Store
 	// Keys are the API keys that are accepted; without any, none is needed.
 	Keys []access.Key
-	// Metrics are served at /metrics; nil makes some that know no workers. PublicMetrics serves them to those without a key too, PublicInfo
-	// readiness and the API's description.
+	// Metrics are served at /metrics; nil makes some that know no workers. PublicMetrics serves them to those without a
+	// key too, PublicInfo readiness and the API's description.
 	Metrics                   *metrics.Metrics
 	PublicMetrics, PublicInfo bool
 	// Origins are those from which browsers may ask ("https://chat.example.com", "*" for all); none by default.
 	Origins []string
-	// MaxConcurrent bounds the generations being worked on (64). MaxWaiting more requests (64; none if negative) may wait for a place, each
-	// for Patience (5 s); then they are refused with 503. The client with the fewest places comes first.
+	// MaxConcurrent bounds the generations being worked on (64). MaxWaiting more requests (64; none if negative) may
+	// wait for a place, each for Patience (5 s); then they are refused with 503. The client with the fewest places
+	// comes first.
 	MaxConcurrent, MaxWaiting int
 	Patience                  time.Duration
-	// Bodies bound what is being received: Total (four times a body), Readers (1024), Rate (16 KiB/s) and Grace (10 s); Body is
-	// Limits.BodyBytes.
+	// Bodies bound what is being received: Total (four times a body), Readers (1024), Rate (16 KiB/s) and Grace (10 s);
+	// Body is Limits.BodyBytes.
 	Bodies intake.Limits
 	// KeepAlive is the longest silence of a stream before a comment is sent (15 s).
 	KeepAlive time.Duration

@@ -23,8 +23,8 @@ import (
 	"github.com/qwenvld/qwenvld/api/web"
 )
 
-// Server is the HTTP handler. It starts goroutines within a request and waits for them before the request ends, except for those of
-// background responses: to drain it, call Drain, http.Server.Shutdown and Wait.
+// Server is the HTTP handler. It starts goroutines within a request and waits for them before the request ends, except
+// for those of background responses: to drain it, call Drain, http.Server.Shutdown and Wait.
 type Server struct {
 	core      *generation.Core
 	edge      *web.Edge
@@ -100,8 +100,8 @@ func (s *Server) Drain() {
 	s.stop()
 }
 
-// Abort ends the generations in flight: streams get an error event, other requests a 503. Call it when the drain deadline has passed, then
-// give http.Server.Shutdown a moment to finish.
+// Abort ends the generations in flight: streams get an error event, other requests a 503. Call it when the drain
+// deadline has passed, then give http.Server.Shutdown a moment to finish.
 func (s *Server) Abort() {
 	s.stop()
 	s.core.Abort()

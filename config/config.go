@@ -1,8 +1,8 @@
-// Package config is the daemon's configuration: one struct, read from a YAML file, QWENVLD_* environment variables and flags,
-// checked as a whole.
+// Package config is the daemon's configuration: one struct, read from a YAML file, QWENVLD_* environment variables and
+// flags, checked as a whole.
 //
-// It knows the meaning of no value beyond its range. It must not depend on the packages it configures; cmd/qwenvld hands each
-// its part.
+// It knows the meaning of no value beyond its range. It must not depend on the packages it configures; cmd/qwenvld
+// hands each its part.
 package config
 
 import (
@@ -24,12 +24,13 @@ type Config struct {
 	Listen string `mapstructure:"listen"`
 	// ShutdownTimeout is how long requests in flight may go on after SIGTERM.
 	ShutdownTimeout time.Duration `mapstructure:"shutdown_timeout"`
-	// MemoryLimit in bytes is what the daemon itself, without its workers, tries to stay below; 0 takes a quarter of what its control
-	// group may have, if that is limited.
+	// MemoryLimit in bytes is what the daemon itself, without its workers, tries to stay below; 0 takes a quarter of
+	// what its control group may have, if that is limited.
 	MemoryLimit int64 `mapstructure:"memory_limit"`
 	// DrainDelay is how long the daemon goes on saying that it is not ready before it stops listening.
 	DrainDelay time.Duration `mapstructure:"drain_delay"`
-	// Public serves what tells of the daemon itself to everybody, where keys are set: readiness and the API's description.
+	// Public serves what tells of the daemon itself to everybody, where keys are set: readiness and the API's
+	// description.
 	Public bool `mapstructure:"public"`
 	// ReasoningField names the reasoning in responses: reasoning_content, reasoning or both.
 	ReasoningField string `mapstructure:"reasoning_field"`
@@ -140,8 +141,8 @@ type Limits struct {
 	MaxWaiting  int           `mapstructure:"max_waiting"`
 	WaitTimeout time.Duration `mapstructure:"wait_timeout"`
 	BodyBytes   int64         `mapstructure:"body_bytes"`
-	// BodyRate is how many bytes a second a body must have on average; AllBodyBytes bounds those of all that are held, 0 four of the
-	// largest.
+	// BodyRate is how many bytes a second a body must have on average; AllBodyBytes bounds those of all that are held,
+	// 0 four of the largest.
 	BodyRate     int64 `mapstructure:"body_rate"`
 	AllBodyBytes int64 `mapstructure:"all_body_bytes"`
 	Images       int   `mapstructure:"images"` // in one request
@@ -158,8 +159,8 @@ type Media struct {
 	ImageBytes   int64         `mapstructure:"image_bytes"`
 	// ImagePixels bounds an image as sent.
 	ImagePixels int `mapstructure:"image_pixels"`
-	// DecodeMemory bounds in bytes what all images together take that are decoded at a time; each may take DecodeTimeout, and wait
-	// DecodeWait for the others.
+	// DecodeMemory bounds in bytes what all images together take that are decoded at a time; each may take
+	// DecodeTimeout, and wait DecodeWait for the others.
 	DecodeMemory  int64         `mapstructure:"decode_memory"`
 	DecodeTimeout time.Duration `mapstructure:"decode_timeout"`
 	DecodeWait    time.Duration `mapstructure:"decode_wait"`
@@ -177,8 +178,8 @@ type Video struct {
 	SourcePixels int           `mapstructure:"source_pixels"`
 	SourceFrames int           `mapstructure:"source_frames"`
 	Duration     time.Duration `mapstructure:"duration"`
-	// FPS and Frames bound what is shown, TotalPixels the resized area of all frames, MinPixels and MaxPixels that of one; 0 is no
-	// bound of its own.
+	// FPS and Frames bound what is shown, TotalPixels the resized area of all frames, MinPixels and MaxPixels that of
+	// one; 0 is no bound of its own.
 	FPS         float64 `mapstructure:"fps"`
 	Frames      int     `mapstructure:"frames"`
 	TotalPixels int     `mapstructure:"total_pixels"`
@@ -201,7 +202,8 @@ type Video struct {
 // Model is a pair of weights behind one name; either may be missing.
 type Model struct {
 	ID string `mapstructure:"id"`
-	// Pull names weights that are fetched where they are not at hand, such as qwen3-vl:8b, in place of Instruct and Thinking.
+	// Pull names weights that are fetched where they are not at hand, such as qwen3-vl:8b, in place of Instruct and
+	// Thinking.
 	Pull     string  `mapstructure:"pull"`
 	Instruct Weights `mapstructure:"instruct"`
 	Thinking Weights `mapstructure:"thinking"`

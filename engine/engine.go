@@ -15,11 +15,10 @@ import (
 type Engine interface {
 	// Info describes the loaded weights. It fails with ErrUnavailable while none are loaded.
 	Info(ctx context.Context) (Info, error)
-	// Generate admits req and returns its stream once the first event is ready or the request is known
-	// to be good and all its pixels have come; an error of Image.Later is returned as it is. Refusals (ContextLengthError,
-	// ErrUnavailable, ErrOverloaded, ImageMemoryError, RequestError) come here, before any event. Cancelling ctx or closing
-	// the stream frees the sequence.
-	// The caller must Close the stream.
+	// Generate admits req and returns its stream once the first event is ready or the request is known to be good and
+	// all its pixels have come; an error of Image.Later is returned as it is. Refusals (ContextLengthError,
+	// ErrUnavailable, ErrOverloaded, ImageMemoryError, RequestError) come here, before any event. Cancelling ctx or
+	// closing the stream frees the sequence. The caller must Close the stream.
 	Generate(ctx context.Context, req *Request) (Stream, error)
 	// Tokenize gives the tokens of pieces of text, as Generate would make them.
 	Tokenize(ctx context.Context, pieces []Piece) ([]int32, error)
@@ -83,8 +82,8 @@ const (
 	// PieceImage stands for the rows of Request.Images[Image]. The vision_start and vision_end tokens
 	// around it are control pieces.
 	PieceImage PieceKind = "image"
-	// PieceVideo stands for a whole video in a prompt that is being made. It becomes control pieces with timestamps and image pieces
-	// before the prompt goes to an engine, which refuses it.
+	// PieceVideo stands for a whole video in a prompt that is being made. It becomes control pieces with timestamps and
+	// image pieces before the prompt goes to an engine, which refuses it.
 	PieceVideo PieceKind = "video"
 )
 
@@ -98,8 +97,8 @@ type Piece struct {
 	Video  int       `json:"video,omitempty"`
 }
 
-// Image is a still image, or a pair of frames of a video, in 8-bit RGB and already resized: Width and Height are multiples of
-// PatchSize*MergeSize. Either becomes as many rows.
+// Image is a still image, or a pair of frames of a video, in 8-bit RGB and already resized: Width and Height are
+// multiples of PatchSize*MergeSize. Either becomes as many rows.
 type Image struct {
 	Width  int `json:"width"`
 	Height int `json:"height"`
@@ -137,7 +136,8 @@ type Request struct {
 	// CacheScope names those whose prompts may share computed rows with this one's, so that nobody can tell from an
 	// answer's speed what others have asked.
 	CacheScope string `json:"cache_scope,omitempty"`
-	// MaxTokens bounds the completion, reasoning included; 0, and more than the context leaves, mean up to the context's end.
+	// MaxTokens bounds the completion, reasoning included; 0, and more than the context leaves, mean up to the
+	// context's end.
 	MaxTokens int      `json:"max_tokens,omitempty"`
 	Sampling  Sampling `json:"sampling"`
 	// Stop strings end the answer; they are never emitted and do not apply inside the think block.
@@ -157,10 +157,11 @@ type Request struct {
 	Constraint *Constraint `json:"constraint,omitempty"`
 }
 
-// Thinking tells the engine about the think block of a prompt. The engine alone closes blocks, since it knows what room there is;
-// Start.ThinkOpen says what became of this one.
+// Thinking tells the engine about the think block of a prompt. The engine alone closes blocks, since it knows what room
+// there is; Start.ThinkOpen says what became of this one.
 type Thinking struct {
-	// Open means that the prompt ends inside a think block, which the engine must close early enough to leave room for an answer.
+	// Open means that the prompt ends inside a think block, which the engine must close early enough to leave room for
+	// an answer.
 	Open bool `json:"open,omitempty"`
 	// Empty has an open block closed in the prompt, so that the answer comes at once.
 	Empty bool `json:"empty,omitempty"`
@@ -173,8 +174,9 @@ type Thinking struct {
 	CloseText string `json:"close_text,omitempty"`
 	// EmptyText is control text that closes a block in the prompt.
 	EmptyText string `json:"empty_text,omitempty"`
-	// EndTag is the closing tag, "</think>"; tokens up to and with it count as reasoning. Where the engine or the prompt closed the block,
-	// the answer cannot contain the tag: a model that was cut short would close the block a second time.
+	// EndTag is the closing tag, "</think>"; tokens up to and with it count as reasoning. Where the engine or the
+	// prompt closed the block, the answer cannot contain the tag: a model that was cut short would close the block a
+	// second time.
 	EndTag string `json:"end_tag,omitempty"`
 }
 
@@ -198,8 +200,8 @@ type Start struct {
 	Usage Usage `json:"usage"`
 	// MaxTokens is how long the completion may get: as asked for, or what the context leaves.
 	MaxTokens int `json:"max_tokens"`
-	// ThinkOpen means that the answer begins inside the think block that the prompt opened, and ThinkingBudget how many tokens it may
-	// take there. Otherwise there is no block, or it was closed in the prompt.
+	// ThinkOpen means that the answer begins inside the think block that the prompt opened, and ThinkingBudget how many
+	// tokens it may take there. Otherwise there is no block, or it was closed in the prompt.
 	ThinkOpen      bool `json:"think_open,omitempty"`
 	ThinkingBudget int  `json:"thinking_budget,omitempty"`
 }
@@ -248,8 +250,8 @@ type Result struct {
 	// StopString is the stop string that matched, if one did.
 	StopString string `json:"stop_string,omitempty"`
 	Usage      Usage  `json:"usage"`
-	// ThinkingClosedBy is "model", "budget", "loop" when the block only repeated itself, "end_token" when the model ended its
-	// answer inside the block and was made to go on, or "" without a block.
+	// ThinkingClosedBy is "model", "budget", "loop" when the block only repeated itself, "end_token" when the model
+	// ended its answer inside the block and was made to go on, or "" without a block.
 	ThinkingClosedBy string `json:"thinking_closed_by,omitempty"`
 	// Repetition says that the answer was ended, as by length, because it only repeated itself.
 	Repetition bool `json:"repetition,omitempty"`

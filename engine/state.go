@@ -41,8 +41,8 @@ type UnavailableError struct {
 	State State
 	// Progress of loading, 0..1.
 	Progress float32
-	// Reason is one line for operators: why they are stalled, restarting or failed. It may name files and must not go to clients
-	// that are not told so.
+	// Reason is one line for operators: why they are stalled, restarting or failed. It may name files and must not go
+	// to clients that are not told so.
 	Reason string
 }
 

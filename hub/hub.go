@@ -88,8 +88,8 @@ func prefixes() []struct {
 	}
 }
 
-// Parse reads qwen3-vl:SIZE[-VARIANT][@QUANT], hf.co/ORG/REPO[@REVISION][:QUANT], the same of modelscope.cn, and FOLDER[:QUANT], which
-// begins with a slash or a dot.
+// Parse reads qwen3-vl:SIZE[-VARIANT][@QUANT], hf.co/ORG/REPO[@REVISION][:QUANT], the same of modelscope.cn, and
+// FOLDER[:QUANT], which begins with a slash or a dot.
 func Parse(text string) (Reference, error) {
 	r := Reference{Text: text}
 	name := strings.TrimPrefix(text, "https://")

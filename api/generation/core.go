@@ -29,14 +29,15 @@ type Meter interface {
 	Routed(took time.Duration)
 	Decided(d *router.Decision)
 	Carried(images, videos int)
-	// Escalated counts a generation that the other variant answers after all, for the given cause; Abandoned tokens that were produced
-	// for nothing.
+	// Escalated counts a generation that the other variant answers after all, for the given cause; Abandoned tokens
+	// that were produced for nothing.
 	Escalated(to router.Variant, cause string)
 	Abandoned(v router.Variant, tokens int)
 	// Admitted and Released count the requests that are worked on.
 	Admitted()
 	Released()
-	// Begin counts a generation of so many answers, of which perPrompt share a prompt, for a request that came at some time.
+	// Begin counts a generation of so many answers, of which perPrompt share a prompt, for a request that came at some
+	// time.
 	Begin(endpoint string, v router.Variant, at time.Time, answers, perPrompt int) Measure
 }
 
@@ -70,8 +71,8 @@ type Options struct {
 	// SecondLook and Rerun say what may come of answers of instruct that look wrong; by default nothing.
 	SecondLook SecondLook
 	Rerun      Rerun
-	// MaxConcurrent bounds the requests being worked on (64). MaxWaiting more (64; none if negative) may wait for a place, each for
-	// Patience (5 s). The client with the fewest places comes first.
+	// MaxConcurrent bounds the requests being worked on (64). MaxWaiting more (64; none if negative) may wait for a
+	// place, each for Patience (5 s). The client with the fewest places comes first.
 	MaxConcurrent, MaxWaiting int
 	Patience                  time.Duration
 	// KeyedPrefixes has only requests with the same API key share what is computed of their prompts.

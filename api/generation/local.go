@@ -113,7 +113,8 @@ func (l *local) scope(d *Decided) string {
 	return d.Request.CacheSalt
 }
 
-// thinking tells the engine of the prompt's think block. Whether the block is open when the answer begins is the engine's to say.
+// thinking tells the engine of the prompt's think block. Whether the block is open when the answer begins is the
+// engine's to say.
 func thinking(r *prompt.Rendered, budget int) engine.Thinking {
 	if !r.ThinkOpen && !r.ThinkClosed {
 		return engine.Thinking{}

@@ -9,7 +9,8 @@ import (
 
 // Worker is a process that holds one set of weights.
 type Worker interface {
-	// Health says where the weights stand, and how often a process has ended and another was started. It must not block.
+	// Health says where the weights stand, and how often a process has ended and another was started. It must not
+	// block.
 	Health() (state engine.State, restarts int64)
 	// Cells tells how the cells of its KV cache stand. It must not block.
 	Cells() engine.Cells

@@ -8,8 +8,8 @@ import (
 	"github.com/qwenvld/qwenvld/api/jsonbody"
 )
 
-// MaxTokensLimit is the largest number of tokens that a member may name, MaxTopLogprobs the most alternatives of a token that may be
-// asked for.
+// MaxTokensLimit is the largest number of tokens that a member may name, MaxTopLogprobs the most alternatives of a
+// token that may be asked for.
 const (
 	MaxTokensLimit = math.MaxInt32
 	MaxTopLogprobs = 20

@@ -8,27 +8,29 @@ import (
 	"github.com/qwenvld/qwenvld/router"
 )
 
-// Request is a decoded and checked request for an answer to a conversation, whichever surface it came through. Pointers are nil where the
-// client said nothing.
+// Request is a decoded and checked request for an answer to a conversation, whichever surface it came through. Pointers
+// are nil where the client said nothing.
 type Request struct {
 	Model    string
 	Messages []Message
 	// PromptParam is the member of the body that carries the prompt, for errors about it.
 	PromptParam string
-	// Images and Videos are those that the parts of messages show, each at its own Index; VideoDefaults is what is said of all videos.
+	// Images and Videos are those that the parts of messages show, each at its own Index; VideoDefaults is what is said
+	// of all videos.
 	Images        []*Image
 	Videos        []*Video
 	VideoDefaults VideoOptions
 	// MinPixels and MaxPixels narrow every image's area, in pixels, and by way of VideoDefaults that of every frame.
 	MinPixels, MaxPixels *int
 
-	// Tools hold each tool object as the client wrote it, since key order reaches the prompt. ToolsOff keeps them out of the prompt.
+	// Tools hold each tool object as the client wrote it, since key order reaches the prompt. ToolsOff keeps them out
+	// of the prompt.
 	Tools    []json.RawMessage
 	ToolsOff bool
 	// Callable names the tools that may be called; Skipped the kinds of those that this server does not have.
 	Callable, Skipped []string
-	// Constraint is what the answer must look like, nil for free text. FreeText says that it bounds no more than the calls in free text;
-	// Loose that not all of its schema is enforced.
+	// Constraint is what the answer must look like, nil for free text. FreeText says that it bounds no more than the
+	// calls in free text; Loose that not all of its schema is enforced.
 	Constraint      *engine.Constraint
 	FreeText, Loose bool
 
@@ -49,7 +51,8 @@ type Request struct {
 	IncludeUsage bool
 	// RunningUsage puts the usage so far into each event of a stream.
 	RunningUsage bool
-	// MergeReasoning puts reasoning into the content, in think tags. HideReasoning keeps it back; it is counted all the same.
+	// MergeReasoning puts reasoning into the content, in think tags. HideReasoning keeps it back; it is counted all the
+	// same.
 	MergeReasoning, HideReasoning bool
 	// VisionID numbers the pictures and videos in the prompt.
 	VisionID bool
@@ -68,7 +71,8 @@ func (r *Request) ShowsTools() bool { return len(r.Tools) > 0 && !r.ToolsOff }
 // Answers is how many answers are wanted, at least one.
 func (r *Request) Answers() int { return max(1, r.Choices) }
 
-// NeedsFetching says whether bringing in the request's media may take long for reasons that lie outside: URLs are fetched, videos probed.
+// NeedsFetching says whether bringing in the request's media may take long for reasons that lie outside: URLs are
+// fetched, videos probed.
 func (r *Request) NeedsFetching() bool {
 	if len(r.Videos) > 0 {
 		return true

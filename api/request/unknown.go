@@ -12,8 +12,8 @@ import (
 	"github.com/qwenvld/qwenvld/internal/nearest"
 )
 
-// clientMembers are members of requests that popular clients send, often without their users knowing, and that have nothing to say to
-// this server: hints for caches, routes, prices and logs of other services.
+// clientMembers are members of requests that popular clients send, often without their users knowing, and that have
+// nothing to say to this server: hints for caches, routes, prices and logs of other services.
 var clientMembers = []string{
 	// OpenAI and clients made for it
 	"client_metadata", "prediction", "prompt_cache_options", "context_management", "max_tool_calls", "store", "metadata",
@@ -42,7 +42,8 @@ var clientInner = []string{
 	"context", "user_id", "disable_fallback", "disable_any_whitespace", "disable_additional_properties", "whitespace_pattern",
 }
 
-// Unknown judges members that no reader knows. It is safe for concurrent use; the zero value refuses them and does not log.
+// Unknown judges members that no reader knows. It is safe for concurrent use; the zero value refuses them and does not
+// log.
 type Unknown struct {
 	// Ignore lets members pass that are on no list.
 	Ignore bool
@@ -53,8 +54,8 @@ type Unknown struct {
 	told map[string]bool
 }
 
-// pass says whether a member may be there without being known, and logs a name of the lists the first time. What else a client wrote is
-// not logged. inner is a member of an object inside the body.
+// pass says whether a member may be there without being known, and logs a name of the lists the first time. What else a
+// client wrote is not logged. inner is a member of an object inside the body.
 func (u *Unknown) pass(name string, inner bool) bool {
 	names := clientMembers
 	if inner {

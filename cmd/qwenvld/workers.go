@@ -50,10 +50,10 @@ func workerConfig(e *config.Engine, w config.Weights) worker.Config {
 	}
 }
 
-// workerEnvironment tells OpenMP how to wait between the nodes of a graph, unless the operator has: spin briefly, then sleep. Threads that
-// spin on keep a core from the very thread they wait for once there is other load, be it the other variant's worker
-// (docs/CONFIGURATION.md has numbers). Traces of Go's own would bury what ggml says before it ends the process, and those that ggml
-// makes with a debugger stop it for long.
+// workerEnvironment tells OpenMP how to wait between the nodes of a graph, unless the operator has: spin briefly, then
+// sleep. Threads that spin on keep a core from the very thread they wait for once there is other load, be it the other
+// variant's worker (docs/CONFIGURATION.md has numbers). Traces of Go's own would bury what ggml says before it ends the
+// process, and those that ggml makes with a debugger stop it for long.
 func workerEnvironment(env []string) []string {
 	defaults := []string{"GOTRACEBACK=none", "GGML_NO_BACKTRACE=1", "OMP_WAIT_POLICY=passive", "GOMP_SPINCOUNT=2000"}
 	// An operator's waiting policy would not count beside our spin.
@@ -69,8 +69,8 @@ type pool struct {
 	stop  context.CancelFunc
 }
 
-// startWorkers runs the supervisors. They go on when ctx is done, since requests in flight need them while the server drains. The caller
-// must call end.
+// startWorkers runs the supervisors. They go on when ctx is done, since requests in flight need them while the server
+// drains. The caller must call end.
 func startWorkers(ctx context.Context, supervisors map[router.Variant]*process.Supervisor) *pool {
 	workers, stop := context.WithCancel(context.WithoutCancel(ctx))
 	p := &pool{stop: stop}
@@ -89,8 +89,8 @@ func (p *pool) end() {
 // errNoWeights ends a daemon that cannot answer anything. What is wrong with each of the weights has been logged.
 var errNoWeights = errors.New("no weights can be served")
 
-// untilAllFailed waits until the workers of all variants have failed, and returns errNoWeights then, or until ctx is done. While one of two
-// variants can still be served the daemon goes on, and its readiness names the one that failed.
+// untilAllFailed waits until the workers of all variants have failed, and returns errNoWeights then, or until ctx is
+// done. While one of two variants can still be served the daemon goes on, and its readiness names the one that failed.
 func (p *pool) untilAllFailed(ctx context.Context) error {
 	failed := make(chan error, 1)
 	go func() { failed <- p.group.Wait() }()

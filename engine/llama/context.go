@@ -44,8 +44,8 @@ type ContextOptions struct {
 	MaxSequences int
 	Threads      int
 	KV           KVType
-	// PlainAttention computes attention as matrix products with all scores in memory, which the library does with KVFloat32 in
-	// any case: its graph of flash attention rounds such keys and values to half precision first.
+	// PlainAttention computes attention as matrix products with all scores in memory, which the library does with
+	// KVFloat32 in any case: its graph of flash attention rounds such keys and values to half precision first.
 	PlainAttention bool
 	// libraryAttention leaves flash attention to ggml's kernel for CPUs, which ours is measured against.
 	libraryAttention bool
@@ -137,19 +137,19 @@ func (c *Context) SetThreads(n int) {
 	}
 }
 
-// Abort makes the running and following Decode calls return ErrAborted, until ClearAbort. It is safe to call while another
-// goroutine decodes, and takes effect between graph nodes on a CPU. It must not race with Close.
+// Abort makes the running and following Decode calls return ErrAborted, until ClearAbort. It is safe to call while
+// another goroutine decodes, and takes effect between graph nodes on a CPU. It must not race with Close.
 func (c *Context) Abort() { c.watch.stop() }
 
 // ClearAbort undoes Abort.
 func (c *Context) ClearAbort() { c.watch.resume() }
 
-// Beats grow with every graph node that Decode computes on a CPU, so that a step that takes long can be told from one that hangs. It
-// is safe to call while another goroutine decodes. It must not race with Close.
+// Beats grow with every graph node that Decode computes on a CPU, so that a step that takes long can be told from one
+// that hangs. It is safe to call while another goroutine decodes. It must not race with Close.
 func (c *Context) Beats() uint64 { return c.watch.beats() }
 
-// Decode computes the rows of b. On ErrNoKVSlot nothing has changed; after ErrAborted or another error some of the rows may be
-// in the cache, and the caller should remove them by position.
+// Decode computes the rows of b. On ErrNoKVSlot nothing has changed; after ErrAborted or another error some of the rows
+// may be in the cache, and the caller should remove them by position.
 func (c *Context) Decode(b *Batch) error {
 	if c.ptr == nil || b.capacity == 0 {
 		return ErrClosed
@@ -172,8 +172,8 @@ func (c *Context) Decode(b *Batch) error {
 	}
 }
 
-// Logits returns the logits of row i of the last batch, for which they must have been asked. The slice is valid until the next
-// Decode.
+// Logits returns the logits of row i of the last batch, for which they must have been asked. The slice is valid until
+// the next Decode.
 func (c *Context) Logits(i int) ([]float32, error) {
 	p := C.llama_get_logits_ith(c.ptr, C.int32_t(i))
 	if p == nil {
@@ -182,8 +182,8 @@ func (c *Context) Logits(i int) ([]float32, error) {
 	return unsafe.Slice((*float32)(unsafe.Pointer(p)), c.vocab), nil
 }
 
-// RemoveSequence forgets the cells of seq at positions p0 <= p < p1; p1 < 0 means to the end. All rows of one image share their
-// time position, so a cut can only be at an image's border. It reports whether the removal was possible.
+// RemoveSequence forgets the cells of seq at positions p0 <= p < p1; p1 < 0 means to the end. All rows of one image
+// share their time position, so a cut can only be at an image's border. It reports whether the removal was possible.
 func (c *Context) RemoveSequence(seq, p0, p1 int32) bool {
 	return bool(C.llama_memory_seq_rm(C.llama_get_memory(c.ptr), C.llama_seq_id(seq), C.llama_pos(p0), C.llama_pos(p1)))
 }

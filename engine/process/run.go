@@ -11,8 +11,9 @@ import (
 	"github.com/qwenvld/qwenvld/engine/wire"
 )
 
-// Run starts the worker and replaces it when it ends, until ctx is done; then it stops it. It returns an error when it gives up: the
-// weights do not load, or too many starts in a row have failed. That has been logged, and shows in Info, by then.
+// Run starts the worker and replaces it when it ends, until ctx is done; then it stops it. It returns an error when it
+// gives up: the weights do not load, or too many starts in a row have failed. That has been logged, and shows in Info,
+// by then.
 func (s *Supervisor) Run(ctx context.Context) error {
 	next := restarts{o: &s.o}
 	for {
@@ -86,7 +87,8 @@ func query(ctx context.Context, timeout time.Duration, c *client, path string, i
 	return c.get(ctx, path, into)
 }
 
-// watch returns why the worker is of no more use: it has ended, it hangs, or ctx is done. While it is in doubt it gets no new request.
+// watch returns why the worker is of no more use: it has ended, it hangs, or ctx is done. While it is in doubt it gets
+// no new request.
 func (s *Supervisor) watch(ctx context.Context, p *child, w *service) error {
 	tick := time.NewTicker(s.o.CheckInterval)
 	defer tick.Stop()

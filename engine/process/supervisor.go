@@ -15,18 +15,19 @@ import (
 type Options struct {
 	Command Command
 	Logger  *slog.Logger
-	// MinBackoff (250 ms) doubles with every failed start up to MaxBackoff (30 s). After MaxStarts (5) in a row that never became
-	// ready the weights are given up.
+	// MinBackoff (250 ms) doubles with every failed start up to MaxBackoff (30 s). After MaxStarts (5) in a row that
+	// never became ready the weights are given up.
 	MinBackoff, MaxBackoff time.Duration
 	MaxStarts              int
 	// ServedBackoff (2 s) is the longest pause after a worker that was ready; StableAfter (10 s) of service resets it.
 	ServedBackoff, StableAfter time.Duration
 	// LoadPatience (2 min) is how long loading may take without any progress.
 	LoadPatience time.Duration
-	// CheckInterval (1 s) passes between checks, of which each waits for CheckTimeout (2 s). After Silence (10 s) without an answer
-	// to any the worker is replaced.
+	// CheckInterval (1 s) passes between checks, of which each waits for CheckTimeout (2 s). After Silence (10 s)
+	// without an answer to any the worker is replaced.
 	CheckInterval, CheckTimeout, Silence time.Duration
-	// Stall (5 s) without progress keeps new requests away from a worker that is computing; after Hang (30 s) it is replaced.
+	// Stall (5 s) without progress keeps new requests away from a worker that is computing; after Hang (30 s) it is
+	// replaced.
 	Stall, Hang time.Duration
 	// RetryWait (1.5 s) is how long a request that could not be sent waits for the next worker.
 	RetryWait time.Duration
@@ -224,8 +225,8 @@ func (s *Supervisor) TokenBytes(ctx context.Context, tokens []int32) ([][]byte, 
 	return out.Bytes, err
 }
 
-// send lets ask put a request to the worker. Only one that was never sent, because the worker had just ended, goes to the next one:
-// any other may be what ended it.
+// send lets ask put a request to the worker. Only one that was never sent, because the worker had just ended, goes to
+// the next one: any other may be what ended it.
 func (s *Supervisor) send(ctx context.Context, ask func(*service) error) error {
 	w, err := s.ready()
 	if err != nil {

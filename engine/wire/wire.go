@@ -1,8 +1,8 @@
 // Package wire is what the daemon and its worker processes say to each other: handshake lines on the worker's standard
 // output, and requests and streams of frames over HTTP on a unix socket.
 //
-// Both sides are the same binary, so the format is private; Version guards against a binary that was replaced while running.
-// The package must not decide anything or hold a transport: it encodes and decodes.
+// Both sides are the same binary, so the format is private; Version guards against a binary that was replaced while
+// running. The package must not decide anything or hold a transport: it encodes and decodes.
 package wire
 
 import (
@@ -153,16 +153,16 @@ func (e *Error) Unpack() error {
 	}
 }
 
-// maxHeader bounds the JSON line of a request, maxImages the number and maxImageBytes the pixels of its images: more than any
-// context holds. The sender is the daemon itself, so these only keep a broken stream from taking all memory.
+// maxHeader bounds the JSON line of a request, maxImages the number and maxImageBytes the pixels of its images: more
+// than any context holds. The sender is the daemon itself, so these only keep a broken stream from taking all memory.
 const (
 	maxHeader     = 256 << 20
 	maxImages     = 1 << 16
 	maxImageBytes = 4 << 30
 )
 
-// EncodeRequest returns req as a Body: a line of JSON, then the pixels of all images. Pixels are not copied; those that are still to
-// come are waited for until ctx is done.
+// EncodeRequest returns req as a Body: a line of JSON, then the pixels of all images. Pixels are not copied; those that
+// are still to come are waited for until ctx is done.
 func EncodeRequest(ctx context.Context, req *engine.Request) (*Body, error) {
 	head, err := json.Marshal(req)
 	if err != nil {
@@ -254,8 +254,8 @@ func (b *Body) Failed() error {
 	}
 }
 
-// DecodeRequest reads what EncodeRequest wrote, up to the pixels, which are set as Later; the caller must have pixels read, or
-// read none of them.
+// DecodeRequest reads what EncodeRequest wrote, up to the pixels, which are set as Later; the caller must have pixels
+// read, or read none of them.
 func DecodeRequest(r io.Reader) (req *engine.Request, pixels *PixelReader, err error) {
 	dec := json.NewDecoder(io.LimitReader(r, maxHeader))
 	req = &engine.Request{}

@@ -130,8 +130,8 @@ func (w *weights) branches() int {
 	return max(0, llama.SequenceNumbers()-w.config.MaxSequences)
 }
 
-// betweenFiles says whether a token stands between the files of a repository. llama.cpp counts these among those that end an answer, but
-// the models' own generation configurations do not.
+// betweenFiles says whether a token stands between the files of a repository. llama.cpp counts these among those that
+// end an answer, but the models' own generation configurations do not.
 func betweenFiles(text string) bool {
 	return slices.Contains([]string{"<|fim_pad|>", "<|repo_name|>", "<|file_sep|>"}, text)
 }
@@ -258,7 +258,8 @@ func (w *weights) Share(from, to, p0, p1 int32) { w.context.CopySequence(from, t
 // Remove implements compute.Decoder. The library can cut where the scheduler does.
 func (w *weights) Remove(sequence, p0, p1 int32) { w.context.RemoveSequence(sequence, p0, p1) }
 
-// Encode implements compute.Encoder. A still image is shown to the tower as two equal frames. Rows of pictures seen before are kept.
+// Encode implements compute.Encoder. A still image is shown to the tower as two equal frames. Rows of pictures seen
+// before are kept.
 func (w *weights) Encode(ctx context.Context, img *engine.Image, key rowcache.Key) (rows []float32, width int, err error) {
 	rgb, err := img.Bytes(ctx)
 	if err != nil {

@@ -1,8 +1,8 @@
-// Package worker is the model process: it loads one set of weights, schedules requests over its KV cache and serves them to the
-// daemon over a unix socket.
+// Package worker is the model process: it loads one set of weights, schedules requests over its KV cache and serves
+// them to the daemon over a unix socket.
 //
-// It must not talk to the network, route, render prompts or parse answers. It trusts the daemon, but not the prompt: text from
-// outside never becomes a control token, and what does not fit is refused before anything is computed.
+// It must not talk to the network, route, render prompts or parse answers. It trusts the daemon, but not the prompt:
+// text from outside never becomes a control token, and what does not fit is refused before anything is computed.
 package worker
 
 import (

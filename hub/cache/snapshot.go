@@ -177,7 +177,8 @@ func escape(dir string) string {
 	return strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`).Replace(dir)
 }
 
-// Remove takes files out of a snapshot, and frees their content where no other snapshot shows it. It returns how many bytes that freed.
+// Remove takes files out of a snapshot, and frees their content where no other snapshot shows it. It returns how many
+// bytes that freed.
 func (r *Repo) Remove(commit string, files []hub.File) (freed int64, err error) {
 	for _, f := range files {
 		if err := checkNames(commit, f.Path); err != nil {

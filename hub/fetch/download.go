@@ -26,8 +26,9 @@ type Watcher struct {
 	Note func(text string)
 }
 
-// Download writes f into the file at path, going on after what is there already, which counts only by its hash. When it returns nil, all is
-// there, is what the hub says, and is on the disk; after an error what has come stays, unless it is wrong. Nobody else may write the file.
+// Download writes f into the file at path, going on after what is there already, which counts only by its hash. When it
+// returns nil, all is there, is what the hub says, and is on the disk; after an error what has come stays, unless it is
+// wrong. Nobody else may write the file.
 func (c *Client) Download(ctx context.Context, s hub.Source, commit string, f hub.File, path string, w Watcher) (err error) {
 	// A link in place of the file would have us write elsewhere.
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o644) //nolint:gosec // others of this machine may read models
@@ -72,7 +73,8 @@ type download struct {
 	anew   int // how often it has begun anew
 }
 
-// maxAnew bounds how often a download begins anew: a server that contradicts itself after every beginning would keep it for ever.
+// maxAnew bounds how often a download begins anew: a server that contradicts itself after every beginning would keep it
+// for ever.
 const maxAnew = 5
 
 func (d *download) note(text string) {
@@ -168,7 +170,8 @@ func (d *download) once(ctx context.Context) error {
 		n, err := resp.Body.Read(buf)
 		stall.Reset(d.client.o.Stall)
 		if d.done+int64(n) > d.want.Size {
-			// The beginning may be the file nevertheless, but a hub that says two sizes of it is not to be trusted with the rest.
+			// The beginning may be the file nevertheless, but a hub that says two sizes of it is not to be trusted with
+			// the rest.
 			if err := d.restart(); err != nil {
 				return err
 			}
@@ -215,7 +218,8 @@ func (d *download) refused(ctx context.Context, err error) error {
 
 var contentRange = regexp.MustCompile(`^bytes (\d+)-\d+/(\d+|\*)$`)
 
-// place makes sure that what follows belongs behind what is here. No ETag is needed for that: the hash of the whole decides.
+// place makes sure that what follows belongs behind what is here. No ETag is needed for that: the hash of the whole
+// decides.
 func (d *download) place(resp *http.Response) error {
 	if resp.StatusCode == http.StatusOK {
 		if d.done > 0 {

@@ -98,7 +98,8 @@ const (
 	maxAfter = 10 * time.Minute
 )
 
-// persist calls try until it succeeds, fails for good, or fails so many times in a row without progress. note is told why it goes on.
+// persist calls try until it succeeds, fails for good, or fails so many times in a row without progress. note is told
+// why it goes on.
 func (c *Client) persist(ctx context.Context, tries int, note func(string), try func() (progress bool, err error)) error {
 	for failures := 0; ; {
 		progress, err := try()

@@ -1,7 +1,8 @@
-// Package fetch asks Hugging Face's hub and ModelScope what a repository holds, and downloads files of it: resumed where they were broken
-// off, checked against the hub's own hash.
+// Package fetch asks Hugging Face's hub and ModelScope what a repository holds, and downloads files of it: resumed
+// where they were broken off, checked against the hub's own hash.
 //
-// It must not decide which files are wanted or where they are kept, and it must not send a token to any host but the hub's.
+// It must not decide which files are wanted or where they are kept, and it must not send a token to any host but the
+// hub's.
 package fetch
 
 import (
@@ -73,8 +74,8 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 const maxRedirects = 10
 
-// followed lets redirects go anywhere, since what comes is checked by its hash, but without the token, and never from https to http. Go
-// itself would send the token on to all hosts below the first one's name.
+// followed lets redirects go anywhere, since what comes is checked by its hash, but without the token, and never from
+// https to http. Go itself would send the token on to all hosts below the first one's name.
 func followed(req *http.Request, before []*http.Request) error {
 	first := before[0].URL
 	switch {
@@ -112,8 +113,8 @@ func (c *Client) get(ctx context.Context, host hub.Host, address string, offset 
 	return nil, newStatusError(resp)
 }
 
-// withoutQuery names only the host that a request was for: what hubs redirect to has a signature in its address, with which anybody could
-// read the file.
+// withoutQuery names only the host that a request was for: what hubs redirect to has a signature in its address, with
+// which anybody could read the file.
 func withoutQuery(err error) error {
 	var failed *url.Error
 	if !errors.As(err, &failed) {

@@ -28,7 +28,8 @@ type Listing struct {
 const (
 	maxListing = 32 << 20 // bytes of a reply
 	maxPages   = 100
-	// listTries are fewer than those of a download, which has something to lose: somebody waits to learn that the hub cannot be reached.
+	// listTries are fewer than those of a download, which has something to lose: somebody waits to learn that the hub
+	// cannot be reached.
 	listTries = 4
 )
 

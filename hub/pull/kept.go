@@ -60,9 +60,9 @@ func (k *Kept) add(host hub.Host, repo *cache.Repo) error {
 	return nil
 }
 
-// Remove removes the model from the caches, with what downloads of its repositories have left. A projector stays while another model of its
-// repository needs it. What several commits hold goes from all of them. Nothing is removed from folders. It returns how many bytes that
-// freed, or ErrNotAtHand where nothing was there.
+// Remove removes the model from the caches, with what downloads of its repositories have left. A projector stays while
+// another model of its repository needs it. What several commits hold goes from all of them. Nothing is removed from
+// folders. It returns how many bytes that freed, or ErrNotAtHand where nothing was there.
 func (p *Puller) Remove(r hub.Reference) (freed int64, err error) {
 	found := false
 	for _, s := range r.Sources {

@@ -1,5 +1,5 @@
-// Package pull brings the files of a model onto this machine: it finds what is at hand, asks the hub for the rest, and keeps what comes in
-// Hugging Face's cache.
+// Package pull brings the files of a model onto this machine: it finds what is at hand, asks the hub for the rest, and
+// keeps what comes in Hugging Face's cache.
 //
 // It must not load models or judge what is in their files, beyond their hash.
 package pull
@@ -147,8 +147,9 @@ func (p *Puller) atHand(s hub.Source) ([]Part, error) {
 	return out, nil
 }
 
-// kept finds what the cache has of a source: in the commit that its branch had last, else, unless another branch is asked for than the
-// usual one, in an earlier one. Fetching another quantisation moves the branch on, but what was fetched before stays in its commit.
+// kept finds what the cache has of a source: in the commit that its branch had last, else, unless another branch is
+// asked for than the usual one, in an earlier one. Fetching another quantisation moves the branch on, but what was
+// fetched before stays in its commit.
 func (p *Puller) kept(s hub.Source) ([]Part, error) {
 	repo := p.cache(s.Host).Repo(s.Repo)
 	var commits []string
@@ -246,7 +247,8 @@ func (p *Puller) Ask(ctx context.Context, r hub.Reference) ([]Part, error) {
 	return out, nil
 }
 
-// Get is AtHand where all is at hand, so that a start neither depends on the hub nor changes the weights; else what is missing is fetched.
+// Get is AtHand where all is at hand, so that a start neither depends on the hub nor changes the weights; else what is
+// missing is fetched.
 func (p *Puller) Get(ctx context.Context, r hub.Reference) ([]Part, error) {
 	out, err := p.AtHand(r)
 	if !errors.Is(err, ErrNotAtHand) || p.o.Offline {

@@ -1,9 +1,10 @@
-// Package compute carries out what package schedule decides: it decodes batches, has images encoded and token masks built beside the
-// decoding, draws tokens and sends them to whoever asked.
+// Package compute carries out what package schedule decides: it decodes batches, has images encoded and token masks
+// built beside the decoding, draws tokens and sends them to whoever asked.
 //
-// One goroutine (Loop.Run) owns the model's context and every sequence; everything else talks to it through Jobs. The package knows the
-// model only through small interfaces, so that it is tested with the race detector and without C++. It must not choose whose rows are
-// computed, whose image is encoded or who is preempted, and must not tokenise, read files or speak HTTP.
+// One goroutine (Loop.Run) owns the model's context and every sequence; everything else talks to it through Jobs. The
+// package knows the model only through small interfaces, so that it is tested with the race detector and without C++.
+// It must not choose whose rows are computed, whose image is encoded or who is preempted, and must not tokenise, read
+// files or speak HTTP.
 package compute
 
 import (

@@ -60,8 +60,8 @@ func New(o Options, d Decoder, e Encoder, v Vocabulary) *Loop {
 	return l
 }
 
-// Submit queues a job. It fails with engine.ErrOverloaded when the queue is full, with engine.ErrUnavailable after the loop
-// has ended. The caller reads Events to the end or cancels ctx.
+// Submit queues a job. It fails with engine.ErrOverloaded when the queue is full, with engine.ErrUnavailable after the
+// loop has ended. The caller reads Events to the end or cancels ctx.
 func (l *Loop) Submit(ctx context.Context, spec Spec) (*Job, error) {
 	j := &Job{spec: spec, out: mailbox{ready: make(chan struct{}, 1)}}
 	start := spec.start()
@@ -94,8 +94,8 @@ func (l *Loop) nudge() {
 	}
 }
 
-// Run computes until ctx is done; jobs that are left end with engine.ErrUnavailable. A decoder that fails for another reason
-// than a full cache ends the jobs of that batch only.
+// Run computes until ctx is done; jobs that are left end with engine.ErrUnavailable. A decoder that fails for another
+// reason than a full cache ends the jobs of that batch only.
 func (l *Loop) Run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {

@@ -10,7 +10,8 @@ type sequence struct {
 	job    *Job
 	plan   *schedule.Sequence
 	answer *generation
-	// admission counts how often the sequence has begun, so that rows of an image that was encoded for an earlier time are told apart.
+	// admission counts how often the sequence has begun, so that rows of an image that was encoded for an earlier time
+	// are told apart.
 	admission int
 
 	// prefill is of use from admission to preemption: the positions of decoded rows follow from it too.

@@ -50,7 +50,8 @@ type Spec struct {
 type Thinking struct {
 	// Open means that the prompt ends inside the block.
 	Open bool
-	// EndTag is what closes blocks, nil for a prompt that never opened one. The answer cannot contain it unless the model closed the block.
+	// EndTag is what closes blocks, nil for a prompt that never opened one. The answer cannot contain it unless the
+	// model closed the block.
 	EndTag *Tag
 	// Limit in tokens, after which Close is forced into the sequence.
 	Limit int

@@ -12,8 +12,8 @@ type Part struct {
 	Draw bool
 }
 
-// TokenBatch is a batch of tokens: one of each sequence that decodes, in the order of admission, then prompt text in the same order up to
-// the bound. It is empty where there are none.
+// TokenBatch is a batch of tokens: one of each sequence that decodes, in the order of admission, then prompt text in
+// the same order up to the bound. It is empty where there are none.
 func (s *Scheduler) TokenBatch() (batch []Part) {
 	for _, q := range s.active {
 		if q.phase == Decoding && len(batch) < s.limits.BatchRows {
@@ -34,8 +34,8 @@ func (s *Scheduler) TokenBatch() (batch []Part) {
 	return batch
 }
 
-// ImageBatch is a batch of image rows, which cannot share one with tokens: of the sequence that was admitted first among those whose image
-// is due. It is empty where there is none.
+// ImageBatch is a batch of image rows, which cannot share one with tokens: of the sequence that was admitted first
+// among those whose image is due. It is empty where there is none.
 func (s *Scheduler) ImageBatch() []Part {
 	bound := s.limits.BatchRows
 	for _, q := range s.active {
@@ -69,8 +69,8 @@ func (s *Scheduler) Runnable() bool {
 	return false
 }
 
-// Computed notes that the rows of a part are in the cache. A sequence whose part had Draw is told next what became of its logits: Drawn,
-// Park or Remove.
+// Computed notes that the rows of a part are in the cache. A sequence whose part had Draw is told next what became of
+// its logits: Drawn, Park or Remove.
 func (s *Scheduler) Computed(p Part) {
 	if p.Decode {
 		p.Sequence.cached += p.Rows

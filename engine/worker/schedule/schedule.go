@@ -1,8 +1,10 @@
-// Package schedule decides what a worker computes next: which requests share the KV cache, which prompt rows go into a batch beside the
-// sequences that decode, which image is encoded first, and who gives its cells up when they run out. design.md says by which rules.
+// Package schedule decides what a worker computes next: which requests share the KV cache, which prompt rows go into a
+// batch beside the sequences that decode, which image is encoded first, and who gives its cells up when they run out.
+// design.md says by which rules.
 //
-// It is pure: a decision follows from what the package has been told, and nothing else. It must not compute, wait, lock, log or read a
-// clock, and knows neither tokens nor pixels, only how many rows they take; package compute carries the decisions out.
+// It is pure: a decision follows from what the package has been told, and nothing else. It must not compute, wait,
+// lock, log or read a clock, and knows neither tokens nor pixels, only how many rows they take; package compute carries
+// the decisions out.
 package schedule
 
 import (
@@ -24,7 +26,8 @@ type Limits struct {
 	ParkedCells, Branches int
 }
 
-// admissionHeadroom is how many free cells beyond its prompt a sequence is admitted with, so that it is not preempted at once.
+// admissionHeadroom is how many free cells beyond its prompt a sequence is admitted with, so that it is not preempted
+// at once.
 const admissionHeadroom = 64
 
 // Scheduler holds the requests of one KV cache. One goroutine uses it.
@@ -48,8 +51,9 @@ func New(l Limits) *Scheduler {
 // Enqueue adds a new sequence behind all others.
 func (s *Scheduler) Enqueue(q *Sequence) { s.queue = append(s.queue, q) }
 
-// Admit gives slots to queued sequences in order while cells last, and returns those that it admitted. The head of the queue is not
-// overtaken, so that a large prompt does not wait for ever; one that is alone is admitted whatever it takes.
+// Admit gives slots to queued sequences in order while cells last, and returns those that it admitted. The head of the
+// queue is not overtaken, so that a large prompt does not wait for ever; one that is alone is admitted whatever it
+// takes.
 func (s *Scheduler) Admit() (admitted []*Sequence) {
 	for len(s.queue) > 0 && len(s.slots) > 0 {
 		q := s.queue[0]
@@ -94,8 +98,8 @@ func (s *Scheduler) MakeRoom() (preempted []*Sequence) {
 	}
 }
 
-// Preempt takes the cells of the sequence that was admitted last. It goes to the head of the queue, to be computed again from its prompt
-// and what it has generated. The result is nil where only one is left.
+// Preempt takes the cells of the sequence that was admitted last. It goes to the head of the queue, to be computed
+// again from its prompt and what it has generated. The result is nil where only one is left.
 func (s *Scheduler) Preempt() *Sequence {
 	if len(s.active) < 2 {
 		return nil

@@ -62,7 +62,8 @@ type Sequence struct {
 	hold *prefix.Hold
 	// admissions count how often it was given a slot, reused the rows that it found when it was the first time.
 	admissions, reused int
-	// segments are what prefilling computes: the prompt and, after a preemption, the tokens generated until then. rows are theirs together.
+	// segments are what prefilling computes: the prompt and, after a preemption, the tokens generated until then. rows
+	// are theirs together.
 	segments []Segment
 	rows     int
 	// cached are the rows that lie in the KV cache.
@@ -104,8 +105,8 @@ func (q *Sequence) rewind() {
 	q.cached, q.prefill, q.prefilled = 0, cursor{encoded: make([]bool, len(q.segments))}, len(q.items)
 }
 
-// enter changes the phase. A change that design.md does not have is a fault of this package or its caller, after which nothing that is
-// known about the cache holds: it ends the process.
+// enter changes the phase. A change that design.md does not have is a fault of this package or its caller, after which
+// nothing that is known about the cache holds: it ends the process.
 func (q *Sequence) enter(p Phase) {
 	if !slices.Contains(transitions[q.phase], p) {
 		panic(fmt.Sprintf("schedule: a sequence goes from %v to %v", q.phase, p))
