@@ -14,7 +14,7 @@ type itemRules struct {
 	low, high int // numbers of items; high -1 is no limit
 }
 
-func (c *schemaCompiler) itemsOf(schema *jsontree.Value, at string, level int) (r itemRules, err error) { //nolint:cyclop // one branch for each keyword of arrays
+func (c *schemaCompiler) itemsOf(schema *jsontree.Value, at string, level int) (r itemRules, err error) { //nolint:cyclop // by keyword
 	r.rest = -1
 	if r.low, err = c.count(schema, "minItems", at, maxItemCopies); err != nil {
 		return r, err

@@ -6,7 +6,7 @@ import (
 	"github.com/qwenvld/qwenvld/internal/jsontree"
 )
 
-func (c *schemaCompiler) objectOf(schema *jsontree.Value, at string, level int, start, end int32) error { //nolint:cyclop // one branch for each keyword of objects
+func (c *schemaCompiler) objectOf(schema *jsontree.Value, at string, level int, start, end int32) error { //nolint:cyclop // by keyword
 	if level++; c.strict && level > maxLevels {
 		return refuse(at, "strict mode allows %d levels of objects", maxLevels)
 	}

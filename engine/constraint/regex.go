@@ -63,7 +63,7 @@ var errAssertion = errors.New("regular expression: ^, $ and word boundaries are 
 type runesFunc func(from int32, low, high rune, to int32)
 
 // regex adds a network that matches re and leads to `to`; it returns where it begins.
-func (b *builder) regex(re *syntax.Regexp, to int32, runes runesFunc) (int32, error) { //nolint:cyclop // one case for each operator of a regular expression
+func (b *builder) regex(re *syntax.Regexp, to int32, runes runesFunc) (int32, error) { //nolint:cyclop // by operator
 	if b.tooLarge {
 		return to, b.err()
 	}
