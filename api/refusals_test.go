@@ -58,11 +58,12 @@ func (s *site) askFor(o *contract.Operation, model string, headers ...string) re
 	}
 	body := map[string]any{}
 	for _, media := range o.Request {
-		for _, name := range slices.Sorted(maps.Keys(media.Examples)) {
-			if err := json.Unmarshal([]byte(media.Examples[name].Body), &body); err != nil {
-				s.t.Fatal(err)
-			}
-			break
+		names := slices.Sorted(maps.Keys(media.Examples))
+		if len(names) == 0 {
+			continue
+		}
+		if err := json.Unmarshal([]byte(media.Examples[names[0]].Body), &body); err != nil {
+			s.t.Fatal(err)
 		}
 	}
 	body["model"] = model

@@ -408,16 +408,19 @@ func (m *Model) validate(v *validation, key string) {
 			v.fault(key+"."+name+".projector", "needs %s.model", name)
 		}
 	}
-	e := &m.Engine
+	m.Engine.validate(v, key+".engine")
+}
+
+func (e *Engine) validate(v *validation, key string) {
 	if e.CacheType != "" {
-		v.oneOf(key+".engine.cache_type", e.CacheType, "f16", "q8_0", "f32")
+		v.oneOf(key+".cache_type", e.CacheType, "f16", "q8_0", "f32")
 	}
 	for name, n := range map[string]int64{
 		"context_size": int64(e.ContextSize), "cache_tokens": int64(e.CacheTokens), "max_sequences": int64(e.MaxSequences),
 		"max_queue": int64(e.MaxQueue), "batch_size": int64(e.BatchSize), "prefill_chunk": int64(e.PrefillChunk),
 		"threads": int64(e.Threads), "image_memory": e.ImageMemory,
 	} {
-		v.atLeast(key+".engine."+name, n, 0)
+		v.atLeast(key+"."+name, n, 0)
 	}
 }
 

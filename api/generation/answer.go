@@ -34,7 +34,8 @@ func (a *answer) cut(ev *engine.Event) []Event {
 		a.tokens = newContentTokens(ev.Start.ThinkOpen, a.plain)
 		return []Event{{Kind: Started, Choice: a.choice, Start: ev.Start}}
 	}
-	out := append(a.events[:0], Event{Kind: Progress, Choice: a.choice, Step: &Step{Event: *ev}})
+	out := a.events[:0]
+	out = append(out, Event{Kind: Progress, Choice: a.choice, Step: &Step{Event: *ev}})
 	a.tokens.add(ev.Tokens)
 	deltas := a.deltas(ev)
 	alone := !slices.ContainsFunc(deltas, func(d prompt.Delta) bool { return d.Reasoning != "" })

@@ -47,19 +47,7 @@ func Of(model, projector *gguf.File, s Sizes) (Estimate, error) {
 	}
 	var e Estimate
 	onGPU := m.onGPU(s.GPULayers)
-	for i := range model.Tensors {
-		t := &model.Tensors[i]
-		switch layer, ok := layerOf(t.Name); {
-		case ok && onGPU(layer), !ok && t.Name != embedding && onGPU(m.layers):
-			e.GPU.Weights += t.Bytes
-		default:
-			e.Host.Weights += t.Bytes
-		}
-	}
-	// Where input and output share a matrix, the graphics card gets a copy.
-	if t := model.Tensor(embedding); t != nil && model.Tensor("output.weight") == nil && onGPU(m.layers) {
-		e.GPU.Weights += t.Bytes
-	}
+	e.addWeights(model, m.layers, onGPU)
 	perLayer, err := m.cacheOfLayer(s)
 	if err != nil {
 		return Estimate{}, err
@@ -90,6 +78,23 @@ func Of(model, projector *gguf.File, s Sizes) (Estimate, error) {
 }
 
 const embedding = "token_embd.weight"
+
+// addWeights counts each tensor where it will lie. The layer after the last is the output.
+func (e *Estimate) addWeights(model *gguf.File, layers int64, onGPU func(layer int64) bool) {
+	for i := range model.Tensors {
+		t := &model.Tensors[i]
+		switch layer, ok := layerOf(t.Name); {
+		case ok && onGPU(layer), !ok && t.Name != embedding && onGPU(layers):
+			e.GPU.Weights += t.Bytes
+		default:
+			e.Host.Weights += t.Bytes
+		}
+	}
+	// Where input and output share a matrix, the graphics card gets a copy.
+	if t := model.Tensor(embedding); t != nil && model.Tensor("output.weight") == nil && onGPU(layers) {
+		e.GPU.Weights += t.Bytes
+	}
+}
 
 // layerOf is the number in "blk.12.attn_q.weight".
 func layerOf(name string) (layer int64, ok bool) {
