@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"time"
@@ -108,18 +109,18 @@ func (c *Config) checkWords() error {
 
 func (c Config) withDefaults() (Config, error) {
 	c.Limits = c.Limits.WithDefaults()
-	setDefault(&c.Unknown, RefuseUnknown)
-	setDefault(&c.Reasoning, chat.ReasoningContent)
+	c.Unknown = cmp.Or(c.Unknown, RefuseUnknown)
+	c.Reasoning = cmp.Or(c.Reasoning, chat.ReasoningContent)
 	if err := c.checkWords(); err != nil {
 		return c, err
 	}
-	setDefault(&c.KeepAlive, 15*time.Second)
-	setDefault(&c.WriteTimeout, 30*time.Second)
+	c.KeepAlive = cmp.Or(c.KeepAlive, 15*time.Second)
+	c.WriteTimeout = cmp.Or(c.WriteTimeout, 30*time.Second)
 	c.Bodies.Body = c.Limits.BodyBytes
-	setDefault(&c.Bodies.Total, 4*c.Bodies.Body)
-	setDefault(&c.Bodies.Readers, 1024)
-	setDefault(&c.Bodies.Rate, 16<<10)
-	setDefault(&c.Bodies.Grace, 10*time.Second)
+	c.Bodies.Total = cmp.Or(c.Bodies.Total, 4*c.Bodies.Body)
+	c.Bodies.Readers = cmp.Or(c.Bodies.Readers, 1024)
+	c.Bodies.Rate = cmp.Or(c.Bodies.Rate, 16<<10)
+	c.Bodies.Grace = cmp.Or(c.Bodies.Grace, 10*time.Second)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -133,11 +134,4 @@ func (c Config) withDefaults() (Config, error) {
 		c.Metrics = metrics.New(metrics.Options{RouterVersion: c.RouterVersion, Now: c.Now})
 	}
 	return c, nil
-}
-
-func setDefault[T comparable](v *T, def T) {
-	var zero T
-	if *v == zero {
-		*v = def
-	}
 }

@@ -6,7 +6,6 @@ import (
 	"regexp"
 
 	"github.com/qwenvld/qwenvld/api/generation"
-	"github.com/qwenvld/qwenvld/api/openai/wire"
 	"github.com/qwenvld/qwenvld/engine"
 )
 
@@ -52,10 +51,10 @@ func readyOf(s generation.Standing) variantReady {
 	out := variantReady{Status: string(s.State()), Error: reason(s)}
 	switch {
 	case s.Down == nil:
-		out.ContextSize, out.Vision = s.Info.ContextSize, wire.Ptr(s.Info.Vision != nil)
+		out.ContextSize, out.Vision = s.Info.ContextSize, new(s.Info.Vision != nil)
 	case s.Down.State == engine.StateLoading, s.Down.Progress > 0:
 		const percent = 100
-		out.Progress = wire.Ptr(math.Round(float64(s.Down.Progress)*percent) / percent)
+		out.Progress = new(math.Round(float64(s.Down.Progress)*percent) / percent)
 	}
 	return out
 }

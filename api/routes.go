@@ -15,7 +15,6 @@ import (
 	"github.com/qwenvld/qwenvld/api/openai/chat"
 	"github.com/qwenvld/qwenvld/api/openai/completions"
 	"github.com/qwenvld/qwenvld/api/openai/tokens"
-	"github.com/qwenvld/qwenvld/api/request"
 	"github.com/qwenvld/qwenvld/api/web"
 )
 
@@ -58,12 +57,9 @@ func (s *Server) addSurfaces(m chi.Router, c *Config) {
 	texts := completions.New(completions.Options{Trip: s.trip, Core: s.core, Now: c.Now, NewID: c.NewID})
 	messages := anthropic.New(anthropic.Options{Trip: s.trip, NewID: c.NewID})
 	ollamaAPI := ollama.New(ollama.Options{Trip: s.trip, Models: s.ollamaModels, Now: c.Now})
-	chatDecoder := chat.NewDecoder(s.trip.Policy)
 	lookups := tokens.New(tokens.Options{
 		Trip: s.trip, Core: s.core,
-		Conversation: func(body *jsonbody.Value, others ...string) (*request.Request, error) {
-			return chatDecoder.Decode(body, others...)
-		},
+		Conversation: chat.NewDecoder(s.trip.Policy).Decode,
 	})
 	for path, h := range map[string]web.HandlerFunc{
 		"/v1/models": s.listModels, "/v1/models/{model}": s.getModel,

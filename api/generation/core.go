@@ -1,6 +1,7 @@
 package generation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -120,7 +121,7 @@ func New(o Options) (*Core, error) {
 	}
 	c := &Core{
 		router: o.Router, routerVersion: o.RouterVersion, media: o.Media, meter: o.Meter, logger: o.Logger, now: o.Now, newID: o.NewID,
-		maxConcurrent: or(o.MaxConcurrent, 64), conversations: newConversations(),
+		maxConcurrent: cmp.Or(o.MaxConcurrent, 64), conversations: newConversations(),
 		escalator: newEscalator(o.SecondLook, o.Rerun), inFlight: map[*runContext]struct{}{},
 	}
 	pair := &Pair{ID: o.ModelName, backends: map[router.Variant]Backend{}}
@@ -134,20 +135,12 @@ func New(o Options) (*Core, error) {
 	gate := func(places, perClient int) *admission.Gate {
 		return admission.New(admission.Options{
 			Places: places, PerClient: perClient, Now: o.Now,
-			Waiting: max(0, or(o.MaxWaiting, 64)), Patience: or(o.Patience, 5*time.Second),
+			Waiting: max(0, cmp.Or(o.MaxWaiting, 64)), Patience: cmp.Or(o.Patience, 5*time.Second),
 		})
 	}
 	c.fetches = gate(fetchers*c.maxConcurrent, fetchers*c.maxConcurrent*fetchShare/4)
 	c.slots = gate(c.maxConcurrent, 0)
 	return c, nil
-}
-
-func or[T comparable](v, def T) T {
-	var zero T
-	if v == zero {
-		return def
-	}
-	return v
 }
 
 // Catalog are the models that are served.

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/qwenvld/qwenvld/multimodal"
@@ -47,18 +48,11 @@ func DefaultLimits() Limits {
 // WithDefaults fills in what is zero.
 func (l Limits) WithDefaults() Limits {
 	def := DefaultLimits()
-	setDefault(&l.DataBytes, def.DataBytes)
-	setDefault(&l.Video.FPS, def.Video.FPS)
-	setDefault(&l.Video.Frames, def.Video.Frames)
-	setDefault(&l.Video.TotalPixels, def.Video.TotalPixels)
-	setDefault(&l.Video.DataBytes, def.Video.DataBytes)
-	setDefault(&l.Video.FetchTimeout, def.Video.FetchTimeout)
+	l.DataBytes = cmp.Or(l.DataBytes, def.DataBytes)
+	l.Video.FPS = cmp.Or(l.Video.FPS, def.Video.FPS)
+	l.Video.Frames = cmp.Or(l.Video.Frames, def.Video.Frames)
+	l.Video.TotalPixels = cmp.Or(l.Video.TotalPixels, def.Video.TotalPixels)
+	l.Video.DataBytes = cmp.Or(l.Video.DataBytes, def.Video.DataBytes)
+	l.Video.FetchTimeout = cmp.Or(l.Video.FetchTimeout, def.Video.FetchTimeout)
 	return l
-}
-
-func setDefault[T comparable](v *T, def T) {
-	var zero T
-	if *v == zero {
-		*v = def
-	}
 }

@@ -129,7 +129,7 @@ func (d *Builder) finishThinking() {
 // finishSampling makes greedy what leaves nothing but the likeliest token.
 func (d *Builder) finishSampling() {
 	if s := &d.Request.Sampling; s.TopP != nil && *s.TopP == 0 {
-		s.TopP, s.Temperature = nil, ptr(0.0)
+		s.TopP, s.Temperature = nil, new(0.0)
 	}
 }
 
@@ -159,5 +159,3 @@ func (d *Builder) finishPrefill() {
 
 // isSet says whether a flag was given with this value.
 func isSet(flag *bool, value bool) bool { return flag != nil && *flag == value }
-
-func ptr[T any](v T) *T { return &v }

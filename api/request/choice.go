@@ -77,7 +77,7 @@ func (s *Tools) readChoice() toolChoice {
 		return toolChoice{}
 	}
 	if m := jsonbody.Present(c, "disable_parallel_tool_use"); m != nil { // Anthropic's place for it
-		s.d.ParallelCalls = ptr(!s.d.Flag(m, path+".disable_parallel_tool_use"))
+		s.d.ParallelCalls = new(!s.d.Flag(m, path+".disable_parallel_tool_use"))
 		c = c.Without("disable_parallel_tool_use")
 	}
 	t := jsonbody.Present(c, "type")

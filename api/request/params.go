@@ -51,11 +51,11 @@ func CoreTable() Table[*Builder] {
 				d.Request.IncludeUsage, d.Request.RunningUsage = true, true
 			}
 		},
-		"continue_final_message": func(d *Builder, v *jsonbody.Value, path string) { d.Continued = ptr(d.Flag(v, path)) },
-		"add_generation_prompt":  func(d *Builder, v *jsonbody.Value, path string) { d.generationPrompt = ptr(d.Flag(v, path)) },
+		"continue_final_message": func(d *Builder, v *jsonbody.Value, path string) { d.Continued = new(d.Flag(v, path)) },
+		"add_generation_prompt":  func(d *Builder, v *jsonbody.Value, path string) { d.generationPrompt = new(d.Flag(v, path)) },
 		"logprobs":               func(d *Builder, v *jsonbody.Value, path string) { d.Request.Logprobs = d.Flag(v, path) },
 		"top_logprobs": func(d *Builder, v *jsonbody.Value, path string) {
-			d.TopLogprobs = ptr(int(d.Integer(v, path, 0, MaxTopLogprobs)))
+			d.TopLogprobs = new(int(d.Integer(v, path, 0, MaxTopLogprobs)))
 		},
 		"mm_processor_kwargs": func(d *Builder, v *jsonbody.Value, path string) {
 			if !d.Want(v, path, jsonbody.Object) {
@@ -69,10 +69,10 @@ func CoreTable() Table[*Builder] {
 				}
 			}
 			if m := jsonbody.Present(v, "min_pixels"); m != nil {
-				d.Request.MinPixels = ptr(int(d.Integer(m, path+".min_pixels", 1, maxPixelArea)))
+				d.Request.MinPixels = new(int(d.Integer(m, path+".min_pixels", 1, maxPixelArea)))
 			}
 			if m := jsonbody.Present(v, "max_pixels"); m != nil {
-				d.Request.MaxPixels = ptr(int(d.Integer(m, path+".max_pixels", 1, maxPixelArea)))
+				d.Request.MaxPixels = new(int(d.Integer(m, path+".max_pixels", 1, maxPixelArea)))
 			}
 		},
 		// vLLM's place for the first three.
@@ -100,7 +100,7 @@ func (d *Builder) TokenLimit(v *jsonbody.Value, path string) *int {
 	if v.Kind == jsonbody.Number && string(v.Raw) == "-1" {
 		return nil
 	}
-	return ptr(int(d.Integer(v, path, 1, MaxTokensLimit)))
+	return new(int(d.Integer(v, path, 1, MaxTokensLimit)))
 }
 
 func (d *Builder) stop(v *jsonbody.Value, path string) { d.StopList(v, path, d.policy.Limits.Stops) }
@@ -137,7 +137,7 @@ func (d *Builder) StopList(v *jsonbody.Value, path string, most int) {
 func SamplingTable() Table[*Builder] {
 	number := func(lo, hi float64, field func(*Sampling) **float64) Reader[*Builder] {
 		return func(d *Builder, v *jsonbody.Value, path string) {
-			*field(&d.Request.Sampling) = ptr(d.Number(v, path, lo, hi))
+			*field(&d.Request.Sampling) = new(d.Number(v, path, lo, hi))
 		}
 	}
 	return Table[*Builder]{
@@ -151,11 +151,11 @@ func SamplingTable() Table[*Builder] {
 		"top_k": func(d *Builder, v *jsonbody.Value, path string) {
 			// vLLM's clients turn it off with -1.
 			k := d.Integer(v, path, -1, math.MaxInt32)
-			d.Request.Sampling.TopK = ptr(int(max(k, 0)))
+			d.Request.Sampling.TopK = new(int(max(k, 0)))
 		},
 		"repetition_detection": func(d *Builder, v *jsonbody.Value, path string) { d.Request.MayRepeat = !d.Flag(v, path) },
 		"seed": func(d *Builder, v *jsonbody.Value, path string) {
-			d.Request.Sampling.Seed = ptr(d.Integer(v, path, math.MinInt64, math.MaxInt64))
+			d.Request.Sampling.Seed = new(d.Integer(v, path, math.MinInt64, math.MaxInt64))
 		},
 		"logit_bias": (*Builder).logitBias,
 	}

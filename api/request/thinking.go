@@ -10,7 +10,7 @@ import (
 func ThinkingTable() Table[*Builder] {
 	return Table[*Builder]{
 		"reasoning_effort": func(d *Builder, v *jsonbody.Value, path string) { d.Effort(v, path) },
-		"enable_thinking":  func(d *Builder, v *jsonbody.Value, path string) { d.enableThinking = ptr(d.Flag(v, path)) },
+		"enable_thinking":  func(d *Builder, v *jsonbody.Value, path string) { d.enableThinking = new(d.Flag(v, path)) },
 		"chat_template_kwargs": func(d *Builder, v *jsonbody.Value, path string) {
 			if !d.Want(v, path, jsonbody.Object) {
 				return
@@ -19,7 +19,7 @@ func ThinkingTable() Table[*Builder] {
 			d.Keys(v, path, "enable_thinking", "thinking", "add_vision_id")
 			for _, key := range []string{"thinking", "enable_thinking"} {
 				if m := jsonbody.Present(v, key); m != nil {
-					d.templateThinking = ptr(d.Flag(m, path+"."+key))
+					d.templateThinking = new(d.Flag(m, path+"."+key))
 				}
 			}
 			if m := jsonbody.Present(v, "add_vision_id"); m != nil {
@@ -28,7 +28,7 @@ func ThinkingTable() Table[*Builder] {
 		},
 		"thinking": (*Builder).Thinking,
 		"thinking_budget": func(d *Builder, v *jsonbody.Value, path string) {
-			d.Request.Controls.ThinkingBudget = ptr(int(d.Integer(v, path, 0, MaxTokensLimit)))
+			d.Request.Controls.ThinkingBudget = new(int(d.Integer(v, path, 0, MaxTokensLimit)))
 		},
 	}
 }
@@ -55,7 +55,7 @@ func (d *Builder) Thinking(v *jsonbody.Value, path string) {
 	}
 	c.Thinking = kind
 	if m := jsonbody.Present(v, "budget_tokens"); m != nil {
-		c.BudgetTokens = ptr(int(d.Integer(m, path+".budget_tokens", 0, MaxTokensLimit)))
+		c.BudgetTokens = new(int(d.Integer(m, path+".budget_tokens", 0, MaxTokensLimit)))
 		if kind == router.ThinkingDisabled {
 			d.Fail(path+".budget_tokens", fault.CodeInvalidValue, "is not allowed when thinking is disabled")
 		}
@@ -115,10 +115,10 @@ func (d *Builder) reasoning(v *jsonbody.Value, path string) {
 		d.Effort(m, path+".effort")
 	}
 	if m := jsonbody.Present(v, "max_tokens"); m != nil {
-		d.Request.Controls.ThinkingBudget = ptr(int(d.Integer(m, path+".max_tokens", 0, MaxTokensLimit)))
+		d.Request.Controls.ThinkingBudget = new(int(d.Integer(m, path+".max_tokens", 0, MaxTokensLimit)))
 	}
 	if m := jsonbody.Present(v, "enabled"); m != nil {
-		d.enableThinking = ptr(d.Flag(m, path+".enabled"))
+		d.enableThinking = new(d.Flag(m, path+".enabled"))
 	}
 	d.ExcludeReasoning(v, path)
 }

@@ -17,7 +17,7 @@ func ToolTable() Table[*Builder] {
 		"tool_choice":         func(d *Builder, v *jsonbody.Value, _ string) { d.ToolChoice = v },
 		"response_format":     (*Builder).ResponseFormat,
 		"structured_outputs":  (*Builder).structuredOutputs,
-		"parallel_tool_calls": func(d *Builder, v *jsonbody.Value, path string) { d.ParallelCalls = ptr(d.Flag(v, path)) },
+		"parallel_tool_calls": func(d *Builder, v *jsonbody.Value, path string) { d.ParallelCalls = new(d.Flag(v, path)) },
 		"guided_json":         guided("json"),
 		"guided_regex":        guided("regex"),
 		"guided_choice":       guided("choice"),

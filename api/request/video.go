@@ -66,8 +66,8 @@ func (d *Builder) videoOption(o *VideoOptions, name string, v *jsonbody.Value, p
 		o.Paths = map[string]string{}
 	}
 	o.Paths[name] = path
-	count := func() *int { return ptr(int(d.Integer(v, path, 1, math.MaxInt32))) }
-	seconds := func() *float64 { return ptr(d.Number(v, path, 0, math.MaxInt32)) }
+	count := func() *int { return new(int(d.Integer(v, path, 1, math.MaxInt32))) }
+	seconds := func() *float64 { return new(d.Number(v, path, 0, math.MaxInt32)) }
 	switch name {
 	case OptFPS:
 		if v.Kind == jsonbody.String {
@@ -75,7 +75,7 @@ func (d *Builder) videoOption(o *VideoOptions, name string, v *jsonbody.Value, p
 			o.AutoFPS = true
 			return
 		}
-		o.FPS = ptr(d.Number(v, path, 0, 1e6))
+		o.FPS = new(d.Number(v, path, 0, 1e6))
 		if *o.FPS < 1e-6 {
 			d.Fail(path, fault.CodeInvalidValue, "must be greater than 0, or auto")
 		}
@@ -86,11 +86,11 @@ func (d *Builder) videoOption(o *VideoOptions, name string, v *jsonbody.Value, p
 	case OptMaxFrames:
 		o.MaxFrames = count()
 	case OptMinPixels:
-		o.MinPixels = ptr(int(d.Integer(v, path, 1, maxPixelArea)))
+		o.MinPixels = new(int(d.Integer(v, path, 1, maxPixelArea)))
 	case OptMaxPixels:
-		o.MaxPixels = ptr(int(d.Integer(v, path, 1, maxPixelArea)))
+		o.MaxPixels = new(int(d.Integer(v, path, 1, maxPixelArea)))
 	case OptTotalPixels:
-		o.TotalPixels = ptr(int(d.Integer(v, path, 1, maxPixelArea)))
+		o.TotalPixels = new(int(d.Integer(v, path, 1, maxPixelArea)))
 	case OptStart:
 		o.Start = seconds()
 	case OptEnd:

@@ -47,6 +47,14 @@ func ClientOf(ctx context.Context) string { return visitOf(ctx).client }
 // BodyOf is the body that ReadBody has read. It is nil before, on which the methods of a body do nothing.
 func BodyOf(ctx context.Context) *intake.Body { return visitOf(ctx).body }
 
+// Hold counts bytes that are held for the request beside those of its body, until the body is released.
+func Hold(ctx context.Context, bytes int64) error {
+	if err := visitOf(ctx).body.Hold(bytes); err != nil {
+		return bodyError(err)
+	}
+	return nil
+}
+
 // ReleaseBody gives back what the request's body holds. The bytes that ReadBody returned must not be used any more.
 // Calling it again, or without a body, does nothing.
 func ReleaseBody(ctx context.Context) { visitOf(ctx).body.Release() }

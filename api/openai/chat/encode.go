@@ -2,7 +2,6 @@ package chat
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 
 	"github.com/qwenvld/qwenvld/api/fault"
@@ -43,7 +42,7 @@ var _ surface.Encoder = (*encoder)(nil)
 func (e *encoder) Event(ev *generation.Event) ([]web.Message, error) {
 	switch ev.Kind {
 	case generation.Started:
-		return e.chunks(e.first(ev))
+		return wire.Messages(e.first(ev))
 	case generation.BlockOpen:
 		if ev.Block.Kind != generation.Call {
 			return nil, nil
@@ -51,14 +50,14 @@ func (e *encoder) Event(ev *generation.Event) ([]web.Message, error) {
 		call := ToolCall{
 			Index: &ev.Block.Call, ID: callPrefix + ev.Block.ID, Type: "function", Function: Function{Name: ev.Block.Name},
 		}
-		return e.chunks(e.chunk(ev, Delta{ToolCalls: []ToolCall{call}}))
+		return wire.Messages(e.chunk(ev, Delta{ToolCalls: []ToolCall{call}}))
 	case generation.BlockText:
-		return e.chunks(e.text(ev))
+		return wire.Messages(e.text(ev))
 	case generation.BlockClose:
 		e.keep(ev)
 		return nil, nil
 	case generation.AnswerEnd:
-		return e.chunks(e.last(ev))
+		return wire.Messages(e.last(ev))
 	case generation.End:
 		return e.end(ev)
 	default:
@@ -70,7 +69,7 @@ func (e *encoder) Event(ev *generation.Event) ([]web.Message, error) {
 func (e *encoder) first(ev *generation.Event) *Chunk {
 	d := Delta{Role: roleAssistant}
 	if !e.request.ShowsTools() {
-		d.Content = wire.Ptr("")
+		d.Content = new("")
 	}
 	c := e.chunk(ev, d)
 	if !e.routed {
@@ -99,7 +98,7 @@ func (e *encoder) text(ev *generation.Event) *Chunk {
 // last says why an answer ended.
 func (e *encoder) last(ev *generation.Event) *Chunk {
 	c := e.chunk(ev, Delta{})
-	c.Choices[0].FinishReason = wire.Ptr(string(ev.Ending.Finish))
+	c.Choices[0].FinishReason = new(string(ev.Ending.Finish))
 	if ev.Choice == 0 && ev.Ending.Told {
 		c.Routing = ev.Routing
 	}
@@ -116,11 +115,11 @@ func (e *encoder) end(ev *generation.Event) ([]web.Message, error) {
 		c := e.chunk(ev, Delta{})
 		c.Choices, c.Usage = []ChunkChoice{}, encodeUsage(&ev.Usage)
 		var err error
-		if out, err = e.chunks(c); err != nil {
+		if out, err = wire.Messages(c); err != nil {
 			return nil, err
 		}
 	}
-	return append(out, web.Message{Data: []byte("[DONE]")}), nil
+	return append(out, wire.Done()), nil
 }
 
 // keep holds tokens back for the next chunk of their answer that has log-probabilities.
@@ -163,21 +162,9 @@ func encodeUsage(u *engine.Usage) json.RawMessage {
 	return out
 }
 
-func (e *encoder) chunks(c *Chunk) ([]web.Message, error) {
-	data, err := json.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("encode a chunk: %w", err)
-	}
-	return []web.Message{{Data: data}}, nil
-}
-
 // Failure is OpenAI's error as the last event.
 func (e *encoder) Failure(failure *fault.Error, requestID string) []web.Message {
-	data, err := json.Marshal(failure.Wire(requestID))
-	if err != nil {
-		return nil // texts always encode
-	}
-	return []web.Message{{Data: data}}
+	return wire.Failure(failure, requestID)
 }
 
 // whole is the reply in one piece.

@@ -1,9 +1,6 @@
 package completions
 
 import (
-	"encoding/json"
-	"fmt"
-
 	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/api/generation"
 	"github.com/qwenvld/qwenvld/api/openai/wire"
@@ -43,16 +40,16 @@ func (e *encoder) Event(ev *generation.Event) ([]web.Message, error) {
 		if e.echoes == nil {
 			return nil, nil
 		}
-		return chunks(e.chunk(ev, Choice{Index: ev.Choice, Text: e.echo(ev.Choice)}))
+		return wire.Messages(e.chunk(ev, Choice{Index: ev.Choice, Text: e.echo(ev.Choice)}))
 	case generation.BlockText:
-		return chunks(e.chunk(ev, Choice{Index: ev.Choice, Text: ev.Text, Logprobs: e.logprobs(ev)}))
+		return wire.Messages(e.chunk(ev, Choice{Index: ev.Choice, Text: ev.Text, Logprobs: e.logprobs(ev)}))
 	case generation.AnswerEnd:
 		e.ended++
-		c := e.chunk(ev, Choice{Index: ev.Choice, FinishReason: wire.Ptr(string(ev.Ending.Finish)), Logprobs: e.logprobs(ev)})
+		c := e.chunk(ev, Choice{Index: ev.Choice, FinishReason: new(string(ev.Ending.Finish)), Logprobs: e.logprobs(ev)})
 		if e.ended == len(e.request.prompts)*e.request.Answers() {
 			c.Routing = e.routing()
 		}
-		return chunks(c)
+		return wire.Messages(c)
 	case generation.End:
 		return e.end(ev)
 	default:
@@ -95,11 +92,11 @@ func (e *encoder) end(ev *generation.Event) ([]web.Message, error) {
 		last := e.chunk(ev)
 		last.Usage = usage(ev.Usage)
 		var err error
-		if out, err = chunks(last); err != nil {
+		if out, err = wire.Messages(last); err != nil {
 			return nil, err
 		}
 	}
-	return append(out, web.Message{Data: []byte("[DONE]")}), nil
+	return append(out, wire.Done()), nil
 }
 
 // usage counts no thoughts: without a chat template there are none.
@@ -108,21 +105,9 @@ func usage(u engine.Usage) *wire.Usage {
 	return wire.NewUsage(&u)
 }
 
-func chunks(c *Completion) ([]web.Message, error) {
-	data, err := json.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("encode a chunk: %w", err)
-	}
-	return []web.Message{{Data: data}}, nil
-}
-
 // Failure is OpenAI's error as the last event.
 func (e *encoder) Failure(failure *fault.Error, requestID string) []web.Message {
-	data, err := json.Marshal(failure.Wire(requestID))
-	if err != nil {
-		return nil // texts always encode
-	}
-	return []web.Message{{Data: data}}
+	return wire.Failure(failure, requestID)
 }
 
 // whole is the reply in one piece.
@@ -132,7 +117,7 @@ func (e *encoder) whole(w *generation.Whole) any {
 	for i := range w.Answers {
 		a := &w.Answers[i]
 		c := Choice{
-			Index: i, Text: e.echo(i) + a.Text(generation.Content), FinishReason: wire.Ptr(string(a.Ending.Finish)),
+			Index: i, Text: e.echo(i) + a.Text(generation.Content), FinishReason: new(string(a.Ending.Finish)),
 		}
 		if e.request.Logprobs {
 			c.Logprobs, _ = newLogprobs(a.Tokens, 0)

@@ -89,7 +89,7 @@ func (b *builder) end(ev *generation.Event) {
 	if ev.Ending.Finish == engine.FinishLength {
 		b.response.Status, b.response.IncompleteDetails = StatusIncomplete, &IncompleteDetails{"max_output_tokens"}
 	}
-	b.response.CompletedAt = wire.Ptr(b.now().Unix())
+	b.response.CompletedAt = new(b.now().Unix())
 }
 
 // tellEnd makes the last event. OpenAI has none for a cancelled response: its stream ends with the response as it is.

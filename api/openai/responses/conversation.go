@@ -45,7 +45,7 @@ func (h *Handler) earlierItems(r *http.Request, id string) ([]json.RawMessage, e
 			return nil, err
 		}
 		size := int64(len(kept.Input)) + int64(len(kept.Body))
-		if err := hold(r, size); err != nil {
+		if err := web.Hold(r.Context(), size); err != nil {
 			return nil, err
 		}
 		left -= size
@@ -71,17 +71,6 @@ func (h *Handler) previous(r *http.Request, id string, most int64) (*history.Res
 		return j.asKept(), nil
 	}
 	return nil, err
-}
-
-// hold counts what a request refers to as a part of its body.
-func hold(r *http.Request, bytes int64) error {
-	err := web.BodyOf(r.Context()).Hold(bytes)
-	if err == nil {
-		return nil
-	}
-	e := fault.Unavailable(fault.CodeOverloaded, "The server is receiving as many requests as it accepts.", err)
-	e.Closes = true
-	return e
 }
 
 // outputToGoOnFrom is the output of a kept response that a conversation may go on from.

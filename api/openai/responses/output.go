@@ -29,7 +29,7 @@ func (b *builder) open(block *generation.Block) []Event {
 	switch block.Kind {
 	case generation.Call:
 		it.Type, it.ID = itemCall, callItemPrefix+id
-		it.CallID, it.Name, it.Arguments = callPrefix+block.ID, block.Name, wire.Ptr("")
+		it.CallID, it.Name, it.Arguments = callPrefix+block.ID, block.Name, new("")
 	case generation.Reasoning:
 		it.Type, it.ID, it.Summary = itemReasoning, reasoningPrefix+id, &[]Part{}
 		if !b.isSummarized() {
@@ -64,7 +64,7 @@ func (b *builder) add(ev *generation.Event) []Event {
 	out, names := b.aboutPart()
 	out.Type, out.Delta = names.text+".delta", &ev.Text
 	if ev.Block.Kind == generation.Content {
-		out.Logprobs = wire.Ptr(wire.NewLogprobs(ev.Tokens))
+		out.Logprobs = new(wire.NewLogprobs(ev.Tokens))
 	}
 	return []Event{out}
 }
@@ -136,17 +136,17 @@ type partNames struct{ text, part string }
 func (b *builder) aboutPart() (Event, partNames) {
 	out := b.aboutItem()
 	if b.item.kind == generation.Reasoning && b.isSummarized() {
-		out.SummaryIndex = wire.Ptr(0)
+		out.SummaryIndex = new(0)
 		return out, partNames{"response.reasoning_summary_text", "response.reasoning_summary_part"}
 	}
-	out.ContentIndex = wire.Ptr(0)
+	out.ContentIndex = new(0)
 	if b.item.kind == generation.Reasoning {
 		return out, partNames{"response.reasoning_text", "response.content_part"}
 	}
 	return out, partNames{"response.output_text", "response.content_part"}
 }
 
-func (b *builder) outputIndex() *int { return wire.Ptr(len(b.response.Output) - 1) }
+func (b *builder) outputIndex() *int { return new(len(b.response.Output) - 1) }
 
 // outputItemID names the next output item of a response. The response's own id is part of it, so that a reference leads
 // there.

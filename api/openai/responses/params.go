@@ -5,7 +5,6 @@ import (
 
 	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/api/jsonbody"
-	"github.com/qwenvld/qwenvld/api/openai/wire"
 	"github.com/qwenvld/qwenvld/api/request"
 )
 
@@ -47,10 +46,10 @@ func withoutUse() request.Table[*request.Builder] {
 func own() request.Table[*decoder] {
 	return request.Table[*decoder]{
 		paramPrevious: func(d *decoder, v *jsonbody.Value, path string) { d.out.Previous = d.Text(v, path) },
-		"store":       func(d *decoder, v *jsonbody.Value, path string) { d.out.Store = wire.Ptr(d.Flag(v, path)) },
+		"store":       func(d *decoder, v *jsonbody.Value, path string) { d.out.Store = new(d.Flag(v, path)) },
 		"background":  func(d *decoder, v *jsonbody.Value, path string) { d.out.Background = d.Flag(v, path) },
 		"top_logprobs": func(d *decoder, v *jsonbody.Value, path string) {
-			d.TopLogprobs = wire.Ptr(int(d.Integer(v, path, 0, request.MaxTopLogprobs)))
+			d.TopLogprobs = new(int(d.Integer(v, path, 0, request.MaxTopLogprobs)))
 			d.Request.Logprobs = true
 		},
 		"include": (*decoder).include,
@@ -60,7 +59,7 @@ func own() request.Table[*decoder] {
 // echoed are members that the response shows again.
 func echoed() request.Table[*decoder] {
 	text := func(field func(*echo) **string) request.Reader[*decoder] {
-		return func(d *decoder, v *jsonbody.Value, path string) { *field(&d.out.echo) = wire.Ptr(d.Text(v, path)) }
+		return func(d *decoder, v *jsonbody.Value, path string) { *field(&d.out.echo) = new(d.Text(v, path)) }
 	}
 	return request.Table[*decoder]{
 		"instructions":      text(func(e *echo) **string { return &e.Instructions }),

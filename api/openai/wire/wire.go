@@ -115,6 +115,3 @@ func ByteList(b []byte) []int {
 
 // Null is a member that is there and null.
 func Null() json.RawMessage { return json.RawMessage("null") }
-
-// Ptr points to a copy of v, for members that may be absent.
-func Ptr[T any](v T) *T { return &v }

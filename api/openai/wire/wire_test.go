@@ -23,7 +23,7 @@ func TestFormsThatSurfacesHaveInCommon(t *testing.T) {
 		`[{"token":"é","logprob":-0.5,"bytes":[195,169],"top_logprobs":[{"token":"bytes:\\xe2\\x0f","logprob":-2,"bytes":[226,15]}]}]`: NewLogprobs(
 			[]engine.Token{token}),
 		`null`: Null(),
-		`3`:    Ptr(3),
+		`3`:    new(3),
 	} {
 		got, err := json.Marshal(v)
 		if err != nil {
