@@ -76,6 +76,7 @@ type countedEvents struct {
 	*countedText
 	ctx    context.Context //nolint:containedctx // that of the request, as long as it is worked on
 	choice int
+	tokens int // of the prompt that choice answers
 	queue  []Event
 }
 
@@ -86,11 +87,13 @@ func (e *countedEvents) Next() (Event, error) {
 		if e.choice == len(e.prompts)*each {
 			return Event{}, io.EOF
 		}
-		n, err := e.count(&e.prompts[e.choice/each])
-		if err != nil {
-			return Event{}, err
+		if e.choice%each == 0 { // the answers to a prompt share its count
+			var err error
+			if e.tokens, err = e.count(&e.prompts[e.choice/each]); err != nil {
+				return Event{}, err
+			}
 		}
-		result := &engine.Result{FinishReason: engine.FinishLength, Usage: engine.Usage{PromptTokens: n}}
+		result := &engine.Result{FinishReason: engine.FinishLength, Usage: engine.Usage{PromptTokens: e.tokens}}
 		a := &answer{choice: e.choice, request: e.decided.Request, plain: true}
 		e.queue = append(a.cut(&engine.Event{Start: &engine.Start{}}), a.cut(&engine.Event{Result: result})...)
 		e.choice++
