@@ -1,0 +1,67 @@
+package config
+
+import "strings"
+
+// Model is a pair of weights behind one name; either may be missing.
+type Model struct {
+	ID string `mapstructure:"id"`
+	// Pull names weights that are fetched where they are not at hand, such as qwen3-vl:8b, in place of Instruct and
+	// Thinking.
+	Pull     string  `mapstructure:"pull"`
+	Instruct Weights `mapstructure:"instruct"`
+	Thinking Weights `mapstructure:"thinking"`
+	Engine   Engine  `mapstructure:"engine"`
+}
+
+// Weights are the files of one variant.
+type Weights struct {
+	Model     string `mapstructure:"model"`
+	Projector string `mapstructure:"projector"`
+}
+
+// Engine sizes each worker of a model. Zero values take the worker's defaults.
+type Engine struct {
+	ContextSize  int    `mapstructure:"context_size"`  // tokens of one request
+	CacheTokens  int    `mapstructure:"cache_tokens"`  // KV cache that all requests share
+	CacheType    string `mapstructure:"cache_type"`    // f16, q8_0 or f32
+	MaxSequences int    `mapstructure:"max_sequences"` // requests that decode together
+	MaxQueue     int    `mapstructure:"max_queue"`     // requests that may wait
+	BatchSize    int    `mapstructure:"batch_size"`
+	PrefillChunk int    `mapstructure:"prefill_chunk"`
+	Threads      int    `mapstructure:"threads"`
+	GPULayers    int    `mapstructure:"gpu_layers"`   // negative: all
+	ImageMemory  int64  `mapstructure:"image_memory"` // bytes of working memory of encoding one image
+	VisionCache  int64  `mapstructure:"vision_cache"` // bytes of rows kept of pictures encoded before; negative: none
+	PrefixCache  int    `mapstructure:"prefix_cache"` // tokens of cache_tokens kept of prompts computed before; negative: none
+}
+
+func (m *Model) validate(v *validation, key string) {
+	if m.ID == "" || m.ID == "auto" || strings.ContainsFunc(m.ID, func(r rune) bool { return r <= ' ' || r == '/' || r > '~' }) {
+		v.fault(key+".id", "must be a name of printable ASCII without spaces and slashes, other than auto, not %q", m.ID)
+	}
+	switch given := m.Instruct != (Weights{}) || m.Thinking != (Weights{}); {
+	case m.Pull != "" && given:
+		v.fault(key+".pull", "stands in place of instruct and thinking: give either")
+	case m.Pull == "" && m.Instruct.Model == "" && m.Thinking.Model == "":
+		v.fault(key, "needs instruct.model or thinking.model, or pull")
+	}
+	for name, w := range map[string]Weights{"instruct": m.Instruct, "thinking": m.Thinking} {
+		if w.Model == "" && w.Projector != "" {
+			v.fault(key+"."+name+".projector", "needs %s.model", name)
+		}
+	}
+	m.Engine.validate(v, key+".engine")
+}
+
+func (e *Engine) validate(v *validation, key string) {
+	if e.CacheType != "" {
+		v.oneOf(key+".cache_type", e.CacheType, "f16", "q8_0", "f32")
+	}
+	for name, n := range map[string]int64{
+		"context_size": int64(e.ContextSize), "cache_tokens": int64(e.CacheTokens), "max_sequences": int64(e.MaxSequences),
+		"max_queue": int64(e.MaxQueue), "batch_size": int64(e.BatchSize), "prefill_chunk": int64(e.PrefillChunk),
+		"threads": int64(e.Threads), "image_memory": e.ImageMemory,
+	} {
+		v.atLeast(key+"."+name, n, 0)
+	}
+}
