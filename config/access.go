@@ -13,6 +13,8 @@ type Key struct {
 	RequestsPerMinute int    `mapstructure:"requests_per_minute"`
 	TokensPerMinute   int    `mapstructure:"tokens_per_minute"` // prompts and answers
 	Concurrent        int    `mapstructure:"concurrent"`        // requests at a time
+	// Admin lets its owner load and unload models.
+	Admin bool `mapstructure:"admin"`
 }
 
 // CORS lets browsers on other sites ask.

@@ -7,7 +7,6 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 )
@@ -21,6 +20,9 @@ type Config struct {
 	// MemoryLimit in bytes is what the daemon itself, without its workers, tries to stay below; 0 takes a quarter of
 	// what its control group may have, if that is limited.
 	MemoryLimit int64 `mapstructure:"memory_limit"`
+	// MemoryBudget is what all loaded weights may take together of the host's memory: a number of bytes, BudgetAuto for
+	// what the machine has, or BudgetNone.
+	MemoryBudget string `mapstructure:"memory_budget"`
 	// DrainDelay is how long the daemon goes on saying that it is not ready before it stops listening.
 	DrainDelay time.Duration `mapstructure:"drain_delay"`
 	// Public serves what tells of the daemon itself to everybody, where keys are set: readiness and the API's
@@ -47,7 +49,7 @@ type Config struct {
 	Responses Responses `mapstructure:"responses"`
 	// Router decides between a model's two sets of weights.
 	Router Router `mapstructure:"router"`
-	// Models to serve; without any the built-in demo pair is served. More than one is not supported yet.
+	// Models to serve; without any the built-in demo pair is served. The first is also called auto.
 	Models []Model `mapstructure:"models"`
 }
 
@@ -84,10 +86,12 @@ func Default() Config {
 		Listen:          "127.0.0.1:8080",
 		ShutdownTimeout: 30 * time.Second,
 		DrainDelay:      2 * time.Second,
+		MemoryBudget:    BudgetAuto,
 		ReasoningField:  "reasoning_content", UnknownParameters: "refuse", RepetitionDetection: true, PrefixScope: PrefixesOfAll,
 		Log: Log{Level: "info", Format: "text"},
 		Limits: Limits{
-			MaxConcurrent: 64, MaxWaiting: 64, WaitTimeout: 5 * time.Second, BodyBytes: 64 << 20, BodyRate: 16 << 10, Images: 32, Videos: 8,
+			MaxConcurrent: 64, MaxWaiting: 64, WaitTimeout: 5 * time.Second, LoadTimeout: 5 * time.Minute,
+			BodyBytes: 64 << 20, BodyRate: 16 << 10, Images: 32, Videos: 8,
 		},
 		Responses: Responses{Path: ResponsesInMemory, Bytes: 256 << 20, Keep: 30 * 24 * time.Hour},
 		Router: Router{
@@ -117,6 +121,7 @@ func (c *Config) faults() []*fault {
 		v.fault("listen", "must be host:port or unix:/path/of/a.sock, not %q", c.Listen)
 	}
 	v.atLeast("memory_limit", c.MemoryLimit, 0)
+	c.validateBudget(&v)
 	v.atLeast("shutdown_timeout", int64(c.ShutdownTimeout), 0)
 	v.atLeast("drain_delay", int64(c.DrainDelay), 0)
 	v.oneOf("reasoning_field", c.ReasoningField, "reasoning_content", "reasoning", "both")
@@ -133,12 +138,7 @@ func (c *Config) faults() []*fault {
 	c.Media.validate(&v)
 	c.Router.validate(&v)
 	c.validateAccess(&v)
-	if len(c.Models) > 1 {
-		v.fault("models", "one model can be served, %d are given", len(c.Models))
-	}
-	for i := range c.Models {
-		c.Models[i].validate(&v, fmt.Sprintf("models[%d]", i))
-	}
+	c.validateModels(&v)
 	return v.faults
 }
 

@@ -8,6 +8,8 @@ type Limits struct {
 	// MaxWaiting more may wait for a place, each for WaitTimeout.
 	MaxWaiting  int           `mapstructure:"max_waiting"`
 	WaitTimeout time.Duration `mapstructure:"wait_timeout"`
+	// LoadTimeout is how long a request may wait for weights to be loaded.
+	LoadTimeout time.Duration `mapstructure:"load_timeout"`
 	BodyBytes   int64         `mapstructure:"body_bytes"`
 	// BodyRate is how many bytes a second a body must have on average; AllBodyBytes bounds those of all that are held,
 	// 0 four of the largest.
@@ -22,6 +24,7 @@ func (c *Limits) validate(v *validation) {
 	v.atLeast(key+"max_concurrent", int64(c.MaxConcurrent), 1)
 	v.atLeast(key+"max_waiting", int64(c.MaxWaiting), 0)
 	v.atLeast(key+"wait_timeout", int64(c.WaitTimeout), 0)
+	v.atLeast(key+"load_timeout", int64(c.LoadTimeout), 0)
 	v.atLeast(key+"body_bytes", c.BodyBytes, 1024)
 	v.atLeast(key+"body_rate", c.BodyRate, 1)
 	if c.AllBodyBytes != 0 {

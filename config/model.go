@@ -11,6 +11,10 @@ type Model struct {
 	Instruct Weights `mapstructure:"instruct"`
 	Thinking Weights `mapstructure:"thinking"`
 	Engine   Engine  `mapstructure:"engine"`
+	// Residency says which variants are in memory: ResidentBoth (also where it is empty), ResidentOne or ResidentLazy.
+	Residency string `mapstructure:"residency"`
+	// KeepAlive is how long weights are kept that nobody uses (ParseKeepAlive); empty leaves it to IdleTime.
+	KeepAlive string `mapstructure:"keep_alive"`
 }
 
 // Weights are the files of one variant.
@@ -50,6 +54,7 @@ func (m *Model) validate(v *validation, key string) {
 			v.fault(key+"."+name+".projector", "needs %s.model", name)
 		}
 	}
+	m.validateResidency(v, key)
 	m.Engine.validate(v, key+".engine")
 }
 
