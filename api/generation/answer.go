@@ -26,6 +26,15 @@ type answer struct {
 	events []Event
 }
 
+// newAnswers are n answers to a request of which nothing has come yet.
+func newAnswers(d *Decided, n int, newID func() string, plain bool) []*answer {
+	out := make([]*answer, n)
+	for i := range out {
+		out[i] = &answer{choice: i, request: d.Request, newID: newID, plain: plain}
+	}
+	return out
+}
+
 // cut gives what an engine's event means to a surface, after a Progress event of its own. The slice is used again for
 // the next event.
 func (a *answer) cut(ev *engine.Event) []Event {

@@ -62,9 +62,10 @@ const (
 
 // Options are what a Core needs. Zero durations and numbers take the defaults named beside them.
 type Options struct {
-	// ModelName is the id of the pair, Engines hold its one or two sets of weights.
+	// ModelName is the id of the pair. Engines hold its one or two sets of weights; Backends those that lie elsewhere.
 	ModelName string
 	Engines   map[router.Variant]engine.Engine
+	Backends  map[router.Variant]Backend
 	// Router decides where no client control does; RouterVersion names its weights.
 	Router        Decider
 	RouterVersion string
@@ -116,7 +117,7 @@ func New(o Options) (*Core, error) {
 	if o.ModelName == "" {
 		return nil, errors.New("api: no model name")
 	}
-	if len(o.Engines) == 0 || o.Router == nil {
+	if len(o.Engines)+len(o.Backends) == 0 || o.Router == nil {
 		return nil, errors.New("api: needs at least one engine and a router")
 	}
 	c := &Core{
@@ -124,12 +125,9 @@ func New(o Options) (*Core, error) {
 		maxConcurrent: cmp.Or(o.MaxConcurrent, 64), conversations: newConversations(),
 		escalator: newEscalator(o.SecondLook, o.Rerun), inFlight: map[*runContext]struct{}{},
 	}
-	pair := &Pair{ID: o.ModelName, backends: map[router.Variant]Backend{}}
-	for v, e := range o.Engines {
-		if v != router.Instruct && v != router.Thinking || e == nil {
-			return nil, fmt.Errorf("api: unusable engine for variant %q", v)
-		}
-		pair.backends[v] = &local{engine: e, media: o.Media, newID: o.NewID, keyed: o.KeyedPrefixes}
+	pair, err := newPair(&o)
+	if err != nil {
+		return nil, err
 	}
 	c.catalog.pairs = []*Pair{pair}
 	gate := func(places, perClient int) *admission.Gate {
@@ -141,6 +139,32 @@ func New(o Options) (*Core, error) {
 	c.fetches = gate(fetchers*c.maxConcurrent, fetchers*c.maxConcurrent*fetchShare/4)
 	c.slots = gate(c.maxConcurrent, 0)
 	return c, nil
+}
+
+// newPair puts engines and backends behind the id of a pair.
+func newPair(o *Options) (*Pair, error) {
+	pair := &Pair{ID: o.ModelName, backends: map[router.Variant]Backend{}}
+	add := func(v router.Variant, b Backend) error {
+		if v != router.Instruct && v != router.Thinking || pair.backends[v] != nil {
+			return fmt.Errorf("api: unusable engine for variant %q", v)
+		}
+		pair.backends[v] = b
+		return nil
+	}
+	for v, e := range o.Engines {
+		if e == nil {
+			return nil, fmt.Errorf("api: no engine for variant %q", v)
+		}
+		if err := add(v, NewLocal(e, LocalOptions{Media: o.Media, NewID: o.NewID, KeyedPrefixes: o.KeyedPrefixes})); err != nil {
+			return nil, err
+		}
+	}
+	for v, b := range o.Backends {
+		if err := add(v, b); err != nil {
+			return nil, err
+		}
+	}
+	return pair, nil
 }
 
 // Catalog are the models that are served.

@@ -109,8 +109,14 @@ func (d *Decided) Source() string { return string(d.decision.Source) }
 // ModelID is the id of the weights that answer.
 func (d *Decided) ModelID() string { return d.pair.ModelID(d.decision.Variant) }
 
-// sampling is how tokens are drawn.
-func (d *Decided) sampling() engine.Sampling {
+// Info tells of the weights that answer, as they were when it was decided.
+func (d *Decided) Info() engine.Info { return d.info }
+
+// ThinkingBudget is how many tokens may be thought, 0 for none.
+func (d *Decided) ThinkingBudget() int { return d.decision.ThinkingBudget }
+
+// Sampling is how tokens are drawn.
+func (d *Decided) Sampling() engine.Sampling {
 	pictures := len(d.Request.Images)+len(d.Request.Videos) > 0
 	return sampling(d.info.Sampling, d.decision.Variant, pictures, &d.Request.Sampling)
 }

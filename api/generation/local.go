@@ -13,13 +13,15 @@ import (
 	"github.com/qwenvld/qwenvld/engine/prompt"
 )
 
-// local is the Backend of an engine of this daemon.
-type local struct {
+// Local is the Backend of an engine of this daemon. It is safe for concurrent use.
+type Local struct {
 	engine engine.Engine
 	media  *media.Loader
 	newID  func() string
 	// keyed keeps what is computed of prompts to requests with the same API key.
 	keyed bool
+	// count tells how many tokens pieces of text are.
+	count func(ctx context.Context, pieces []engine.Piece) (int, error)
 
 	mu sync.Mutex
 	// renderer is that of the chat template named by rendererKey.
@@ -27,52 +29,90 @@ type local struct {
 	rendererKey string
 }
 
-var _ Backend = (*local)(nil)
+var _ Backend = (*Local)(nil)
+
+// LocalOptions are what a Local needs beside its engine.
+type LocalOptions struct {
+	Media *media.Loader
+	// NewID makes the random part of ids.
+	NewID func() string
+	// KeyedPrefixes has only requests with the same API key share what is computed of their prompts.
+	KeyedPrefixes bool
+	// Count tells how many tokens pieces of text are, to plan videos by; by default the engine's Tokenize does.
+	Count func(ctx context.Context, pieces []engine.Piece) (int, error)
+}
+
+// NewLocal returns the Backend of an engine.
+func NewLocal(e engine.Engine, o LocalOptions) *Local {
+	l := &Local{engine: e, media: o.Media, newID: o.NewID, keyed: o.KeyedPrefixes, count: o.Count}
+	if l.count == nil {
+		l.count = func(ctx context.Context, pieces []engine.Piece) (int, error) {
+			tokens, err := e.Tokenize(ctx, pieces)
+			return len(tokens), err
+		}
+	}
+	return l
+}
 
 // Info is the engine's.
-func (l *local) Info(ctx context.Context) (engine.Info, error) { return l.engine.Info(ctx) }
+func (l *Local) Info(ctx context.Context) (engine.Info, error) { return l.engine.Info(ctx) }
 
-// Prepare renders the prompt first, which is cheap and finds most faults, then brings the media in.
-func (l *local) Prepare(ctx context.Context, d *Decided) (Prepared, error) {
+// Material is what a request is made of once its media are there. The videos must be closed.
+type Material struct {
+	// Prompt is the conversation as the chat template shows it, with stamps and pictures in the place of videos.
+	Prompt prompt.Rendered
+	// Images are those of the request. Those of videos follow them in the prompt's numbers; Videos promises them.
+	Images []engine.Image
+	// Videos are open and fit into the context; nil where there are none.
+	Videos *media.Videos
+}
+
+// Gather renders the prompt first, which is cheap and finds most faults, then brings the media in.
+func (l *Local) Gather(ctx context.Context, d *Decided) (_ *Material, err error) {
 	if err := media.CheckSight(d.Request, d.info.Vision); err != nil {
 		return nil, err
 	}
 	if err := checkLogitBias(d.Request, d.info.VocabSize); err != nil {
 		return nil, err
 	}
-	rendered, err := l.render(d)
+	m := &Material{}
+	if m.Prompt, err = l.render(d); err != nil {
+		return nil, err
+	}
+	if m.Images, err = d.pixels.of(ctx, l.media, d); err != nil || len(d.Request.Videos) == 0 {
+		return m, err
+	}
+	whole := false
+	defer func() {
+		if !whole { // also after a panic
+			m.Videos.Close()
+		}
+	}()
+	if m.Videos, err = l.media.OpenVideos(ctx, d.Request, d.info.Vision); err != nil {
+		return nil, err
+	}
+	if m.Prompt, err = l.fit(ctx, d, m.Prompt, m.Videos, m.Images); err != nil {
+		return nil, err
+	}
+	whole = true
+	return m, nil
+}
+
+// Prepare brings in what a request is made of and puts it into the engine's form.
+func (l *Local) Prepare(ctx context.Context, d *Decided) (Prepared, error) {
+	m, err := l.Gather(ctx, d)
 	if err != nil {
 		return nil, err
 	}
 	first := l.request(d)
-	first.Thinking = thinking(&rendered, d.decision.ThinkingBudget)
-	if first.Images, err = d.pixels.of(ctx, l.media, d); err != nil {
-		return nil, err
-	}
-	p := &localRun{backend: l, decided: d}
-	ready := false
-	defer func() {
-		if !ready { // also after a panic
-			p.Close()
-		}
-	}()
-	if len(d.Request.Videos) > 0 {
-		if p.videos, err = l.media.OpenVideos(ctx, d.Request, d.info.Vision); err != nil {
-			return nil, err
-		}
-		if rendered, err = l.fit(ctx, d, rendered, p.videos, first.Images); err != nil {
-			return nil, err
-		}
-		first.Images = append(first.Images[:len(first.Images):len(first.Images)], p.videos.Images()...)
-	}
-	first.Prompt = rendered.Pieces
-	p.requests = several(first, d.Request.Answers())
-	ready = true
-	return p, nil
+	first.Thinking = thinking(&m.Prompt, d.decision.ThinkingBudget)
+	first.Images = append(m.Images[:len(m.Images):len(m.Images)], m.Videos.Images()...)
+	first.Prompt = m.Prompt.Pieces
+	return &localRun{backend: l, decided: d, videos: m.Videos, requests: several(first, d.Request.Answers())}, nil
 }
 
 // PrepareText continues each of the texts as often as answers are wanted.
-func (l *local) PrepareText(_ context.Context, d *Decided, prompts []TextPrompt) (Prepared, error) {
+func (l *Local) PrepareText(_ context.Context, d *Decided, prompts []TextPrompt) (Prepared, error) {
 	if err := checkLogitBias(d.Request, d.info.VocabSize); err != nil {
 		return nil, err
 	}
@@ -93,10 +133,10 @@ func (p *TextPrompt) piece() engine.Piece {
 }
 
 // request is what the engine is asked for, without prompt and media.
-func (l *local) request(d *Decided) *engine.Request {
+func (l *Local) request(d *Decided) *engine.Request {
 	req := d.Request
 	out := &engine.Request{
-		ID: d.Caller.ID, Sampling: d.sampling(), Stop: req.Stop, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs,
+		ID: d.Caller.ID, Sampling: d.Sampling(), Stop: req.Stop, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs,
 		CacheScope: l.scope(d), Constraint: req.Constraint, RunningUsage: req.RunningUsage, MayRepeat: req.MayRepeat,
 	}
 	if req.MaxTokens != nil {
@@ -106,7 +146,7 @@ func (l *local) request(d *Decided) *engine.Request {
 }
 
 // scope names those whose prompts may share rows with the request's.
-func (l *local) scope(d *Decided) string {
+func (l *Local) scope(d *Decided) string {
 	if l.keyed {
 		return d.Caller.Key + "\x00" + d.Request.CacheSalt
 	}
@@ -150,7 +190,7 @@ func checkLogitBias(req *request.Request, vocab int) error {
 }
 
 // template keeps the renderer of the chat template that was met last: weights rarely change theirs.
-func (l *local) template(info *engine.Info) (prompt.Renderer, error) {
+func (l *Local) template(info *engine.Info) (prompt.Renderer, error) {
 	key := info.ChatTemplate + "\x00" + strings.Join(info.SpecialTokens, "\x00")
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -166,7 +206,7 @@ func (l *local) template(info *engine.Info) (prompt.Renderer, error) {
 }
 
 // Tokenize gives the tokens of a text.
-func (l *local) Tokenize(ctx context.Context, text string, special bool) ([]int32, error) {
+func (l *Local) Tokenize(ctx context.Context, text string, special bool) ([]int32, error) {
 	kind := engine.PieceText
 	if special {
 		kind = engine.PieceControl
@@ -175,6 +215,6 @@ func (l *local) Tokenize(ctx context.Context, text string, special bool) ([]int3
 }
 
 // TokenBytes tells what tokens stand for.
-func (l *local) TokenBytes(ctx context.Context, tokens []int32) ([][]byte, error) {
+func (l *Local) TokenBytes(ctx context.Context, tokens []int32) ([][]byte, error) {
 	return l.engine.TokenBytes(ctx, tokens)
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // render turns the messages into a prompt, and what the template would drop into an error.
-func (l *local) render(d *Decided) (prompt.Rendered, error) {
+func (l *Local) render(d *Decided) (prompt.Rendered, error) {
 	renderer, err := l.template(&d.info)
 	if err != nil {
 		return prompt.Rendered{}, err
@@ -105,7 +105,7 @@ func content(m *request.Message) prompt.Content {
 }
 
 // fit puts the videos into the prompt, at rates at which all of it fits into the context.
-func (l *local) fit(
+func (l *Local) fit(
 	ctx context.Context, d *Decided, rendered prompt.Rendered, videos *media.Videos, images []engine.Image,
 ) (prompt.Rendered, error) {
 	room := media.Room{ContextSize: d.info.ContextSize, Images: images, Factor: d.info.Vision.PatchSize * d.info.Vision.MergeSize}
@@ -114,8 +114,7 @@ func (l *local) fit(
 	}
 	err := videos.Fit(ctx, room, func(ctx context.Context, stamps [][]string) (int, error) {
 		// Pictures stand between marks of their own, so what is left of the text tokenises as it does around them.
-		tokens, err := l.engine.Tokenize(ctx, withoutPictures(rendered.WithFrames(stamps, len(images)).Pieces))
-		return len(tokens), err
+		return l.count(ctx, withoutPictures(rendered.WithFrames(stamps, len(images)).Pieces))
 	})
 	if err != nil {
 		return rendered, err
@@ -134,7 +133,7 @@ func withoutPictures(pieces []engine.Piece) []engine.Piece {
 }
 
 // withVideos puts the videos' timestamps into a prompt, for which they are probed. The caller closes them.
-func (l *local) withVideos(ctx context.Context, d *Decided, rendered prompt.Rendered) (prompt.Rendered, *media.Videos, error) {
+func (l *Local) withVideos(ctx context.Context, d *Decided, rendered prompt.Rendered) (prompt.Rendered, *media.Videos, error) {
 	if len(d.Request.Videos) == 0 {
 		return rendered, nil, nil
 	}
@@ -146,7 +145,7 @@ func (l *local) withVideos(ctx context.Context, d *Decided, rendered prompt.Rend
 }
 
 // Tokens are those of the prompt's text.
-func (l *local) Tokens(ctx context.Context, d *Decided) ([]int32, error) {
+func (l *Local) Tokens(ctx context.Context, d *Decided) ([]int32, error) {
 	rendered, err := l.render(d)
 	if err != nil {
 		return nil, err
@@ -165,7 +164,7 @@ func (l *local) Tokens(ctx context.Context, d *Decided) ([]int32, error) {
 }
 
 // Count tokenises the text and reads the sizes of pictures from their headers.
-func (l *local) Count(ctx context.Context, d *Decided) (Count, error) {
+func (l *Local) Count(ctx context.Context, d *Decided) (Count, error) {
 	var out Count
 	if err := media.CheckSight(d.Request, d.info.Vision); err != nil {
 		return out, err

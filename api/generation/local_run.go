@@ -12,7 +12,7 @@ import (
 
 // localRun is a request that is ready for the engine.
 type localRun struct {
-	backend *local
+	backend *Local
 	decided *Decided
 	// requests hold one for each answer that was asked for.
 	requests []*engine.Request
@@ -24,15 +24,17 @@ type localRun struct {
 
 // Start has the engine work and the videos decoded.
 func (p *localRun) Start(ctx context.Context, d Demand) Events {
-	answers := make([]*answer, len(p.requests))
-	for i, r := range p.requests {
+	for _, r := range p.requests {
 		r.FirstTop, r.FirstTokens = d.FirstTop, d.FirstTokens
 		r.Logprobs = r.Logprobs || d.Logprobs
-		answers[i] = &answer{choice: i, request: p.decided.Request, newID: p.backend.newID, plain: p.plain}
 	}
-	w := startWork(ctx, p.backend.engine, p.requests, answers, d.Places, p.videos.Decode, p.videos.Close)
+	w := startWork(ctx, p.open, newAnswers(p.decided, len(p.requests), p.backend.newID, p.plain), d.Places, p.videos.Decode, p.videos.Close)
 	w.explain = p.explain
 	return w
+}
+
+func (p *localRun) open(ctx context.Context, choice int) (engine.Stream, error) {
+	return p.backend.engine.Generate(ctx, p.requests[choice])
 }
 
 // Close gives back the videos of a request that is not started.

@@ -28,7 +28,7 @@ func newLocal(t *testing.T, edit func(*Options)) (*bench, *enginetest.Fake) {
 			t.Errorf("%d are in flight", b.InFlight())
 		}
 	})
-	return b, b.catalog.pairs[0].backends[router.Instruct].(*local).engine.(*enginetest.Fake)
+	return b, b.catalog.pairs[0].backends[router.Instruct].(*Local).engine.(*enginetest.Fake)
 }
 
 func (b *bench) decide(t *testing.T, req *request.Request) *Decided {

@@ -184,7 +184,7 @@ func (r *Run) Close() {
 func (r *Run) Decided() *Decided { return r.decided }
 
 // Sampling is how the first answer's tokens are drawn.
-func (r *Run) Sampling() engine.Sampling { return r.decided.sampling() }
+func (r *Run) Sampling() engine.Sampling { return r.decided.Sampling() }
 
 // Summary is what is known of a run so far. It is what metrics, log and billing read.
 type Summary struct {

@@ -149,7 +149,7 @@ func TestCausesOfAnEarlyEnd(t *testing.T) {
 			eng := fakeEngine("")
 			eng.Hold, eng.Closed = make(chan struct{}), make(chan struct{})
 			b.Core = newCore(t, plainly, b, nil)
-			b.catalog.pairs[0].backends[router.Instruct].(*local).engine = eng
+			b.catalog.pairs[0].backends[router.Instruct].(*Local).engine = eng
 			ctx, leave := context.WithCancel(t.Context())
 			defer leave()
 			run, _, err := b.StartText(ctx, &request.Request{}, []TextPrompt{{Text: "A"}}, false, &Caller{})

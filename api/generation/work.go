@@ -23,6 +23,30 @@ type item struct {
 	err    error
 }
 
+// Streams answer a request from elsewhere than an engine of this daemon.
+type Streams struct {
+	// Answers is how many there are, AtOnce how many of them are made at a time, in their order.
+	Answers, AtOnce int
+	// Open has the answer of a choice begun. What it gives is read as that of an engine.
+	Open func(ctx context.Context, choice int) (engine.Stream, error)
+	// Beside, unless nil, runs meanwhile; Done, unless nil, is called when all has ended.
+	Beside func(context.Context)
+	Done   func()
+	// NewID makes the random part of ids.
+	NewID func() string
+}
+
+// NewEvents are the events of answers to d that streams give.
+func NewEvents(ctx context.Context, d *Decided, s Streams) Events {
+	if s.Beside == nil {
+		s.Beside = func(context.Context) {}
+	}
+	if s.Done == nil {
+		s.Done = func() {}
+	}
+	return startWork(ctx, s.Open, newAnswers(d, s.Answers, s.NewID, false), s.AtOnce, s.Beside, s.Done)
+}
+
 // work is an engine at work on a request's answers. Its goroutines end when the engine has let go of all of them.
 type work struct {
 	ctx    context.Context //nolint:containedctx // that of the request, as long as it is worked on
@@ -36,11 +60,13 @@ type work struct {
 	explain func(error) error
 }
 
-// startWork has eng answer requests, at most so many at once, while beside does what it has to; done is called when all
-// has ended.
+// opener has the answer of a choice begun.
+type opener func(ctx context.Context, choice int) (engine.Stream, error)
+
+// startWork has open begin the answers, at most so many at once, while beside does what it has to; done is called when
+// all has ended.
 func startWork(
-	ctx context.Context, eng engine.Engine, requests []*engine.Request, answers []*answer, atOnce int,
-	beside func(context.Context), done func(),
+	ctx context.Context, open opener, answers []*answer, atOnce int, beside func(context.Context), done func(),
 ) *work {
 	ctx, cancel := context.WithCancel(ctx)
 	items := make(chan item, eventBuffer)
@@ -50,7 +76,7 @@ func startWork(
 		var besides sync.WaitGroup
 		defer besides.Wait()
 		besides.Go(func() { beside(ctx) })
-		pumpAll(ctx, eng, requests, atOnce, items)
+		pumpAll(ctx, open, len(answers), atOnce, items)
 	}()
 	return &work{
 		ctx: ctx, cancel: cancel, items: items, answers: answers, left: len(answers), explain: func(err error) error { return err },
@@ -104,13 +130,13 @@ func (w *work) Close() {
 	}
 }
 
-// pumpAll runs one generation for each request, at most so many at once, in their order. It returns when the engine has
-// let go of all of them, which is soon after ctx is done, whether or not items are read.
-func pumpAll(ctx context.Context, eng engine.Engine, requests []*engine.Request, atOnce int, items chan<- item) {
+// pumpAll runs n generations, at most so many at once, in their order. It returns when the engine has let go of all of
+// them, which is soon after ctx is done, whether or not items are read.
+func pumpAll(ctx context.Context, open opener, n, atOnce int, items chan<- item) {
 	places := make(chan struct{}, max(1, atOnce))
 	var running sync.WaitGroup
 	defer running.Wait()
-	for i, req := range requests {
+	for i := range n {
 		select {
 		case places <- struct{}{}:
 		case <-ctx.Done():
@@ -118,13 +144,13 @@ func pumpAll(ctx context.Context, eng engine.Engine, requests []*engine.Request,
 		}
 		running.Go(func() {
 			defer func() { <-places }()
-			pump(ctx, eng, req, i, items)
+			pump(ctx, open, i, items)
 		})
 	}
 }
 
 // pump runs a generation and sends what comes to items.
-func pump(ctx context.Context, eng engine.Engine, req *engine.Request, choice int, items chan<- item) {
+func pump(ctx context.Context, open opener, choice int, items chan<- item) {
 	send := func(it item) bool {
 		it.choice = choice
 		select {
@@ -140,7 +166,7 @@ func pump(ctx context.Context, eng engine.Engine, req *engine.Request, choice in
 			send(item{err: fmt.Errorf("generation panicked: %v", p)})
 		}
 	}()
-	stream, err := eng.Generate(ctx, req)
+	stream, err := open(ctx, choice)
 	if err != nil {
 		send(item{err: err})
 		return
