@@ -8,6 +8,7 @@ package config
 import (
 	"errors"
 	"log/slog"
+	"reflect"
 	"time"
 )
 
@@ -29,11 +30,11 @@ type Config struct {
 	// description.
 	Public bool `mapstructure:"public"`
 	// ReasoningField names the reasoning in responses: reasoning_content, reasoning or both.
-	ReasoningField string `mapstructure:"reasoning_field"`
+	ReasoningField string `mapstructure:"reasoning_field" oneof:"reasoning_content reasoning both"`
 	// UnknownParameters says what becomes of members of requests that nobody knows: refuse or ignore.
-	UnknownParameters string `mapstructure:"unknown_parameters"`
+	UnknownParameters string `mapstructure:"unknown_parameters" oneof:"refuse ignore"`
 	// PrefixScope says who shares what is computed of prompts: PrefixesOfAll, or PrefixesOfKey.
-	PrefixScope string `mapstructure:"prefix_scope"`
+	PrefixScope string `mapstructure:"prefix_scope" oneof:"all key"`
 	// RepetitionDetection ends answers that only repeat themselves, unless their request says otherwise.
 	RepetitionDetection bool   `mapstructure:"repetition_detection"`
 	Log                 Log    `mapstructure:"log"`
@@ -62,7 +63,7 @@ type Responses struct {
 	Keep time.Duration `mapstructure:"keep"`
 }
 
-// Values of PrefixScope.
+// Values of PrefixScope, of which its field's tag tells.
 const (
 	PrefixesOfAll = "all"
 	PrefixesOfKey = "key"
@@ -76,8 +77,8 @@ const (
 
 // Log says what is logged and how.
 type Log struct {
-	Level  string `mapstructure:"level"`  // debug, info, warn or error
-	Format string `mapstructure:"format"` // text or json
+	Level  string `mapstructure:"level" oneof:"debug info warn error"`
+	Format string `mapstructure:"format" oneof:"text json"`
 }
 
 // Default is the configuration without file, environment and flags.
@@ -124,11 +125,7 @@ func (c *Config) faults() []*fault {
 	c.validateBudget(&v)
 	v.atLeast("shutdown_timeout", int64(c.ShutdownTimeout), 0)
 	v.atLeast("drain_delay", int64(c.DrainDelay), 0)
-	v.oneOf("reasoning_field", c.ReasoningField, "reasoning_content", "reasoning", "both")
-	v.oneOf("unknown_parameters", c.UnknownParameters, "refuse", "ignore")
-	v.oneOf("prefix_scope", c.PrefixScope, PrefixesOfAll, PrefixesOfKey)
-	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
-	v.oneOf("log.format", c.Log.Format, "text", "json")
+	v.words(reflect.ValueOf(*c), "")
 	c.Limits.validate(&v)
 	v.atLeast("responses.bytes", c.Responses.Bytes, 1<<20)
 	v.atLeast("responses.keep", int64(c.Responses.Keep), 0)

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -41,28 +40,6 @@ func values(variables []string) map[string]string {
 	return out
 }
 
-// fromEnvironment is what the variables set, in the levels of a file.
-func fromEnvironment(variables map[string]string) map[string]any {
-	out := map[string]any{}
-	walkKeys(reflect.TypeFor[Config](), "", func(key string, _ reflect.Type) {
-		value := variables[variable(key)]
-		if value == "" || strings.Contains(key, "[]") {
-			return
-		}
-		level, names := out, strings.Split(key, ".")
-		for _, name := range names[:len(names)-1] {
-			below, ok := level[name].(map[string]any)
-			if !ok {
-				below = map[string]any{}
-				level[name] = below
-			}
-			level = below
-		}
-		level[names[len(names)-1]] = value
-	})
-	return out
-}
-
 // Kubernetes tells every container of the services beside it in variables such as QWENVLD_SERVICE_HOST, QWENVLD_PORT
 // and QWENVLD_PORT_8080_TCP_ADDR: a service named qwenvld must not keep the daemon from starting.
 var (
@@ -74,46 +51,36 @@ func fromKubernetes(name, value string) bool {
 	return serviceVariable.MatchString(name) || strings.HasSuffix(name, "_PORT") && servicePort.MatchString(value)
 }
 
-// checkEnvironment refuses variables that set nothing, and values that cannot be read.
+// inFile ends the name of a variable that names the file in which its value stands.
+const inFile = "_FILE"
+
+// checkEnvironment refuses variables that set nothing.
 func checkEnvironment(environment []string) error {
-	kinds := map[string]reflect.Type{}
-	var fileOnly []string
-	walkKeys(reflect.TypeFor[Config](), "", func(key string, t reflect.Type) {
-		if group, _, ok := strings.Cut(key, "[]"); ok {
-			fileOnly = append(fileOnly, group)
-		} else {
-			kinds[variable(key)] = t
-		}
-	})
 	known := otherVariables()
-	for name := range kinds {
-		known = append(known, name)
+	var groups []string
+	for key, t := range kinds() {
+		known = append(known, variable(key))
+		if isGroups(t) {
+			groups = append(groups, key)
+			known = append(known, variable(key)+inFile)
+		}
 	}
 	slices.Sort(known)
 	var faults []error
 	for _, entry := range environment {
 		name, value, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, envPrefix) {
+		if !strings.HasPrefix(name, envPrefix) || slices.Contains(known, name) || fromKubernetes(name, value) {
 			continue
 		}
-		t, ok := kinds[name]
-		switch {
-		case ok && value != "" && t.Kind() != reflect.Slice:
-			if err := checkScalar(t, value); err != nil {
-				faults = append(faults, fmt.Errorf("environment variable %s %w", name, err))
-			}
-		case ok, slices.Contains(otherVariables(), name), fromKubernetes(name, value):
-		default:
-			faults = append(faults, fmt.Errorf("environment variable %s sets nothing%s", name, variableHint(name, known, fileOnly)))
-		}
+		faults = append(faults, fmt.Errorf("environment variable %s sets nothing%s", name, variableHint(name, known, groups)))
 	}
 	return errors.Join(faults...)
 }
 
-func variableHint(name string, known, fileOnly []string) string {
-	for _, key := range fileOnly {
-		if v := variable(key); name == v || strings.HasPrefix(name, v+"_") {
-			return fmt.Sprintf(": %s can only be set in the file", key)
+func variableHint(name string, known, groups []string) string {
+	for _, key := range groups {
+		if v := variable(key); strings.HasPrefix(name, v+"_") {
+			return fmt.Sprintf(": %s is set as a whole, as JSON in %s", key, v)
 		}
 	}
 	short := strings.TrimPrefix(name, envPrefix)

@@ -23,13 +23,17 @@ type file struct {
 	merging map[*yaml.Node]bool
 }
 
+func newFile(name string) *file {
+	return &file{name: name, lines: map[string]int{}, merging: map[*yaml.Node]bool{}}
+}
+
 // readFile parses and checks the file's keys and the kinds of its values; what values may be is Validate's to say.
 func readFile(name string) (*file, error) {
 	text, err := os.ReadFile(name) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	f := &file{name: name, lines: map[string]int{}, merging: map[*yaml.Node]bool{}}
+	f := newFile(name)
 	var document yaml.Node
 	if err := yaml.Unmarshal(text, &document); err != nil {
 		return nil, f.syntax(err, string(text))

@@ -18,6 +18,15 @@ func names(t reflect.Type) []string {
 	return out
 }
 
+// words are those of which a field may have one, nil where it may have any text.
+func words(f reflect.StructField) []string {
+	tag, ok := f.Tag.Lookup("oneof")
+	if !ok {
+		return nil
+	}
+	return strings.Fields(tag)
+}
+
 // fieldOf is the field for a key, which may be written in capitals.
 func fieldOf(t reflect.Type, key string) (reflect.StructField, bool) {
 	for i := range t.NumField() {

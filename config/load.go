@@ -1,10 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/go-viper/mapstructure/v2"
@@ -15,6 +17,9 @@ import (
 // delimiter between the levels of a key inside viper: a dot could be part of a value's name.
 const delimiter = "::"
 
+// flagSet is the flag that sets any key.
+const flagSet = "set"
+
 // AddFlags defines the flags that Load reads.
 func AddFlags(flags *pflag.FlagSet) {
 	d := Default()
@@ -22,6 +27,7 @@ func AddFlags(flags *pflag.FlagSet) {
 	flags.String("listen", d.Listen, "address to serve on, host:port or unix:/path/of/a.sock")
 	flags.String("log-level", d.Log.Level, "debug, info, warn or error")
 	flags.String("log-format", d.Log.Format, "text or json")
+	flags.StringArray(flagSet, nil, "set any key of the configuration: `KEY=VALUE`, such as media.max_pixels=1000000")
 }
 
 // AddFileFlag defines the flag that names the file, for commands that need no other.
@@ -34,63 +40,64 @@ func flagKeys() map[string]string {
 	return map[string]string{"listen": "listen", "log-level": "log.level", "log-format": "log.format"}
 }
 
+// fromFlags are the sources of the flags that were given and set one key.
+func fromFlags(flags *pflag.FlagSet) []*source {
+	var out []*source
+	for name, key := range flagKeys() {
+		if f := flags.Lookup(name); f != nil && f.Changed {
+			out = append(out, &source{name: "flag --" + name, key: key, text: f.Value.String()})
+		}
+	}
+	return out
+}
+
 // Load reads the configuration: flags that were given over QWENVLD_* environment variables over the file over defaults.
 // The file's paths are relative to its folder. Unknown keys of the file and unknown variables are errors; each fault
 // says where it is. Of the variables of the environment, each NAME=VALUE, those that are empty count as not set.
 func Load(flags *pflag.FlagSet, variables []string) (*Config, error) {
+	c, _, err := Trace(flags, variables)
+	return c, err
+}
+
+// Trace is Load that also tells where the values come from.
+func Trace(flags *pflag.FlagSet, variables []string) (*Config, *Places, error) {
 	name, err := flags.GetString("config")
 	if err != nil {
-		return nil, fmt.Errorf("flag --config: %w", err)
+		return nil, nil, fmt.Errorf("flag --config: %w", err)
 	}
+	environment := values(variables)
 	if name == "" {
-		name = values(variables)[VariableFile]
+		name = environment[VariableFile]
 	}
 	var f *file
 	if name != "" {
 		f, err = readFile(name)
 	}
-	if err = errors.Join(err, checkEnvironment(variables)); err != nil {
-		return nil, err
+	inEnvironment, err2 := fromEnvironment(environment)
+	sets, err3 := fromSets(flags)
+	// The weakest first.
+	sources := slices.Concat(inEnvironment, sets, fromFlags(flags))
+	if err = errors.Join(err, checkEnvironment(variables), err2, err3, readAll(sources)); err != nil {
+		return nil, nil, err
 	}
-	c, err := decode(flags, values(variables), name)
+	c, err := decode(sources, name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c.resolve(filepath.Dir(name))
+	slices.Reverse(sources)
+	places := &Places{sources: sources, file: f}
 	var faults []error
 	for _, fault := range c.faults() {
-		faults = append(faults, fmt.Errorf("%s: %w", place(flags, values(variables), f, fault.key), fault))
+		faults = append(faults, fmt.Errorf("%s: %w", cmp.Or(places.Of(fault.key), "configuration"), fault))
 	}
-	return c, errors.Join(faults...)
+	return c, places, errors.Join(faults...)
 }
 
-// place says where the value of key comes from.
-func place(flags *pflag.FlagSet, variables map[string]string, f *file, key string) string {
-	for flag, k := range flagKeys() {
-		if given := flags.Lookup(flag); k == key && given != nil && given.Changed {
-			return "flag --" + flag
-		}
-	}
-	if v := variable(key); variables[v] != "" {
-		return "environment variable " + v
-	}
-	if at := f.place(key); at != "" {
-		return at
-	}
-	return "configuration"
-}
-
-// decode lays flags over the environment over the file over the defaults.
-func decode(flags *pflag.FlagSet, variables map[string]string, file string) (*Config, error) {
+// decode lays the sources over the file over the defaults.
+func decode(sources []*source, file string) (*Config, error) {
 	v := viper.NewWithOptions(viper.KeyDelimiter(delimiter))
 	setDefaults(v, "", reflect.ValueOf(Default()))
-	for flag, key := range flagKeys() {
-		if f := flags.Lookup(flag); f != nil {
-			if err := v.BindPFlag(strings.ReplaceAll(key, ".", delimiter), f); err != nil {
-				return nil, fmt.Errorf("flag --%s: %w", flag, err)
-			}
-		}
-	}
 	if file != "" {
 		v.SetConfigFile(file)
 		v.SetConfigType("yaml")
@@ -98,8 +105,8 @@ func decode(flags *pflag.FlagSet, variables map[string]string, file string) (*Co
 			return nil, fmt.Errorf("configuration %s: %w", file, err)
 		}
 	}
-	if err := v.MergeConfigMap(fromEnvironment(variables)); err != nil {
-		return nil, fmt.Errorf("environment: %w", err)
+	if err := v.MergeConfigMap(nested(sources)); err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	var c Config
 	hooks := mapstructure.ComposeDecodeHookFunc(

@@ -25,11 +25,11 @@ type Weights struct {
 
 // Engine sizes each worker of a model. Zero values take the worker's defaults.
 type Engine struct {
-	ContextSize  int    `mapstructure:"context_size"`  // tokens of one request
-	CacheTokens  int    `mapstructure:"cache_tokens"`  // KV cache that all requests share
-	CacheType    string `mapstructure:"cache_type"`    // f16, q8_0 or f32
-	MaxSequences int    `mapstructure:"max_sequences"` // requests that decode together
-	MaxQueue     int    `mapstructure:"max_queue"`     // requests that may wait
+	ContextSize  int    `mapstructure:"context_size"`                    // tokens of one request
+	CacheTokens  int    `mapstructure:"cache_tokens"`                    // KV cache that all requests share
+	CacheType    string `mapstructure:"cache_type" oneof:"f16 q8_0 f32"` // empty is f16
+	MaxSequences int    `mapstructure:"max_sequences"`                   // requests that decode together
+	MaxQueue     int    `mapstructure:"max_queue"`                       // requests that may wait
 	BatchSize    int    `mapstructure:"batch_size"`
 	PrefillChunk int    `mapstructure:"prefill_chunk"`
 	Threads      int    `mapstructure:"threads"`
@@ -59,9 +59,6 @@ func (m *Model) validate(v *validation, key string) {
 }
 
 func (e *Engine) validate(v *validation, key string) {
-	if e.CacheType != "" {
-		v.oneOf(key+".cache_type", e.CacheType, "f16", "q8_0", "f32")
-	}
 	for name, n := range map[string]int64{
 		"context_size": int64(e.ContextSize), "cache_tokens": int64(e.CacheTokens), "max_sequences": int64(e.MaxSequences),
 		"max_queue": int64(e.MaxQueue), "batch_size": int64(e.BatchSize), "prefill_chunk": int64(e.PrefillChunk),

@@ -64,19 +64,22 @@ func TestUnknownVariablesAreErrors(t *testing.T) {
 	for entry, want := range map[string]string{
 		"QWENVLD_LISTENN=x":               "environment variable QWENVLD_LISTENN sets nothing: did you mean QWENVLD_LISTEN?",
 		"QWENVLD_MAX_PIXELS=5":            "did you mean QWENVLD_MEDIA_MAX_PIXELS?",
-		"QWENVLD_MODELS_0_ID=x":           "models can only be set in the file",
-		"QWENVLD_KEYS=x":                  "keys can only be set in the file",
+		"QWENVLD_MODELS_0_ID=x":           "models is set as a whole, as JSON in QWENVLD_MODELS",
+		"QWENVLD_KEYS=x":                  "environment variable QWENVLD_KEYS:1: keys must be a list",
+		"QWENVLD_KEYS_FILE=/no/such":      "environment variable QWENVLD_KEYS_FILE: open /no/such",
 		"QWENVLD_QUIBBLE=":                "docs/CONFIGURATION.md has the keys",
 		"QWENVLD_LIMITS_IMAGES=many":      `environment variable QWENVLD_LIMITS_IMAGES must be a whole number, not "many"`,
 		"QWENVLD_SHUTDOWN_TIMEOUT=30":     `QWENVLD_SHUTDOWN_TIMEOUT must be a time with its unit`,
-		"QWENVLD_MEDIA_ALLOWED_HOSTS=a,b": "", "QWENVLD_LISTEN=": "", "QWENVLD_CONFIG=/x": "", "QWENVLD_URL=x": "", "PATH=/bin": "",
+		"QWENVLD_MEDIA_ALLOWED_HOSTS=a,b": "", "QWENVLD_LISTEN=": "", "QWENVLD_URL=x": "", "PATH=/bin": "",
 		// What Kubernetes says of a service that is called qwenvld.
 		"QWENVLD_PORT=tcp://10.0.0.1:8080": "", "QWENVLD_SERVICE_HOST=10.0.0.1": "", "QWENVLD_SERVICE_PORT=8080": "",
 		"QWENVLD_SERVICE_PORT_HTTP=8080": "", "QWENVLD_PORT_8080_TCP=tcp://10.0.0.1:8080": "", "QWENVLD_PORT_8080_TCP_ADDR=10.0.0.1": "",
 		"QWENVLD_WEB_PORT_80_TCP_PROTO=tcp": "",
 		"QWENVLD_PORT=8080":                 "environment variable QWENVLD_PORT sets nothing",
 	} {
-		err := checkEnvironment([]string{entry})
+		flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+		AddFlags(flags)
+		_, err := Load(flags, []string{entry})
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: %v, want %q", entry, err, want)
 		}
@@ -138,10 +141,72 @@ func FuzzFile(f *testing.F) {
 		if _, err := readFile(name); err != nil {
 			return
 		}
-		flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
-		AddFlags(flags)
-		if _, err := decode(flags, nil, name); err != nil {
+		if _, err := decode(nil, name); err != nil {
 			t.Errorf("checked, and yet: %v", err)
 		}
 	})
+}
+
+func TestListsOfGroupsComeFromVariablesAndFlagsToo(t *testing.T) {
+	hash := strings.Repeat("ab", 32)
+	secret := filepath.Join(t.TempDir(), "keys.json")
+	if err := os.WriteFile(secret, []byte(`[{"name": "secret", "sha256": "`+hash+`"}]`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const file = "keys: [{name: file, sha256: zz}]\nmodels: [{id: file, pull: x}]\n"
+	t.Setenv("QWENVLD_KEYS_FILE", secret)
+	t.Setenv("QWENVLD_MODELS", `[{"id": "env", "pull": "x", "engine": {"threads": 3}}]`)
+	c, err := load(t, file)
+	if err != nil || len(c.Keys) != 1 || c.Keys[0].Name != "secret" || len(c.Models) != 1 || c.Models[0].ID != "env" || c.Models[0].Engine.Threads != 3 {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	c, err = load(t, file, "--set", `models=[{"id": "flag", "pull": "x"}]`, "--set", "limits.images=3", "--set", "media.fetch_timeout=3s", "--set", "LOG.level=warn")
+	if err != nil || c.Models[0].ID != "flag" || c.Limits.Images != 3 || c.Media.FetchTimeout.Seconds() != 3 || c.Log.Level != "warn" {
+		t.Fatalf("%+v, %v", c, err)
+	}
+	for set, want := range map[string]string{
+		"limits.imgs=3":                       "flag --set limits.imgs: there is no key limits.imgs",
+		"limits.images=many":                  `flag --set limits.images must be a whole number, not "many"`,
+		"limits.images":                       `flag --set: must be KEY=VALUE, not "limits.images"`,
+		"limits.images=0":                     "flag --set limits.images: limits.images must be at least 1, not 0",
+		"limits=3":                            "there is no key limits",
+		`models=[{"id": "a", "modell": 1}]`:   "flag --set models:1: unknown key models[0].modell",
+		"models=[{":                           "flag --set models:1: not valid YAML",
+		`models=[{"id": "a b", "pull": "x"}]`: "flag --set models:1: models[0].id must be a name",
+	} {
+		if _, err := load(t, "", "--set", set); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", set, err, want)
+		}
+	}
+	t.Setenv("QWENVLD_KEYS", "[]")
+	if _, err := load(t, ""); err == nil || !strings.Contains(err.Error(), "give one of them") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestPlacesTellWhereEachValueComesFrom(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "q.yaml")
+	if err := os.WriteFile(name, []byte("log: {level: warn}\nlimits:\n  images: 2\nkeys: []\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	AddFlags(flags)
+	if err := flags.Parse([]string{"--config", name, "--set", "public=true", "--listen", "127.0.0.1:9"}); err != nil {
+		t.Fatal(err)
+	}
+	_, places, err := Trace(flags, []string{"QWENVLD_LOG_LEVEL=info", `QWENVLD_MODELS=[{id: a, pull: x}]`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{
+		"listen": "flag --listen", "public": "flag --set public", "log.level": "environment variable QWENVLD_LOG_LEVEL",
+		"limits.images": name + ":3", "models[0].id": "environment variable QWENVLD_MODELS:1", "media.fetch": "", "keys": name + ":4",
+	} {
+		if got := places.Of(key); got != want {
+			t.Errorf("%s: %q, want %q", key, got, want)
+		}
+	}
+	if places.File() != name {
+		t.Error(places.File())
+	}
 }

@@ -1,7 +1,5 @@
 package config
 
-import "fmt"
-
 // Router decides between a model's two sets of weights.
 type Router struct {
 	// Quality from 0, never think unasked, to 10, think wherever it does no harm.
@@ -23,7 +21,7 @@ type SecondLook struct {
 // Rerun has thinking answer again what instruct answered badly, in replies that are not streamed.
 type Rerun struct {
 	Share float64  `mapstructure:"share"` // of routed requests at most; 0 is never
-	On    []string `mapstructure:"on"`    // form, loop, length, logprob
+	On    []string `mapstructure:"on" oneof:"form loop length logprob"`
 }
 
 func (c *Router) validate(v *validation) {
@@ -34,7 +32,4 @@ func (c *Router) validate(v *validation) {
 	v.within(key+"second_look.margin", c.SecondLook.Margin, 1)
 	v.within(key+"second_look.entropy", c.SecondLook.Entropy, 1)
 	v.within(key+"rerun.share", c.Rerun.Share, 1)
-	for i, cause := range c.Rerun.On {
-		v.oneOf(fmt.Sprintf("%srerun.on[%d]", key, i), cause, "form", "loop", "length", "logprob")
-	}
 }

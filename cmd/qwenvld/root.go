@@ -29,6 +29,7 @@ func root(e *environment) *cobra.Command {
 	}
 	cmd.SetVersionTemplate("qwenvld {{.Version}}\n")
 	cmd.AddCommand(serveCommand(e), workerCommand(e), decodeCommand(e), routeCommand(e), routerCommand(e), healthCommand(e), keyCommand(),
+		configCommand(e),
 		pullCommand(e), listCommand(e), showCommand(e), rmCommand(e),
 		examplesCommand(e), askCommand(e), chatCommand(e), versionCommand())
 	checkUsage(cmd)
