@@ -65,7 +65,7 @@ var importRules = []importRule{
 		"engine/worker/sampler", "engine/worker/schedule", "internal/repetition",
 		"multimodal",
 	}, why: "steps are computed without knowing who asks, and by any model"},
-	{packages: "engine/worker/schedule", may: []string{"engine/worker/prefix"}, why: "a decision knows rows, and which of them are shared"},
+	{packages: "engine/worker/schedule", may: []string{"engine/worker/cost", "engine/worker/prefix"}, why: "a decision knows rows, what they cost, and which of them are shared"},
 	{packages: "engine/worker/endpoint", may: []string{"engine", "engine/wire"}, why: "requests are read and events written for any model"},
 	{packages: "engine/worker/rowcache", may: []string{"internal/bytecache"}, why: "rows are kept by their key, whatever they show"},
 	{packages: "engine/worker/sampler", may: []string{"engine"}, why: "a token is drawn from numbers"},

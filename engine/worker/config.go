@@ -20,7 +20,8 @@ type Config struct {
 	// MaxSequences decode together (8); MaxQueue more may wait (64).
 	MaxSequences int `json:"max_sequences,omitempty"`
 	MaxQueue     int `json:"max_queue,omitempty"`
-	// BatchSize bounds the rows of one step (512), PrefillChunk the prompt rows of a step that also decodes (128).
+	// BatchSize bounds the rows of one step (512), PrefillChunk the prompt rows of a step that also decodes (as many).
+	// How many there are within that follows from what they were seen to cost.
 	BatchSize    int `json:"batch_size,omitempty"`
 	PrefillChunk int `json:"prefill_chunk,omitempty"`
 	// Threads of computation at most; 0 means one a processor. Decoding takes fewer where these are faster.
@@ -57,7 +58,7 @@ func (c Config) WithDefaults(trained int) (Config, error) {
 	fill(&c.MaxSequences, 8)
 	fill(&c.MaxQueue, 64)
 	fill(&c.BatchSize, 512)
-	fill(&c.PrefillChunk, 128)
+	fill(&c.PrefillChunk, c.BatchSize)
 	fill(&c.Threads, runtime.NumCPU())
 	if c.ImageMemory == 0 {
 		c.ImageMemory = 4 << 30

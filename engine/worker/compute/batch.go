@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/qwenvld/qwenvld/engine/worker/schedule"
 )
@@ -30,10 +31,12 @@ func (l *Loop) compute(batch []schedule.Part) {
 	}
 	l.rows = rows
 	l.updateCache()
+	before := time.Now()
 	if err := l.decoder.Decode(rows); err != nil {
 		l.failed(batch, err)
 		return
 	}
+	l.plan.Took(batch, time.Since(before))
 	l.decoding.steps.Add(1)
 	row := 0
 	for _, part := range batch {

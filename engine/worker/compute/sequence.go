@@ -41,7 +41,7 @@ type encodedImage struct {
 
 // newSequence makes the sequence of a job, which may share rows with others or not.
 func newSequence(j *Job, share bool) *sequence {
-	plan := schedule.NewSequence(j.spec.Scope, j.spec.prompt(share), j.spec.MaxTokens)
+	plan := schedule.NewSequence(schedule.Request{Scope: j.spec.Scope, Prompt: j.spec.prompt(share), MaxTokens: j.spec.MaxTokens})
 	return &sequence{job: j, plan: plan, answer: newGeneration(&j.spec, &j.out)}
 }
 

@@ -12,49 +12,52 @@ type Part struct {
 	Draw bool
 }
 
-// TokenBatch is a batch of tokens: one of each sequence that decodes, in the order of admission, then prompt text in
-// the same order up to the bound. It is empty where there are none.
+// TokenBatch is a batch of tokens: one of each sequence that decodes, in the order of admission, then as much prompt
+// text as there is time for. It is empty where there is neither.
 func (s *Scheduler) TokenBatch() (batch []Part) {
 	for _, q := range s.active {
 		if q.phase == Decoding && len(batch) < s.limits.BatchRows {
 			batch = append(batch, Part{Sequence: q, Decode: true, Rows: 1, At: q.cached, Draw: true})
 		}
 	}
-	left := s.limits.BatchRows - len(batch)
-	if len(batch) > 0 {
-		left = min(left, s.limits.PrefillRows)
-	}
-	for _, q := range s.active {
-		if g, ok := s.due(q); ok && !g.Image && left > 0 {
-			part := q.part(left)
-			left -= part.Rows
-			batch = append(batch, part)
+	rows, within, rate := len(batch), s.share(), s.costs.Prompt()
+	most := s.most(rows > 0)
+	for i, q := range s.waiting(false) {
+		room := min(most, s.limits.BatchRows-rows)
+		if room <= 0 || i > 0 && rate.Takes(1, float64(q.cached)) > within {
+			break
 		}
+		part := q.part(s.rows(q, rate, room, rows, within))
+		within -= rate.Takes(part.Rows, float64(q.cached))
+		rows += part.Rows
+		most -= part.Rows
+		batch = append(batch, part)
 	}
 	return batch
 }
 
-// ImageBatch is a batch of image rows, which cannot share one with tokens: of the sequence that was admitted first
-// among those whose image is due. It is empty where there is none.
-func (s *Scheduler) ImageBatch() []Part {
-	bound := s.limits.BatchRows
-	for _, q := range s.active {
-		if q.decodes() {
-			bound = min(bound, s.limits.PrefillRows)
-		}
+// most bounds the prompt rows of a batch.
+func (s *Scheduler) most(decoding bool) int {
+	if decoding {
+		return min(s.limits.BatchRows, s.limits.PrefillRows)
 	}
-	for _, q := range s.active {
-		if g, ok := s.due(q); ok && g.Image {
-			return []Part{q.part(bound)}
-		}
-	}
-	return nil
+	return s.limits.BatchRows
 }
 
-// part is the next rows of the prompt, at most so many.
-func (q *Sequence) part(most int) Part {
+// ImageBatch is a batch of image rows, which cannot share one with tokens: of the sequence that comes first among those
+// whose image is due, as many as there is time for. It is empty where there is none.
+func (s *Scheduler) ImageBatch() []Part {
+	waiting := s.waiting(true)
+	if len(waiting) == 0 {
+		return nil
+	}
+	q := waiting[0]
+	return []Part{q.part(s.rows(q, s.costs.Image(), s.most(s.decodingRows() > 0), 0, s.share()))}
+}
+
+// part is the next rows of the prompt, so many of its segment.
+func (q *Sequence) part(n int) Part {
 	g, c := q.segments[q.prefill.segment], &q.prefill
-	n := min(most, g.Rows-c.offset)
 	last := c.segment == len(q.segments)-1 && c.offset+n == g.Rows
 	return Part{Sequence: q, Segment: c.segment, Offset: c.offset, Rows: n, At: q.cached, Draw: last}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/qwenvld/qwenvld/engine/worker/prefix"
 )
@@ -43,7 +44,7 @@ func picture(word string) *prefix.Image {
 // ask admits a prompt, computes it and draws a token.
 func ask(t *testing.T, s *Scheduler, text string) *Sequence {
 	t.Helper()
-	q := NewSequence("", worded(text), 20)
+	q := NewSequence(Request{Prompt: worded(text), MaxTokens: 20})
 	s.Enqueue(q)
 	if got := s.Admit(); len(got) != 1 || got[0] != q {
 		t.Fatalf("%q is not admitted", text)
@@ -86,7 +87,7 @@ func TestRowsAreTakenOverWhereProductsBeginAnew(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := New(sharing(1000, 4, 1000))
 			s.Remove(ask(t, s, c.before))
-			q := NewSequence("", worded(c.prompt), 20)
+			q := NewSequence(Request{Prompt: worded(c.prompt), MaxTokens: 20})
 			s.Enqueue(q)
 			s.Admit()
 			if q.Reused() != c.reused || q.Segment() != c.segment || q.prefill.offset != c.offset || q.cached != c.reused {
@@ -115,10 +116,11 @@ func TestTheYoungerWaitsForWhatTheOlderComputes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := New(sharing(1000, 4, 1000))
-			first, second := NewSequence("", worded(c.first), 20), NewSequence("", worded(c.second), 20)
-			s.Enqueue(first)
-			s.Enqueue(second)
-			s.Admit()
+			first, second := NewSequence(Request{Prompt: worded(c.first), MaxTokens: 20}), NewSequence(Request{Prompt: worded(c.second), MaxTokens: 20})
+			for _, q := range []*Sequence{first, second} {
+				s.Enqueue(q)
+				s.Admit()
+			}
 			first.Encoded(0)
 			second.Encoded(0)
 			if _, due := s.due(second); due == c.waits {
@@ -140,7 +142,7 @@ func TestWaitingEndsWhenRowsAreThere(t *testing.T) {
 	long := strings.Repeat("abcdefgh", 20)
 	var all []*Sequence
 	for _, end := range []string{"x", "y"} {
-		q := NewSequence("", worded(long+end), 20)
+		q := NewSequence(Request{Prompt: worded(long+end), MaxTokens: 20})
 		s.Enqueue(q)
 		all = append(all, q)
 	}
@@ -303,7 +305,7 @@ func (r *sharingTraffic) arrive() {
 		return
 	}
 	n := 1 + r.rng.IntN(min(30, r.limits.Cells-rows))
-	q := NewSequence([]string{"", "", "s"}[r.rng.IntN(3)], segments, n)
+	q := NewSequence(Request{Scope: []string{"", "", "s"}[r.rng.IntN(3)], Prompt: segments, MaxTokens: n})
 	r.want[q] = n
 	r.s.Enqueue(q)
 }
@@ -346,6 +348,9 @@ func (r *sharingTraffic) compute(batch []Part) {
 			pos := r.position(p.Sequence, p.At+i)
 			r.cache.used = append(r.cache.used, map[int32]int32{p.Sequence.Slot(): pos})
 		}
+	}
+	if len(batch) > 0 {
+		r.s.Took(batch, time.Duration(r.rng.IntN(1e9)))
 	}
 	for _, p := range batch {
 		r.s.Computed(p)

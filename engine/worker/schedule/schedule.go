@@ -9,7 +9,9 @@ package schedule
 
 import (
 	"slices"
+	"time"
 
+	"github.com/qwenvld/qwenvld/engine/worker/cost"
 	"github.com/qwenvld/qwenvld/engine/worker/prefix"
 )
 
@@ -19,7 +21,8 @@ type Limits struct {
 	Cells int
 	// Sequences that may hold cells together.
 	Sequences int
-	// BatchRows bound a batch, PrefillRows the prompt rows of a batch while any sequence decodes.
+	// BatchRows bound a batch, PrefillRows the prompt rows of a batch while any sequence decodes. Both are bounds on
+	// what time allows.
 	BatchRows, PrefillRows int
 	// ParkedCells may keep rows that nobody uses, for requests that begin with them. Branches are how many beginnings
 	// are told apart, under sequence numbers of the cache behind those of Sequences; with none, nothing is shared.
@@ -33,35 +36,44 @@ const admissionHeadroom = 64
 // Scheduler holds the requests of one KV cache. One goroutine uses it.
 type Scheduler struct {
 	limits Limits
-	queue  []*Sequence // in the order in which they are admitted
+	queue  []*Sequence // in the order in which they came
 	active []*Sequence // in the order in which they were admitted
 	slots  []int32     // that are free
 	tree   *prefix.Tree
+
+	costs cost.Model
+	// worked is the work that was done, by which the package tells the time.
+	worked  time.Duration
+	tenants map[string]*tenant
+	arrived int // sequences
 }
 
 // New returns a Scheduler without requests.
 func New(l Limits) *Scheduler {
-	s := &Scheduler{limits: l, tree: prefix.New(int32(l.Sequences), l.Branches, l.ParkedCells)}
+	s := &Scheduler{limits: l, tree: prefix.New(int32(l.Sequences), l.Branches, l.ParkedCells), tenants: map[string]*tenant{}}
 	for slot := l.Sequences - 1; slot >= 0; slot-- {
 		s.slots = append(s.slots, int32(slot))
 	}
 	return s
 }
 
-// Enqueue adds a new sequence behind all others.
-func (s *Scheduler) Enqueue(q *Sequence) { s.queue = append(s.queue, q) }
+// Enqueue adds a new sequence.
+func (s *Scheduler) Enqueue(q *Sequence) {
+	s.arrived++
+	q.number, q.tenant, q.date = s.arrived, s.tenancy(q.owner), s.date(q)
+	s.queue = append(s.queue, q)
+}
 
-// Admit gives slots to queued sequences in order while cells last, and returns those that it admitted. The head of the
-// queue is not overtaken, so that a large prompt does not wait for ever; one that is alone is admitted whatever it
-// takes.
+// Admit gives slots to queued sequences in their order while cells last, and returns those that it admitted. The first
+// one is not overtaken, so that a large prompt does not wait for ever; one that is alone is admitted whatever it takes.
 func (s *Scheduler) Admit() (admitted []*Sequence) {
 	for len(s.queue) > 0 && len(s.slots) > 0 {
-		q := s.queue[0]
+		q := slices.MinFunc(s.queue, before)
 		free := s.limits.Cells - s.Cells()
 		if s.needs(q)+min(admissionHeadroom, q.maxTokens) > free && len(s.active) > 0 {
 			break
 		}
-		s.queue = s.queue[1:]
+		s.queue = slices.DeleteFunc(s.queue, func(o *Sequence) bool { return o == q })
 		q.slot = s.slots[len(s.slots)-1]
 		s.slots = s.slots[:len(s.slots)-1]
 		q.enter(Prefilling)
@@ -98,7 +110,7 @@ func (s *Scheduler) MakeRoom() (preempted []*Sequence) {
 	}
 }
 
-// Preempt takes the cells of the sequence that was admitted last. It goes to the head of the queue, to be computed
+// Preempt takes the cells of the sequence that was admitted last. It is the first to be admitted again, and computed
 // again from its prompt and what it has generated. The result is nil where only one is left.
 func (s *Scheduler) Preempt() *Sequence {
 	if len(s.active) < 2 {
@@ -107,7 +119,8 @@ func (s *Scheduler) Preempt() *Sequence {
 	q := s.active[len(s.active)-1]
 	s.release(q)
 	q.enter(Queued)
-	s.queue = slices.Insert(s.queue, 0, q)
+	q.preemptions++
+	s.queue = append(s.queue, q)
 	return q
 }
 
@@ -118,6 +131,9 @@ func (s *Scheduler) Remove(q *Sequence) (held bool) {
 		s.release(q)
 	} else {
 		s.queue = slices.DeleteFunc(s.queue, func(o *Sequence) bool { return o == q })
+	}
+	if q.phase != Ended {
+		s.leave(q.tenant)
 	}
 	q.enter(Ended)
 	return held
@@ -145,5 +161,5 @@ func (s *Scheduler) Cells() int {
 // Active are the sequences that hold slots, in the order of their admission. The caller does not change the slice.
 func (s *Scheduler) Active() []*Sequence { return s.active }
 
-// Queued are the sequences that wait for a slot, the next one first. The caller does not change the slice.
+// Queued are the sequences that wait for a slot, in no order. The caller does not change the slice.
 func (s *Scheduler) Queued() []*Sequence { return s.queue }

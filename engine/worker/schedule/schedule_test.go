@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Prompts are written as numbers of rows, images in brackets: "5 [4] 2".
@@ -25,7 +26,7 @@ func prompt(t *testing.T, text string) (out []Segment) {
 func enqueue(t *testing.T, s *Scheduler, prompts ...string) (out []*Sequence) {
 	t.Helper()
 	for _, p := range prompts {
-		q := NewSequence("", prompt(t, p), 100)
+		q := NewSequence(Request{Prompt: prompt(t, p), MaxTokens: 100})
 		s.Enqueue(q)
 		out = append(out, q)
 	}
@@ -73,7 +74,7 @@ func TestPhasesChangeAsTheDesignSays(t *testing.T) {
 	for _, from := range phases {
 		var got []string
 		for _, to := range phases {
-			q := NewSequence("", []Segment{{Rows: 1}}, 1)
+			q := NewSequence(Request{Prompt: []Segment{{Rows: 1}}, MaxTokens: 1})
 			q.phase = from
 			func() {
 				defer func() { _ = recover() }()
@@ -97,8 +98,8 @@ func TestAdmissionKeepsTheOrderAndLeavesHeadroom(t *testing.T) {
 		"no more slots":                  {Limits{Cells: 1000, Sequences: 2}, []string{"100", "100", "100"}, 2},
 		"the prompt leaves no headroom":  {Limits{Cells: 263, Sequences: 4}, []string{"100", "100"}, 1},
 		"the prompt leaves headroom":     {Limits{Cells: 264, Sequences: 4}, []string{"100", "100"}, 2},
-		"a small one does not overtake":  {Limits{Cells: 500, Sequences: 4}, []string{"100", "400", "1"}, 1},
-		"alone it needs no headroom":     {Limits{Cells: 400, Sequences: 4}, []string{"399", "1"}, 1},
+		"the first is not overtaken":     {Limits{Cells: 500, Sequences: 4}, []string{"100", "400", "401"}, 1},
+		"alone it needs no headroom":     {Limits{Cells: 400, Sequences: 4}, []string{"399", "400"}, 1},
 		"images take cells like text":    {Limits{Cells: 263, Sequences: 4}, []string{"50 [40] 10", "[100]"}, 1},
 		"nothing waits, nothing happens": {Limits{Cells: 10, Sequences: 4}, nil, 0},
 	} {
@@ -198,7 +199,7 @@ func TestTheYoungestIsPreemptedAndComesBackFirst(t *testing.T) {
 			t.Fatalf("%v preempted", got)
 		}
 	}
-	if q := all[1]; q.Phase() != Queued || s.Queued()[0] != q || q.Cells() != 100+q.generated || all[0].Phase() != Decoding {
+	if q := all[1]; q.Phase() != Queued || s.Queued()[1] != q || q.Cells() != 100+q.generated || all[0].Phase() != Decoding {
 		t.Errorf("%v with %d cells, %d generated", q.Phase(), q.Cells(), q.generated)
 	}
 	if s.Preempt() != nil {
@@ -267,7 +268,7 @@ func (r *traffic) arrive() {
 		rows += g.Rows
 	}
 	n := 1 + r.rng.IntN(r.limits.Cells-rows)
-	q := NewSequence("", segments, n)
+	q := NewSequence(Request{Prompt: segments, MaxTokens: n})
 	r.want[q] = n
 	r.s.Enqueue(q)
 }
@@ -310,6 +311,9 @@ func (r *traffic) compute(batch []Part) {
 	}
 	if rows > r.limits.BatchRows || decoding && beside > r.limits.PrefillRows {
 		r.t.Errorf("%d rows, %d of prompts", rows, beside)
+	}
+	if len(batch) > 0 {
+		r.s.Took(batch, time.Duration(r.rng.IntN(1e9)))
 	}
 	for _, p := range batch {
 		r.s.Computed(p)

@@ -3,6 +3,7 @@ package schedule
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/qwenvld/qwenvld/engine/worker/prefix"
 )
@@ -45,9 +46,22 @@ type Segment struct {
 	Items []prefix.Item
 }
 
+// Request is what a sequence is made of.
+type Request struct {
+	// Scope names those who may share rows with each other, Tenant those among whom time is shared fairly.
+	Scope, Tenant string
+	// Weight is how much of the time is due to it, 0 meaning 1: with twice the weight it waits half as long.
+	Weight float64
+	// Prompt has rows, and MaxTokens bound what is generated.
+	Prompt    []Segment
+	MaxTokens int
+}
+
 // Sequence is one request as the scheduler sees it.
 type Sequence struct {
 	scope     string
+	owner     string // the tenant's name
+	weight    float64
 	prompt    []Segment
 	maxTokens int
 	generated int
@@ -55,6 +69,12 @@ type Sequence struct {
 	// first token that is drawn next.
 	items     []prefix.Item
 	prefilled int
+
+	// number counts sequences as they come, date says when it is due, preemptions how often it was sent back.
+	number      int
+	date        time.Duration
+	preemptions int
+	tenant      *tenant
 
 	phase Phase
 	slot  int32
@@ -78,12 +98,16 @@ type cursor struct {
 	encoded []bool
 }
 
-// NewSequence returns a queued sequence of a prompt, which has rows, and at most maxTokens generated tokens. It shares
-// rows with sequences of the same scope.
-func NewSequence(scope string, prompt []Segment, maxTokens int) *Sequence {
-	q := &Sequence{scope: scope, prompt: slices.Clone(prompt), maxTokens: maxTokens}
-	for i := range prompt {
-		q.items = append(q.items, prompt[i].Items...)
+// NewSequence returns a sequence that is to be queued.
+func NewSequence(r Request) *Sequence {
+	q := &Sequence{
+		scope: r.Scope, owner: r.Tenant, weight: r.Weight, prompt: slices.Clone(r.Prompt), maxTokens: r.MaxTokens,
+	}
+	if q.weight <= 0 {
+		q.weight = 1
+	}
+	for i := range r.Prompt {
+		q.items = append(q.items, r.Prompt[i].Items...)
 	}
 	q.rewind()
 	return q
