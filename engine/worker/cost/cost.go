@@ -52,7 +52,9 @@ func (m *Model) ImageTook(rows int, depth float64, d time.Duration) {
 }
 
 // EncodeTook tells how long an image of so many rows took to be encoded. Each of its rows looks at all of them.
-func (m *Model) EncodeTook(rows int, d time.Duration) { m.encode.took(rows, float64(rows), d.Seconds()) }
+func (m *Model) EncodeTook(rows int, d time.Duration) {
+	m.encode.took(rows, float64(rows), d.Seconds())
+}
 
 // Decoding is how long a step takes in which so many rows decode and nothing else is computed. Of numbers of rows that
 // were not seen, it is what more rows take, or what fewer take times as many.

@@ -142,7 +142,7 @@ func TestWaitingEndsWhenRowsAreThere(t *testing.T) {
 	long := strings.Repeat("abcdefgh", 20)
 	var all []*Sequence
 	for _, end := range []string{"x", "y"} {
-		q := NewSequence(Request{Prompt: worded(long+end), MaxTokens: 20})
+		q := NewSequence(Request{Prompt: worded(long + end), MaxTokens: 20})
 		s.Enqueue(q)
 		all = append(all, q)
 	}
