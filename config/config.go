@@ -36,10 +36,12 @@ type Config struct {
 	// PrefixScope says who shares what is computed of prompts: PrefixesOfAll, or PrefixesOfKey.
 	PrefixScope string `mapstructure:"prefix_scope" oneof:"all key"`
 	// RepetitionDetection ends answers that only repeat themselves, unless their request says otherwise.
-	RepetitionDetection bool   `mapstructure:"repetition_detection"`
-	Log                 Log    `mapstructure:"log"`
-	Limits              Limits `mapstructure:"limits"`
-	Media               Media  `mapstructure:"media"`
+	RepetitionDetection bool `mapstructure:"repetition_detection"`
+	// RequireGPU refuses to start where no part of a model runs on a graphics card.
+	RequireGPU bool   `mapstructure:"require_gpu"`
+	Log        Log    `mapstructure:"log"`
+	Limits     Limits `mapstructure:"limits"`
+	Media      Media  `mapstructure:"media"`
 	// Keys are accepted from clients; without any, none is needed.
 	Keys []Key `mapstructure:"keys"`
 	CORS CORS  `mapstructure:"cors"`

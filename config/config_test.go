@@ -85,7 +85,7 @@ models:
 	}
 	m := c.Models[0]
 	if m.ID != "Qwen3.VL-8B" || !filepath.IsAbs(m.Instruct.Model) || filepath.Base(filepath.Dir(m.Instruct.Projector)) != "sub" ||
-		m.Thinking.Model != "/abs/t.gguf" || m.Thinking.Projector != "" || m.Engine.GPULayers != -1 {
+		m.Thinking.Model != "/abs/t.gguf" || m.Thinking.Projector != "" || m.Engine.GPULayers.Number() != -1 {
 		t.Errorf("%+v", m)
 	}
 }

@@ -12,7 +12,7 @@ type Model struct {
 	Thinking Weights `mapstructure:"thinking"`
 	Engine   Engine  `mapstructure:"engine"`
 	// Residency says which variants are in memory: ResidentBoth (also where it is empty), ResidentOne or ResidentLazy.
-	Residency string `mapstructure:"residency"`
+	Residency string `mapstructure:"residency" oneof:"both one lazy"`
 	// KeepAlive is how long weights are kept that nobody uses (ParseKeepAlive); empty leaves it to IdleTime.
 	KeepAlive string `mapstructure:"keep_alive"`
 }
@@ -33,7 +33,9 @@ type Engine struct {
 	BatchSize    int    `mapstructure:"batch_size"`
 	PrefillChunk int    `mapstructure:"prefill_chunk"`
 	Threads      int    `mapstructure:"threads"`
-	GPULayers    int    `mapstructure:"gpu_layers"`   // negative: all
+	Device       string `mapstructure:"device"`       // auto, cpu, or cards such as cuda0,cuda1; empty is auto
+	GPULayers    Layers `mapstructure:"gpu_layers"`   // on cards
+	TowerDevice  string `mapstructure:"tower_device"` // as Device, of which one card encodes pictures
 	ImageMemory  int64  `mapstructure:"image_memory"` // bytes of working memory of encoding one image
 	VisionCache  int64  `mapstructure:"vision_cache"` // bytes of rows kept of pictures encoded before; negative: none
 	PrefixCache  int    `mapstructure:"prefix_cache"` // tokens of cache_tokens kept of prompts computed before; negative: none
@@ -65,5 +67,8 @@ func (e *Engine) validate(v *validation, key string) {
 		"threads": int64(e.Threads), "image_memory": e.ImageMemory,
 	} {
 		v.atLeast(key+"."+name, n, 0)
+	}
+	if _, err := e.GPULayers.number(); err != nil {
+		v.fault(key+".gpu_layers", "%s", err)
 	}
 }

@@ -88,9 +88,6 @@ func (c *Config) validateBudget(v *validation) {
 }
 
 func (m *Model) validateResidency(v *validation, key string) {
-	if m.Residency != "" {
-		v.oneOf(key+".residency", m.Residency, ResidentBoth, ResidentOne, ResidentLazy)
-	}
 	if m.KeepAlive != "" {
 		if _, err := ParseKeepAlive(m.KeepAlive); err != nil {
 			v.fault(key+".keep_alive", "%s", err)
