@@ -18,6 +18,7 @@ type Sizes struct {
 	BatchSize    int
 	MaxSequences int
 	GPULayers    int   // negative: all
+	TowerOnGPU   bool  // where pictures are encoded
 	ImageMemory  int64 // bytes of encoding one picture, at most
 	VisionCache  int64 // bytes of rows of pictures, at most; negative: none
 }
@@ -60,11 +61,14 @@ func Of(model, projector *gguf.File, s Sizes) (Estimate, error) {
 		}
 	}
 	computes, tower := &e.Host, &e.Host
-	if s.GPULayers != 0 {
+	if s.TowerOnGPU {
 		tower = &e.GPU
 	}
-	if onGPU(m.layers) {
+	switch {
+	case onGPU(m.layers):
 		computes = &e.GPU
+	case s.GPULayers != 0: // both compute a part of each batch
+		e.GPU.Buffers += m.buffers(s)
 	}
 	computes.Buffers += m.buffers(s)
 	e.Host.Buffers += m.logits * int64(s.MaxSequences)
@@ -75,6 +79,12 @@ func Of(model, projector *gguf.File, s Sizes) (Estimate, error) {
 		e.Pictures, e.Rows = s.ImageMemory, max(0, s.VisionCache)
 	}
 	return e, nil
+}
+
+// Layers is how many layers of a model a card can take: its own, and the output as one more.
+func Layers(model *gguf.File) (int, error) {
+	m, err := readShape(model)
+	return int(m.layers) + 1, err
 }
 
 const embedding = "token_embd.weight"

@@ -31,7 +31,7 @@ func TestLayersGoWhereTheyAreSent(t *testing.T) {
 		model, projector := read(t, name+"/model.gguf"), read(t, name+"/mmproj.gguf")
 		of := func(layers int) Estimate {
 			e, err := Of(model, projector, Sizes{
-				CacheTokens: 1000, BatchSize: 64, MaxSequences: 2, GPULayers: layers, ImageMemory: 5, VisionCache: -1,
+				CacheTokens: 1000, BatchSize: 64, MaxSequences: 2, GPULayers: layers, TowerOnGPU: layers != 0, ImageMemory: 5, VisionCache: -1,
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -42,6 +42,12 @@ func TestLayersGoWhereTheyAreSent(t *testing.T) {
 		table := model.Tensor("token_embd.weight").Bytes
 		if host.GPU != (Need{}) || host.Host.Weights != bytesOf(model) || host.Host.Tower != bytesOf(projector) {
 			t.Errorf("%s: %+v", name, host)
+		}
+		if n, err := Layers(model); err != nil || of(n) != all || of(n-1) == all {
+			t.Errorf("%s: %d layers, %v", name, n, err)
+		}
+		if some.GPU.Buffers == 0 || host.GPU.Buffers != 0 {
+			t.Errorf("%s: both compute a part: %+v", name, some)
 		}
 		if some.GPU.Weights == 0 || some.GPU.Weights+some.Host.Weights != bytesOf(model) || some.GPU.Cache == 0 ||
 			some.GPU.Cache+some.Host.Cache != host.Host.Cache || some.Host.Buffers == 0 || some.GPU.Tower != bytesOf(projector) {
