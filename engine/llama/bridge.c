@@ -1,5 +1,6 @@
 #include "bridge.h"
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,6 +43,20 @@ bool qv_watch_poll(void * watch) {
 
 void qv_set_watch(struct llama_context * ctx, qv_watch * watch) {
     llama_set_abort_callback(ctx, qv_watch_poll, watch);
+}
+
+ggml_backend_reg_t qv_load_backend(const char * base, const char * library, char * err, size_t err_size) {
+    err[0]        = 0;
+    void * handle = dlopen(base, RTLD_NOW | RTLD_LOCAL);
+    if (!handle) {
+        snprintf(err, err_size, "%s", dlerror());
+        return NULL;
+    }
+    void (*log_set)(ggml_log_callback, void *) = (void (*)(ggml_log_callback, void *)) dlsym(handle, "ggml_log_set");
+    if (log_set) {
+        log_set(log_to_go, NULL);
+    }
+    return ggml_backend_load(library);
 }
 
 void qv_backend_features(ggml_backend_reg_t reg, char * buf, size_t size) {

@@ -15,6 +15,7 @@ package llama
 // The link .deps/ollama leads to the module's directory; `make` lays it.
 
 // #cgo CPPFLAGS: -I${SRCDIR}/../../.deps/ollama/llama/llama.cpp/include
+// #cgo CPPFLAGS: -I${SRCDIR}/../../.deps/ollama/llama/llama.cpp/src
 // #cgo CPPFLAGS: -I${SRCDIR}/../../.deps/ollama/ml/backend/ggml/ggml/include
 // #cgo CPPFLAGS: -I${SRCDIR}/../../.deps/ollama/ml/backend/ggml/ggml/src
 // #cgo CXXFLAGS: -std=c++17

@@ -3,6 +3,7 @@ package llama
 // #include <stdlib.h>
 // #include "attention.h"
 // #include "bridge.h"
+// #include "rope.h"
 import "C"
 
 import (
@@ -22,7 +23,9 @@ type Token = int32
 type ModelOptions struct {
 	// Path of a GGUF file (of the first one, if split in llama.cpp's naming).
 	Path string
-	// GPULayers is how many layers go to a GPU; negative means all of them.
+	// Devices are the names of those that take layers off the processors, and GPULayers is how many they take, the last
+	// ones; negative means all of them.
+	Devices   []string
 	GPULayers int
 	// Progress, if set, is called with 0..1 from the loading goroutine.
 	Progress func(fraction float32)
@@ -34,6 +37,7 @@ type ModelOptions struct {
 type Model struct {
 	ptr   *C.struct_llama_model
 	vocab *C.struct_llama_vocab
+	cards []string // names of the devices that hold layers
 	once  sync.Once
 }
 
@@ -63,10 +67,13 @@ func LoadModel(ctx context.Context, o ModelOptions) (*Model, error) {
 	C.qv_offer_attention(true)
 
 	params := C.llama_model_default_params()
-	params.n_gpu_layers = C.int32_t(o.GPULayers)
-	if o.GPULayers < 0 {
-		params.n_gpu_layers = C.int32_t(allLayers)
+	cards, err := o.cards()
+	if err != nil {
+		return nil, err
 	}
+	defer C.free(unsafe.Pointer(unsafe.SliceData(cards)))
+	params.devices = unsafe.SliceData(cards)
+	params.n_gpu_layers = C.int32_t(o.layers())
 	handle := cgo.NewHandle(&loadObserver{ctx: ctx, progress: o.Progress})
 	defer handle.Delete()
 	C.qv_set_progress(&params, C.uintptr_t(handle))
@@ -78,13 +85,64 @@ func LoadModel(ctx context.Context, o ModelOptions) (*Model, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, fmt.Errorf("load model: %w", context.Cause(ctx))
 		}
-		return nil, fmt.Errorf("load model %q: %w", o.Path, &Error{Op: "load", Detail: sink.takeErrors()})
+		return nil, fmt.Errorf("load model %q: %w", o.Path, &Error{Op: "load", Detail: withMemory(sink.takeErrors(), cards)})
 	}
-	return &Model{ptr: ptr, vocab: C.llama_model_get_vocab(ptr)}, nil
+	m := &Model{ptr: ptr, vocab: C.llama_model_get_vocab(ptr), cards: names(cards)}
+	if len(m.cards) > 0 {
+		C.qv_rotate_all(ptr)
+	}
+	return m, nil
 }
 
 // allLayers exceeds every model's depth.
 const allLayers = 1 << 20
+
+// layers is how many go to the devices.
+func (o *ModelOptions) layers() int {
+	switch {
+	case len(o.Devices) == 0:
+		return 0
+	case o.GPULayers < 0:
+		return allLayers
+	default:
+		return o.GPULayers
+	}
+}
+
+// cards are the devices, in memory of C's, with an end mark. Without any the library keeps to the processors.
+func (o *ModelOptions) cards() ([]C.ggml_backend_dev_t, error) {
+	n := 0
+	if o.layers() > 0 {
+		n = len(o.Devices)
+	}
+	list := unsafe.Slice((*C.ggml_backend_dev_t)(C.calloc(C.size_t(n+1), C.size_t(unsafe.Sizeof(uintptr(0))))), n+1)
+	for i, name := range o.Devices[:n] {
+		dev, err := deviceByName(name)
+		if err != nil {
+			C.free(unsafe.Pointer(unsafe.SliceData(list)))
+			return nil, err
+		}
+		list[i] = dev
+	}
+	return list, nil
+}
+
+// names are those of cards, without the end mark.
+func names(cards []C.ggml_backend_dev_t) []string {
+	out := make([]string, 0, len(cards))
+	for _, dev := range cards[:len(cards)-1] {
+		out = append(out, C.GoString(C.ggml_backend_dev_name(dev)))
+	}
+	return out
+}
+
+// withMemory adds to what the library said what memory cards have: where it has run out, that tells how much.
+func withMemory(detail string, cards []C.ggml_backend_dev_t) string {
+	for _, dev := range cards[:len(cards)-1] {
+		detail += "; " + memoryOf(dev)
+	}
+	return detail
+}
 
 // Close frees the model; its Contexts must be closed already.
 func (m *Model) Close() error {

@@ -17,8 +17,6 @@ type SystemReport struct {
 	Kernels []string
 	// Devices are the compute devices found.
 	Devices []string
-	// GPU reports whether one of them can take layers off the processors.
-	GPU bool
 	// Base is the llama.cpp commit.
 	Base string
 	// Native reports whether the CPU kernels use the vector instructions of a present-day processor.
@@ -34,11 +32,8 @@ func SystemInfo() SystemReport {
 	for i := range C.ggml_backend_dev_count() {
 		dev := C.ggml_backend_dev_get(i)
 		r.Devices = append(r.Devices, C.GoString(C.ggml_backend_dev_name(dev))+": "+C.GoString(C.ggml_backend_dev_description(dev)))
-		switch C.ggml_backend_dev_type(dev) {
-		case C.GGML_BACKEND_DEVICE_TYPE_CPU:
+		if kindOf(dev) == Processor {
 			r.Kernels = append(r.Kernels, features(C.ggml_backend_dev_backend_reg(dev))...)
-		case C.GGML_BACKEND_DEVICE_TYPE_GPU, C.GGML_BACKEND_DEVICE_TYPE_IGPU:
-			r.GPU = true
 		}
 	}
 	for _, k := range r.Kernels {

@@ -18,8 +18,8 @@ type VisionOptions struct {
 	// Path of an mmproj GGUF file of type qwen3vl_merger.
 	Path    string
 	Threads int
-	// GPU puts the tower on the first GPU, if there is one.
-	GPU bool
+	// Device is the name of the one that the tower runs on; empty is the processors.
+	Device string
 	// MemoryLimit bounds the working memory of one encode in bytes; 0 means none.
 	MemoryLimit int64
 	// Progress, if set, is called now and then while the load gets on, from another goroutine.
@@ -32,6 +32,7 @@ type VisionOptions struct {
 type Vision struct {
 	ptr   *C.qv_vision
 	info  C.qv_vision_info
+	card  C.ggml_backend_dev_t // nil: the processors
 	limit int64
 	watch watch
 	once  sync.Once
@@ -59,10 +60,15 @@ func LoadVision(ctx context.Context, o VisionOptions) (*Vision, error) {
 		defer ReportProgress(v.watch.beats, o.Progress)()
 	}
 
+	device, err := deviceByName(o.Device)
+	if err != nil {
+		return nil, err
+	}
+	v.card = device
 	path := C.CString(o.Path)
 	defer C.free(unsafe.Pointer(path))
 	var text [visionErrorSize]C.char
-	status := C.qv_vision_load(path, C.int32_t(max(1, o.Threads)), C.bool(o.GPU), v.watch.ptr, &v.ptr,
+	status := C.qv_vision_load(path, C.int32_t(max(1, o.Threads)), device, v.watch.ptr, &v.ptr,
 		&text[0], visionErrorSize)
 	if status != C.QV_OK {
 		return nil, fmt.Errorf("load projector %q: %w", o.Path, v.failure(ctx, "load", status, &text))
@@ -156,7 +162,8 @@ func (v *Vision) grid(width, height int) (w, h C.int32_t, err error) {
 }
 
 // Plan returns the working memory in bytes of encoding one frame pair of this size, without allocating it. Beyond the
-// MemoryLimit it also returns a *MemoryError. It is safe for concurrent use, also beside Encode.
+// MemoryLimit, or what its card has left, it also returns a *MemoryError. It is safe for concurrent use, also beside
+// Encode.
 func (v *Vision) Plan(width, height int) (int64, error) {
 	if v.ptr == nil {
 		return 0, ErrClosed
@@ -174,10 +181,27 @@ func (v *Vision) Plan(width, height int) (int64, error) {
 	if status := C.qv_vision_plan(v.ptr, w, h, &size, &text[0], visionErrorSize); status != C.QV_OK {
 		return 0, v.failure(context.Background(), "plan", status, &text)
 	}
-	if v.limit > 0 && int64(size) > v.limit {
-		return int64(size), &MemoryError{Needed: int64(size), Limit: v.limit}
+	if limit := v.allowed(); limit > 0 && int64(size) > limit {
+		return int64(size), &MemoryError{Needed: int64(size), Limit: limit}
 	}
 	return int64(size), nil
+}
+
+// allowed is the most working memory that an encode may take: on a card no more than that has left, which others may
+// have taken; 0 is no limit.
+func (v *Vision) allowed() int64 {
+	if v.card == nil {
+		return v.limit
+	}
+	var free, total C.size_t
+	C.ggml_backend_dev_memory(v.card, &free, &total)
+	if total == 0 {
+		return v.limit
+	}
+	if left := max(1, int64(free)); v.limit == 0 || left < v.limit {
+		return left
+	}
+	return v.limit
 }
 
 // Encode runs the tower over one frame pair of 8-bit RGB, row-major, 3*width*height bytes each; a still image is the

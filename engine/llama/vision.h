@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ggml-backend.h"
 #include "watch.h"
 
 #ifdef __cplusplus
@@ -34,9 +35,9 @@ enum qv_status {
     QV_CANCELLED = 3,
 };
 
-// Loads the tower of a `clip` GGUF file onto the first GPU (if use_gpu and there is one) or the CPU.
+// Loads the tower of a `clip` GGUF file onto device, or the CPU where that is NULL.
 // watch is polled between tensors; it may end the load with QV_CANCELLED.
-enum qv_status qv_vision_load(const char * path, int32_t n_threads, bool use_gpu, qv_watch * watch,
+enum qv_status qv_vision_load(const char * path, int32_t n_threads, ggml_backend_dev_t device, qv_watch * watch,
                               qv_vision ** out, char * err, size_t err_size);
 void           qv_vision_free(qv_vision * v);
 void           qv_vision_get_info(const qv_vision * v, qv_vision_info * info);

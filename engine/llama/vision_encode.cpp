@@ -105,13 +105,12 @@ class watch_scope {
 }  // namespace
 }  // namespace qv
 
-void qv_vision::open_backends(int32_t n_threads, bool use_gpu) {
+void qv_vision::open_backends(int32_t n_threads, ggml_backend_dev_t card) {
     using namespace qv;
-    ggml_backend_dev_t gpu = use_gpu ? ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_GPU) : nullptr;
-    on_cpu                 = gpu == nullptr;
+    on_cpu = card == nullptr;
     for (auto * list : {&backends, &planning}) {
-        if (gpu) {
-            list->emplace_back(ggml_backend_dev_init(gpu, nullptr));
+        if (card) {
+            list->emplace_back(ggml_backend_dev_init(card, nullptr));
         }
         list->emplace_back(ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr));
         for (const auto & b : *list) {
@@ -143,11 +142,11 @@ size_t qv_vision::host_bytes(int64_t patches) const {
 
 extern "C" {
 
-qv_status qv_vision_load(const char * path, int32_t n_threads, bool use_gpu, qv_watch * watch, qv_vision ** out,
+qv_status qv_vision_load(const char * path, int32_t n_threads, ggml_backend_dev_t device, qv_watch * watch, qv_vision ** out,
                          char * err, size_t err_size) {
     return qv::guarded(err, err_size, [&] {
         auto v = std::make_unique<qv_vision>();
-        v->open_backends(n_threads, use_gpu);
+        v->open_backends(n_threads, device);
         v->load(path, watch);
         const int64_t hd = v->hp.head_dim();
         if (!qv::attends(v->backends.front().get(), hd, GGML_TYPE_F32)) {

@@ -88,7 +88,7 @@ struct qv_vision {
     qv::sched_ptr scheduler(const std::vector<qv::backend_ptr> & on, int64_t patches) const;
     size_t host_bytes(int64_t patches) const;  // outside the devices' buffers
     void load(const char * path, qv_watch * watch);
-    void open_backends(int32_t n_threads, bool use_gpu);
+    void open_backends(int32_t n_threads, ggml_backend_dev_t card);
 };
 
 namespace qv {

@@ -26,8 +26,14 @@ type Config struct {
 	PrefillChunk int `json:"prefill_chunk,omitempty"`
 	// Threads of computation at most; 0 means one a processor. Decoding takes fewer where these are faster.
 	Threads int `json:"threads,omitempty"`
-	// GPULayers go to a GPU if there is one; negative means all.
-	GPULayers int `json:"gpu_layers,omitempty"`
+	// Backends are the folders of ggml's backends for cards (llama.OpenDevices).
+	Backends []string `json:"backends,omitempty"`
+	// Devices are ggml's names of the cards that take GPULayers layers, the last ones; negative means all. Without
+	// devices, the processors compute all of them.
+	Devices   []string `json:"devices,omitempty"`
+	GPULayers int      `json:"gpu_layers,omitempty"`
+	// TowerDevice is the card that pictures are encoded on; empty is the processors.
+	TowerDevice string `json:"tower_device,omitempty"`
 	// ImageMemory bounds the working memory of encoding one image, in bytes; 0 means 4 GiB.
 	ImageMemory int64 `json:"image_memory,omitempty"`
 	// VisionCache bounds the rows kept of pictures encoded before, in bytes; 0 means 512 MiB, less keeps none.
@@ -39,6 +45,9 @@ type Config struct {
 }
 
 const defaultContext = 16384
+
+// onCards says whether a card computes any layer.
+func (c *Config) onCards() bool { return c.GPULayers != 0 && len(c.Devices) > 0 }
 
 // WithDefaults fills in what depends on the model's trained context.
 func (c Config) WithDefaults(trained int) (Config, error) {

@@ -68,9 +68,15 @@ func load(ctx context.Context, c Config, logger *slog.Logger, progress func(stag
 		return w, err
 	}
 	w.text = file.Tokenizer()
+	if len(c.Backends) > 0 {
+		progress("devices", 0)
+		if _, err := llama.OpenDevices(c.Backends, logger); err != nil {
+			logger.Warn("some devices cannot be used", "error", err)
+		}
+	}
 	progress("weights", 0)
 	w.model, err = llama.LoadModel(ctx, llama.ModelOptions{
-		Path: c.Model, GPULayers: c.GPULayers, Progress: func(done float32) { progress("weights", done) }, Logger: logger,
+		Path: c.Model, Devices: c.Devices, GPULayers: c.GPULayers, Progress: func(done float32) { progress("weights", done) }, Logger: logger,
 	})
 	if err != nil {
 		return w, err
@@ -92,7 +98,7 @@ func load(ctx context.Context, c Config, logger *slog.Logger, progress func(stag
 	if err != nil {
 		return w, fmt.Errorf("model %q: %w", c.Model, err)
 	}
-	if c.GPULayers == 0 || !llama.SystemInfo().GPU {
+	if !c.onCards() {
 		w.pace = pace.New(c.Threads)
 	}
 	w.tokens = llama.NewTokenBatch(c.BatchSize)
@@ -167,7 +173,7 @@ func (w *weights) answerTokens() [][]byte {
 
 func (w *weights) loadVision(ctx context.Context, logger *slog.Logger, progress func()) (err error) {
 	w.vision, err = llama.LoadVision(ctx, llama.VisionOptions{
-		Path: w.config.Projector, Threads: w.config.Threads, GPU: w.config.GPULayers != 0, MemoryLimit: w.config.ImageMemory,
+		Path: w.config.Projector, Threads: w.config.Threads, Device: w.config.TowerDevice, MemoryLimit: w.config.ImageMemory,
 		Progress: progress, Logger: logger,
 	})
 	if err != nil {
