@@ -15,7 +15,7 @@ WITH_ENV := eval "$$(scripts/cgo-env.sh)";
 
 .PHONY: help
 help: ## list these targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## set up, build and serve; ARGS="--config qwenvld.yaml" passes options
@@ -28,6 +28,18 @@ test: build ## set up, build and run every test
 .PHONY: build
 build: setup ## build bin/qwenvld with kernels for this machine's processor
 	@$(WITH_ENV) go build -o $(BIN) ./cmd/qwenvld
+
+.PHONY: cuda
+cuda: setup ## build the CUDA backend into lib/qwenvld/cuda, for the cards present or CUDA_ARCHS="90-real"; needs no card
+	@scripts/backend.sh cuda
+
+.PHONY: cuda-toolkit
+cuda-toolkit: ## fetch nvcc from PyPI into .deps/cuda, where no CUDA toolkit is installed
+	@scripts/cuda-toolkit.sh
+
+.PHONY: vulkan
+vulkan: setup ## build the Vulkan backend into lib/qwenvld/vulkan
+	@scripts/backend.sh vulkan
 
 .PHONY: bench
 bench: setup ## run the Go benchmarks; PKG=./multimodal/... narrows them
@@ -62,7 +74,7 @@ setup: ## check the compilers and lay the link to llama.cpp's headers
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf bin dist
+	rm -rf bin lib dist
 
 .PHONY: distclean
 distclean: clean ## also remove the header link and the lint tools (Go's caches stay)

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -51,7 +50,11 @@ func assemble(ctx context.Context, e *environment, c *config.Config, logger *slo
 		return nil, err
 	}
 	d.warn(llama.SystemInfo(), time.Now())
-	if d.supervisors, err = newSupervisors(e, d.model, logger); err != nil {
+	where, err := place(findDevices(ctx, e), c, d.model, logger)
+	if err != nil {
+		return nil, err
+	}
+	if d.supervisors, err = newSupervisors(e, d.model, where, logger); err != nil {
 		return nil, err
 	}
 	d.fetchers = newFetchers(&d.config.Media)
@@ -77,10 +80,6 @@ func (d *daemon) warn(system llama.SystemReport, now time.Time) {
 	}
 	if w := certificateWarning(d.certificate, now); w != "" {
 		d.logger.Warn("clients will not accept the certificate", "file", d.config.TLS.Certificate, "reason", w)
-	}
-	if n := d.model.Engine.GPULayers; n != 0 && !system.GPU {
-		d.logger.Warn("gpu_layers has no effect: this build knows of no GPU, and all layers are computed by the processors",
-			"gpu_layers", n, "devices", strings.Join(system.Devices, "; "))
 	}
 }
 

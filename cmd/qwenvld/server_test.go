@@ -77,7 +77,7 @@ func TestEachVariantThatIsConfiguredHasAWorker(t *testing.T) {
 	e := &environment{executable: func() (string, error) { return "/bin/q", nil }}
 	both := config.Weights{Model: "m.gguf", Projector: "p.gguf"}
 	for want, m := range map[int]*config.Model{0: {}, 1: {Thinking: both}, 2: {Instruct: both, Thinking: both}} {
-		got, err := newSupervisors(e, m, slog.New(slog.DiscardHandler))
+		got, err := newSupervisors(e, m, nil, slog.New(slog.DiscardHandler))
 		if err != nil || len(got) != want {
 			t.Errorf("%d supervisors, want %d; %v", len(got), want, err)
 		}
@@ -97,7 +97,6 @@ func TestWhatIsHardlyMeantIsWarnedOf(t *testing.T) {
 	}{
 		"nothing":     {daemon{model: &config.Model{}}, ""},
 		"certificate": {daemon{model: &config.Model{}, certificate: certificate}, "the certificate ended on"},
-		"no GPU":      {daemon{model: &config.Model{Engine: config.Engine{GPULayers: 9}}}, "gpu_layers has no effect"},
 	} {
 		var logged strings.Builder
 		tc.d.config, tc.d.logger = &config.Config{}, slog.New(slog.NewTextHandler(&logged, nil))

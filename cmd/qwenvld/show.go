@@ -23,7 +23,7 @@ import (
 
 func showCommand(e *environment) *cobra.Command {
 	var engine config.Engine
-	asJSON := false
+	asJSON, layers := false, 0
 	cmd := &cobra.Command{
 		Use:   "show MODEL",
 		Short: "Show a model's files and the memory that serving it will take, before anything is loaded",
@@ -33,6 +33,7 @@ fetched.
 ` + modelNames,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			engine.GPULayers = config.Layers(strconv.Itoa(layers))
 			reference, err := hub.Parse(args[0])
 			if err != nil {
 				return &usageError{cmd, err}
@@ -56,7 +57,7 @@ fetched.
 	flags.IntVar(&engine.ContextSize, "context-size", 0, "tokens of one request (default as served: trained, at most 16384)")
 	flags.IntVar(&engine.CacheTokens, "cache-tokens", 0, "KV cache that all requests share (default twice the context)")
 	flags.StringVar(&engine.CacheType, "cache-type", "", "f16, q8_0 or f32 (default f16)")
-	flags.IntVar(&engine.GPULayers, "gpu-layers", 0, "layers on a GPU, negative for all")
+	flags.IntVar(&layers, "gpu-layers", 0, "layers on graphics cards, negative for all")
 	return cmd
 }
 
@@ -130,11 +131,11 @@ func (s *shownModel) add(ctx context.Context, p *pull.Puller, part *pull.Part, e
 	if err != nil {
 		return err
 	}
-	v.Estimate, err = footprint.Of(model, projector, footprint.Sizes{
-		CacheTokens: c.CacheTokens, CacheType: c.CacheType, BatchSize: c.BatchSize, MaxSequences: c.MaxSequences, GPULayers: c.GPULayers,
-		ImageMemory: c.ImageMemory, VisionCache: c.VisionCache,
-	})
-	s.ContextSize, s.CacheTokens, s.CacheType, s.GPULayers = c.ContextSize, c.CacheTokens, c.CacheType, c.GPULayers
+	size := sizes(&c)
+	size.GPULayers = engine.GPULayers.Number()
+	size.TowerOnGPU = size.GPULayers != 0
+	v.Estimate, err = footprint.Of(model, projector, size)
+	s.ContextSize, s.CacheTokens, s.CacheType, s.GPULayers = c.ContextSize, c.CacheTokens, c.CacheType, size.GPULayers
 	if s.CacheType == "" {
 		s.CacheType = "f16"
 	}

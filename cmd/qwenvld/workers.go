@@ -12,29 +12,31 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/qwenvld/qwenvld/config"
+	"github.com/qwenvld/qwenvld/engine/device/probe"
 	"github.com/qwenvld/qwenvld/engine/process"
 	"github.com/qwenvld/qwenvld/engine/worker"
 	"github.com/qwenvld/qwenvld/router"
 )
 
 // newSupervisors makes one supervisor for each variant that is configured.
-func newSupervisors(e *environment, m *config.Model, logger *slog.Logger) (map[router.Variant]*process.Supervisor, error) {
+func newSupervisors(e *environment, m *config.Model, where *placement, logger *slog.Logger) (map[router.Variant]*process.Supervisor, error) {
 	self, err := e.executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this binary: %w", err)
 	}
-	environment := workerEnvironment(e.variables)
 	out := map[router.Variant]*process.Supervisor{}
 	for variant, w := range map[router.Variant]config.Weights{router.Instruct: m.Instruct, router.Thinking: m.Thinking} {
 		if w.Model == "" {
 			continue
 		}
-		wc, err := json.Marshal(workerConfig(&m.Engine, w))
+		c := workerConfig(&m.Engine, w)
+		where.apply(string(variant), &c)
+		wc, err := json.Marshal(c)
 		if err != nil {
 			return nil, fmt.Errorf("configure worker: %w", err)
 		}
 		out[variant] = process.New(process.Options{
-			Command: process.Command{Path: self, Args: []string{"worker"}, Env: environment, Config: wc},
+			Command: process.Command{Path: self, Args: []string{"worker"}, Env: probe.WithLibraries(workerEnvironment(e.variables), c.Backends), Config: wc},
 			Logger:  logger.With("variant", string(variant)),
 		})
 	}
@@ -46,7 +48,7 @@ func workerConfig(e *config.Engine, w config.Weights) worker.Config {
 	return worker.Config{
 		Model: w.Model, Projector: w.Projector, ContextSize: e.ContextSize, CacheTokens: e.CacheTokens, CacheType: e.CacheType,
 		MaxSequences: e.MaxSequences, MaxQueue: e.MaxQueue, BatchSize: e.BatchSize, PrefillChunk: e.PrefillChunk,
-		Threads: e.Threads, GPULayers: e.GPULayers, ImageMemory: e.ImageMemory, VisionCache: e.VisionCache, PrefixCache: e.PrefixCache,
+		Threads: e.Threads, ImageMemory: e.ImageMemory, VisionCache: e.VisionCache, PrefixCache: e.PrefixCache,
 	}
 }
 
