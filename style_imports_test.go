@@ -51,6 +51,8 @@ var importRules = []importRule{
 	{packages: "engine/device", no: []string{"os"}, never: []string{"net"}, why: "devices are chosen among by what is told of them"},
 	{packages: "engine/device/probe", may: []string{"engine/device"}, never: []string{"net"}, why: "children look, and choose nothing"},
 	{packages: "engine/layout", may: []string{"engine/device", "engine/footprint", "engine/gguf"}, never: []string{"net"}, why: "a layout follows from headers and what memory there is"},
+	{packages: "engine/placement", may: []string{"engine"}, no: []string{"os"}, never: []string{"net"}, why: "what is loaded is decided by what is told"},
+	{packages: "engine/residence", may: []string{"engine", "engine/placement"}, why: "weights are brought in and out, whoever holds them"},
 	{packages: "engine/tokenizer", never: []string{"net"}, why: "text in, tokens out"},
 	{packages: "engine/prompt", may: []string{"engine", "internal/jsontree"}, why: "prompts are text in, pieces out"},
 	{packages: "engine/prompt/jinja", may: []string{"engine/prompt/pyjson", "internal/jsontree"}, why: "a template is run without knowing what for"},

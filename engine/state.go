@@ -1,20 +1,30 @@
 package engine
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // State says whether a set of weights can be asked.
 type State string
 
 // States of weights. Only those that are ready answer.
 const (
-	// StateLoading is before they have been ready for the first time.
+	// StateDownloading is while their files are fetched.
+	StateDownloading State = "downloading"
+	// StateUnloaded is while they are in nobody's memory: who asks for them has them loaded.
+	StateUnloaded State = "unloaded"
+	// StateLoading is from the start of a process until it is ready for the first time.
 	StateLoading State = "loading"
 	StateReady   State = "ready"
 	// StateStalled is a process that does not answer, or computes and gets nowhere. It recovers or is replaced.
 	StateStalled State = "stalled"
 	// StateRestarting is after the process has ended, until a new one is ready.
 	StateRestarting State = "restarting"
-	// StateFailed is for good: the weights do not load, or too many starts in a row have failed.
+	// StateUnloading is while no new requests are given to them, until the last one is over and their memory is free.
+	StateUnloading State = "unloading"
+	// StateFailed is when the weights do not load, or too many starts in a row have failed. They are tried again after
+	// a while.
 	StateFailed State = "failed"
 	// StateStopped is after the daemon has stopped the process.
 	StateStopped State = "stopped"
@@ -33,7 +43,9 @@ type Cells struct {
 
 // States are all of them, in the order that weights go through them.
 func States() []State {
-	return []State{StateLoading, StateReady, StateStalled, StateRestarting, StateFailed, StateStopped}
+	return []State{
+		StateDownloading, StateUnloaded, StateLoading, StateReady, StateStalled, StateRestarting, StateUnloading, StateFailed, StateStopped,
+	}
 }
 
 // UnavailableError is the ErrUnavailable of weights that are not ready, with what is known about it.
@@ -44,6 +56,8 @@ type UnavailableError struct {
 	// Reason is one line for operators: why they are stalled, restarting or failed. It may name files and must not go
 	// to clients that are not told so.
 	Reason string
+	// RetryIn is how long it takes at least until asking again may help, 0 where nobody knows.
+	RetryIn time.Duration
 }
 
 func (e *UnavailableError) Error() string {

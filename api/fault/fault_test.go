@@ -37,6 +37,8 @@ func TestErrorsFromInsideBecomePublicOnes(t *testing.T) {
 		"budget":      {&router.BudgetError{Source: router.SourceThinking, Budget: 9, MaxTokens: 9}, Origin{}, 400, CodeInvalidValue, "thinking.budget_tokens", ""},
 		"unavailable": {engine.ErrUnavailable, Origin{}, 503, CodeModelNotLoaded, "", "The model is not loaded"},
 		"loading":     {&engine.UnavailableError{State: engine.StateLoading, Progress: 0.25}, Origin{}, 503, CodeModelNotLoaded, "", "is being loaded (25%)"},
+		"downloading": {&engine.UnavailableError{State: engine.StateDownloading, Progress: 0.5}, Origin{}, 503, CodeModelNotLoaded, "", "is being fetched (50%)"},
+		"unloading":   {&engine.UnavailableError{State: engine.StateUnloading}, Origin{}, 503, CodeModelNotLoaded, "", "is being unloaded"},
 		"restarting":  {&engine.UnavailableError{State: engine.StateRestarting}, Origin{}, 503, CodeModelNotLoaded, "", "restarted"},
 		"stalled":     {&engine.UnavailableError{State: engine.StateStalled}, Origin{}, 503, CodeModelNotLoaded, "", "does not respond"},
 		"failed":      {&engine.UnavailableError{State: engine.StateFailed}, Origin{}, 503, CodeModelNotLoaded, "", "readiness says why"},

@@ -122,7 +122,12 @@ func requestField(f, prompt string) string {
 // NotLoaded refuses a request for a model whose weights are not ready, in words for its client. model begins the
 // sentence.
 func NotLoaded(model string, err error) *Error {
-	return Unavailable(CodeModelNotLoaded, fmt.Sprintf("%s %s.", model, whyNotLoaded(err)), err)
+	e := Unavailable(CodeModelNotLoaded, fmt.Sprintf("%s %s.", model, whyNotLoaded(err)), err)
+	var down *engine.UnavailableError
+	if errors.As(err, &down) && down.RetryIn > e.RetryAfter {
+		e.RetryAfter = down.RetryIn
+	}
+	return e
 }
 
 func whyNotLoaded(err error) string {
@@ -131,6 +136,10 @@ func whyNotLoaded(err error) string {
 		return "is not loaded at the moment"
 	}
 	switch down.State {
+	case engine.StateDownloading:
+		return fmt.Sprintf("is being fetched (%.0f%%)", 100*down.Progress)
+	case engine.StateUnloading:
+		return "is being unloaded"
 	case engine.StateLoading:
 		return fmt.Sprintf("is being loaded (%.0f%%)", 100*down.Progress)
 	case engine.StateRestarting:
@@ -139,7 +148,7 @@ func whyNotLoaded(err error) string {
 		return "does not respond at the moment"
 	case engine.StateFailed:
 		return "could not be loaded; the server's readiness says why"
-	case engine.StateReady, engine.StateStopped:
+	case engine.StateReady, engine.StateStopped, engine.StateUnloaded:
 	}
 	return "is not loaded at the moment"
 }

@@ -252,12 +252,18 @@ qwenvld_worker_state{state="stalled",variant="instruct"} 0
 qwenvld_worker_state{state="restarting",variant="instruct"} 0
 qwenvld_worker_state{state="failed",variant="instruct"} 0
 qwenvld_worker_state{state="stopped",variant="instruct"} 0
+qwenvld_worker_state{state="downloading",variant="instruct"} 0
+qwenvld_worker_state{state="unloaded",variant="instruct"} 0
+qwenvld_worker_state{state="unloading",variant="instruct"} 0
 qwenvld_worker_state{state="loading",variant="thinking"} 0
 qwenvld_worker_state{state="ready",variant="thinking"} 1
 qwenvld_worker_state{state="stalled",variant="thinking"} 0
 qwenvld_worker_state{state="restarting",variant="thinking"} 0
 qwenvld_worker_state{state="failed",variant="thinking"} 0
 qwenvld_worker_state{state="stopped",variant="thinking"} 0
+qwenvld_worker_state{state="downloading",variant="thinking"} 0
+qwenvld_worker_state{state="unloaded",variant="thinking"} 0
+qwenvld_worker_state{state="unloading",variant="thinking"} 0
 # HELP qwenvld_worker_up 1 while the process that holds the weights is ready, else 0.
 # TYPE qwenvld_worker_up gauge
 qwenvld_worker_up{variant="instruct"} %d

@@ -1,0 +1,160 @@
+package residence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/placement"
+)
+
+// Hold implements engine.OnDemand.
+func (m *Member) Hold(ctx context.Context, h engine.Hold) (release func(), err error) {
+	k := m.keeper
+	var ticket *placement.Ticket
+	k.tell(func(p *placement.Plan, now time.Time) { ticket = p.Ask(m.id, now) })
+	withdraw := sync.OnceFunc(func() {
+		k.tell(func(p *placement.Plan, now time.Time) { p.Withdraw(ticket, h.KeepAlive, now) })
+	})
+	if err := m.await(ctx, ticket, h.Waiting); err != nil {
+		withdraw()
+		return nil, err
+	}
+	return withdraw, nil
+}
+
+// await blocks until the ticket is granted.
+func (m *Member) await(ctx context.Context, ticket *placement.Ticket, waiting func(engine.UnavailableError)) error {
+	late := time.NewTimer(m.keeper.patience)
+	defer late.Stop()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for first := true; ; first = false {
+		granted, refused, s, changed := m.look(ticket)
+		switch {
+		case refused != nil:
+			return refused
+		case granted:
+			return nil
+		case s.State == engine.StateStopped:
+			return &engine.UnavailableError{State: engine.StateStopped}
+		}
+		if first && waiting != nil {
+			m.report(&s, waiting)
+		}
+		select {
+		case <-changed:
+		case <-tick.C:
+			if waiting != nil {
+				m.report(&s, waiting)
+			}
+		case <-late.C:
+			return m.tooLate()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// look reads a ticket, which only the plan changes.
+func (m *Member) look(ticket *placement.Ticket) (granted bool, refused error, s placement.Status, changed <-chan struct{}) { //nolint:revive // one of them is an error
+	k := m.keeper
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s = k.plan.Status(m.id, time.Now())
+	if k.stopped {
+		s.State = engine.StateStopped
+	}
+	return ticket.Granted(), ticket.Refused(), s, k.changed
+}
+
+func (m *Member) report(s *placement.Status, waiting func(engine.UnavailableError)) {
+	if down := m.down(s); down != nil {
+		waiting(*down)
+	}
+}
+
+func (m *Member) tooLate() error {
+	s, _ := m.keeper.watch(m)
+	down := m.down(&s)
+	if down == nil {
+		down = &engine.UnavailableError{State: engine.StateLoading}
+	}
+	down.Reason = fmt.Sprintf("not loaded within %v", m.keeper.patience)
+	return down
+}
+
+// Unload implements engine.OnDemand.
+func (m *Member) Unload(ctx context.Context) error {
+	if s, _ := m.keeper.watch(m); s.State == engine.StateDownloading {
+		return m.down(&s)
+	}
+	m.keeper.tell(func(p *placement.Plan, _ time.Time) { p.Dismiss(m.id) })
+	for {
+		s, changed := m.keeper.watch(m)
+		if !s.Dismissed || s.State == engine.StateStopped {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// readRate is how fast weights come from a disk, in bytes a second, as long as nobody knows better.
+const readRate = 500 << 20
+
+// farAway is how long weights are thought to take that are still being fetched.
+const farAway = 10 * time.Minute
+
+// Outlook implements engine.OnDemand.
+func (m *Member) Outlook() engine.Outlook {
+	k := m.keeper
+	s, _ := k.watch(m)
+	out := engine.Outlook{Memory: map[string]int64{}}
+	for d, bytes := range s.Need.Own {
+		out.Memory[string(d)] = bytes
+	}
+	if host := s.Need.On(placement.Host); host > 0 {
+		out.Memory[string(placement.Host)] = host
+	}
+	m.mu.Lock()
+	out.About = m.files.About
+	load := m.took
+	m.mu.Unlock()
+	if load == 0 {
+		load = time.Second + time.Duration(float64(s.Need.On(placement.Host))/readRate*float64(time.Second))
+	}
+	out.Down = m.down(&s)
+	switch s.State {
+	case engine.StateReady:
+		if _, err := m.Info(context.Background()); err != nil { // it may be stalled, or being restarted
+			errors.As(err, &out.Down)
+			out.Hopeless = true
+		}
+	case engine.StateUnloaded, engine.StateLoading:
+		out.Wait = load
+	case engine.StateUnloading:
+		out.Wait = 2 * load // another has its place meanwhile
+	case engine.StateDownloading:
+		out.Wait = farAway
+	default: // failed or stopped
+		out.Wait = load
+		out.Hopeless = s.State != engine.StateFailed || s.RetryIn > 0
+	}
+	if out.Wait > 0 && k.displaces(m) {
+		out.Wait += load // what gives way is loaded again some time
+	}
+	return out
+}
+
+func (k *Keeper) displaces(m *Member) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.plan.Displaces(m.id)
+}
