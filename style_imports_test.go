@@ -107,6 +107,17 @@ var importRules = []importRule{
 	{packages: "api/*", why: "a part of the HTTP layer that stands alone"},
 
 	{packages: "", why: "the root embeds the description of the API"},
+	{packages: "internal/loadtest", why: "what is measured is put together of its own parts"},
+	{packages: "internal/loadtest/drive", may: []string{
+		"internal/client", "internal/loadtest/measure", "internal/loadtest/scenario",
+	}, why: "a server under test is known by its HTTP API alone"},
+	{packages: "internal/loadtest/measure", never: pure, why: "figures are made of what was seen"},
+	{packages: "internal/loadtest/picture", never: pure, why: "a picture is drawn of numbers"},
+	{packages: "internal/loadtest/processes", never: []string{"net/http"}, why: "processes are stopped without knowing what they do"},
+	{packages: "internal/loadtest/report", may: []string{"internal/loadtest/measure"}, never: pure, why: "a report is written of figures"},
+	{packages: "internal/loadtest/scenario", may: []string{
+		"internal/loadtest/measure", "internal/loadtest/picture",
+	}, never: pure, why: "a plan is data, and asks nobody"},
 	{packages: "internal/*", why: "what several packages use knows none of them"},
 }
 

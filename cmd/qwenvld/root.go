@@ -32,7 +32,7 @@ func root(e *environment) *cobra.Command {
 		routeCommand(e), routerCommand(e), healthCommand(e), keyCommand(),
 		configCommand(e),
 		pullCommand(e), listCommand(e), showCommand(e), rmCommand(e),
-		examplesCommand(e), askCommand(e), chatCommand(e), versionCommand())
+		benchCommand(e), examplesCommand(e), askCommand(e), chatCommand(e), versionCommand())
 	checkUsage(cmd)
 	return cmd
 }

@@ -57,6 +57,9 @@ type Usage struct {
 	Details          struct {
 		ReasoningTokens int `json:"reasoning_tokens"`
 	} `json:"completion_tokens_details"`
+	Prompt struct {
+		CachedTokens int `json:"cached_tokens"`
+	} `json:"prompt_tokens_details"`
 }
 
 // Chat asks for an answer in one piece and returns the daemon's reply as it is.
@@ -96,10 +99,15 @@ var errCut = errors.New("the answer was cut: the connection ended")
 
 // Stream asks for an answer and yields it as it comes. After an error nothing more comes.
 func (c *Client) Stream(ctx context.Context, req *Request) iter.Seq2[Event, error] {
+	streamed := *req
+	streamed.Stream, streamed.Options = true, &streamOptions{IncludeUsage: true}
+	return c.StreamBody(ctx, &streamed)
+}
+
+// StreamBody is Stream for a request of any form that asks for a stream, which becomes JSON as it is.
+func (c *Client) StreamBody(ctx context.Context, body any) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		streamed := *req
-		streamed.Stream, streamed.Options = true, &streamOptions{IncludeUsage: true}
-		resp, err := c.post(ctx, pathChat, &streamed)
+		resp, err := c.post(ctx, pathChat, body)
 		if err != nil {
 			yield(Event{}, err)
 			return
