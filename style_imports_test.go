@@ -66,8 +66,8 @@ var importRules = []importRule{
 		"engine", "engine/constraint", "engine/gguf", "engine/llama", "engine/tokenizer", "engine/wire", "internal/bytecache",
 	}, why: "the worker knows nothing of HTTP clients or routing"},
 	{packages: "engine/worker/compute", may: []string{
-		"engine", "engine/constraint", "engine/worker/answer", "engine/worker/prefix", "engine/worker/rowcache",
-		"engine/worker/sampler", "engine/worker/schedule", "internal/repetition",
+		"engine", "engine/constraint", "engine/worker/answer", "engine/worker/parallel", "engine/worker/prefix",
+		"engine/worker/rowcache", "engine/worker/sampler", "engine/worker/schedule", "internal/repetition",
 		"multimodal",
 	}, why: "steps are computed without knowing who asks, and by any model"},
 	{packages: "engine/worker/schedule", may: []string{"engine/worker/cost", "engine/worker/prefix"}, why: "a decision knows rows, what they cost, and which of them are shared"},

@@ -520,3 +520,33 @@ func TestFormsThatCannotBeCompiled(t *testing.T) {
 		}
 	}
 }
+
+// Following an answer through what is known costs no memory: inside of a JSON string, and before a trigger.
+func TestFollowingAllocatesNothing(t *testing.T) {
+	a := automaton(t, JSON(), nil)
+	inside, err := NewMatcher(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []byte(`{"a`) {
+		if err := inside.Accept(int32(c)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, m := range map[string]*Matcher{"string": inside, "free": NewTriggered(a, "<tool_call>")} {
+		follow := func() {
+			for _, c := range []byte("some <tool text") {
+				if !m.AcceptKnown(int32(c)) {
+					if err := m.Accept(int32(c)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				m.Allowed()
+			}
+		}
+		follow()
+		if n := testing.AllocsPerRun(10, follow); n > 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}

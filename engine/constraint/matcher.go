@@ -3,7 +3,6 @@ package constraint
 import (
 	"bytes"
 	"fmt"
-	"slices"
 )
 
 // What following one answer may cost, about in nanoseconds of one core: at once, and more with each token.
@@ -23,6 +22,7 @@ type Matcher struct {
 	// constraint holds.
 	trigger []byte
 	tail    []byte // end of the free answer that the trigger may begin in
+	joined  []byte // room for the tail and a token
 }
 
 // NewMatcher constrains an answer from its beginning. It may fail with ErrTooCostly.
@@ -126,9 +126,9 @@ func (m *Matcher) fromTrigger(token []byte) []byte {
 	case special:
 		return nil
 	}
-	tail := slices.Concat(m.tail, token)
-	if at := bytes.Index(tail, m.trigger); at >= 0 {
-		return tail[at:]
+	m.joined = append(append(m.joined[:0], m.tail...), token...)
+	if at := bytes.Index(m.joined, m.trigger); at >= 0 {
+		return m.joined[at:]
 	}
 	return nil
 }
@@ -140,7 +140,7 @@ func (m *Matcher) keepTail(token []byte) {
 		return
 	}
 	m.tail = append(m.tail, token...)
-	m.tail = m.tail[max(0, len(m.tail)-len(m.trigger)+1):]
+	m.tail = append(m.tail[:0], m.tail[max(0, len(m.tail)-len(m.trigger)+1):]...)
 }
 
 // acceptFree takes note of a token of a free answer, and brings the constraint into force when the trigger is complete.

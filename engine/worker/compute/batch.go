@@ -3,7 +3,6 @@ package compute
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/qwenvld/qwenvld/engine/worker/schedule"
@@ -45,10 +44,16 @@ func (l *Loop) compute(batch []schedule.Part) {
 		row += part.Rows
 		s := l.sequences[part.Sequence]
 		s.computed(&part)
-		if part.Draw {
-			l.drawOrPark(s, row-1)
+		if !part.Draw {
+			continue
+		}
+		if logits, err := l.decoder.Logits(row - 1); err != nil {
+			l.drop(s, err)
+		} else {
+			l.draws = append(l.draws, draw{s: s, logits: logits})
 		}
 	}
+	l.drawAll()
 }
 
 // failed makes room where there was none, and ends the jobs of a batch that cannot be computed for another reason.
@@ -65,37 +70,5 @@ func (l *Loop) failed(batch []schedule.Part, err error) {
 	err = fmt.Errorf("decode: %w", err)
 	for _, part := range batch {
 		l.drop(l.sequences[part.Sequence], err)
-	}
-}
-
-// drawOrPark draws the next token of s from the logits of a row, or keeps them where the token's mask is not ready.
-func (l *Loop) drawOrPark(s *sequence, row int) {
-	logits, err := l.decoder.Logits(row)
-	switch {
-	case err != nil:
-		l.drop(s, err)
-	case s.awaitsMask():
-		s.park(logits)
-	default:
-		l.draw(s, logits)
-	}
-}
-
-// draw draws the next token of s, and frees s where that was its last.
-func (l *Loop) draw(s *sequence, logits []float32) {
-	ended, err := s.draw(logits, l)
-	if ended || err != nil {
-		l.drop(s, err)
-		return
-	}
-	s.plan.Drawn(s.answer.output[len(s.answer.output)-1])
-}
-
-// resumeParked goes on with the sequences whose masks have become ready.
-func (l *Loop) resumeParked() {
-	for _, p := range slices.Clone(l.plan.Active()) {
-		if s := l.sequences[p]; s.maskArrived() {
-			l.draw(s, s.unpark())
-		}
 	}
 }

@@ -1,9 +1,6 @@
 package compute
 
-import (
-	"github.com/qwenvld/qwenvld/engine"
-	"github.com/qwenvld/qwenvld/engine/worker/sampler"
-)
+import "github.com/qwenvld/qwenvld/engine"
 
 // emission sends events, each with the log-probabilities of the tokens whose text has been shown with it.
 type emission struct {
@@ -14,9 +11,9 @@ type emission struct {
 	ends     []int
 }
 
-// withhold keeps the log-probabilities of the token that was generated last, whose bytes are b.
-func (e *emission) withhold(token int32, b []byte, logits []float32, top int, v Vocabulary) {
-	own, others := sampler.Logprobs(logits, token, top)
+// withhold keeps the log-probabilities of the token that was generated last, whose bytes are b, and of the others that
+// could have been.
+func (e *emission) withhold(token int32, b []byte, own float64, others []engine.TopToken, v Vocabulary) {
 	for i := range others {
 		others[i].Bytes = v.Bytes(others[i].ID)
 	}

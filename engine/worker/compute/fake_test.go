@@ -42,7 +42,9 @@ func (fakeVocab) Bytes(t int32) []byte {
 	}
 }
 func (fakeVocab) Ends(t int32) bool  { return t == tokenEnd }
-func (fakeVocab) EndTokens() []int32 { return []int32{tokenEnd} }
+func (fakeVocab) EndTokens() []int32 { return fakeEnds }
+
+var fakeEnds = []int32{tokenEnd}
 
 // fakeModel is a model without weights: its logits are a function of all rows of the sequence, so a row that is lost, doubled,
 // misplaced or given to another sequence changes the answer. It checks what llama.cpp demands of a batch.

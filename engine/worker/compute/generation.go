@@ -13,6 +13,7 @@ type generation struct {
 	output []int32 // generated tokens
 	// tail is the end of the answer, as far as a closing tag may begin in it that must not be completed.
 	tail []byte
+	bans []int32 // room for banned
 	// repetition is set where the answer was ended because it only repeated itself.
 	repetition bool
 	events     emission
@@ -72,17 +73,20 @@ func (g *generation) limits(v Vocabulary) (limits sampler.Limits) {
 // another closing tag in an answer that the model did not itself begin by one. Under a constraint only the tag's own
 // token is, which no constraint needs; text that spells it may be part of the answer.
 func (g *generation) banned(v Vocabulary) (out []int32) {
+	out = g.bans[:0]
 	if g.block.banEndOnce() {
-		out = v.EndTokens()
+		out = append(out, v.EndTokens()...)
 	}
 	tag := g.spec.Thinking.EndTag
 	switch {
 	case tag == nil || g.block.inside() || g.block.closedBy == closedByModel:
-		return out
 	case g.spec.Constraint != nil && g.spec.Constraint.Allowed() != nil:
-		return append(out[:len(out):len(out)], tag.whole...)
+		out = append(out, tag.whole...)
+	default:
+		out = tag.appendBanned(out, g.tail)
 	}
-	return append(out[:len(out):len(out)], tag.banned(g.tail)...)
+	g.bans = out
+	return out
 }
 
 // add takes a token into the answer, sends what it completes, and reports whether the answer has ended with it. settled
@@ -142,7 +146,8 @@ func (g *generation) emit(token int32, logits []float32, v Vocabulary) {
 		if first {
 			top = max(top, g.spec.FirstTop)
 		}
-		g.events.withhold(token, b, logits, top, v)
+		own, others := g.spec.Sampler.Logprobs(logits, token, top)
+		g.events.withhold(token, b, own, others, v)
 	}
 	text := g.spec.Answer.Add(b)
 	if g.block.inside() && !g.spec.Answer.Thinking() {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/worker/parallel"
 	"github.com/qwenvld/qwenvld/engine/worker/schedule"
 )
 
@@ -41,6 +42,9 @@ type Loop struct {
 	plan      *schedule.Scheduler
 	sequences map[*schedule.Sequence]*sequence
 	rows      []Row
+	draws     []draw
+	cores     *parallel.Pool
+	drawOne   func(i int) // of draws
 }
 
 // New returns a Loop. encoder is nil when the model sees no images.
@@ -56,6 +60,7 @@ func New(o Options, d Decoder, e Encoder, v Vocabulary) *Loop {
 		building: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		plan:     schedule.New(o.Limits), sequences: map[*schedule.Sequence]*sequence{},
 	}
+	l.drawOne = func(i int) { l.draws[i].run(l) }
 	l.countCells()
 	return l
 }
@@ -97,6 +102,8 @@ func (l *Loop) nudge() {
 // Run computes until ctx is done; jobs that are left end with engine.ErrUnavailable. A decoder that fails for another
 // reason than a full cache ends the jobs of that batch only.
 func (l *Loop) Run(ctx context.Context) {
+	l.cores = parallel.New(min(runtime.GOMAXPROCS(0), l.o.Sequences))
+	defer l.cores.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
 		cancel()

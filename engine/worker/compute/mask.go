@@ -3,7 +3,6 @@ package compute
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/constraint"
@@ -79,12 +78,4 @@ func (s *sequence) takeMask() error {
 }
 
 // park keeps logits, which the next batch overwrites, until the mask is ready.
-func (s *sequence) park(logits []float32) {
-	s.plan.Park()
-	s.parked = slices.Clone(logits)
-}
-
-func (s *sequence) unpark() (logits []float32) {
-	logits, s.parked = s.parked, nil
-	return logits
-}
+func (s *sequence) park(logits []float32) { s.parked = append(s.parked[:0], logits...) }

@@ -18,7 +18,7 @@ type sequence struct {
 	prefill prefill
 	// mask is being built for the next token, nil where that takes no time.
 	mask *maskBuild
-	// parked are the logits that wait for mask, while the phase is Parked.
+	// parked are the logits that wait for mask, while the phase is Parked. Their room is used again.
 	parked []float32
 }
 

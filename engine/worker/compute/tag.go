@@ -28,12 +28,12 @@ func NewTag(text string, tokens int, spelling func(int32) []byte) *Tag {
 	return t
 }
 
-// banned are the tokens that would complete the tag after an answer that ends with tail.
-func (t *Tag) banned(tail []byte) []int32 {
-	out := t.after[0]
+// appendBanned adds the tokens to out that would complete the tag after an answer that ends with tail.
+func (t *Tag) appendBanned(out []int32, tail []byte) []int32 {
+	out = append(out, t.after[0]...)
 	for n := min(len(tail), len(t.text)-1); n > 0; n-- {
 		if bytes.HasSuffix(tail, t.text[:n]) {
-			out = append(out[:len(out):len(out)], t.after[n]...)
+			out = append(out, t.after[n]...)
 		}
 	}
 	return out
@@ -42,5 +42,5 @@ func (t *Tag) banned(tail []byte) []int32 {
 // keep is the end of tail and more that matters to banned.
 func (t *Tag) keep(tail, more []byte) []byte {
 	tail = append(tail, more...)
-	return tail[max(0, len(tail)-len(t.text)+1):]
+	return append(tail[:0], tail[max(0, len(tail)-len(t.text)+1):]...)
 }

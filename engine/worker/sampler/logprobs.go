@@ -8,34 +8,35 @@ import (
 
 // Logprobs returns token's log-probability under the plain softmax of logits, and the top alternatives, likeliest
 // first. Their Bytes are left to the caller.
-func Logprobs(logits []float32, token int32, top int) (float64, []engine.TopToken) {
-	highest := math.Inf(-1)
-	for _, v := range logits {
-		highest = max(highest, finite(v))
+func (s *Sampler) Logprobs(logits []float32, token int32, top int) (float64, []engine.TopToken) {
+	all := row{logits: logits}
+	weigh := scale{highest: math.Inf(-1), inverse: 1, exp: &s.exp}
+	s.picks = all.largest(s.picks[:0], max(top, 1))
+	if len(s.picks) > 0 {
+		weigh.highest = s.picks[0].weight
 	}
 	sum := 0.0
-	for _, v := range logits {
-		sum += math.Exp(finite(v) - highest)
+	for b := range all.blocks() {
+		sum += all.sum(b, weigh)
 	}
-	norm := highest + math.Log(sum)
-	own := clamp(finite(logits[token]) - norm)
+	norm := weigh.highest + math.Log(sum)
+	own := clamp(float64(logits[token]) - norm)
 	if top <= 0 {
 		return own, nil
 	}
-	best := largest(make([]candidate, 0, top+1), logits, top)
-	out := make([]engine.TopToken, len(best))
-	for i, c := range best {
+	out := make([]engine.TopToken, len(s.picks))
+	for i, c := range s.picks {
 		out[i] = engine.TopToken{ID: c.id, Logprob: clamp(c.weight - norm)}
 	}
 	return own, out
 }
 
-func finite(v float32) float64 {
-	if v != v {
-		return math.Inf(-1)
+// clamp keeps impossible tokens representable in JSON; OpenAI uses the same number for them.
+func clamp(logprob float64) float64 {
+	if logprob != logprob {
+		return impossible
 	}
-	return float64(v)
+	return max(logprob, impossible)
 }
 
-// clamp keeps impossible tokens representable in JSON; OpenAI uses the same number for them.
-func clamp(logprob float64) float64 { return max(logprob, -9999) }
+const impossible = -9999

@@ -2,7 +2,6 @@ package sampler
 
 import (
 	"cmp"
-	"math"
 	"slices"
 )
 
@@ -16,39 +15,6 @@ func sortDescending(c []candidate) {
 	slices.SortFunc(c, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(b.weight, a.weight), cmp.Compare(a.id, b.id))
 	})
-}
-
-// largest appends the n tokens with the highest logits to into, highest first. NaN and -Inf are not candidates.
-func largest(into []candidate, row []float32, n int) []candidate {
-	const few = 64
-	if n > few {
-		for i, v := range row {
-			if l := float64(v); l > math.Inf(-1) {
-				into = append(into, candidate{int32(i), l})
-			}
-		}
-		n = min(n, len(into))
-		selectTop(into, n)
-		sortDescending(into[:n])
-		return into[:n]
-	}
-	floor := math.Inf(-1)
-	for i, v := range row {
-		l := float64(v)
-		if !(l > floor) { // also when l is NaN
-			continue
-		}
-		at := len(into)
-		for at > 0 && into[at-1].weight < l {
-			at--
-		}
-		into = slices.Insert(into, at, candidate{int32(i), l})
-		if len(into) >= n {
-			into = into[:n]
-			floor = into[n-1].weight
-		}
-	}
-	return into
 }
 
 // selectTop moves the n first candidates in the order of before to the front, in any order among themselves

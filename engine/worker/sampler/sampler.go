@@ -18,13 +18,30 @@ var ErrNotFinite = errors.New("the model's logits are not finite")
 
 // Sampler draws the tokens of one sequence. It is not safe for concurrent use.
 type Sampler struct {
-	params    engine.Sampling
-	rng       *rand.Rand
-	generated map[int32]int      // how often a token was drawn
-	prompt    map[int32]struct{} // kept for the repetition penalty only
-	adjusted  []float32
-	also      []float32
-	picks     []candidate
+	params engine.Sampling
+	rng    *rand.Rand
+	// seen are the tokens that penalties apply to, at the places that places tells.
+	seen   []seenToken
+	places map[int32]int
+
+	// The rest is room that is used again for every token.
+	undo  []change
+	mask  []uint64
+	picks []candidate
+	sums  []float64 // of the weights of each block
+	exp   exponential
+}
+
+// seenToken is a token of the answer, or one of the prompt where the repetition penalty counts these.
+type seenToken struct {
+	id    int32
+	times int // in the answer
+}
+
+// change is what a logit was before it was adjusted.
+type change struct {
+	id    int32
+	logit float32
 }
 
 // candidate is a token in the running; weight is its logit, later its probability up to a factor.
@@ -35,11 +52,13 @@ type candidate struct {
 
 // New returns a Sampler. The same parameters, seed, prompt and logits give the same tokens.
 func New(params engine.Sampling, prompt []int32, seed uint64) *Sampler {
-	s := &Sampler{params: params, rng: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), generated: map[int32]int{}}
+	s := &Sampler{
+		params: params, rng: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), places: map[int32]int{},
+		exp: newExponential(),
+	}
 	if s.repeats() {
-		s.prompt = make(map[int32]struct{}, len(prompt))
 		for _, t := range prompt {
-			s.prompt[t] = struct{}{}
+			s.place(t)
 		}
 	}
 	return s
@@ -47,6 +66,10 @@ func New(params engine.Sampling, prompt []int32, seed uint64) *Sampler {
 
 func (s *Sampler) repeats() bool {
 	return s.params.RepetitionPenalty > 0 && s.params.RepetitionPenalty != 1
+}
+
+func (s *Sampler) penalises() bool {
+	return s.params.PresencePenalty != 0 || s.params.FrequencyPenalty != 0 || s.repeats()
 }
 
 // Limits say which tokens may be drawn. The zero value allows all.
@@ -59,18 +82,18 @@ type Limits struct {
 	Banned []int32
 }
 
-func (l *Limits) none() bool { return l.Allowed == nil && len(l.Banned) == 0 }
-
-// Sample draws a token and remembers it for the penalties. logits are left as they are.
+// Sample draws a token and remembers it for the penalties. It changes logits while it runs and leaves them as they
+// were.
 func (s *Sampler) Sample(logits []float32, limits Limits) (int32, error) {
-	row := s.adjust(logits, &limits)
+	r := s.adjust(logits, &limits)
 	var token int32
 	var err error
 	if s.params.Temperature <= 0 {
-		token, err = argmax(row)
+		token, _, err = r.highest()
 	} else {
-		token, err = s.draw(row)
+		token, err = s.draw(&r)
 	}
+	s.restore(logits)
 	if err != nil {
 		return 0, err
 	}
@@ -79,139 +102,157 @@ func (s *Sampler) Sample(logits []float32, limits Limits) (int32, error) {
 }
 
 // Accept counts a token that was forced into the sequence.
-func (s *Sampler) Accept(token int32) { s.generated[token]++ }
+func (s *Sampler) Accept(token int32) {
+	if s.penalises() {
+		s.seen[s.place(token)].times++
+	}
+}
 
-// adjust applies penalties, biases and bans to a copy of logits, when there are any.
-func (s *Sampler) adjust(logits []float32, limits *Limits) []float32 {
-	p := &s.params
-	penalised := p.PresencePenalty != 0 || p.FrequencyPenalty != 0 || s.repeats()
-	if !penalised && len(p.LogitBias) == 0 && limits.none() {
-		return logits
+// place is where a token stands among those that were seen.
+func (s *Sampler) place(token int32) int {
+	at, known := s.places[token]
+	if !known {
+		at = len(s.seen)
+		s.places[token] = at
+		s.seen = append(s.seen, seenToken{id: token})
 	}
-	s.adjusted = append(s.adjusted[:0], logits...)
-	row := s.adjusted
-	if s.repeats() {
-		s.repeatAll(row)
+	return at
+}
+
+// adjust applies penalties, biases and limits to the logits that they concern, and notes what these were.
+func (s *Sampler) adjust(logits []float32, limits *Limits) row {
+	if s.penalises() {
+		s.penalise(logits)
 	}
-	for t, n := range s.generated {
-		if int(t) < len(row) {
-			row[t] -= float32(p.PresencePenalty + float64(n)*p.FrequencyPenalty)
-		}
-	}
-	for t, bias := range p.LogitBias {
-		if t >= 0 && int(t) < len(row) {
-			row[t] += float32(bias)
+	for t, bias := range s.params.LogitBias {
+		if t >= 0 && int(t) < len(logits) {
+			s.change(logits, t, logits[t]+float32(bias))
 		}
 	}
 	if limits.Allowed != nil {
-		s.allow(row, limits)
+		return row{logits: logits, mask: s.maskOf(limits, len(logits))}
 	}
 	for _, t := range limits.Banned {
-		row[t] = float32(math.Inf(-1))
+		s.change(logits, t, float32(math.Inf(-1)))
 	}
-	return row
+	return row{logits: logits}
 }
 
-// allow rules out every token that limits do not name.
-func (s *Sampler) allow(row []float32, limits *Limits) {
-	const word = 64
-	s.also = s.also[:0]
-	for _, t := range limits.Also {
-		s.also = append(s.also, row[t])
-	}
-	ruled := float32(math.Inf(-1))
-	for i := min(len(limits.Allowed)*word, len(row)); i < len(row); i++ {
-		row[i] = ruled
-	}
-	for w, bits := range limits.Allowed {
-		part := row[min(w*word, len(row)):min((w+1)*word, len(row))]
-		switch bits {
-		case math.MaxUint64:
-		case 0:
-			for i := range part {
-				part[i] = ruled
-			}
+// penalise lowers the logits of what was seen: by the repetition penalty, as transformers'
+// RepetitionPenaltyLogitsProcessor, and by the other two if it was in the answer.
+func (s *Sampler) penalise(logits []float32) {
+	p := &s.params
+	repeats := s.repeats()
+	for _, seen := range s.seen {
+		if seen.id < 0 || int(seen.id) >= len(logits) {
+			continue
+		}
+		v := logits[seen.id]
+		switch {
+		case !repeats:
+		case v > 0:
+			v /= float32(p.RepetitionPenalty)
 		default:
-			for i := range part {
-				if bits>>i&1 == 0 {
-					part[i] = ruled
-				}
-			}
+			v *= float32(p.RepetitionPenalty)
 		}
-	}
-	for i, t := range limits.Also {
-		row[t] = s.also[i]
-	}
-}
-
-// repeatAll penalises every token of the prompt and the answer once.
-func (s *Sampler) repeatAll(row []float32) {
-	for t := range s.prompt {
-		s.repeat(row, t)
-	}
-	for t := range s.generated {
-		if _, both := s.prompt[t]; !both {
-			s.repeat(row, t)
+		if seen.times > 0 {
+			v -= float32(p.PresencePenalty + float64(seen.times)*p.FrequencyPenalty)
 		}
+		s.change(logits, seen.id, v)
 	}
 }
 
-// repeat is transformers' RepetitionPenaltyLogitsProcessor.
-func (s *Sampler) repeat(row []float32, t int32) {
-	if t < 0 || int(t) >= len(row) {
-		return
-	}
-	if row[t] > 0 {
-		row[t] /= float32(s.params.RepetitionPenalty)
-	} else {
-		row[t] *= float32(s.params.RepetitionPenalty)
-	}
+func (s *Sampler) change(logits []float32, t int32, v float32) {
+	s.undo = append(s.undo, change{t, logits[t]})
+	logits[t] = v
 }
 
-func argmax(row []float32) (int32, error) {
-	best := -1
-	for i, v := range row {
-		if v > float32(math.Inf(-1)) && (best < 0 || v > row[best]) {
-			best = i
-		}
+// restore undoes the changes, the newest first, since a token may have been changed more than once.
+func (s *Sampler) restore(logits []float32) {
+	for i := len(s.undo) - 1; i >= 0; i-- {
+		logits[s.undo[i].id] = s.undo[i].logit
 	}
-	if best < 0 || math.IsInf(float64(row[best]), 1) {
-		return 0, ErrNotFinite
-	}
-	return int32(best), nil
+	s.undo = s.undo[:0]
 }
 
-func (s *Sampler) draw(row []float32) (int32, error) {
-	top, err := argmax(row)
+// maskOf is one bit for each token that may be drawn.
+func (s *Sampler) maskOf(limits *Limits, tokens int) []uint64 {
+	words := (tokens + blockTokens - 1) / blockTokens
+	s.mask = append(s.mask[:0], limits.Allowed[:min(words, len(limits.Allowed))]...)
+	for len(s.mask) < words {
+		s.mask = append(s.mask, 0)
+	}
+	for _, t := range limits.Also {
+		s.mask[t/blockTokens] |= 1 << (t % blockTokens)
+	}
+	for _, t := range limits.Banned {
+		s.mask[t/blockTokens] &^= 1 << (t % blockTokens)
+	}
+	return s.mask
+}
+
+func (s *Sampler) draw(r *row) (int32, error) {
+	if k := s.params.TopK; k > 0 && k < len(r.logits) {
+		return s.drawTop(r, k)
+	}
+	_, highest, err := r.highest()
 	if err != nil {
 		return 0, err
 	}
-	p := &s.params
-	highest := float64(row[top])
-	weigh := func(logit float64) float64 { return math.Exp((logit - highest) / p.Temperature) }
-	s.picks = s.picks[:0]
-	if p.TopK > 0 && p.TopK < len(row) {
-		// Choosing by logit first saves the exponentials of a whole vocabulary.
-		s.picks = largest(s.picks, row, p.TopK)
-		for i := range s.picks {
-			s.picks[i].weight = weigh(s.picks[i].weight)
-		}
-	} else {
-		for i, v := range row {
-			// NaN and -Inf fail the comparison and weigh nothing.
-			if w := weigh(float64(v)); w > 0 {
-				s.picks = append(s.picks, candidate{int32(i), w})
-			}
-		}
+	weigh := s.scale(float64(highest))
+	switch p := &s.params; {
+	case p.TopP > 0 && p.TopP < 1:
+		s.picks = r.nucleus(s.picks[:0], weigh, p.TopP)
+		return s.pick(atLeast(s.picks, p.MinP)), nil
+	case p.MinP > 0:
+		s.picks = r.atLeast(s.picks[:0], weigh, p.MinP)
+		return s.pick(s.picks), nil
+	default:
+		return s.drawAny(r, weigh), nil
 	}
+}
+
+// drawTop draws among the k likeliest tokens.
+func (s *Sampler) drawTop(r *row, k int) (int32, error) {
+	s.picks = r.largest(s.picks[:0], k)
 	picks := s.picks
-	if p.TopP > 0 && p.TopP < 1 {
-		picks = nucleus(picks, p.TopP)
+	if len(picks) == 0 || math.IsInf(picks[0].weight, 1) {
+		return 0, ErrNotFinite
 	}
-	if p.MinP > 0 {
-		picks = atLeast(picks, p.MinP) // the likeliest token weighs 1
+	weigh := s.scale(picks[0].weight)
+	total := 0.0
+	for i := range picks {
+		picks[i].weight = weigh.of(picks[i].weight)
+		total += picks[i].weight
 	}
-	return s.pick(picks), nil
+	if p := s.params.TopP; p > 0 && p < 1 {
+		picks = reaching(picks, p*total)
+	}
+	return s.pick(atLeast(picks, s.params.MinP)), nil
+}
+
+// drawAny draws among all tokens. Their weights are summed in blocks, so that few are looked at twice.
+func (s *Sampler) drawAny(r *row, weigh scale) int32 {
+	total := 0.0
+	s.sums = s.sums[:0]
+	for b := range r.blocks() {
+		sum := r.sum(b, weigh)
+		s.sums = append(s.sums, sum)
+		total += sum
+	}
+	u := s.rng.Float64() * total
+	last := 0 // block with a weight
+	for b, sum := range s.sums {
+		if sum == 0 {
+			continue
+		}
+		last = b
+		if u < sum {
+			break
+		}
+		u -= sum
+	}
+	return r.at(last, weigh, u)
 }
 
 func (s *Sampler) pick(picks []candidate) int32 {
@@ -228,26 +269,7 @@ func (s *Sampler) pick(picks []candidate) int32 {
 	return picks[len(picks)-1].id
 }
 
-// nucleus keeps the likeliest candidates that together reach share, at least one. It sorts only as many as needed.
-func nucleus(picks []candidate, share float64) []candidate {
-	total := 0.0
-	for _, c := range picks {
-		total += c.weight
-	}
-	goal, sum, done := share*total, 0.0, 0
-	for n := 64; done < len(picks); n *= 4 {
-		end := min(len(picks), done+n)
-		selectTop(picks[done:], end-done)
-		sortDescending(picks[done:end])
-		for ; done < end; done++ {
-			if sum += picks[done].weight; sum >= goal {
-				return picks[:done+1]
-			}
-		}
-	}
-	return picks
-}
-
+// atLeast keeps the candidates of at least some weight, and the first in any case. The likeliest token weighs 1.
 func atLeast(picks []candidate, weight float64) []candidate {
 	kept := picks[:0]
 	for _, c := range picks {

@@ -3,7 +3,6 @@ package sampler
 import (
 	"errors"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -18,7 +17,7 @@ func frequencies(t *testing.T, p engine.Sampling, logits []float32, n int) map[i
 	s := New(p, nil, 1)
 	out := map[int32]float64{}
 	for range n {
-		clear(s.generated)
+		s.seen, s.places = s.seen[:0], map[int32]int{}
 		token, err := s.Sample(logits, Limits{})
 		if err != nil {
 			t.Fatal(err)
@@ -179,7 +178,8 @@ func TestLogprobsAreThePlainSoftmax(t *testing.T) {
 	for i := range logits {
 		logits[i] += 7
 	}
-	own, top := Logprobs(logits, 2, 3)
+	s := New(engine.Sampling{}, nil, 0)
+	own, top := s.Logprobs(logits, 2, 3)
 	if math.Abs(own-math.Log(0.2)) > 1e-6 {
 		t.Errorf("own log-probability %g", own)
 	}
@@ -190,38 +190,14 @@ func TestLogprobsAreThePlainSoftmax(t *testing.T) {
 	if !slices.Equal(ids, []int32{1, 3, 2}) || math.Abs(top[0].Logprob-math.Log(0.4)) > 1e-6 {
 		t.Errorf("alternatives %v", top)
 	}
-	if _, none := Logprobs(logits, 2, 0); none != nil {
+	if _, none := s.Logprobs(logits, 2, 0); none != nil {
 		t.Errorf("unasked alternatives %v", none)
 	}
-	if _, all := Logprobs(logits, 2, 20); len(all) != 4 {
+	if _, all := s.Logprobs(logits, 2, 20); len(all) != 4 {
 		t.Errorf("%d alternatives of 4 tokens", len(all))
 	}
-	if own, _ := Logprobs([]float32{0, float32(math.Inf(-1))}, 1, 0); own != -9999 {
+	if own, _ := s.Logprobs([]float32{0, float32(math.Inf(-1))}, 1, 0); own != -9999 {
 		t.Errorf("an impossible token has %g", own)
-	}
-}
-
-func BenchmarkSample(b *testing.B) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	logits := make([]float32, 151936)
-	for i := range logits {
-		logits[i] = float32(rng.NormFloat64() * 3)
-	}
-	for name, p := range map[string]engine.Sampling{
-		"greedy":   {},
-		"instruct": {Temperature: 0.7, TopP: 0.8, TopK: 20, PresencePenalty: 1.5},
-		"top_p":    {Temperature: 1, TopP: 0.95},
-		"plain":    {Temperature: 1},
-	} {
-		b.Run(name, func(b *testing.B) {
-			s := New(p, nil, 1)
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := s.Sample(logits, Limits{}); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
 	}
 }
 
