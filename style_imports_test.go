@@ -62,6 +62,10 @@ var importRules = []importRule{
 	{packages: "engine/llama", why: "the C boundary knows nothing of the rest"},
 	{packages: "engine/wire", may: []string{"engine"}, why: "the wire format is shared by both processes"},
 	{packages: "engine/process", may: []string{"engine", "engine/wire", "internal/tempdir"}, why: "the daemon's side knows a worker by what it says"},
+	{packages: "engine/upstream", may: []string{"engine", "engine/upstream/*"}, why: "servers are asked without knowing what for"},
+	{packages: "engine/upstream/pool", never: []string{"net"}, why: "who is asked next is a pure decision"},
+	{packages: "engine/upstream/dialect", may: []string{"engine"}, why: "values in, bytes out, and back"},
+	{packages: "engine/upstream/*", why: "a part of asking servers that stands alone"},
 	{packages: "engine/worker", may: []string{
 		"engine", "engine/constraint", "engine/gguf", "engine/llama", "engine/tokenizer", "engine/wire", "internal/bytecache",
 	}, why: "the worker knows nothing of HTTP clients or routing"},
@@ -91,6 +95,10 @@ var importRules = []importRule{
 	{packages: "api/generation", may: []string{
 		"api/admission", "api/fault", "api/jsonbody", "api/media", "api/request", "engine", "engine/prompt", "router", "router/escalation",
 	}, no: []string{"net/http"}, why: "what is generated does not depend on how it is sent"},
+	{packages: "api/remote", may: []string{
+		"api/fault", "api/generation", "api/media", "api/request", "engine", "engine/prompt", "engine/upstream", "engine/upstream/dialect",
+		"engine/worker/answer", "router",
+	}, why: "what servers cannot do is done without knowing how they are reached"},
 	{packages: "api/surface", may: []string{
 		"api/fault", "api/generation", "api/jsonbody", "api/request", "api/web",
 	}, why: "what surfaces share knows none of them"},
@@ -131,7 +139,7 @@ const onlyCodes = "a surface decodes and encodes, and nothing else"
 
 // onlyForTests are packages that no part of the daemon may contain.
 var onlyForTests = []string{
-	"api/history/historytest", "api/surface/surfacetest", "engine/constraint/constrainttest", "engine/enginetest", "hub/hubtest", "internal/contract", "internal/hostile",
+	"api/history/historytest", "engine/upstream/upstreamtest", "api/surface/surfacetest", "engine/constraint/constrainttest", "engine/enginetest", "hub/hubtest", "internal/contract", "internal/hostile",
 	"internal/testkit",
 }
 

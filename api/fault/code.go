@@ -31,6 +31,7 @@ const (
 	CodeModelNotLoaded  = "model_unavailable"
 	CodeOverloaded      = "overloaded"
 	CodeWorkerDied      = "model_process_died"
+	CodeUpstream        = "upstream_failed"
 	CodeShuttingDown    = "shutting_down"
 	CodeInternal        = "internal_error"
 	CodeNotFound        = "not_found"

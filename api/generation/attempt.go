@@ -149,7 +149,7 @@ func (a *attempt) judged(all []Event) (*escalation.Answer, *engine.Result) {
 		out.MeanLogprob = sum / float64(n)
 	}
 	if req := a.decided.Request; req.Constrained() && result.StopString == "" {
-		out.Malformed = out.Truncated || !req.Loose && checkConstraint(req.Constraint, []byte(out.Text)) != nil
+		out.Malformed = out.Truncated || !req.Loose && CheckSchema(req.Constraint, []byte(out.Text)) != nil
 	}
 	return out, result
 }

@@ -27,6 +27,9 @@ type Caller struct {
 	ID, Client, Key string
 	// Session names a conversation whose requests do not carry all of its turns; Route asks for a variant.
 	Session, Route string
+	// Passed is what servers that are asked for the answer are told too, by the names of headers: who asks, and what
+	// the request is a part of.
+	Passed map[string][]string
 	// Endpoint is the pattern of the route that was asked, At when.
 	Endpoint string
 	At       time.Time

@@ -37,8 +37,8 @@ func newVerifier(f *engine.Constraint) (*verifier, error) {
 	return &verifier{s}, nil
 }
 
-// checkConstraint says how an answer fails its schema, nil where it has none.
-func checkConstraint(f *engine.Constraint, answer []byte) error {
+// CheckSchema says how an answer fails its schema, nil where it has none.
+func CheckSchema(f *engine.Constraint, answer []byte) error {
 	v, err := newVerifier(f)
 	if v == nil || err != nil {
 		return err
@@ -70,7 +70,7 @@ func (r *Run) verify(a *runAnswer, e *Ending) {
 	if closed && bytes.HasPrefix(thoughts, []byte(prompt.ThinkStart)) {
 		content = rest // thoughts that the request asked to have in the content
 	}
-	if err := checkConstraint(req.Constraint, content); err != nil {
+	if err := CheckSchema(req.Constraint, content); err != nil {
 		// The error quotes the answer, which is not logged.
 		r.core.logger.LogAttrs(r.ctx, slog.LevelError, "an answer does not follow its schema",
 			slog.String("request_id", r.decided.Caller.ID), slog.Int("bytes", len(a.content)))

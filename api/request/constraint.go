@@ -32,6 +32,11 @@ func (d *Builder) finishConstraint() {
 	if !d.OK() {
 		return
 	}
+	d.Request.Form = format
+	d.Request.Choice = Choice{
+		Required: calls != nil && d.tools.choice.mode == choiceRequired, Name: d.tools.choice.name,
+		Single: d.ParallelCalls != nil && !*d.ParallelCalls,
+	}
 	switch {
 	case calls == nil:
 		d.Request.Constraint = format

@@ -34,6 +34,7 @@ func CoreTable() Table[*Builder] {
 		"max_tokens":            func(d *Builder, v *jsonbody.Value, path string) { d.maxTokens = d.TokenLimit(v, path) },
 		"max_completion_tokens": func(d *Builder, v *jsonbody.Value, path string) { d.maxCompletionTokens = d.TokenLimit(v, path) },
 		"cache_salt":            (*Builder).cacheSalt,
+		"prompt_cache_key":      func(d *Builder, v *jsonbody.Value, _ string) { d.SetCacheKey(v) },
 		"n": func(d *Builder, v *jsonbody.Value, path string) {
 			d.Request.Choices = int(d.Integer(v, path, 1, int64(d.policy.Limits.Choices)))
 		},
@@ -86,6 +87,16 @@ func CoreTable() Table[*Builder] {
 				d.videoDefaults(m, path+".video", OptFPS, OptNumFrames, OptMaxFrames)
 			}
 		},
+	}
+}
+
+// maxCacheKey bounds prompt_cache_key, in bytes. Whatever else it is, it is a hint, which is not refused.
+const maxCacheKey = 1024
+
+// SetCacheKey reads OpenAI's hint of which requests have their prompts' beginnings in common.
+func (d *Builder) SetCacheKey(v *jsonbody.Value) {
+	if v.Kind == jsonbody.String && len(v.Raw) <= maxCacheKey {
+		d.Request.CacheKey = jsonbody.TextOf(v)
 	}
 }
 

@@ -34,6 +34,11 @@ type Request struct {
 	Constraint      *engine.Constraint
 	FreeText, Loose bool
 
+	// Form is what the answer must look like where it is no call, and Choice how tools may be called. Engines have both
+	// in Constraint.
+	Form   *engine.Constraint
+	Choice Choice
+
 	// MaxTokens bounds the answer, thoughts included, in tokens.
 	MaxTokens *int
 	Sampling  Sampling
@@ -46,6 +51,8 @@ type Request struct {
 	MayRepeat bool
 	// CacheSalt keeps what is computed of the prompt to requests with the same one.
 	CacheSalt string
+	// CacheKey is a hint of which requests have the beginnings of their prompts in common.
+	CacheKey string
 
 	Stream       bool
 	IncludeUsage bool
@@ -60,6 +67,15 @@ type Request struct {
 	NewTurn bool
 
 	Controls router.Controls
+}
+
+// Choice is how tools may be called.
+type Choice struct {
+	// Required says that one must be, Name which, where it may be no other.
+	Required bool
+	Name     string
+	// Single allows one call only.
+	Single bool
 }
 
 // Constrained says whether the whole answer is bound to a constraint, and not only the calls in it.

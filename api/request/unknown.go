@@ -17,7 +17,7 @@ import (
 var clientMembers = []string{
 	// OpenAI and clients made for it
 	"client_metadata", "prediction", "prompt_cache_options", "context_management", "max_tool_calls", "store", "metadata",
-	"service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "verbosity", "user", "truncation",
+	"service_tier", "safety_identifier", "prompt_cache_retention", "verbosity", "user", "truncation",
 	// Anthropic
 	"cache_control", "inference_geo", "speed", "user_profile_id", "betas", "diagnostics",
 	// vLLM, SGLang, llama.cpp

@@ -62,9 +62,12 @@ func echoed() request.Table[*decoder] {
 		return func(d *decoder, v *jsonbody.Value, path string) { *field(&d.out.echo) = new(d.Text(v, path)) }
 	}
 	return request.Table[*decoder]{
-		"instructions":      text(func(e *echo) **string { return &e.Instructions }),
-		"user":              text(func(e *echo) **string { return &e.User }),
-		"prompt_cache_key":  text(func(e *echo) **string { return &e.CacheKey }),
+		"instructions": text(func(e *echo) **string { return &e.Instructions }),
+		"user":         text(func(e *echo) **string { return &e.User }),
+		"prompt_cache_key": func(d *decoder, v *jsonbody.Value, path string) {
+			d.out.echo.CacheKey = new(d.Text(v, path))
+			d.SetCacheKey(v)
+		},
 		"safety_identifier": text(func(e *echo) **string { return &e.SafetyID }),
 		"max_output_tokens": func(d *decoder, v *jsonbody.Value, path string) {
 			d.Request.MaxTokens = d.TokenLimit(v, path)

@@ -1,0 +1,89 @@
+package remote
+
+import (
+	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/upstream"
+	"github.com/qwenvld/qwenvld/engine/upstream/dialect"
+)
+
+// meter counts an answer's tokens. What the server says counts where it can be true; otherwise each event is a token, as
+// with nearly all servers.
+type meter struct {
+	images, videos int
+	// most is how many tokens the answer may have, 0 for no bound.
+	most int
+
+	prompt, cached int
+	// done are the tokens of requests before this one, for the same answer; thought those of them that were thoughts.
+	done, thought int
+	// told is what the server said of this request, counted and counting what came.
+	told              *engine.Usage
+	counted, thoughts int
+	// atThoughts is what the server had counted when the thoughts ended.
+	atThoughts int
+	thinking   bool
+}
+
+// look takes in what came with the first token.
+func (m *meter) look(s *upstream.Stream) {
+	if u := s.Told(); u != nil {
+		m.prompt, m.cached = max(u.PromptTokens, 0), clamp(u.CachedTokens, u.PromptTokens)
+	}
+}
+
+// add takes in an event; thinking says that it is about thoughts.
+func (m *meter) add(d *dialect.Delta, thinking bool) {
+	if d.Text != "" || d.Thoughts != "" || d.Calls != nil {
+		m.counted++
+		if thinking {
+			m.thoughts++
+		}
+	}
+	if u := d.Usage; u != nil {
+		m.told = u
+		if m.done == 0 && u.PromptTokens > 0 {
+			m.prompt, m.cached = u.PromptTokens, clamp(u.CachedTokens, u.PromptTokens)
+		}
+		if thinking {
+			m.atThoughts = m.completion()
+		}
+	}
+}
+
+// next begins another request for the same answer.
+func (m *meter) next() {
+	u := m.usage()
+	m.done, m.thought = u.CompletionTokens, u.ReasoningTokens
+	m.told, m.counted, m.thoughts, m.atThoughts = nil, 0, 0, 0
+}
+
+// completion is how many tokens this request has made.
+func (m *meter) completion() int {
+	if m.told == nil {
+		return m.counted
+	}
+	n := m.told.CompletionTokens
+	// Several tokens may come in an event, but no event without one, and no more than were asked for.
+	if n < m.counted/2 || m.most > 0 && n > m.most || n < 0 {
+		return m.counted
+	}
+	return n
+}
+
+// reasoning is how many of them are thoughts.
+func (m *meter) reasoning() int {
+	n := max(m.thoughts, m.atThoughts)
+	if m.told != nil && m.told.ReasoningTokens > 0 {
+		n = m.told.ReasoningTokens
+	}
+	return clamp(n, m.completion())
+}
+
+func (m *meter) usage() engine.Usage {
+	return engine.Usage{
+		PromptTokens: m.prompt, CachedTokens: m.cached, ImageTokens: m.images, VideoTokens: m.videos,
+		CompletionTokens: m.done + m.completion(), ReasoningTokens: m.thought + m.reasoning(),
+	}
+}
+
+func clamp(n, high int) int { return max(0, min(n, high)) }

@@ -1,0 +1,106 @@
+package dialect
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/qwenvld/qwenvld/engine"
+)
+
+// Cause is why a server refused a request.
+type Cause int
+
+const (
+	// CauseRequest is a fault of the request, CauseLength that it does not fit into the context.
+	CauseRequest Cause = iota
+	CauseLength
+	// CauseBusy is a server that takes no more at the moment.
+	CauseBusy
+	// CauseAccess is a key or a model that the server does not know: a fault of this daemon's configuration.
+	CauseAccess
+	// CauseServer is a fault of the server.
+	CauseServer
+)
+
+// Refusal is a reply that is no answer.
+type Refusal struct {
+	Cause  Cause
+	Status int
+	// Message is the server's own.
+	Message string
+}
+
+func (e *Refusal) Error() string { return http.StatusText(e.Status) + ": " + e.Message }
+
+// longestMessage bounds what is kept of a server's words.
+const longestMessage = 500
+
+// Refused reads a reply whose status is no success.
+func Refused(status int, data []byte) *Refusal {
+	r := &Refusal{Cause: CauseServer, Status: status, Message: message(data)}
+	switch {
+	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
+		r.Cause = CauseBusy
+	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusNotFound,
+		status == http.StatusMethodNotAllowed:
+		r.Cause = CauseAccess
+	case status >= http.StatusBadRequest && status < http.StatusInternalServerError && status != http.StatusRequestTimeout:
+		r.Cause = CauseRequest
+		if tooLong(r.Message, data) {
+			r.Cause = CauseLength
+		}
+	}
+	return r
+}
+
+// message finds the text of an error in the forms that servers give it.
+func message(data []byte) string {
+	var e struct {
+		Error   *chunkError     `json:"error"`
+		Message string          `json:"message"`
+		Detail  json.RawMessage `json:"detail"`
+	}
+	text := ""
+	if json.Unmarshal(data, &e) == nil {
+		switch {
+		case e.Error != nil:
+			text = e.Error.Message
+		case e.Message != "":
+			text = e.Message
+		case e.Detail != nil:
+			text = string(e.Detail)
+		}
+	}
+	if text == "" {
+		text = string(data)
+	}
+	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "\uFFFD")), " ")
+	if len(text) > longestMessage {
+		text = strings.ToValidUTF8(text[:longestMessage], "") + "..."
+	}
+	return text
+}
+
+// tooLong recognises the words in which servers say that a prompt does not fit.
+func tooLong(message string, data []byte) bool {
+	text := strings.ToLower(message)
+	return slices.ContainsFunc([]string{
+		"maximum context length", "maximum model length", "longer than the model's context", "exceeds the available context size",
+		"context length", "is too long", "this model's context holds",
+	}, func(words string) bool { return strings.Contains(text, words) }) ||
+		strings.Contains(string(data), "context_length_exceeded") || strings.Contains(string(data), "exceed_context_size")
+}
+
+func sortByLogprob(all []engine.TopToken) {
+	slices.SortFunc(all, func(a, b engine.TopToken) int {
+		switch {
+		case a.Logprob > b.Logprob:
+			return -1
+		case a.Logprob < b.Logprob:
+			return 1
+		}
+		return strings.Compare(string(a.Bytes), string(b.Bytes))
+	})
+}

@@ -1,0 +1,93 @@
+package dialect
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// Tokenize writes the body of a request for the tokens of a text, in which special tokens are recognised.
+func (d *Dialect) Tokenize(model, text string) ([]byte, error) {
+	b := body{"model": model}
+	switch d.Kind {
+	case LlamaServer:
+		b["content"], b["parse_special"], b["add_special"] = text, true, false
+	case Qwenvld:
+		b["content"], b["parse_special"] = text, true
+	default:
+		b["prompt"], b["add_special_tokens"] = text, false
+	}
+	return write(b)
+}
+
+// Tokens reads the reply.
+func (d *Dialect) Tokens(data []byte) ([]int32, error) {
+	var r struct {
+		Tokens []int32 `json:"tokens"`
+	}
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, fmt.Errorf("read tokens: %w", err)
+	}
+	if r.Tokens == nil {
+		return nil, errors.New("a reply without tokens")
+	}
+	return r.Tokens, nil
+}
+
+// Detokenize writes the body of a request for what tokens stand for.
+func (d *Dialect) Detokenize(model string, tokens []int32) ([]byte, error) {
+	return write(body{"model": model, "tokens": tokens})
+}
+
+// Text reads the reply.
+func (d *Dialect) DetokenizedText(data []byte) (string, error) {
+	var r struct {
+		Content *string `json:"content"` // llama-server, qwenvld
+		Prompt  *string `json:"prompt"`  // vLLM
+		Text    *string `json:"text"`    // SGLang
+	}
+	if err := json.Unmarshal(data, &r); err != nil {
+		return "", fmt.Errorf("read text: %w", err)
+	}
+	for _, s := range []*string{r.Content, r.Prompt, r.Text} {
+		if s != nil {
+			return *s, nil
+		}
+	}
+	return "", errors.New("a reply without text")
+}
+
+// Card is what a server tells of a model.
+type Card struct {
+	ID          string
+	ContextSize int
+}
+
+// Models reads the list of models. A context of 0 is not known.
+func Models(data []byte) ([]Card, error) {
+	var r struct {
+		Data []struct {
+			ID          string `json:"id"`
+			MaxModelLen int    `json:"max_model_len"` // vLLM, SGLang, qwenvld
+			Meta        struct {
+				Context      int `json:"n_ctx"`
+				ContextTrain int `json:"n_ctx_train"`
+			} `json:"meta"` // llama-server
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, fmt.Errorf("read models: %w", err)
+	}
+	out := make([]Card, len(r.Data))
+	for i := range r.Data {
+		m := &r.Data[i]
+		out[i] = Card{ID: m.ID, ContextSize: m.MaxModelLen}
+		if out[i].ContextSize == 0 {
+			out[i].ContextSize = m.Meta.Context
+		}
+		if out[i].ContextSize == 0 {
+			out[i].ContextSize = m.Meta.ContextTrain
+		}
+	}
+	return out, nil
+}
