@@ -10,7 +10,8 @@ import (
 type importRule struct {
 	// packages is a pattern of folders: * stands for one name, ** for any number of them.
 	packages string
-	// may are patterns of the project's packages that these import directly. Packages below themselves they may import in any case.
+	// may are patterns of the project's packages that these import directly. Packages below themselves they may import
+	// in any case.
 	may []string
 	// no are other packages that they must not import directly, nor what lies below those.
 	no []string
@@ -19,8 +20,8 @@ type importRule struct {
 	why   string
 }
 
-// importRules cover every package of the project; the first rule that fits a package is its rule. A new package needs a rule, and a new
-// dependency between packages is a change of the architecture, which is made here.
+// importRules cover every package of the project; the first rule that fits a package is its rule. A new package needs a
+// rule, and a new dependency between packages is a change of the architecture, which is made here.
 var importRules = []importRule{
 	{packages: "cmd/*", may: []string{"**"}, why: "cmd puts all parts together"},
 	{packages: "config", may: []string{"internal/nearest", "multimodal/video/limits"}, why: "config is read by everything, so it depends on nothing that depends on more"},
@@ -81,7 +82,7 @@ var importRules = []importRule{
 	{packages: "engine/worker/*", why: "a part of the worker that stands alone"},
 
 	{packages: "api", may: []string{
-		"api/*", "api/openai/*", "engine", "multimodal", "multimodal/video", "router",
+		"api/*", "api/openai/*", "engine", "engine/upstream", "multimodal", "multimodal/video", "router",
 	}, never: []string{"modernc.org"}, why: "cmd hands over options and a store, so that no test of api waits for SQLite to be compiled"},
 	{packages: "api/fault", may: []string{"engine", "multimodal", "router"}, why: "an error of the API knows the errors that it is made of"},
 	{packages: "api/jsonbody", may: []string{"internal/jsontree"}, no: []string{"net/http"}, why: "JSON is read without knowing what it says"},
@@ -132,7 +133,8 @@ var importRules = []importRule{
 // pure are what a package that only computes has no use for.
 var pure = []string{"net/http", "log/slog"}
 
-// surface are what a wire format is made of. Other wire formats, the router and the engines' processes are not among it.
+// surface are what a wire format is made of. Other wire formats, the router and the engines' processes are not among
+// it.
 var surface = []string{"api/fault", "api/generation", "api/jsonbody", "api/request", "api/surface", "api/web", "engine"}
 
 const onlyCodes = "a surface decodes and encodes, and nothing else"

@@ -148,12 +148,40 @@ const (
 	headerSession = "X-Session-Id"
 )
 
+// sessionHeaders name what a request belongs to, the first that is there counting; a request's own id is not among
+// them.
+func sessionHeaders() []string {
+	return []string{headerSession, "X-Conversation-Id", "X-Claude-Code-Session-Id", "X-Litellm-Session-Id", "X-Smg-Routing-Key"}
+}
+
+func sessionOf(h http.Header) string {
+	for _, name := range sessionHeaders() {
+		if id := h.Get(name); id != "" {
+			return id
+		}
+	}
+	return ""
+}
+
+// passedOn are the headers that servers which answer for this one are told, too: the session, the request and the trace
+// that it is a part of.
+func passedOn(h http.Header, id string) map[string][]string {
+	out := map[string][]string{"X-Request-Id": {id}}
+	for _, name := range append(sessionHeaders(), "X-Correlation-Id", "Traceparent", "Tracestate") {
+		if values := h.Values(name); len(values) > 0 {
+			out[name] = values
+		}
+	}
+	return out
+}
+
 // caller is who asks, as the core knows it.
 func (s *Server) caller(r *http.Request) *generation.Caller {
 	rec := web.RecordOf(r.Context())
 	return &generation.Caller{
 		ID: rec.ID, Client: web.ClientOf(r.Context()), Key: rec.Key, Session: r.Header.Get(headerSession), Route: r.Header.Get(headerRoute),
 		Endpoint: chi.RouteContext(r.Context()).RoutePattern(), At: s.now(), Background: rec.Background,
+		Affinity: sessionOf(r.Header), Passed: passedOn(r.Header, rec.ID),
 		Admitted: func() { web.ReleaseBody(r.Context()) },
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/qwenvld/qwenvld/api/request"
 	"github.com/qwenvld/qwenvld/api/web"
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/engine/upstream"
 	"github.com/qwenvld/qwenvld/multimodal"
 	"github.com/qwenvld/qwenvld/multimodal/video"
 	"github.com/qwenvld/qwenvld/router"
@@ -36,6 +37,10 @@ type Config struct {
 	ModelName string
 	// Engines holds one or both variants.
 	Engines map[router.Variant]engine.Engine
+	// Clusters hold variants whose weights servers of others have. RemoteContext replaces what those tell of their
+	// context, in tokens, where it is not 0.
+	Clusters      map[router.Variant]*upstream.Cluster
+	RemoteContext int
 	// Router decides where no client control does.
 	Router generation.Decider
 	// RouterVersion names the router's weights in replies.

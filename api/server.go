@@ -18,9 +18,11 @@ import (
 	"github.com/qwenvld/qwenvld/api/metrics"
 	"github.com/qwenvld/qwenvld/api/ollama"
 	"github.com/qwenvld/qwenvld/api/openai/responses"
+	"github.com/qwenvld/qwenvld/api/remote"
 	"github.com/qwenvld/qwenvld/api/request"
 	"github.com/qwenvld/qwenvld/api/surface"
 	"github.com/qwenvld/qwenvld/api/web"
+	"github.com/qwenvld/qwenvld/router"
 )
 
 // Server is the HTTP handler. It starts goroutines within a request and waits for them before the request ends, except
@@ -56,7 +58,7 @@ func New(c Config) (*Server, error) {
 		}),
 	}
 	s.core, err = generation.New(generation.Options{
-		ModelName: c.ModelName, Engines: c.Engines, Router: c.Router, RouterVersion: c.RouterVersion, Media: s.media,
+		ModelName: c.ModelName, Engines: c.Engines, Backends: s.remotes(&c), Router: c.Router, RouterVersion: c.RouterVersion, Media: s.media,
 		SecondLook: c.SecondLook, Rerun: c.Rerun, MaxConcurrent: c.MaxConcurrent, MaxWaiting: c.MaxWaiting, Patience: c.Patience,
 		KeyedPrefixes: c.KeyedPrefixes,
 		Meter:         meter{c.Metrics}, Logger: c.Logger, Now: c.Now, NewID: c.NewID,
@@ -86,6 +88,17 @@ func New(c Config) (*Server, error) {
 	s.stop = sync.OnceFunc(s.responses.Stop)
 	s.routes = s.newRoutes(&c)
 	return s, nil
+}
+
+// remotes are the backends of weights that servers of others have.
+func (s *Server) remotes(c *Config) map[router.Variant]generation.Backend {
+	out := map[router.Variant]generation.Backend{}
+	for v, cluster := range c.Clusters {
+		out[v] = remote.New(remote.Options{
+			Variant: v, Cluster: cluster, Media: s.media, ContextSize: c.RemoteContext, NewID: c.NewID, Logger: c.Logger,
+		})
+	}
+	return out
 }
 
 // ServeHTTP implements http.Handler.

@@ -52,6 +52,8 @@ type Config struct {
 	Responses Responses `mapstructure:"responses"`
 	// Router decides between a model's two sets of weights.
 	Router Router `mapstructure:"router"`
+	// Upstreams say how servers of others are waited for and looked at.
+	Upstreams Upstreams `mapstructure:"upstreams"`
 	// Models to serve; without any the built-in demo pair is served. The first is also called auto.
 	Models []Model `mapstructure:"models"`
 }
@@ -101,6 +103,7 @@ func Default() Config {
 			Quality: 5, SecondLook: SecondLook{Tokens: 1, Margin: 0.3, Entropy: 0.5},
 			Rerun: Rerun{On: []string{"form", "loop", "length", "logprob"}},
 		},
+		Upstreams: defaultUpstreams(),
 		Media: Media{
 			Fetch: true, FetchTimeout: 15 * time.Second, ImageBytes: 32 << 20, ImagePixels: 100_000_000,
 			DecodeMemory: 3 << 29, DecodeTimeout: 30 * time.Second, DecodeWait: 30 * time.Second,
@@ -136,6 +139,7 @@ func (c *Config) faults() []*fault {
 	}
 	c.Media.validate(&v)
 	c.Router.validate(&v)
+	c.Upstreams.validate(&v)
 	c.validateAccess(&v)
 	c.validateModels(&v)
 	return v.faults

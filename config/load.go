@@ -153,5 +153,14 @@ func (c *Config) resolve(dir string) {
 				*p = filepath.Join(dir, *p)
 			}
 		}
+		for _, w := range []*Weights{&m.Instruct, &m.Thinking} {
+			for j := range w.Upstreams {
+				for _, p := range []*string{&w.Upstreams[j].KeyFile, &w.Upstreams[j].File} {
+					if *p != "" && !filepath.IsAbs(*p) {
+						*p = filepath.Join(dir, *p)
+					}
+				}
+			}
+		}
 	}
 }

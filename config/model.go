@@ -17,10 +17,12 @@ type Model struct {
 	KeepAlive string `mapstructure:"keep_alive"`
 }
 
-// Weights are the files of one variant.
+// Weights are one variant's: files, or servers of others.
 type Weights struct {
 	Model     string `mapstructure:"model"`
 	Projector string `mapstructure:"projector"`
+	// Upstreams are the servers that have the weights, in place of files.
+	Upstreams []Upstream `mapstructure:"upstreams"`
 }
 
 // Engine sizes each worker of a model. Zero values take the worker's defaults.
@@ -45,17 +47,15 @@ func (m *Model) validate(v *validation, key string) {
 	if m.ID == "" || m.ID == "auto" || strings.ContainsFunc(m.ID, func(r rune) bool { return r <= ' ' || r == '/' || r > '~' }) {
 		v.fault(key+".id", "must be a name of printable ASCII without spaces and slashes, other than auto, not %q", m.ID)
 	}
-	switch given := m.Instruct != (Weights{}) || m.Thinking != (Weights{}); {
-	case m.Pull != "" && given:
+	local := func(w *Weights) bool { return w.Model != "" || w.Projector != "" }
+	switch {
+	case m.Pull != "" && (local(&m.Instruct) || local(&m.Thinking)):
 		v.fault(key+".pull", "stands in place of instruct and thinking: give either")
-	case m.Pull == "" && m.Instruct.Model == "" && m.Thinking.Model == "":
-		v.fault(key, "needs instruct.model or thinking.model, or pull")
+	case m.Pull == "" && m.Instruct.missing() && m.Thinking.missing():
+		v.fault(key, "needs instruct.model or thinking.model, upstreams of either, or pull")
 	}
-	for name, w := range map[string]Weights{"instruct": m.Instruct, "thinking": m.Thinking} {
-		if w.Model == "" && w.Projector != "" {
-			v.fault(key+"."+name+".projector", "needs %s.model", name)
-		}
-	}
+	m.Instruct.validate(v, key+".instruct")
+	m.Thinking.validate(v, key+".thinking")
 	m.validateResidency(v, key)
 	m.Engine.validate(v, key+".engine")
 }

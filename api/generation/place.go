@@ -27,6 +27,9 @@ type Caller struct {
 	ID, Client, Key string
 	// Session names a conversation whose requests do not carry all of its turns; Route asks for a variant.
 	Session, Route string
+	// Affinity names requests whose prompts likely begin alike, "" where nothing says so: those of a session, whatever
+	// of it they carry.
+	Affinity string
 	// Passed is what servers that are asked for the answer are told too, by the names of headers: who asks, and what
 	// the request is a part of.
 	Passed map[string][]string

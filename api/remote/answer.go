@@ -77,9 +77,10 @@ func (p *prepared) begin(ctx context.Context, choice, again int, demand *generat
 		*a.chat.Sampling.Seed += uint64(again) << 32 //nolint:gosec // it is 1
 	}
 	a.meter.images, a.meter.videos = p.pictureTokens()
+	a.meter.guess = guess(p.material.Prompt.Pieces) + a.meter.images + a.meter.videos
 	begun := p.decided.Request.Prefill()
 	if a.chat.Thinks && (a.chat.Budget == 0 || begun != nil && begun.Text != "") {
-		a.stage = resumed
+		a.stage, a.trim = resumed, true
 		if begun != nil {
 			a.thoughts.WriteString(begun.Reasoning)
 		}
@@ -210,7 +211,7 @@ func (a *chatAnswer) step() (engine.Event, error) {
 	case err != nil:
 		return engine.Event{}, err
 	}
-	a.meter.add(&d, a.inBlock)
+	a.meter.add(&d, a.inBlock && (a.unparsed || d.Thoughts != ""))
 	if d.Finish != "" {
 		a.finish = d.Finish
 	}

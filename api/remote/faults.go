@@ -19,17 +19,17 @@ func explain(err error, param string) error {
 		failed  *upstream.FailedError
 	)
 	switch {
+	case errors.As(err, &failed):
+		return &fault.Error{
+			Status: http.StatusInternalServerError, Type: fault.TypeServer, Code: fault.CodeUpstream,
+			Message: "The server that has the model failed.", Cause: err,
+		}
 	case errors.As(err, &refusal):
 		return refused(refusal, param)
 	case errors.As(err, &busy):
 		e := fault.Unavailable(fault.CodeOverloaded, "Too many requests are waiting for the model.", err)
 		e.RetryAfter = max(e.RetryAfter, busy.Wait)
 		return e
-	case errors.As(err, &failed):
-		return &fault.Error{
-			Status: http.StatusInternalServerError, Type: fault.TypeServer, Code: fault.CodeUpstream,
-			Message: "The server that has the model failed.", Cause: err,
-		}
 	}
 	return err
 }

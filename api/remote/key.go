@@ -15,8 +15,8 @@ import (
 // is never part of it.
 func affinity(d *generation.Decided) string {
 	switch {
-	case d.Caller.Session != "":
-		return "session " + d.Caller.Session
+	case d.Caller.Affinity != "":
+		return "session " + d.Caller.Affinity
 	case d.Request.CacheKey != "":
 		return "key " + d.Request.CacheKey
 	}

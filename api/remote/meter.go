@@ -6,14 +6,15 @@ import (
 	"github.com/qwenvld/qwenvld/engine/upstream/dialect"
 )
 
-// meter counts an answer's tokens. What the server says counts where it can be true; otherwise each event is a token, as
-// with nearly all servers.
+// meter counts an answer's tokens. What the server says counts where it can be true; otherwise each event is a token,
+// as with nearly all servers.
 type meter struct {
 	images, videos int
 	// most is how many tokens the answer may have, 0 for no bound.
 	most int
 
-	prompt, cached int
+	// prompt and cached are what the server said of the prompt, guess what is assumed where it said nothing.
+	prompt, cached, guess int
 	// done are the tokens of requests before this one, for the same answer; thought those of them that were thoughts.
 	done, thought int
 	// told is what the server said of this request, counted and counting what came.
@@ -41,8 +42,9 @@ func (m *meter) add(d *dialect.Delta, thinking bool) {
 	}
 	if u := d.Usage; u != nil {
 		m.told = u
-		if m.done == 0 && u.PromptTokens > 0 {
-			m.prompt, m.cached = u.PromptTokens, clamp(u.CachedTokens, u.PromptTokens)
+		if (m.done == 0 || m.prompt == 0) && u.PromptTokens > m.done { // the prompt of a second request has what the first gave
+			m.prompt = u.PromptTokens - m.done
+			m.cached = clamp(u.CachedTokens, m.prompt)
 		}
 		if thinking {
 			m.atThoughts = m.completion()
@@ -80,8 +82,12 @@ func (m *meter) reasoning() int {
 }
 
 func (m *meter) usage() engine.Usage {
+	prompt := m.prompt
+	if prompt == 0 {
+		prompt = m.guess
+	}
 	return engine.Usage{
-		PromptTokens: m.prompt, CachedTokens: m.cached, ImageTokens: m.images, VideoTokens: m.videos,
+		PromptTokens: prompt, CachedTokens: m.cached, ImageTokens: m.images, VideoTokens: m.videos,
 		CompletionTokens: m.done + m.completion(), ReasoningTokens: m.thought + m.reasoning(),
 	}
 }

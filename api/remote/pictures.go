@@ -142,8 +142,8 @@ func videoOptions(ref *request.Video, defaults *request.VideoOptions) map[string
 
 var errPixels = errors.New("a picture has not as many pixels as its size says")
 
-// pngURI writes pixels without loss, so that the server's tower sees what this daemon's would. Their size is one that no
-// server resizes.
+// pngURI writes pixels without loss, so that the server's tower sees what this daemon's would. Their size is one that
+// no server resizes.
 func pngURI(size *engine.Image, rgb []byte) (string, error) {
 	if len(rgb) != 3*size.Width*size.Height {
 		return "", errPixels

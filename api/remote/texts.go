@@ -75,11 +75,16 @@ func (e *texts) count(ctx context.Context, pieces []engine.Piece) (int, error) {
 		tokens, err := e.Tokenize(ctx, pieces)
 		return len(tokens), err
 	}
-	n := 0
+	return guess(pieces), nil
+}
+
+func guess(pieces []engine.Piece) int {
+	n, tokens := 0, 0
 	for i := range pieces {
 		n += len(pieces[i].Text)
+		tokens += len(pieces[i].Tokens)
 	}
-	return n / bytesPerToken, nil
+	return tokens + (n+bytesPerToken-1)/bytesPerToken
 }
 
 // maxTokenTexts bounds the tokens whose texts are asked for, each of which is a question.
@@ -127,7 +132,7 @@ func (e *texts) Generate(ctx context.Context, req *engine.Request) (engine.Strea
 	if err != nil {
 		return nil, explain(err, "prompt")
 	}
-	return &textStream{upstream: stream, req: req, text: answer.New(answer.Options{Stop: req.Stop})}, nil
+	return &textStream{upstream: stream, req: req, text: answer.New(answer.Options{Stop: req.Stop}), meter: meter{guess: guess(req.Prompt)}}, nil
 }
 
 const (

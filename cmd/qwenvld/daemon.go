@@ -27,6 +27,7 @@ type daemon struct {
 	config      *config.Config
 	model       *config.Model
 	supervisors map[router.Variant]*process.Supervisor
+	clusters    clusters
 	fetchers    fetchers
 	decoders    *decoders.Pool
 	store       responseStore // nil where nothing is kept
@@ -57,6 +58,9 @@ func assemble(ctx context.Context, e *environment, c *config.Config, logger *slo
 	if d.supervisors, err = newSupervisors(e, d.model, where, logger); err != nil {
 		return nil, err
 	}
+	if d.clusters, err = newClusters(d.model, &d.config.Upstreams, logger); err != nil {
+		return nil, err
+	}
 	d.fetchers = newFetchers(&d.config.Media)
 	if d.decoders, err = newDecoders(e, &d.config.Media); err != nil {
 		return nil, err
@@ -69,7 +73,7 @@ func assemble(ctx context.Context, e *environment, c *config.Config, logger *slo
 	if d.store, err = openStore(ctx, &d.config.Responses); err != nil {
 		return nil, err
 	}
-	d.server, err = newServer(d.config, d.model.ID, d.supervisors, mediaSources{d.fetchers, images, tool}, d.store, logger)
+	d.server, err = newServer(d.config, d.model, d.supervisors, d.clusters, mediaSources{d.fetchers, images, tool}, d.store, logger)
 	return d, err
 }
 
@@ -103,7 +107,7 @@ func (d *daemon) check(ctx context.Context) error {
 		d.model, model = fetchModel(ctx, d.environment, d.model, d.logger)
 	}
 	if model == nil {
-		model = checkModel(d.model)
+		model = errors.Join(checkModel(d.model), checkSources(d.model))
 	}
 	return errors.Join(certificate, model)
 }
@@ -123,7 +127,10 @@ func (d *daemon) run(ctx context.Context, l net.Listener, out io.Writer) error {
 	g, gctx := errgroup.WithContext(ctx)
 	workers := startWorkers(ctx, d.supervisors)
 	defer workers.end()
-	g.Go(func() error { return workers.untilAllFailed(gctx) })
+	defer d.clusters.start(ctx)()
+	if len(d.clusters) == 0 { // otherwise servers of others may answer
+		g.Go(func() error { return workers.untilAllFailed(gctx) })
+	}
 	if out != nil {
 		g.Go(func() error { d.greet(gctx, out); return nil })
 	}

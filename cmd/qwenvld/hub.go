@@ -139,12 +139,11 @@ func modelAtHand(e *environment, m *config.Model) *config.Model {
 func withWeights(m *config.Model, parts []pull.Part) *config.Model {
 	out := *m
 	for i := range parts {
-		w := config.Weights{Model: parts[i].ModelPath(), Projector: parts[i].ProjectorPath()}
+		w := &out.Instruct
 		if parts[i].Variant == hub.Thinking {
-			out.Thinking = w
-		} else {
-			out.Instruct = w
+			w = &out.Thinking
 		}
+		w.Model, w.Projector = parts[i].ModelPath(), parts[i].ProjectorPath()
 	}
 	return &out
 }

@@ -195,7 +195,7 @@ func (s *standIn) Info(context.Context) (engine.Info, error) { return s.info, ni
 func standIns(m *config.Model) map[router.Variant]engine.Engine {
 	out := map[router.Variant]engine.Engine{}
 	for variant, w := range map[router.Variant]config.Weights{router.Instruct: m.Instruct, router.Thinking: m.Thinking} {
-		if w.Model == "" {
+		if w.Model == "" && !w.Remote() {
 			continue
 		}
 		s := &standIn{info: engine.Info{ContextSize: m.Engine.ContextSize, Vision: &engine.VisionInfo{}}}

@@ -22,17 +22,18 @@ import (
 )
 
 func newServer(
-	c *config.Config, name string, supervisors map[router.Variant]*process.Supervisor, media mediaSources, store responseStore,
-	logger *slog.Logger,
+	c *config.Config, m *config.Model, supervisors map[router.Variant]*process.Supervisor, upstreams clusters, media mediaSources,
+	store responseStore, logger *slog.Logger,
 ) (*api.Server, error) {
 	engines, workers := map[router.Variant]engine.Engine{}, map[router.Variant]metrics.Worker{}
 	for variant, s := range supervisors {
 		engines[variant], workers[variant] = s, s
 	}
-	a, err := serverConfig(c, name, workers)
+	a, err := serverConfig(c, m.ID, workers)
 	if err != nil {
 		return nil, err
 	}
+	a.Clusters, a.RemoteContext = upstreams, m.Engine.ContextSize
 	a.Engines, a.Logger, a.Store = engines, logger, store
 	a.Images, a.Video = media.images, media.tool
 	if f := media.fetchers; f.images != nil { // a nil *Fetcher in an interface is not nil

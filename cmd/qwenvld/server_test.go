@@ -33,7 +33,8 @@ func TestTheConfigurationReachesTheServer(t *testing.T) {
 	if a.ModelName != "m" || len(a.Keys) != 1 || a.Keys[0] != want || a.Limits.BodyBytes != 123 || a.Media.Video.Frames != 7 || !a.MayRepeat {
 		t.Errorf("%+v", a)
 	}
-	// Nobody waits, which api has another word for than the configuration; and who may wait no time does not wait for ever.
+	// Nobody waits, which api has another word for than the configuration; and who may wait no time does not wait for
+	// ever.
 	if a.MaxWaiting != -1 || a.Patience != 1 {
 		t.Errorf("waiting %d, patience %v", a.MaxWaiting, a.Patience)
 	}
@@ -61,7 +62,9 @@ func TestAServerIsMadeOfSupervisorsAndSaysThatTheyLoad(t *testing.T) {
 	c.Responses.Path = config.ResponsesOff
 	logger := slog.New(slog.DiscardHandler)
 	instruct := process.New(process.Options{Logger: logger}) // which nobody runs
-	s, err := newServer(&c, "m", map[router.Variant]*process.Supervisor{router.Instruct: instruct}, mediaSources{}, nil, logger)
+	s, err := newServer(
+		&c, &config.Model{ID: "m"}, map[router.Variant]*process.Supervisor{router.Instruct: instruct}, nil, mediaSources{}, nil, logger,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -369,8 +369,8 @@ func randomVocabulary(rng *rand.Rand, n int) [][]byte {
 	return tokens
 }
 
-// BenchmarkMask is the cost of a token's mask with a vocabulary of Qwen's size, along answers of a schema, the automaton being new
-// for each answer (all masks computed) or shared.
+// BenchmarkMask is the cost of a token's mask with a vocabulary of Qwen's size, along answers of a schema, the
+// automaton being new for each answer (all masks computed) or shared.
 func BenchmarkMask(b *testing.B) {
 	tokens := randomVocabulary(rand.New(rand.NewPCG(5, 6)), 151_936)
 	vocab := NewVocabulary(tokens)

@@ -185,6 +185,9 @@ func (s *Stream) because(err error) error {
 	if cause := context.Cause(s.ctx); cause != nil {
 		return cause
 	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errCut // an io.EOF would be taken for the end of the answer
+	}
 	return err
 }
 

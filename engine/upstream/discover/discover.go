@@ -1,5 +1,5 @@
-// Package discover finds the servers of a pool: those of a list, those that a name in the DNS stands for, and those of a
-// file that others write.
+// Package discover finds the servers of a pool: those of a list, those that a name in the DNS stands for, and those of
+// a file that others write.
 //
 // It must not talk to the servers themselves, remember anything between two looks, or decide how often to look.
 package discover
@@ -73,9 +73,8 @@ func (h Hosts) Servers(ctx context.Context) ([]Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look up %s: %w", h.Base.Hostname(), err)
 	}
-	slices.Sort(addresses)
 	out := make([]Server, 0, len(addresses))
-	for _, a := range slices.Compact(addresses) {
+	for _, a := range slices.Compact(slices.Sorted(slices.Values(addresses))) {
 		out = append(out, Server{URL: at(h.Base, a, h.Base.Port())})
 	}
 	return out, nil

@@ -8,11 +8,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -58,6 +60,8 @@ type Request struct {
 type Server struct {
 	URL string
 
+	connections atomic.Int64
+
 	mu        sync.Mutex
 	script    func(n int, r *Request) Script
 	small     map[string]string
@@ -72,7 +76,11 @@ func New(tb testing.TB, s Script) *Server {
 	out := &Server{left: make(chan struct{}, 1024), small: map[string]string{}}
 	out.Always(s)
 	h := httptest.NewUnstartedServer(out)
-	h.Config.ErrorLog = nil
+	h.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			out.connections.Add(1)
+		}
+	}
 	h.Start()
 	tb.Cleanup(func() {
 		h.CloseClientConnections()
@@ -114,6 +122,9 @@ func (s *Server) Requests() []Request {
 	defer s.mu.Unlock()
 	return slices.Clone(s.requests)
 }
+
+// Connections counts those that were made.
+func (s *Server) Connections() int { return int(s.connections.Load()) }
 
 // Left gets one value for each client that left before its answer ended.
 func (s *Server) Left() <-chan struct{} { return s.left }

@@ -46,8 +46,8 @@ func (fakeVocab) EndTokens() []int32 { return fakeEnds }
 
 var fakeEnds = []int32{tokenEnd}
 
-// fakeModel is a model without weights: its logits are a function of all rows of the sequence, so a row that is lost, doubled,
-// misplaced or given to another sequence changes the answer. It checks what llama.cpp demands of a batch.
+// fakeModel is a model without weights: its logits are a function of all rows of the sequence, so a row that is lost,
+// doubled, misplaced or given to another sequence changes the answer. It checks what llama.cpp demands of a batch.
 type fakeModel struct {
 	t     *testing.T
 	cells int
