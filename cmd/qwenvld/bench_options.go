@@ -63,6 +63,7 @@ type benchSizes struct {
 	video, requests     string
 	rate, temperature   float64
 	count, atOnce       int
+	maxPixels           int
 	banned              []int
 	given               func(name string) bool // whether an option was
 }
@@ -75,6 +76,7 @@ func (s *benchSizes) flags(f *pflag.FlagSet) {
 	f.StringVar(&s.picture, "picture", "", "what pictures show: tiles or noise")
 	f.StringVar(&s.resolution, "picture-size", "", "their size, such as 512x512")
 	f.StringVar(&s.video, "video", "", "file of a video, instead of one that is drawn")
+	f.IntVar(&s.maxPixels, "video-max-pixels", 0, "most pixels of a frame, for servers that take max_pixels")
 	f.StringVar(&s.requests, "requests", "", "file of chat requests, one JSON object a line, for the scenario requests")
 	f.Float64Var(&s.rate, "rate", 0, "requests a second, by chance, of arrivals and requests; of requests 0 sends all at once")
 	f.IntVar(&s.count, "count", 0, "number of requests of arrivals and requests")
@@ -102,7 +104,7 @@ func (s *benchSizes) read() (scenario.Sizes, error) {
 			return sizes, fmt.Errorf("--picture-size %s: this is not WIDTHxHEIGHT", s.resolution)
 		}
 	}
-	sizes.AtOnce, sizes.Temperature, sizes.Banned = s.atOnce, s.temperature, s.banned
+	sizes.AtOnce, sizes.Temperature, sizes.Banned, sizes.Video.MaxPixels = s.atOnce, s.temperature, s.banned, s.maxPixels
 	if s.requests != "" {
 		var err error
 		if sizes.Requests, err = readRequests(s.requests); err != nil {

@@ -78,9 +78,13 @@ func (b *builder) newVideo() (part, error) {
 			return nil, err
 		}
 	}
-	return part{
+	p := part{
 		"type": "input_video", "input_video": map[string]string{"data": base64.StdEncoding.EncodeToString(file)}, "fps": b.Video.PerSecond,
-	}, nil
+	}
+	if b.Video.MaxPixels > 0 {
+		p["max_pixels"] = b.Video.MaxPixels
+	}
+	return p, nil
 }
 
 // message is a turn of a conversation.

@@ -140,4 +140,6 @@ type Picture struct {
 type Video struct {
 	Width, Height, Frames, PerSecond int
 	Data                             []byte
+	// MaxPixels bounds what a server makes of a frame, where it takes such a wish; 0 leaves it to the server.
+	MaxPixels int
 }

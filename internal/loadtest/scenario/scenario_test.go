@@ -218,6 +218,19 @@ func TestTokensThatEndAnAnswerCanBeBanned(t *testing.T) {
 	}
 }
 
+func TestAVideoIsDrawnOrGiven(t *testing.T) {
+	sizes := small()
+	drawn := text(t, planOf(t, "video", sizes, 1)[0].Asks[0])
+	sizes.Video.Data, sizes.Video.MaxPixels = []byte("RIFF"), 4096
+	given := text(t, planOf(t, "video", sizes, 1)[0].Asks[0])
+	if !strings.Contains(drawn, `"input_video":{"data":"UklGR`) || strings.Contains(drawn, "max_pixels") {
+		t.Errorf("drawn: %.200s", drawn)
+	}
+	if !strings.Contains(given, `"input_video":{"data":"UklGRg=="},"max_pixels":4096`) {
+		t.Errorf("given: %s", given)
+	}
+}
+
 func TestUnknownScenariosAreRefusedByName(t *testing.T) {
 	if _, err := Named([]string{"text-1", "text-2"}); err == nil || !strings.Contains(err.Error(), `"text-2"`) || !strings.Contains(err.Error(), "text-8") {
 		t.Errorf("%v", err)
