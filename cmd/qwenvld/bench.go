@@ -64,12 +64,13 @@ the rounds, the least and the most, and ratios to the last server or the one nam
 	f.StringArrayVar(&b.targets, "target", nil, "server: NAME=URL[,pid=N][,model=NAME]...; repeatable")
 	f.StringSliceVar(&b.scenarios, "scenario", nil, "kinds of load; all that need nothing else")
 	f.StringVar(&b.Base, "base", "", "server to compare with; the last one")
-	f.IntVar(&b.Rounds, "rounds", 3, "how often each is played to each server")
+	f.IntVar(&b.Rounds, "rounds", 0, "how often each is played to each server; 0 for 3, or 1 with --quick")
 	f.Uint64Var(&b.Seed, "seed", 0, "another seed gives other texts and pictures; 0 draws one")
 	f.DurationVar(&b.Objective.FirstToken, "slo-first-token", 0, "count answers whose first token comes within this time")
 	f.DurationVar(&b.Objective.Gap, "slo-gap", 0, "and 99% of whose gaps are not longer than this")
 	f.DurationVar(&b.Timeout, "timeout", 15*time.Minute, "longest time of an answer")
 	f.DurationVar(&b.Settle, "settle", 300*time.Millisecond, "time that a server is left alone before its turn")
+	f.BoolVar(&b.Cold, "cold", false, "do not warm servers up: they were asked before")
 	f.IntVar(&b.busy, "busy", 0, "processes of the lowest priority that keep processors busy meanwhile")
 	f.StringVar(&b.json, "json", "", "file for all figures of all rounds")
 	f.StringVar(&b.plots, "plot", "", "folder for an SVG picture of each scenario")
@@ -110,6 +111,14 @@ func (b *benchmark) read(e *environment) error {
 	}
 	if b.Sizes, err = b.sizes.read(); err != nil {
 		return err
+	}
+	const usual = 3
+	switch {
+	case b.Rounds > 0:
+	case b.sizes.quick:
+		b.Rounds = 1
+	default:
+		b.Rounds = usual
 	}
 	for b.Seed == 0 {
 		b.Seed = rand.Uint64() >> 32 // short enough to be written down

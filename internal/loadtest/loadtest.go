@@ -43,7 +43,9 @@ type Options struct {
 	Timeout time.Duration
 	// Settle is how long a server is left alone before it is played to, so that it finishes what it was left with.
 	Settle time.Duration
-	Goals  []report.Goal
+	// Cold leaves out the short questions by which servers are warmed up.
+	Cold  bool
+	Goals []report.Goal
 	// Progress is told before each run. Ended gets each scenario when it is done. Both may be nil.
 	Progress func(Progress)
 	Ended    func(*report.Report, *report.Scenario)
@@ -65,6 +67,9 @@ func Measure(ctx context.Context, o *Options, r *report.Report) (err error) {
 	}
 	defer func() { err = errors.Join(err, m.resumeAll()) }()
 	for i := range m.Targets {
+		if m.Cold {
+			break
+		}
 		if err := m.warmUp(ctx, i); err != nil {
 			return err
 		}

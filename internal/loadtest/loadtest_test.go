@@ -123,6 +123,18 @@ func TestServersAreAskedInTurnsAndTheSame(t *testing.T) {
 	}
 }
 
+func TestServersThatAreWarmAreNotWarmedUp(t *testing.T) {
+	s := &servers{bodies: map[string][]string{}}
+	o := options(t, s.start(t, "us"))
+	o.Cold, o.Rounds, o.Scenarios = true, 1, o.Scenarios[:1]
+	if err := Measure(t.Context(), o, &report.Report{}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"us"}, s.asked); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // sleeper is a process that stands for a server's.
 func sleeper(t *testing.T) int {
 	t.Helper()
