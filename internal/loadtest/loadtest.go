@@ -122,7 +122,7 @@ func (m *measurement) turnOf(ctx context.Context, target int) error {
 			continue
 		}
 		for _, t := range trees {
-			if err := t.Pause(); err != nil {
+			if err := t.Pause(ctx); err != nil {
 				return fmt.Errorf("server %s: %w", m.Targets[i].Name, err)
 			}
 		}

@@ -5,6 +5,7 @@
 package processes
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Tree is a process with all of its children, theirs included. They are looked up anew each time, on Linux in /proc.
@@ -47,7 +49,7 @@ func (t *Tree) pids() ([]int, error) {
 		if err != nil {
 			continue
 		}
-		parent, err := t.parent(pid)
+		_, parent, err := t.stat(pid)
 		if err != nil {
 			continue // it has ended meanwhile
 		}
@@ -64,24 +66,25 @@ func (t *Tree) pids() ([]int, error) {
 	return out, nil
 }
 
-// parent reads a line such as "17 (name with) spaces) S 1 ...".
-func (t *Tree) parent(pid int) (int, error) {
+// stat reads a line such as "17 (name with) spaces) S 1 ...": a process's state and its parent.
+func (t *Tree) stat(pid int) (state string, parent int, err error) {
 	data, err := fs.ReadFile(t.proc, path.Join(strconv.Itoa(pid), "stat"))
 	if err != nil {
-		return 0, err
+		return "", 0, err
 	}
 	line := string(data)
 	fields := strings.Fields(line[strings.LastIndexByte(line, ')')+1:])
-	const parentAt = 1
-	if len(fields) <= parentAt {
-		return 0, fmt.Errorf("process %d has no parent", pid)
+	const needed = 2
+	if len(fields) < needed {
+		return "", 0, fmt.Errorf("process %d has no parent", pid)
 	}
-	return strconv.Atoi(fields[parentAt])
+	parent, err = strconv.Atoi(fields[1])
+	return fields[0], parent, err
 }
 
-// Pause stops all processes of the tree until Resume. A child that is born meanwhile is stopped as well.
-func (t *Tree) Pause() error {
-	stopped := map[int]bool{}
+// Pause stops all processes of the tree until Resume, and returns when they stand. A child that is born meanwhile is
+// stopped as well.
+func (t *Tree) Pause(ctx context.Context) error {
 	for {
 		pids, err := t.pids()
 		if err != nil {
@@ -89,16 +92,22 @@ func (t *Tree) Pause() error {
 		}
 		more := false
 		for _, pid := range pids {
-			if stopped[pid] {
-				continue
+			if state, _, err := t.stat(pid); err != nil || strings.ContainsAny(state, "TtZX") {
+				continue // it stands, or has ended
 			}
 			if err := signal(pid, syscall.SIGSTOP); err != nil {
 				return errors.Join(fmt.Errorf("pause process %d: %w", pid, err), t.Resume())
 			}
-			stopped[pid], more = true, true
+			more = true
 		}
 		if !more {
 			return nil
+		}
+		const soon = 2 * time.Millisecond // a process has to be given a processor to stand still
+		select {
+		case <-ctx.Done():
+			return errors.Join(context.Cause(ctx), t.Resume())
+		case <-time.After(soon):
 		}
 	}
 }
