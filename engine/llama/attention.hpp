@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -19,6 +20,9 @@ struct attention_scratch {
     std::vector<int32_t>  peak;       // per row: the split's exponent
     std::vector<int32_t>  total_peak; // per row: that over all splits
     std::vector<uint32_t> cells;
+    std::vector<float>    weights, panels, strip;  // for panels: scores of a head's rows over a split, keys or values, and rows on their way there
+    std::vector<float>    old, add;   // for panels: per row of a head, what its total and the split's sums are scaled by
+    std::vector<int64_t>  shown;      // for panels: per row of a head, how many of the split's cells it may see
     std::vector<int64_t>  seen;       // per token: how many of the cells it sees, or -1 where these are not the first ones
 };
 
@@ -45,12 +49,20 @@ struct wide_rows {
     wide_rows     from(int64_t d) const { return {first + d, width}; }
 };
 
+constexpr int64_t block_cells = 64;   // cells whose scores a few queries have at once
+constexpr int64_t split_cells = 256;  // cells whose sums are joined with those of others; a multiple of block_cells
+constexpr int64_t in_place_rows = 6;  // up to which keys and values are read where they lie: more queries read them too often
+constexpr int32_t no_peak     = std::numeric_limits<int32_t>::min() / 2;
+
+// Converts n numbers of any type that a cache may have.
+void widen_row(ggml_type type, const char * row, float * out, int64_t n);
+
 // One flash attention node and how its work is cut. Threads share it and take tasks until none is left.
 //
-// Keys and values are widened to single precision, block by block or as they are read, and all sums are in single precision. The exponent that keeps the
-// exponentials small is a whole power of two, so that scaling sums by it is exact; and sums over cells are joined in splits of a
-// fixed size. So a row's result depends only on its query and on the cells it sees, in their order: not on the number of threads,
-// on the rows computed beside it or on cells of others.
+// Keys and values are widened to single precision, a part of them at a time or as they are read, and all sums are in single precision.
+// The exponent that keeps the exponentials small is a whole power of two, so that scaling sums by it is exact; and sums over cells are
+// joined in splits of a fixed size. So a row's result depends only on its query, on the cells it sees, in their order, and on whether it
+// stands among many of its sequence: not on the number of threads, on what is computed beside it or on cells of others.
 class attention_job {
   public:
     // Whether the kernel computes this node: no sinks, no soft cap, no ALiBi, one stream, a mask that only hides.
@@ -81,6 +93,14 @@ class attention_job {
     void store(const attention_scratch & s, const tile & t) const;
     half_rows in_place(const attention_scratch & s, const ggml_tensor * t, int64_t head, int64_t at, int64_t count) const;
     wide_rows widen(attention_scratch & s, const ggml_tensor * t, int64_t head, int64_t at, int64_t count, int64_t width) const;
+    bool in_panels(const tile & t) const;
+    void size_panels(attention_scratch & s) const;
+    void add_panels(attention_scratch & s, const tile & t, int64_t begin, int64_t end) const;
+    void pack_keys(attention_scratch & s, int64_t head, int64_t at, int64_t count) const;
+    void pack_values(attention_scratch & s, int64_t head, int64_t at, int64_t count) const;
+    void score_panels(attention_scratch & s, const float * queries, int64_t rows, int64_t count) const;
+    void weigh_row(attention_scratch & s, const tile & t, int64_t head_row, int64_t r, int64_t at) const;
+    void blend_panels(attention_scratch & s, int64_t head_row, int64_t rows) const;
     void add_in_place(attention_scratch & s, const tile & t, int64_t at, int64_t count) const;
     void add_widened(attention_scratch & s, const tile & t, int64_t at, int64_t count) const;
     template <typename Rows>

@@ -23,6 +23,9 @@ var (
 	attentionDepths = []int{512, 4096, 16384}
 )
 
+// flashDepth is the deepest that ggml's flash attention is measured at: it takes minutes beyond, and was the slowest long before.
+const flashDepth = 4096
+
 // benchModel loads the file that QWENVLD_BENCH_MODEL names, which should be of a real model's size.
 func benchModel(b *testing.B) *Model {
 	b.Helper()
@@ -91,6 +94,9 @@ func benchAttention(b *testing.B, m *Model, depth int) {
 	}
 	var runs []*kernelRun
 	for _, k := range attentionKernels {
+		if k.options.libraryAttention && depth > flashDepth {
+			continue
+		}
 		o := k.options
 		o.ContextSize, o.BatchSize, o.MaxSequences, o.Threads = depth+benchChunk, benchChunk, depth/benchChunk+1, threads
 		r := &kernelRun{name: k.name, context: newContext(b, m, o), batch: NewTokenBatch(benchChunk), clock: clock}

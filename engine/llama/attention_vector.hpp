@@ -59,7 +59,12 @@ inline void save(float * p, vec v) {
 }
 
 inline vec fill(float x) {
-    return vec{} + x;
+    return x - vec{};  // a zero that is added would be an instruction, because it changes -0
+}
+
+// n rounded up to whole vectors.
+inline int64_t padded(int64_t n) {
+    return (n + lanes - 1) / lanes * lanes;
 }
 
 // a*b + c in one rounding where the processor can.
@@ -101,6 +106,20 @@ inline float sum(vec a) {
     float     out[4];
     sum4(v, out);
     return out[0];
+}
+
+// The highest of n numbers, a multiple of lanes; -inf if there are none.
+inline float highest_of(const float * x, int64_t n) {
+    vec top = fill(-__builtin_inff());
+    for (int64_t i = 0; i < n; i += lanes) {
+        const vec v = load(x + i);
+        top         = v > top ? v : top;
+    }
+    float highest = top[0];
+    for (int i = 1; i < lanes; ++i) {
+        highest = top[i] > highest ? top[i] : highest;
+    }
+    return highest;
 }
 
 // 2^(x - peak) for x <= peak, computed as 2^f * 2^(n - peak) with x = f + n and |f| <= 1/2, so that another peak changes nothing but the
