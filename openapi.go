@@ -1,8 +1,8 @@
-// Package qwenvld holds what lies in the root of the project and is part of the binary: the description of the API
-// and an example of the configuration. It must not hold code.
+// Package qwenvld holds what lies in the root of the project and is part of the binary: the description of the API, an
+// example of the configuration, and examples of what to ask the built-in pair. It must not hold code.
 package qwenvld
 
-import _ "embed"
+import "embed"
 
 // OpenAPI is openapi.yaml.
 //
@@ -13,3 +13,8 @@ var OpenAPI []byte
 //
 //go:embed config.example.yaml
 var ConfigExample []byte
+
+// Examples are requests to ask the built-in pair: examples/SKILL.json.
+//
+//go:embed examples/*.json
+var Examples embed.FS

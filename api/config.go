@@ -31,6 +31,16 @@ const (
 	IgnoreUnknown UnknownParameters = "ignore"
 )
 
+// PlaygroundAccess says who gets the page at the root.
+type PlaygroundAccess string
+
+// Who gets the page. It holds nothing that is secret; what it asks the API for needs a key as all else does.
+const (
+	PlaygroundPublic PlaygroundAccess = "public" // the default
+	PlaygroundKeyed  PlaygroundAccess = "key"    // those with a key, which browsers ask for as a password
+	PlaygroundOff    PlaygroundAccess = "off"    // nobody
+)
+
 // Config is what a Server needs. Zero durations and numbers take the defaults named beside them.
 type Config struct {
 	// ModelName is the routed model id; the variants append -instruct and -thinking.
@@ -76,8 +86,13 @@ type Config struct {
 	// key too, PublicInfo readiness and the API's description.
 	Metrics                   *metrics.Metrics
 	PublicMetrics, PublicInfo bool
+	// Playground says who gets the page at the root (everybody); Samples are questions that it offers, as JSON.
+	Playground PlaygroundAccess
+	Samples    []byte
 	// Origins are those from which browsers may ask ("https://chat.example.com", "*" for all); none by default.
 	Origins []string
+	// Hosts are names of this server; requests for others are refused. Without any, none are.
+	Hosts []string
 	// MaxConcurrent bounds the generations being worked on (64). MaxWaiting more requests (64; none if negative) may
 	// wait for a place, each for Patience (5 s); then they are refused with 503. The client with the fewest places
 	// comes first.
@@ -104,6 +119,11 @@ func (c *Config) checkWords() error {
 	default:
 		return fmt.Errorf("api: unknown_parameters %q is neither refuse nor ignore", c.Unknown)
 	}
+	switch c.Playground {
+	case PlaygroundOff, PlaygroundPublic, PlaygroundKeyed:
+	default:
+		return fmt.Errorf("api: playground %q is neither off, public nor key", c.Playground)
+	}
 	switch c.Reasoning {
 	case chat.ReasoningContent, chat.ReasoningShort, chat.ReasoningBoth:
 	default:
@@ -116,6 +136,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.Limits = c.Limits.WithDefaults()
 	c.Unknown = cmp.Or(c.Unknown, RefuseUnknown)
 	c.Reasoning = cmp.Or(c.Reasoning, chat.ReasoningContent)
+	c.Playground = cmp.Or(c.Playground, PlaygroundPublic)
 	if err := c.checkWords(); err != nil {
 		return c, err
 	}

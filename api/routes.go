@@ -15,15 +15,28 @@ import (
 	"github.com/qwenvld/qwenvld/api/openai/chat"
 	"github.com/qwenvld/qwenvld/api/openai/completions"
 	"github.com/qwenvld/qwenvld/api/openai/tokens"
+	"github.com/qwenvld/qwenvld/api/playground"
 	"github.com/qwenvld/qwenvld/api/web"
 )
 
-func (s *Server) newRoutes(c *Config) *chi.Mux {
+func (s *Server) newRoutes(c *Config) (*chi.Mux, error) {
+	site, err := playground.New(playground.Options{Samples: c.Samples})
+	if err != nil {
+		return nil, err
+	}
+	ownPages, err := s.sameOrigin(c.Origins)
+	if err != nil {
+		return nil, err
+	}
 	m := chi.NewRouter()
 	m.Use(web.OnePath, middleware.GetHead, s.edge.Identify, s.edge.LogAccess, s.edge.RecoverPanic, s.edge.BoundHeader)
+	if len(c.Hosts) > 0 {
+		m.Use(s.ownHosts(c.Hosts))
+	}
 	if len(c.Origins) > 0 {
 		m.Use(crossOrigin(c.Origins))
 	}
+	m.Use(ownPages)
 	m.NotFound(s.authenticate(s.edge.Handle(notFound)).ServeHTTP)
 	m.MethodNotAllowed(s.authenticate(s.edge.Handle(s.methodNotAllowed)).ServeHTTP)
 	protected := m.With(s.authenticate)
@@ -38,7 +51,8 @@ func (s *Server) newRoutes(c *Config) *chi.Mux {
 	open(c.PublicMetrics).Get("/metrics", s.edge.Handle(s.serveMetrics))
 	s.describe(open(c.PublicInfo))
 	s.addSurfaces(protected, c)
-	return m
+	s.addPlayground(m, c, site)
+	return m, nil
 }
 
 // describe adds what tells of the server itself.

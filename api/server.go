@@ -86,8 +86,8 @@ func New(c Config) (*Server, error) {
 		c.Metrics.Watch(c.Store)
 	}
 	s.stop = sync.OnceFunc(s.responses.Stop)
-	s.routes = s.newRoutes(&c)
-	return s, nil
+	s.routes, err = s.newRoutes(&c)
+	return s, err
 }
 
 // remotes are the backends of weights that servers of others have.

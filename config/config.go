@@ -29,6 +29,10 @@ type Config struct {
 	// Public serves what tells of the daemon itself to everybody, where keys are set: readiness and the API's
 	// description.
 	Public bool `mapstructure:"public"`
+	// Playground says who gets the page at the root: everybody, those with a key, or nobody.
+	Playground string `mapstructure:"playground" oneof:"public key off"`
+	// Hosts are names by which clients know this daemon, "*" for any. They matter where no key is needed.
+	Hosts []string `mapstructure:"hosts"`
 	// ReasoningField names the reasoning in responses: reasoning_content, reasoning or both.
 	ReasoningField string `mapstructure:"reasoning_field" oneof:"reasoning_content reasoning both"`
 	// UnknownParameters says what becomes of members of requests that nobody knows: refuse or ignore.
@@ -93,7 +97,8 @@ func Default() Config {
 		DrainDelay:      2 * time.Second,
 		MemoryBudget:    BudgetAuto,
 		ReasoningField:  "reasoning_content", UnknownParameters: "refuse", RepetitionDetection: true, PrefixScope: PrefixesOfAll,
-		Log: Log{Level: "info", Format: "text"},
+		Playground: "public",
+		Log:        Log{Level: "info", Format: "text"},
 		Limits: Limits{
 			MaxConcurrent: 64, MaxWaiting: 64, WaitTimeout: 5 * time.Second, LoadTimeout: 5 * time.Minute,
 			BodyBytes: 64 << 20, BodyRate: 16 << 10, Images: 32, Videos: 8,

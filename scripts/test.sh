@@ -26,6 +26,7 @@ echo "== the measures of the house"
 # Not cached: Go does not see which sources it reads.
 go -C tools test -count=1 ./house </dev/null || status=1
 if [[ -f e2e/go.mod ]]; then
+	scripts/browser.sh
 	echo "== end to end, with the real binary"
 	# Not cached: Go does not see that the binary has changed.
 	(cd e2e && QWENVLD_BINARY="$PWD/../bin/qwenvld" go test -count=1 -timeout 40m ./... </dev/null) || status=1

@@ -43,6 +43,8 @@ const (
 	CodeInvalidBody     = "invalid_body"
 	CodeStore           = "store_unavailable"
 	CodeHeader          = "header_too_large"
+	CodeHost            = "unknown_host"
+	CodeOrigin          = "origin_not_allowed"
 	// CodeClientGone stands in metrics and the access log for the error that no client is told.
 	CodeClientGone = "client_closed_request"
 )

@@ -29,7 +29,7 @@ func (d *daemon) greet(ctx context.Context, out io.Writer) {
 func (d *daemon) banner(program string) string {
 	var b strings.Builder
 	keys := len(d.config.Keys) > 0
-	fmt.Fprintf(&b, "%s is ready at %s, described at /docs\n", d.model.ID, d.url)
+	fmt.Fprintf(&b, "%s is ready at %s%s, described at /docs\n", d.model.ID, d.url, d.page())
 	if keys {
 		fmt.Fprintf(&b, "keys   export %s=YOUR_KEY (%s key NAME makes one)\n", config.VariableKey, program)
 	}
@@ -41,6 +41,14 @@ func (d *daemon) banner(program string) string {
 		fmt.Fprintf(&b, "more   %s examples: what the built-in pair knows, simple drawn scenes of shapes and numbers only\n", program)
 	}
 	return b.String()
+}
+
+// page says that a browser shows the playground, where it does.
+func (d *daemon) page() string {
+	if d.config.Playground == "off" || strings.HasPrefix(d.url, "unix:") {
+		return ""
+	}
+	return " (open it in a browser)"
 }
 
 // post is the beginning of a curl command that posts a chat completion to the daemon at address.

@@ -14,7 +14,7 @@ func TestTheBannerTellsANewcomerWhatToDo(t *testing.T) {
 	}{
 		"built-in pair": {
 			daemon{config: &config.Config{}, url: "http://127.0.0.1:80"},
-			`m is ready at http://127.0.0.1:80, described at /docs
+			`m is ready at http://127.0.0.1:80 (open it in a browser), described at /docs
 ask    ./q ask --url http://127.0.0.1:80 "Hello, who are you?"
 or     curl -s http://127.0.0.1:80/v1/chat/completions -H 'Content-Type: application/json' -d '{"model": "m", "messages": [{"role": "user", "content": "Hello, who are you?"}]}'
 more   ./q examples: what the built-in pair knows, simple drawn scenes of shapes and numbers only

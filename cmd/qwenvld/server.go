@@ -45,8 +45,12 @@ func newServer(
 // serverConfig is what the configuration alone says of the server.
 func serverConfig(c *config.Config, name string, workers map[router.Variant]metrics.Worker) (a api.Config, err error) {
 	var calibrated []byte
+	var samples []byte
 	if len(c.Models) == 0 {
 		calibrated = demopair.RouterWeights()
+		if samples, err = demoSamples(); err != nil {
+			return a, err
+		}
 	}
 	r, weights, err := newRouter(&c.Router, calibrated)
 	if err != nil {
@@ -77,9 +81,11 @@ func serverConfig(c *config.Config, name string, workers map[router.Variant]metr
 		MayRepeat: !c.RepetitionDetection, KeyedPrefixes: c.PrefixScope == config.PrefixesOfKey,
 		MaxConcurrent: c.Limits.MaxConcurrent, MaxWaiting: waiting(c.Limits.MaxWaiting), Patience: max(c.Limits.WaitTimeout, 1),
 		Origins: c.CORS.AllowedOrigins, PublicMetrics: c.Metrics.Public, PublicInfo: c.Public,
+		Playground: api.PlaygroundAccess(c.Playground), Hosts: ownNames(c),
 		Rerun:   generation.Rerun{Share: c.Router.Rerun.Share, Causes: causes},
 		Metrics: metrics.New(metrics.Options{Version: version, RouterVersion: weights.Version, Workers: workers}),
 	}
+	a.Samples = samples
 	for _, k := range c.Keys {
 		keyHash, err := access.ParseHash(k.SHA256)
 		if err != nil {

@@ -252,6 +252,9 @@ func (c *Contract) Operation(method, path string) *Operation {
 
 // fits says whether path is one of a template's.
 func fits(template, path string) bool {
+	if template == path {
+		return true
+	}
 	want, have := strings.Split(template, "/"), strings.Split(path, "/")
 	if len(want) != len(have) {
 		return false
