@@ -82,7 +82,9 @@ func TestEveryOperationRefusesAsItsDescriptionSays(t *testing.T) {
 		twice   bool
 		model   string
 	}{
-		{name: "no key", status: http.StatusUnauthorized, edit: func(c *Config) { c.Keys = []access.Key{{Name: "ann", Hash: hash}} }},
+		{name: "no key", status: http.StatusUnauthorized, edit: func(c *Config) {
+			c.Keys, c.Playground = []access.Key{{Name: "ann", Hash: hash}}, PlaygroundKeyed
+		}},
 		{
 			name: "too often", status: http.StatusTooManyRequests, twice: true, headers: []string{"Authorization", "Bearer " + key},
 			edit: func(c *Config) { c.Keys = []access.Key{{Name: "ann", Hash: hash, RequestsPerMinute: 1}} },
