@@ -67,6 +67,7 @@ var importRules = []importRule{
 	{packages: "engine/upstream/pool", never: []string{"net"}, why: "who is asked next is a pure decision"},
 	{packages: "engine/upstream/dialect", may: []string{"engine"}, why: "values in, bytes out, and back"},
 	{packages: "engine/upstream/*", why: "a part of asking servers that stands alone"},
+	{packages: "engine/selftest", may: []string{"engine/llama"}, never: []string{"net"}, why: "a proof of the device leans on nothing else of the engine"},
 	{packages: "engine/worker", may: []string{
 		"engine", "engine/constraint", "engine/gguf", "engine/llama", "engine/tokenizer", "engine/wire", "internal/bytecache",
 	}, why: "the worker knows nothing of HTTP clients or routing"},
@@ -229,7 +230,7 @@ func underAny(importPath string, roots []string) bool {
 }
 
 func TestOnlyTheModelSideReachesC(t *testing.T) {
-	linksC := []string{module + "/engine/llama", module + "/engine/worker", module + "/cmd/qwenvld"}
+	linksC := []string{module + "/engine/llama", module + "/engine/selftest", module + "/engine/worker", module + "/cmd/qwenvld"}
 	for _, p := range listPackages(t) {
 		if len(p.CgoFiles) > 0 && p.rel() != "engine/llama" {
 			t.Errorf("%s imports C; only engine/llama may", p.ImportPath)
