@@ -11,7 +11,7 @@ import (
 
 // Facts are what the policy is told about the request and the daemon, apart from the prompt.
 type Facts struct {
-	// Instruct and Thinking say which weights can answer now. At least one must be true.
+	// Instruct and Thinking say which weights can answer, at once or after a wait. At least one must be true.
 	Instruct, Thinking bool
 	// MaxTokens is the client's bound on the completion, 0 if it gave none.
 	MaxTokens int
@@ -23,6 +23,9 @@ type Facts struct {
 	Warm Variant
 	// WarmTokens is about how many tokens the other variant would have to read again.
 	WarmTokens int
+	// InstructWait and ThinkingWait are what it costs, in seconds, to load weights for this request: until they can
+	// answer, and until what gives way to them is there again. 0 is for those that are loaded.
+	InstructWait, ThinkingWait float64
 }
 
 // has reports whether v can answer now.
@@ -169,17 +172,25 @@ func (r *Router) Decide(in *Input) (Decision, error) {
 		return Decision{}, err
 	}
 	d.ThinkingBudget = budget
-	if wanted == Instruct && d.Source == SourceRouter && in.Facts.Thinking && !in.Facts.tooShortToThink() {
+	if wanted == Instruct && d.Source == SourceRouter && in.Facts.loaded(Thinking) && !in.Facts.tooShortToThink() {
 		d.EscalationBudget = automaticBudget(e.Tokens, completionLimit(&in.Facts))
 	}
-	d.Uncertain = d.Uncertain && in.Facts.Instruct && in.Facts.Thinking
-	if !in.Facts.has(wanted) {
-		d.Reasons = append([]string{reasonUnavailable + string(wanted)}, d.Reasons...)
-		d.Variant = wanted.other()
-		// Instruct weights cannot think; thinking weights answer for instruct with an empty think block.
-		d.ThinkingBudget = 0
+	d.Uncertain = d.Uncertain && in.Facts.loaded(Instruct) && in.Facts.loaded(Thinking)
+	switch {
+	case !in.Facts.has(wanted):
+		d.substitute(reasonUnavailable + string(wanted))
+	case d.Source == SourceRouter && wanted == Instruct && in.Facts.sparesLoading():
+		d.substitute(reasonNotLoaded + string(wanted))
 	}
 	return d, nil
+}
+
+// substitute has the other variant answer. Instruct weights cannot think; thinking weights answer for instruct with an
+// empty think block.
+func (d *Decision) substitute(reason string) {
+	d.Reasons = append([]string{reason}, d.Reasons...)
+	d.Variant = d.Variant.other()
+	d.ThinkingBudget = 0
 }
 
 // WithOtherVariant returns the decision as it is when the other variant answers.
@@ -220,6 +231,7 @@ func (r *Router) evaluate(in *Input) evaluation {
 		e.priceNotes = append(e.priceNotes, reasonSchema)
 	}
 	e.chargeColdCache(r.scorer, in, quality)
+	e.chargeLoading(&in.Facts)
 	e.followUp = len(in.History) > 0 && isFollowUp(&in.Features)
 	return e
 }

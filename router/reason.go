@@ -10,6 +10,8 @@ const (
 	reasonAskedFor     = "asked for: "
 	reasonOverridden   = "overridden: "
 	reasonUnavailable  = "unavailable: "
+	reasonNotLoaded    = "not loaded: "
+	reasonLoading      = "thinking weights would have to be loaded"
 	reasonMaxTokens    = "max_tokens too small to think" //nolint:gosec // no credential
 	reasonTools        = "tools: thinking gains less"
 	reasonSchema       = "a JSON form: thinking gains less"
@@ -26,6 +28,7 @@ const (
 	ClassPhrase       ReasonClass = "phrase"       // the user asks for it in words
 	ClassOverridden   ReasonClass = "overridden"   // another control said otherwise and was weaker
 	ClassUnavailable  ReasonClass = "unavailable"  // the wanted weights are not loaded
+	ClassLoading      ReasonClass = "loading"      // weights would have to be loaded
 	ClassMaxTokens    ReasonClass = "max_tokens"   // too few tokens to think in
 	ClassTools        ReasonClass = "tools"        // tools make thinking dearer
 	ClassForm         ReasonClass = "form"         // a JSON form makes thinking dearer
@@ -37,7 +40,7 @@ const (
 // ReasonClasses lists all of them.
 func ReasonClasses() []ReasonClass {
 	return []ReasonClass{
-		ClassControl, ClassPhrase, ClassOverridden, ClassUnavailable, ClassMaxTokens, ClassTools, ClassForm, ClassFollowUp,
+		ClassControl, ClassPhrase, ClassOverridden, ClassUnavailable, ClassLoading, ClassMaxTokens, ClassTools, ClassForm, ClassFollowUp,
 		ClassConversation, ClassPrompt,
 	}
 }
@@ -59,6 +62,8 @@ func (d *Decision) classOf(reason string) ReasonClass {
 		return ClassControl
 	case reasonMaxTokens:
 		return ClassMaxTokens
+	case reasonLoading:
+		return ClassLoading
 	case reasonTools:
 		return ClassTools
 	case reasonSchema:
@@ -73,6 +78,8 @@ func (d *Decision) classOf(reason string) ReasonClass {
 		return ClassPhrase
 	case strings.HasPrefix(reason, reasonOverridden):
 		return ClassOverridden
+	case strings.HasPrefix(reason, reasonNotLoaded):
+		return ClassLoading
 	case strings.HasPrefix(reason, reasonUnavailable):
 		return ClassUnavailable
 	}

@@ -38,6 +38,16 @@ func TestReasonsFallIntoClasses(t *testing.T) {
 			[]router.ReasonClass{router.ClassUnavailable, router.ClassPrompt},
 		},
 		{
+			"weights to be loaded", easy,
+			router.Input{Facts: router.Facts{Instruct: true, Thinking: true, ThinkingWait: 1}},
+			[]router.ReasonClass{router.ClassLoading, router.ClassPrompt},
+		},
+		{
+			"weights that are spared", easy,
+			router.Input{Facts: router.Facts{Instruct: true, Thinking: true, InstructWait: 1}},
+			[]router.ReasonClass{router.ClassLoading, router.ClassPrompt},
+		},
+		{
 			"few tokens", hard,
 			router.Input{Facts: router.Facts{Instruct: true, Thinking: true, MaxTokens: 16}},
 			[]router.ReasonClass{router.ClassMaxTokens, router.ClassPrompt},
