@@ -12,7 +12,7 @@ func TestLoadingIsWorthItForHardRequestsOnly(t *testing.T) {
 	instructOnly := router.Facts{Instruct: true, Thinking: true, ThinkingWait: wait}
 	thinkingOnly := router.Facts{Instruct: true, Thinking: true, InstructWait: wait}
 	neither := router.Facts{Instruct: true, Thinking: true, InstructWait: wait, ThinkingWait: wait}
-	// The price of thinking is 0.2: here 0.5 with loading: a gain of 0.4 pays the former, one of 0.8 both.
+	// The price of thinking is 0.2, with loading 0.5: a gain of 0.4 pays the former, one of 0.8 both.
 	easy, fair, hard := fixed{0.1, 600}, fixed{0.7, 600}, fixed{0.9, 600}
 	for name, tc := range map[string]struct {
 		scorer  fixed
