@@ -41,16 +41,22 @@ const (
 	PlaygroundOff    PlaygroundAccess = "off"    // nobody
 )
 
-// Config is what a Server needs. Zero durations and numbers take the defaults named beside them.
-type Config struct {
-	// ModelName is the routed model id; the variants append -instruct and -thinking.
-	ModelName string
-	// Engines holds one or both variants.
+// Model is a pair of weights. Either variant may be missing.
+type Model struct {
+	// ID is the routed model id; the variants append -instruct and -thinking.
+	ID string
+	// Engines holds variants whose weights this daemon has.
 	Engines map[router.Variant]engine.Engine
 	// Clusters hold variants whose weights servers of others have. RemoteContext replaces what those tell of their
 	// context, in tokens, where it is not 0.
 	Clusters      map[router.Variant]*upstream.Cluster
 	RemoteContext int
+}
+
+// Config is what a Server needs. Zero durations and numbers take the defaults named beside them.
+type Config struct {
+	// Models are those that are served, the first of them also as auto.
+	Models []Model
 	// Router decides where no client control does.
 	Router generation.Decider
 	// RouterVersion names the router's weights in replies.

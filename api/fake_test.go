@@ -80,7 +80,9 @@ func newSite(t *testing.T, edit func(*Config)) *site {
 		t.Fatal(err)
 	}
 	c := Config{
-		ModelName: "qwen3-vl", Engines: map[router.Variant]engine.Engine{router.Instruct: s.instruct, router.Thinking: s.thinking},
+		Models: []Model{{
+			ID: "qwen3-vl", Engines: map[router.Variant]engine.Engine{router.Instruct: s.instruct, router.Thinking: s.thinking},
+		}},
 		Router: r, Logger: slog.New(slog.NewTextHandler(s.log, nil)),
 		NewID: func() string { return "id" }, KeepAlive: time.Minute,
 	}

@@ -39,6 +39,10 @@ type variantCard struct {
 	Error       string `json:"error,omitempty"` // why it is not ready
 	Name        string `json:"name,omitempty"`  // the model file's own
 	MaxModelLen int    `json:"max_model_len,omitempty"`
+	// Progress of fetching or loading, 0 to 1, while that lasts.
+	Progress *float64 `json:"progress,omitempty"`
+	// Memory is what the weights take while they are loaded, in bytes, by device.
+	Memory map[string]int64 `json:"memory,omitempty"`
 }
 
 // modelCards describes each routed model and then its variants.
@@ -70,12 +74,12 @@ func (s *Server) modelCard(
 		info, loaded := at.Info, at.Down == nil
 		c.Variants = append(c.Variants, variantCard{
 			ID: p.ModelID(v), Variant: string(v), Loaded: loaded, Status: string(at.State()), Error: reason(at),
-			Name: info.Name, MaxModelLen: info.ContextSize,
+			Name: info.Name, MaxModelLen: info.ContextSize, Progress: progressOf(at), Memory: at.Memory,
 		})
 		if v == router.Thinking {
 			c.Capabilities = append(c.Capabilities, "reasoning")
 		}
-		if !loaded {
+		if info.ContextSize == 0 { // nothing is known of them yet
 			continue
 		}
 		if c.MaxModelLen == 0 || info.ContextSize < c.MaxModelLen {

@@ -68,7 +68,7 @@ func overheadServer(b *testing.B, e *enginetest.Fake) string {
 		b.Fatal(err)
 	}
 	s, err := New(Config{
-		ModelName: "qwen3-vl", Engines: map[router.Variant]engine.Engine{router.Instruct: e}, Router: r, MaxConcurrent: 4096,
+		Models: []Model{{ID: "qwen3-vl", Engines: map[router.Variant]engine.Engine{router.Instruct: e}}}, Router: r, MaxConcurrent: 4096,
 		KeepAlive: time.Hour,
 	})
 	if err != nil {

@@ -34,6 +34,8 @@ func withoutFolders(text string) string {
 type readyReply struct {
 	Status   string                  `json:"status"`
 	Variants map[string]variantReady `json:"variants"`
+	// Models are the variants of all models where there are several, by their ids; Variants are those of the first.
+	Models map[string]map[string]variantReady `json:"models,omitempty"`
 	// Store is where responses are kept, absent where none are.
 	Store string `json:"store,omitempty"`
 }
@@ -49,33 +51,50 @@ type variantReady struct {
 
 func readyOf(s generation.Standing) variantReady {
 	out := variantReady{Status: string(s.State()), Error: reason(s)}
-	switch {
-	case s.Down == nil:
+	if s.Down == nil {
 		out.ContextSize, out.Vision = s.Info.ContextSize, new(s.Info.Vision != nil)
-	case s.Down.State == engine.StateLoading, s.Down.Progress > 0:
-		const percent = 100
-		out.Progress = new(math.Round(float64(s.Down.Progress)*percent) / percent)
 	}
+	out.Progress = progressOf(s)
 	return out
 }
 
-// ready is 200 while any variant can answer: the router then uses that one, and the body names what the other is about.
+// progressOf is how far fetching or loading is, 0 to 1; nil where neither is done.
+func progressOf(s generation.Standing) *float64 {
+	if s.Down == nil || s.Down.Progress == 0 && s.Down.State != engine.StateLoading && s.Down.State != engine.StateDownloading {
+		return nil
+	}
+	const percent = 100
+	return new(math.Round(float64(s.Down.Progress)*percent) / percent)
+}
+
+// ready is 200 while any variant can answer, at once or once it is asked for: the router then uses that one, and the
+// body names what the other is about.
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) error {
-	reply := readyReply{Status: "unavailable", Variants: map[string]variantReady{}}
-	up := 0
+	reply := readyReply{Status: "unavailable"}
+	models := map[string]map[string]variantReady{}
+	up, all := 0, 0
 	for _, p := range s.core.Catalog().Pairs() {
+		variants := map[string]variantReady{}
 		for _, v := range p.Variants() {
 			at := p.Standing(r.Context(), v)
-			if reply.Variants[string(v)] = readyOf(at); at.Down == nil {
+			variants[string(v)] = readyOf(at)
+			all++
+			if at.Down == nil || at.OnDemand {
 				up++
 			}
 		}
+		if models[p.ID] = variants; reply.Variants == nil {
+			reply.Variants = variants
+		}
+	}
+	if len(models) > 1 {
+		reply.Models = models
 	}
 	status := http.StatusServiceUnavailable
 	switch {
 	case s.core.Draining():
 		reply.Status = "draining"
-	case up == len(reply.Variants):
+	case up == all:
 		reply.Status, status = "ready", http.StatusOK
 	case up > 0:
 		reply.Status, status = "degraded", http.StatusOK

@@ -85,7 +85,7 @@ func (s *Server) addSurfaces(m chi.Router, c *Config) {
 	m.Delete("/v1/responses/{id}", s.edge.Handle(s.responses.Delete))
 	m.Post("/v1/responses/{id}/cancel", s.edge.Handle(s.responses.Cancel))
 	m.Post(ollama.Prefix+"/show", s.edge.Handle(s.edge.Visit(clientOf, ollamaAPI.Show)))
-	m.Post("/v1/embeddings", s.edge.Handle(s.metered(embeddings(c.ModelName))))
+	m.Post("/v1/embeddings", s.edge.Handle(s.metered(embeddings(c.Models[0].ID))))
 	for path, h := range map[string]web.HandlerFunc{
 		"/v1/chat/completions":              conversations.Complete,
 		"/v1/chat/completions/input_tokens": conversations.Count,

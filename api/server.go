@@ -58,7 +58,7 @@ func New(c Config) (*Server, error) {
 		}),
 	}
 	s.core, err = generation.New(generation.Options{
-		ModelName: c.ModelName, Engines: c.Engines, Backends: s.remotes(&c), Router: c.Router, RouterVersion: c.RouterVersion, Media: s.media,
+		Models: s.models(&c), Router: c.Router, RouterVersion: c.RouterVersion, Media: s.media,
 		SecondLook: c.SecondLook, Rerun: c.Rerun, MaxConcurrent: c.MaxConcurrent, MaxWaiting: c.MaxWaiting, Patience: c.Patience,
 		KeyedPrefixes: c.KeyedPrefixes,
 		Meter:         meter{c.Metrics}, Logger: c.Logger, Now: c.Now, NewID: c.NewID,
@@ -90,13 +90,17 @@ func New(c Config) (*Server, error) {
 	return s, err
 }
 
-// remotes are the backends of weights that servers of others have.
-func (s *Server) remotes(c *Config) map[router.Variant]generation.Backend {
-	out := map[router.Variant]generation.Backend{}
-	for v, cluster := range c.Clusters {
-		out[v] = remote.New(remote.Options{
-			Variant: v, Cluster: cluster, Media: s.media, ContextSize: c.RemoteContext, NewID: c.NewID, Logger: c.Logger,
-		})
+// models are those of c with the backends of weights that servers of others have.
+func (s *Server) models(c *Config) []generation.Model {
+	out := make([]generation.Model, len(c.Models))
+	for i := range c.Models {
+		m := &c.Models[i]
+		out[i] = generation.Model{ID: m.ID, Engines: m.Engines, Backends: map[router.Variant]generation.Backend{}}
+		for v, cluster := range m.Clusters {
+			out[i].Backends[v] = remote.New(remote.Options{
+				Variant: v, Cluster: cluster, Media: s.media, ContextSize: m.RemoteContext, NewID: c.NewID, Logger: c.Logger,
+			})
+		}
 	}
 	return out
 }

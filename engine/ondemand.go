@@ -28,6 +28,10 @@ type Outlook struct {
 	// that asking is of no use now.
 	Wait     time.Duration
 	Hopeless bool
+	// Starting says that they are to be loaded, or being loaded, though nobody asks.
+	Starting bool
+	// Displaces says that others would have to be unloaded.
+	Displaces bool
 	// Memory is what they take while they are loaded, in bytes, by device.
 	Memory map[string]int64
 }
@@ -37,6 +41,8 @@ type Hold struct {
 	// KeepAlive is how long they stay loaded afterwards while nobody uses them, negative for ever; nil leaves that as
 	// it is. Weights that are loaded by configuration stay in any case.
 	KeepAlive *time.Duration
+	// Loaded has Hold fail where the weights are not there at once.
+	Loaded bool
 	// Waiting, unless nil, is called now and then while they are waited for, by Hold itself.
 	Waiting func(UnavailableError)
 }

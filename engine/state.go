@@ -30,6 +30,15 @@ const (
 	StateStopped State = "stopped"
 )
 
+// Occupies says that weights in this state take memory.
+func (s State) Occupies() bool {
+	switch s {
+	case StateLoading, StateReady, StateStalled, StateRestarting, StateUnloading:
+		return true
+	}
+	return false
+}
+
 // Cells tell what has become of the cells of a KV cache. Live, Parked and Free add up to all of them.
 type Cells struct {
 	// Live cells hold rows of requests that are worked on, or will; what several share counts once.

@@ -17,6 +17,8 @@ type attempt struct {
 	prepared Prepared
 	places   int
 	events   Events
+	// release gives back the weights that are held for this attempt alone. It may be called more than once.
+	release func()
 	// whole is set when everything was waited for before any of it was passed on.
 	whole bool
 	// closed is set once nothing is held any more.
@@ -39,6 +41,7 @@ func (a *attempt) close() {
 	default:
 		a.prepared.Close()
 	}
+	a.release()
 	a.closed = true
 }
 

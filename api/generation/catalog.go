@@ -83,32 +83,52 @@ func ModelNotFound(id string) error {
 	return fault.NotFound("model", fault.CodeModelNotFound, "The model %q does not exist.", jsonbody.Abbreviate(id))
 }
 
-// loaded asks every backend of the pair what it holds; those that cannot answer are left out.
-func (p *Pair) loaded(ctx context.Context) map[router.Variant]engine.Info {
-	infos := make(map[router.Variant]engine.Info, len(p.backends))
-	for v, b := range p.backends {
-		if info, err := b.Info(ctx); err == nil {
-			infos[v] = info
-		}
-	}
-	return infos
-}
-
-// Standing is where the weights of a variant stand. Down is nil for those that are ready, of which Info tells.
+// Standing is where the weights of a variant stand.
 type Standing struct {
+	// Info is what is known of them: while they are not loaded what the headers of their files tell, if anything.
 	Info engine.Info
+	// Down is nil for those that are ready.
 	Down *engine.UnavailableError
+	// OnDemand says that they are not loaded because nobody asks for them: whoever does has them loaded. Memory is what
+	// they take then, in bytes, by device.
+	OnDemand bool
+	Memory   map[string]int64
 }
 
 // Standing tells where a variant's weights stand.
 func (p *Pair) Standing(ctx context.Context, v router.Variant) Standing {
-	info, err := p.backends[v].Info(ctx)
-	if err == nil {
-		return Standing{Info: info}
+	b := p.backends[v]
+	info, err := b.Info(ctx)
+	s := Standing{Info: info}.with(err)
+	if od := onDemand(b); od != nil {
+		o := od.Outlook()
+		s.Down, s.Memory = o.Down, o.Memory
+		s.OnDemand = o.Down != nil && !o.Hopeless && !o.Starting && o.Down.State != engine.StateDownloading
+		if err != nil {
+			s.Info = o.About
+		}
 	}
-	down := &engine.UnavailableError{State: engine.StateRestarting}
-	errors.As(err, &down)
-	return Standing{Down: down}
+	return s
+}
+
+// with is the standing of weights whose Info failed with err.
+func (s Standing) with(err error) Standing {
+	if errors.As(err, &s.Down); err != nil && s.Down == nil {
+		s.Down = &engine.UnavailableError{State: engine.StateRestarting}
+	}
+	return s
+}
+
+// nothingLoaded refuses a request that none of the pair's weights can answer.
+func (p *Pair) nothingLoaded(ctx context.Context) error {
+	var first error = router.ErrNothingLoaded
+	for _, v := range p.Variants() {
+		if err := p.Standing(ctx, v).err(); err != nil {
+			first = err
+			break
+		}
+	}
+	return fault.NotLoaded("The model", first)
 }
 
 // State is the standing in a word.

@@ -60,12 +60,18 @@ const (
 	CauseRerun      = "rerun"
 )
 
+// Model is a pair of weights.
+type Model struct {
+	// ID is that of the pair. Engines hold its one or two sets of weights; Backends those that lie elsewhere.
+	ID       string
+	Engines  map[router.Variant]engine.Engine
+	Backends map[router.Variant]Backend
+}
+
 // Options are what a Core needs. Zero durations and numbers take the defaults named beside them.
 type Options struct {
-	// ModelName is the id of the pair. Engines hold its one or two sets of weights; Backends those that lie elsewhere.
-	ModelName string
-	Engines   map[router.Variant]engine.Engine
-	Backends  map[router.Variant]Backend
+	// Models are those that are served, the first of them also as auto.
+	Models []Model
 	// Router decides where no client control does; RouterVersion names its weights.
 	Router        Decider
 	RouterVersion string
@@ -114,22 +120,21 @@ type runContext struct{ cancel context.CancelCauseFunc }
 
 // New returns a Core.
 func New(o Options) (*Core, error) {
-	if o.ModelName == "" {
-		return nil, errors.New("api: no model name")
-	}
-	if len(o.Engines)+len(o.Backends) == 0 || o.Router == nil {
-		return nil, errors.New("api: needs at least one engine and a router")
+	if len(o.Models) == 0 || o.Router == nil {
+		return nil, errors.New("api: needs a model and a router")
 	}
 	c := &Core{
 		router: o.Router, routerVersion: o.RouterVersion, media: o.Media, meter: o.Meter, logger: o.Logger, now: o.Now, newID: o.NewID,
 		maxConcurrent: cmp.Or(o.MaxConcurrent, 64), conversations: newConversations(),
 		escalator: newEscalator(o.SecondLook, o.Rerun), inFlight: map[*runContext]struct{}{},
 	}
-	pair, err := newPair(&o)
-	if err != nil {
-		return nil, err
+	for i := range o.Models {
+		pair, err := newPair(&o.Models[i], &o)
+		if err != nil {
+			return nil, err
+		}
+		c.catalog.pairs = append(c.catalog.pairs, pair)
 	}
-	c.catalog.pairs = []*Pair{pair}
 	gate := func(places, perClient int) *admission.Gate {
 		return admission.New(admission.Options{
 			Places: places, PerClient: perClient, Now: o.Now,
@@ -142,8 +147,11 @@ func New(o Options) (*Core, error) {
 }
 
 // newPair puts engines and backends behind the id of a pair.
-func newPair(o *Options) (*Pair, error) {
-	pair := &Pair{ID: o.ModelName, backends: map[router.Variant]Backend{}}
+func newPair(m *Model, o *Options) (*Pair, error) {
+	if m.ID == "" || len(m.Engines)+len(m.Backends) == 0 {
+		return nil, errors.New("api: a model needs a name and at least one engine")
+	}
+	pair := &Pair{ID: m.ID, backends: map[router.Variant]Backend{}}
 	add := func(v router.Variant, b Backend) error {
 		if v != router.Instruct && v != router.Thinking || pair.backends[v] != nil {
 			return fmt.Errorf("api: unusable engine for variant %q", v)
@@ -151,7 +159,7 @@ func newPair(o *Options) (*Pair, error) {
 		pair.backends[v] = b
 		return nil
 	}
-	for v, e := range o.Engines {
+	for v, e := range m.Engines {
 		if e == nil {
 			return nil, fmt.Errorf("api: no engine for variant %q", v)
 		}
@@ -159,7 +167,7 @@ func newPair(o *Options) (*Pair, error) {
 			return nil, err
 		}
 	}
-	for v, b := range o.Backends {
+	for v, b := range m.Backends {
 		if err := add(v, b); err != nil {
 			return nil, err
 		}

@@ -249,10 +249,10 @@ func newBench(t *testing.T, d Decider, edit func(*Options)) *bench {
 func newCore(t *testing.T, d Decider, b *bench, edit func(*Options)) *Core {
 	t.Helper()
 	o := Options{
-		ModelName: "m", Router: d, RouterVersion: "v1", Meter: &b.journal, Logger: slog.New(slog.NewTextHandler(&b.log, nil)),
-		Now: time.Now, NewID: numbered(), Engines: map[router.Variant]engine.Engine{
+		Router: d, RouterVersion: "v1", Meter: &b.journal, Logger: slog.New(slog.NewTextHandler(&b.log, nil)),
+		Now: time.Now, NewID: numbered(), Models: []Model{{ID: "m", Engines: map[router.Variant]engine.Engine{
 			router.Instruct: fakeEngine(prompt.InstructTemplate()), router.Thinking: fakeEngine(prompt.ThinkingTemplate()),
-		},
+		}}},
 	}
 	if edit != nil {
 		edit(&o)
@@ -310,11 +310,12 @@ func rerunAll(o *Options) { o.Rerun = Rerun{Share: 1, Causes: escalation.Causes(
 func TestACoreNeedsAModelEnginesAndARouter(t *testing.T) {
 	eng := fakeEngine("")
 	for name, o := range map[string]Options{
-		"no name":   {Engines: map[router.Variant]engine.Engine{router.Instruct: eng}, Router: decided{}},
-		"no engine": {ModelName: "m", Router: decided{}},
-		"no router": {ModelName: "m", Engines: map[router.Variant]engine.Engine{router.Instruct: eng}},
-		"variant":   {ModelName: "m", Engines: map[router.Variant]engine.Engine{"other": eng}, Router: decided{}},
-		"nil":       {ModelName: "m", Engines: map[router.Variant]engine.Engine{router.Instruct: nil}, Router: decided{}},
+		"no model":  {Router: decided{}},
+		"no name":   {Models: []Model{{Engines: map[router.Variant]engine.Engine{router.Instruct: eng}}}, Router: decided{}},
+		"no engine": {Models: []Model{{ID: "m"}}, Router: decided{}},
+		"no router": {Models: []Model{{ID: "m", Engines: map[router.Variant]engine.Engine{router.Instruct: eng}}}},
+		"variant":   {Models: []Model{{ID: "m", Engines: map[router.Variant]engine.Engine{"other": eng}}}, Router: decided{}},
+		"nil":       {Models: []Model{{ID: "m", Engines: map[router.Variant]engine.Engine{router.Instruct: nil}}}, Router: decided{}},
 	} {
 		if c, err := New(o); err == nil {
 			t.Errorf("%s: %v", name, c)

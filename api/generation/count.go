@@ -2,21 +2,40 @@ package generation
 
 import (
 	"context"
+	"math"
+	"time"
 
-	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/api/request"
 	"github.com/qwenvld/qwenvld/router"
 )
 
 // Count tells what the prompt of a decided request would take. Pixels are not decoded.
 func (c *Core) Count(ctx context.Context, d *Decided) (Count, error) {
-	done, err := c.counting(ctx, d.Caller, d.Request)
+	d, done, err := c.counted(ctx, d)
 	if err != nil {
 		return Count{}, err
 	}
 	defer done()
 	c.meter.Routed(d.took)
 	return d.backend.Count(ctx, d)
+}
+
+// counted has the weights of a request loaded that is counted and not answered, and takes a place for it. done must be
+// called.
+func (c *Core) counted(ctx context.Context, d *Decided) (held *Decided, done func(), err error) {
+	held, release, err := c.hold(ctx, d)
+	if err != nil {
+		return nil, nil, err
+	}
+	leave, err := c.counting(ctx, d.Caller, d.Request)
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	return held, func() {
+		leave()
+		release()
+	}, nil
 }
 
 // Tokens are the tokens of a text or a prompt.
@@ -31,7 +50,7 @@ type Tokens struct {
 // PromptTokens gives the tokens of a decided request's prompt, without its pictures, and with pieces what they stand
 // for.
 func (c *Core) PromptTokens(ctx context.Context, d *Decided, pieces bool) (*Tokens, error) {
-	done, err := c.counting(ctx, d.Caller, d.Request)
+	d, done, err := c.counted(ctx, d)
 	if err != nil {
 		return nil, err
 	}
@@ -43,17 +62,21 @@ func (c *Core) PromptTokens(ctx context.Context, d *Decided, pieces bool) (*Toke
 
 // TextTokens gives the tokens of a text. Special tokens are recognised in it where special says so.
 func (c *Core) TextTokens(ctx context.Context, caller *Caller, model, text string, special, pieces bool) (*Tokens, error) {
-	_, leave, err := c.enter(ctx, caller, 1)
+	d, done, err := c.textOf(ctx, caller, model)
 	if err != nil {
 		return nil, err
 	}
-	defer leave()
-	d, err := c.decideText(ctx, &request.Request{Model: model}, caller)
-	if err != nil {
-		return nil, err
-	}
+	defer done()
 	ids, err := d.backend.Tokenize(ctx, text, special)
 	return withBytes(ctx, d, ids, pieces, err)
+}
+
+// textOf has the weights of a model loaded for a text, and takes a place for it. done must be called.
+func (c *Core) textOf(ctx context.Context, caller *Caller, model string) (d *Decided, done func(), err error) {
+	if d, err = c.decideText(ctx, &request.Request{Model: model}, caller); err != nil {
+		return nil, nil, err
+	}
+	return c.counted(ctx, d)
 }
 
 func withBytes(ctx context.Context, d *Decided, ids []int32, pieces bool, err error) (*Tokens, error) {
@@ -69,33 +92,35 @@ func withBytes(ctx context.Context, d *Decided, ids []int32, pieces bool, err er
 
 // TokenBytes tells what tokens stand for.
 func (c *Core) TokenBytes(ctx context.Context, caller *Caller, model string, ids []int32) ([][]byte, error) {
-	_, leave, err := c.enter(ctx, caller, 1)
+	d, done, err := c.textOf(ctx, caller, model)
 	if err != nil {
 		return nil, err
 	}
-	defer leave()
-	d, err := c.decideText(ctx, &request.Request{Model: model}, caller)
-	if err != nil {
-		return nil, err
-	}
+	defer done()
 	return d.backend.TokenBytes(ctx, ids)
 }
 
 // decideText is who continues a text: without a chat template there is nothing to think in, so unless the client names
-// thinking weights it is instruct where that is loaded. All variants of a pair have one vocabulary.
+// thinking weights it is instruct, or thinking where that is sooner there. All variants of a pair have one vocabulary.
 func (c *Core) decideText(ctx context.Context, req *request.Request, caller *Caller) (*Decided, error) {
 	name, err := c.catalog.find(req.Model)
 	if err != nil {
 		return nil, err
 	}
-	infos := name.pair.loaded(ctx)
+	var best *Decided
+	soonest := time.Duration(math.MaxInt64)
+	known := name.pair.prospects(ctx)
 	for _, v := range name.pair.Variants() {
-		if info, ok := infos[v]; ok && (name.variant == "" || name.variant == v) {
-			return &Decided{
-				Request: req, Caller: caller, pair: name.pair, backend: name.pair.backends[v], info: info, pixels: &pixels{},
+		if at, ok := known[v]; ok && (name.variant == "" || name.variant == v) && at.wait < soonest {
+			soonest = at.wait
+			best = &Decided{
+				Request: req, Caller: caller, pair: name.pair, backend: name.pair.backends[v], info: at.info, pixels: &pixels{},
 				decision: router.Decision{Variant: v},
-			}, nil
+			}
 		}
 	}
-	return nil, fault.Unavailable(fault.CodeModelNotLoaded, "The model is not loaded at the moment.", nil)
+	if best == nil {
+		return nil, name.pair.nothingLoaded(ctx)
+	}
+	return best, nil
 }

@@ -2,6 +2,7 @@ package generation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -46,11 +47,11 @@ func (c *Core) Decide(ctx context.Context, req *request.Request, caller *Caller)
 	if err != nil {
 		return nil, err
 	}
-	infos := name.pair.loaded(ctx)
-	if _, ok := infos[name.variant]; name.variant != "" && !ok {
+	known := name.pair.prospects(ctx)
+	if _, ok := known[name.variant]; name.variant != "" && !ok {
 		return nil, fault.NotLoaded(fmt.Sprintf("The model %q", req.Model), name.pair.Standing(ctx, name.variant).err())
 	}
-	in, turns := input(req, infos)
+	in, turns := input(req, known)
 	in.Controls.Model, in.Controls.Route, in.Controls.Quality = name.variant, route, name.quality
 	before, after := conversationKeys(name.pair.ID, caller, turns)
 	in.Mode = c.conversations.mode(before)
@@ -59,22 +60,26 @@ func (c *Core) Decide(ctx context.Context, req *request.Request, caller *Caller)
 	}
 	asked := c.now()
 	d, err := c.router.Decide(&in)
+	if errors.Is(err, router.ErrNothingLoaded) {
+		return nil, name.pair.nothingLoaded(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return &Decided{
 		took:    c.now().Sub(asked),
 		Request: req, Caller: caller, decision: d, routerVersion: c.routerVersion, pair: name.pair, backend: name.pair.backends[d.Variant],
-		info: infos[d.Variant], conversation: after, pixels: &pixels{},
+		info: known[d.Variant].info, conversation: after, pixels: &pixels{},
 	}, nil
 }
 
 // input is what the router looks at, and the user's turns among it, the oldest first.
-func input(req *request.Request, infos map[router.Variant]engine.Info) (in router.Input, turns []router.Features) {
+func input(req *request.Request, known map[router.Variant]prospect) (in router.Input, turns []router.Features) {
 	in.Controls = req.Controls
-	_, in.Facts.Instruct = infos[router.Instruct]
-	_, in.Facts.Thinking = infos[router.Thinking]
-	in.Facts.ContextSize = infos[router.Thinking].ContextSize
+	_, in.Facts.Instruct = known[router.Instruct]
+	_, in.Facts.Thinking = known[router.Thinking]
+	in.Facts.InstructWait, in.Facts.ThinkingWait = known[router.Instruct].wait.Seconds(), known[router.Thinking].wait.Seconds()
+	in.Facts.ContextSize = known[router.Thinking].info.ContextSize
 	if req.MaxTokens != nil {
 		in.Facts.MaxTokens = *req.MaxTokens
 	}

@@ -109,18 +109,27 @@ func (c *Core) withOtherVariant(ctx context.Context, a *attempt) (*attempt, erro
 	if d.backend == nil {
 		return nil, engine.ErrUnavailable
 	}
-	var err error
+	release, err := d.holdLoaded(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b := &attempt{decided: &d, places: a.places, release: release}
+	defer func() {
+		if b.prepared == nil { // also after a panic
+			release()
+		}
+	}()
 	if d.info, err = d.backend.Info(ctx); err != nil {
 		return nil, err
 	}
 	if d.info.Vision == nil && len(d.Request.Images) > 0 {
 		return nil, engine.ErrUnavailable
 	}
-	prepared, err := d.backend.Prepare(ctx, &d)
-	if err != nil {
+	if b.prepared, err = d.backend.Prepare(ctx, &d); err != nil {
+		b.prepared = nil
 		return nil, err
 	}
-	return &attempt{decided: &d, prepared: prepared, places: a.places}, nil
+	return b, nil
 }
 
 // peekThenChoose has instruct begin, and thinking answer where that is doubtful. Where one of them cannot, all stays as

@@ -8,6 +8,7 @@ import (
 	"github.com/qwenvld/qwenvld/api/admission"
 	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/api/request"
+	"github.com/qwenvld/qwenvld/engine"
 )
 
 const (
@@ -38,6 +39,8 @@ type Caller struct {
 	At       time.Time
 	// Background says that the answer was acknowledged before it is begun.
 	Background bool
+	// Waiting, unless nil, is told now and then while the weights that are to answer are loaded.
+	Waiting func(engine.UnavailableError)
 	// Admitted, unless nil, is called once the request has its place: what it held to be read is not needed any more.
 	Admitted func()
 }

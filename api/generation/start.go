@@ -9,7 +9,7 @@ func (c *Core) Start(ctx context.Context, d *Decided) (*Run, error) {
 	c.meter.Routed(d.took)
 	c.meter.Decided(&d.decision)
 	c.meter.Carried(len(d.Request.Images), len(d.Request.Videos))
-	return c.start(ctx, d, d.Request.Answers(), func(ctx context.Context) (Prepared, error) {
+	return c.start(ctx, d, d.Request.Answers(), func(ctx context.Context, d *Decided) (Prepared, error) {
 		done, err := c.fetching(ctx, d.Caller, d.Request)
 		if err != nil {
 			return nil, err
@@ -19,9 +19,9 @@ func (c *Core) Start(ctx context.Context, d *Decided) (*Run, error) {
 	})
 }
 
-// start runs what prepare prepares. answers are those of one prompt.
+// start has the weights loaded and runs what prepare prepares. answers are those of one prompt.
 func (c *Core) start(
-	ctx context.Context, d *Decided, answers int, prepare func(context.Context) (Prepared, error),
+	ctx context.Context, d *Decided, answers int, prepare func(context.Context, *Decided) (Prepared, error),
 ) (_ *Run, err error) {
 	ctx, cancel, end := c.begin(ctx)
 	cleanup := []func(){end}
@@ -38,11 +38,16 @@ func (c *Core) start(
 			undo()
 		}
 	}()
-	prepared, err := prepare(ctx)
+	d, release, err := c.hold(ctx, d)
 	if err != nil {
 		return nil, because(ctx, err)
 	}
-	a = &attempt{decided: d, prepared: prepared}
+	cleanup = append(cleanup, release)
+	prepared, err := prepare(ctx, d)
+	if err != nil {
+		return nil, because(ctx, err)
+	}
+	a = &attempt{decided: d, prepared: prepared, release: func() {}}
 	places, leave, err := c.enter(ctx, d.Caller, answers)
 	if err != nil {
 		return nil, because(ctx, err)
@@ -52,6 +57,7 @@ func (c *Core) start(
 	measure := c.meter.Begin(d.Caller.Endpoint, d.decision.Variant, d.Caller.At, answers, d.Request.Answers())
 	cleanup = append(cleanup, func() { measure.End(unwanted(ctx)) })
 	chosen := c.escalate(ctx, a)
+	cleanup = append(cleanup, chosen.release)
 	measure.Settled(chosen.decided.decision.Variant, chosen.whole)
 	if d.conversation != (conversationKey{}) {
 		c.conversations.keep(d.conversation, chosen.decided.decision.Mode)

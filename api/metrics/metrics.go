@@ -27,7 +27,7 @@ type Options struct {
 	// Version is the daemon's, RouterVersion that of the router's weights.
 	Version, RouterVersion string
 	// Workers are asked at each scrape.
-	Workers map[router.Variant]Worker
+	Workers []Weights
 	// Now is the clock, time.Now by default.
 	Now func() time.Time
 }
@@ -164,6 +164,7 @@ func (m *Metrics) Prepared(media Media, step Step) (done func()) {
 const (
 	prefix        = "qwenvld_"
 	labelEndpoint = "endpoint"
+	labelModel    = "model"
 	labelVariant  = "variant"
 	labelMedia    = "media"
 	noEndpoint    = "none"

@@ -85,7 +85,7 @@ func TestEveryMetricIsInTheDocumentationAndTheReverse(t *testing.T) {
 }
 
 func TestNamesAreThoseThatPrometheusAdvises(t *testing.T) {
-	m, _ := newMetrics(Options{Workers: map[router.Variant]Worker{router.Instruct: worker{state: engine.StateReady, restarts: 2}}})
+	m, _ := newMetrics(Options{Workers: []Weights{{"m", router.Instruct, worker{state: engine.StateReady, restarts: 2}}}})
 	m.Requested("/x", 200, time.Second)
 	m.Failed("x")
 	m.Carried(1, 1)
@@ -209,20 +209,34 @@ type worker struct {
 
 func (w worker) Health() (engine.State, int64) { return w.state, w.restarts }
 func (w worker) Cells() engine.Cells           { return w.cells }
+func (worker) Memory() map[string]int64        { return map[string]int64{"host": 1 << 20} }
+
+func TestMemoryIsThatOfLoadedWeights(t *testing.T) {
+	for state, want := range map[engine.State]int{engine.StateReady: 1 << 20, engine.StateUnloading: 1 << 20, engine.StateUnloaded: 0, engine.StateFailed: 0} {
+		m, _ := newMetrics(Options{Workers: []Weights{{"m", router.Instruct, worker{state: state}}}})
+		want := fmt.Sprintf(`# HELP qwenvld_weights_memory_bytes What the weights take with caches and buffers, as is estimated before they are loaded; 0 while they are not.
+# TYPE qwenvld_weights_memory_bytes gauge
+qwenvld_weights_memory_bytes{device="host",model="m",variant="instruct"} %d
+`, want)
+		if err := testutil.GatherAndCompare(m.registry, strings.NewReader(want), "qwenvld_weights_memory_bytes"); err != nil {
+			t.Error(err)
+		}
+	}
+}
 
 func TestCellsOfTheCacheAreCounted(t *testing.T) {
 	w := worker{state: engine.StateReady, cells: engine.Cells{Live: 3, Parked: 5, Free: 8, Evicted: 7}}
-	m, _ := newMetrics(Options{Workers: map[router.Variant]Worker{router.Instruct: w}, Version: "v1", RouterVersion: "r1"})
+	m, _ := newMetrics(Options{Workers: []Weights{{"m", router.Instruct, w}}, Version: "v1", RouterVersion: "r1"})
 	server := httptest.NewServer(m)
 	defer server.Close()
 	want := `# HELP qwenvld_kv_cells Cells of the KV cache: live for requests, parked for prompts to come, or free.
 # TYPE qwenvld_kv_cells gauge
-qwenvld_kv_cells{state="free",variant="instruct"} 8
-qwenvld_kv_cells{state="live",variant="instruct"} 3
-qwenvld_kv_cells{state="parked",variant="instruct"} 5
+qwenvld_kv_cells{model="m",state="free",variant="instruct"} 8
+qwenvld_kv_cells{model="m",state="live",variant="instruct"} 3
+qwenvld_kv_cells{model="m",state="parked",variant="instruct"} 5
 # HELP qwenvld_kv_cells_evicted_total Parked cells that were given up since the process was started.
 # TYPE qwenvld_kv_cells_evicted_total counter
-qwenvld_kv_cells_evicted_total{variant="instruct"} 7
+qwenvld_kv_cells_evicted_total{model="m",variant="instruct"} 7
 `
 	if err := testutil.ScrapeAndCompare(server.URL, strings.NewReader(want), "qwenvld_kv_cells", "qwenvld_kv_cells_evicted_total"); err != nil {
 		t.Error(err)
@@ -231,7 +245,7 @@ qwenvld_kv_cells_evicted_total{variant="instruct"} 7
 
 func TestWorkersAreAskedAtEachScrape(t *testing.T) {
 	w := &worker{state: engine.StateLoading}
-	m, _ := newMetrics(Options{Workers: map[router.Variant]Worker{router.Instruct: w, router.Thinking: worker{state: engine.StateReady}}, Version: "v1", RouterVersion: "r1"})
+	m, _ := newMetrics(Options{Workers: []Weights{{"m", router.Instruct, w}, {"m", router.Thinking, worker{state: engine.StateReady}}}, Version: "v1", RouterVersion: "r1"})
 	server := httptest.NewServer(m)
 	defer server.Close()
 	check := func(want string) {
@@ -242,32 +256,32 @@ func TestWorkersAreAskedAtEachScrape(t *testing.T) {
 	}
 	const form = `# HELP qwenvld_worker_restarts_total How often the process has ended and was started again.
 # TYPE qwenvld_worker_restarts_total counter
-qwenvld_worker_restarts_total{variant="instruct"} %d
-qwenvld_worker_restarts_total{variant="thinking"} 0
+qwenvld_worker_restarts_total{model="m",variant="instruct"} %d
+qwenvld_worker_restarts_total{model="m",variant="thinking"} 0
 # HELP qwenvld_worker_state 1 for the state that the weights are in, 0 for the others.
 # TYPE qwenvld_worker_state gauge
-qwenvld_worker_state{state="loading",variant="instruct"} %d
-qwenvld_worker_state{state="ready",variant="instruct"} %d
-qwenvld_worker_state{state="stalled",variant="instruct"} 0
-qwenvld_worker_state{state="restarting",variant="instruct"} 0
-qwenvld_worker_state{state="failed",variant="instruct"} 0
-qwenvld_worker_state{state="stopped",variant="instruct"} 0
-qwenvld_worker_state{state="downloading",variant="instruct"} 0
-qwenvld_worker_state{state="unloaded",variant="instruct"} 0
-qwenvld_worker_state{state="unloading",variant="instruct"} 0
-qwenvld_worker_state{state="loading",variant="thinking"} 0
-qwenvld_worker_state{state="ready",variant="thinking"} 1
-qwenvld_worker_state{state="stalled",variant="thinking"} 0
-qwenvld_worker_state{state="restarting",variant="thinking"} 0
-qwenvld_worker_state{state="failed",variant="thinking"} 0
-qwenvld_worker_state{state="stopped",variant="thinking"} 0
-qwenvld_worker_state{state="downloading",variant="thinking"} 0
-qwenvld_worker_state{state="unloaded",variant="thinking"} 0
-qwenvld_worker_state{state="unloading",variant="thinking"} 0
+qwenvld_worker_state{model="m",state="loading",variant="instruct"} %d
+qwenvld_worker_state{model="m",state="ready",variant="instruct"} %d
+qwenvld_worker_state{model="m",state="stalled",variant="instruct"} 0
+qwenvld_worker_state{model="m",state="restarting",variant="instruct"} 0
+qwenvld_worker_state{model="m",state="failed",variant="instruct"} 0
+qwenvld_worker_state{model="m",state="stopped",variant="instruct"} 0
+qwenvld_worker_state{model="m",state="downloading",variant="instruct"} 0
+qwenvld_worker_state{model="m",state="unloaded",variant="instruct"} 0
+qwenvld_worker_state{model="m",state="unloading",variant="instruct"} 0
+qwenvld_worker_state{model="m",state="loading",variant="thinking"} 0
+qwenvld_worker_state{model="m",state="ready",variant="thinking"} 1
+qwenvld_worker_state{model="m",state="stalled",variant="thinking"} 0
+qwenvld_worker_state{model="m",state="restarting",variant="thinking"} 0
+qwenvld_worker_state{model="m",state="failed",variant="thinking"} 0
+qwenvld_worker_state{model="m",state="stopped",variant="thinking"} 0
+qwenvld_worker_state{model="m",state="downloading",variant="thinking"} 0
+qwenvld_worker_state{model="m",state="unloaded",variant="thinking"} 0
+qwenvld_worker_state{model="m",state="unloading",variant="thinking"} 0
 # HELP qwenvld_worker_up 1 while the process that holds the weights is ready, else 0.
 # TYPE qwenvld_worker_up gauge
-qwenvld_worker_up{variant="instruct"} %d
-qwenvld_worker_up{variant="thinking"} 1
+qwenvld_worker_up{model="m",variant="instruct"} %d
+qwenvld_worker_up{model="m",variant="thinking"} 1
 `
 	check(fmt.Sprintf(form, 0, 1, 0, 0))
 	w.state, w.restarts = engine.StateReady, 3

@@ -14,26 +14,39 @@ type Worker interface {
 	Health() (state engine.State, restarts int64)
 	// Cells tells how the cells of its KV cache stand. It must not block.
 	Cells() engine.Cells
+	// Memory tells what the weights take while they are loaded, in bytes, by device. It must not block.
+	Memory() map[string]int64
+}
+
+// Weights is a set of weights and what holds it.
+type Weights struct {
+	// Model is the id of the pair that it is a Variant of.
+	Model   string
+	Variant router.Variant
+	Worker  Worker
 }
 
 // workers reads the state of all workers at each scrape.
 type workers struct {
-	byVariant           map[router.Variant]Worker
+	all                 []Weights
 	up, state, restarts *prometheus.Desc
 	cells, evicted      *prometheus.Desc
+	memory              *prometheus.Desc
 }
 
-func newWorkers(byVariant map[router.Variant]Worker) *workers {
+func newWorkers(all []Weights) *workers {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc(prefix+name, help, append([]string{labelVariant}, labels...), nil)
+		return prometheus.NewDesc(prefix+name, help, append([]string{labelModel, labelVariant}, labels...), nil)
 	}
 	return &workers{
-		byVariant: byVariant,
-		up:        desc("worker_up", "1 while the process that holds the weights is ready, else 0."),
-		state:     desc("worker_state", "1 for the state that the weights are in, 0 for the others.", "state"),
-		restarts:  desc("worker_restarts_total", "How often the process has ended and was started again."),
-		cells:     desc("kv_cells", "Cells of the KV cache: live for requests, parked for prompts to come, or free.", "state"),
-		evicted:   desc("kv_cells_evicted_total", "Parked cells that were given up since the process was started."),
+		all:      all,
+		up:       desc("worker_up", "1 while the process that holds the weights is ready, else 0."),
+		state:    desc("worker_state", "1 for the state that the weights are in, 0 for the others.", "state"),
+		restarts: desc("worker_restarts_total", "How often the process has ended and was started again."),
+		cells:    desc("kv_cells", "Cells of the KV cache: live for requests, parked for prompts to come, or free.", "state"),
+		memory: desc("weights_memory_bytes",
+			"What the weights take with caches and buffers, as is estimated before they are loaded; 0 while they are not.", "device"),
+		evicted: desc("kv_cells_evicted_total", "Parked cells that were given up since the process was started."),
 	}
 }
 
@@ -44,22 +57,30 @@ func (w *workers) Describe(out chan<- *prometheus.Desc) {
 	out <- w.restarts
 	out <- w.cells
 	out <- w.evicted
+	out <- w.memory
 }
 
 // Collect implements prometheus.Collector.
 func (w *workers) Collect(out chan<- prometheus.Metric) {
-	for v, worker := range w.byVariant {
+	for i := range w.all {
+		model, v, worker := w.all[i].Model, w.all[i].Variant, w.all[i].Worker
 		state, restarts := worker.Health()
-		out <- prometheus.MustNewConstMetric(w.up, prometheus.GaugeValue, flag(state == engine.StateReady), string(v))
+		out <- prometheus.MustNewConstMetric(w.up, prometheus.GaugeValue, flag(state == engine.StateReady), model, string(v))
 		for _, s := range engine.States() {
-			out <- prometheus.MustNewConstMetric(w.state, prometheus.GaugeValue, flag(s == state), string(v), string(s))
+			out <- prometheus.MustNewConstMetric(w.state, prometheus.GaugeValue, flag(s == state), model, string(v), string(s))
 		}
-		out <- prometheus.MustNewConstMetric(w.restarts, prometheus.CounterValue, float64(restarts), string(v))
+		out <- prometheus.MustNewConstMetric(w.restarts, prometheus.CounterValue, float64(restarts), model, string(v))
 		cells := worker.Cells()
-		for state, n := range map[string]int{"live": cells.Live, "parked": cells.Parked, "free": cells.Free} {
-			out <- prometheus.MustNewConstMetric(w.cells, prometheus.GaugeValue, float64(n), string(v), state)
+		for kind, n := range map[string]int{"live": cells.Live, "parked": cells.Parked, "free": cells.Free} {
+			out <- prometheus.MustNewConstMetric(w.cells, prometheus.GaugeValue, float64(n), model, string(v), kind)
 		}
-		out <- prometheus.MustNewConstMetric(w.evicted, prometheus.CounterValue, float64(cells.Evicted), string(v))
+		for device, bytes := range worker.Memory() {
+			if !state.Occupies() {
+				bytes = 0
+			}
+			out <- prometheus.MustNewConstMetric(w.memory, prometheus.GaugeValue, float64(bytes), model, string(v), device)
+		}
+		out <- prometheus.MustNewConstMetric(w.evicted, prometheus.CounterValue, float64(cells.Evicted), model, string(v))
 	}
 }
 

@@ -80,7 +80,9 @@ func serve(t *testing.T, instruct, thinking *enginetest.Fake) *httptest.Server {
 	t.Helper()
 	newID := func() string { return "id" }
 	core, err := generation.New(generation.Options{
-		ModelName: "qwen3-vl", Engines: map[router.Variant]engine.Engine{router.Instruct: instruct, router.Thinking: thinking},
+		Models: []generation.Model{{
+			ID: "qwen3-vl", Engines: map[router.Variant]engine.Engine{router.Instruct: instruct, router.Thinking: thinking},
+		}},
 		Router: halfway{}, Media: media.New(media.Options{}), Meter: uncounted{}, Now: time.Now, NewID: newID,
 	})
 	if err != nil {

@@ -94,9 +94,11 @@ func newBench(tb testing.TB, kind dialect.Kind, budget int, s upstreamtest.Scrip
 	newID := func() string { return "id" }
 	loader := media.New(media.Options{})
 	b.Core, err = generation.New(generation.Options{
-		ModelName: "m", Router: fixed{Variant: v, ThinkingBudget: budget}, Media: loader, Meter: quiet{},
+		Router: fixed{Variant: v, ThinkingBudget: budget}, Media: loader, Meter: quiet{},
 		Logger: slog.New(slog.DiscardHandler), Now: time.Now, NewID: newID,
-		Backends: map[router.Variant]generation.Backend{v: New(Options{Variant: v, Cluster: b.cluster, Media: loader, NewID: newID})},
+		Models: []generation.Model{{ID: "m", Backends: map[router.Variant]generation.Backend{
+			v: New(Options{Variant: v, Cluster: b.cluster, Media: loader, NewID: newID}),
+		}}},
 	})
 	if err != nil {
 		tb.Fatal(err)

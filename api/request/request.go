@@ -3,6 +3,7 @@ package request
 import (
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/router"
@@ -49,6 +50,8 @@ type Request struct {
 	TopLogprobs int
 	// MayRepeat lets an answer go on that only repeats itself.
 	MayRepeat bool
+	// KeepAlive is how long the weights stay loaded afterwards while nobody uses them; negative is for ever.
+	KeepAlive *time.Duration
 	// CacheSalt keeps what is computed of the prompt to requests with the same one.
 	CacheSalt string
 	// CacheKey is a hint of which requests have the beginnings of their prompts in common.

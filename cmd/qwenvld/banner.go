@@ -14,13 +14,7 @@ import (
 
 // greet tells a newcomer what to do, once the weights are loaded.
 func (d *daemon) greet(ctx context.Context, out io.Writer) {
-	ready := 0
-	for _, s := range d.supervisors {
-		if s.Wait(ctx) == nil {
-			ready++
-		}
-	}
-	if ready > 0 {
+	if d.models.keeper.Settle(ctx) == nil && d.models.serves() {
 		_, _ = io.WriteString(out, d.banner(d.environment.args[0]))
 	}
 }
@@ -29,14 +23,14 @@ func (d *daemon) greet(ctx context.Context, out io.Writer) {
 func (d *daemon) banner(program string) string {
 	var b strings.Builder
 	keys := len(d.config.Keys) > 0
-	fmt.Fprintf(&b, "%s is ready at %s%s, described at /docs\n", d.model.ID, d.url, d.page())
+	fmt.Fprintf(&b, "%s is ready at %s%s, described at /docs\n", strings.Join(d.models.ids(), " and "), d.url, d.page())
 	if keys {
 		fmt.Fprintf(&b, "keys   export %s=YOUR_KEY (%s key NAME makes one)\n", config.VariableKey, program)
 	}
 	question := "Hello, who are you?"
 	fmt.Fprintf(&b, "ask    %s ask --url %s %q\n", program, d.url, question)
 	fmt.Fprintf(&b, "or     %s -d '{\"model\": %q, \"messages\": [{\"role\": \"user\", \"content\": %q}]}'\n",
-		post(d.url, keys), d.model.ID, question)
+		post(d.url, keys), d.models.ids()[0], question)
 	if len(d.config.Models) == 0 {
 		fmt.Fprintf(&b, "more   %s examples: what the built-in pair knows, simple drawn scenes of shapes and numbers only\n", program)
 	}

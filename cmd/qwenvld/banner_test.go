@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/qwenvld/qwenvld/config"
+	"github.com/qwenvld/qwenvld/engine/residence"
 )
 
 func TestTheBannerTellsANewcomerWhatToDo(t *testing.T) {
@@ -29,7 +30,7 @@ or     curl -s --unix-socket /run/q http://localhost/v1/chat/completions -H "Aut
 `,
 		},
 	} {
-		tc.d.model = &config.Model{ID: "m"}
+		tc.d.models = &catalog{models: []*servedModel{{Model: &config.Model{ID: "m"}}}}
 		if got := tc.d.banner("./q"); got != tc.want {
 			t.Errorf("%s:\n%s", name, got)
 		}
@@ -37,7 +38,11 @@ or     curl -s --unix-socket /run/q http://localhost/v1/chat/completions -H "Aut
 }
 
 func TestNobodyIsGreetedWhereNothingIsReady(t *testing.T) {
-	d := &daemon{environment: &environment{args: []string{"q"}}, config: &config.Config{}, model: &config.Model{ID: "m"}}
+	keeper, err := residence.New(nil, residence.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &daemon{environment: &environment{args: []string{"q"}}, config: &config.Config{}, models: &catalog{keeper: keeper}}
 	var out strings.Builder
 	if d.greet(t.Context(), &out); out.Len() > 0 {
 		t.Errorf("%s", out.String())

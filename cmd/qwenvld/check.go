@@ -13,15 +13,15 @@ import (
 	"github.com/qwenvld/qwenvld/engine/gguf"
 )
 
-// checkModel finds what can be known to be wrong with m's files without loading them. Each fault is one line that names
-// its file.
-func checkModel(m *config.Model) error {
+// checkModel finds what can be known to be wrong with the files of m, which key names, without loading them. Each fault
+// is one line that names its file.
+func checkModel(m *config.Model, key string) error {
 	var faults []error
 	said := map[string]bool{}
-	add := func(key string, err error) {
+	add := func(at string, err error) {
 		if err != nil && !said[err.Error()] { // both variants may share a projector
 			said[err.Error()] = true
-			faults = append(faults, fmt.Errorf("%s: %w", key, err))
+			faults = append(faults, fmt.Errorf("%s%s: %w", key, at, err))
 		}
 	}
 	for _, v := range []struct {
@@ -35,19 +35,18 @@ func checkModel(m *config.Model) error {
 		if v.Projector != "" {
 			projector = checkFile(v.Projector)
 		}
-		key := "models[0]." + v.name
-		add(key+".model", model)
-		add(key+".projector", projector)
+		add("."+v.name+".model", model)
+		add("."+v.name+".projector", projector)
 		if model != nil || projector != nil {
 			continue
 		}
 		if err := gguf.CheckPair(v.Model, v.Projector); err != nil {
-			add(key, explainForeign(err))
+			add("."+v.name, explainForeign(err))
 			continue
 		}
 		if file, err := gguf.ReadModel(v.Model); err == nil {
 			_, err = workerConfig(&m.Engine, v.Weights).WithDefaults(file.TrainedContext())
-			add("models[0].engine", err)
+			add(".engine", err)
 		}
 	}
 	return errors.Join(faults...)

@@ -51,7 +51,7 @@ func checkNamedFiles(c *config.Config) error {
 	var models []error
 	for i := range c.Models {
 		if c.Models[i].Pull == "" {
-			models = append(models, checkModel(&c.Models[i]))
+			models = append(models, checkModel(&c.Models[i], fmt.Sprintf("models[%d]", i)))
 		}
 	}
 	_, _, weights := newRouter(&c.Router, nil)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -15,19 +16,16 @@ import (
 	"github.com/qwenvld/qwenvld/api"
 	"github.com/qwenvld/qwenvld/config"
 	"github.com/qwenvld/qwenvld/engine/llama"
-	"github.com/qwenvld/qwenvld/engine/process"
 	"github.com/qwenvld/qwenvld/internal/running"
 	"github.com/qwenvld/qwenvld/multimodal/decoders"
-	"github.com/qwenvld/qwenvld/router"
 )
 
 // daemon is everything that serves, put together and checked as far as that is possible without running it.
 type daemon struct {
 	environment *environment
 	config      *config.Config
-	model       *config.Model
-	supervisors map[router.Variant]*process.Supervisor
-	clusters    clusters
+	sources     []*source
+	models      *catalog
 	fetchers    fetchers
 	decoders    *decoders.Pool
 	store       responseStore // nil where nothing is kept
@@ -51,14 +49,7 @@ func assemble(ctx context.Context, e *environment, c *config.Config, logger *slo
 		return nil, err
 	}
 	d.warn(llama.SystemInfo(), time.Now())
-	where, err := place(findDevices(ctx, e), c, d.model, logger)
-	if err != nil {
-		return nil, err
-	}
-	if d.supervisors, err = newSupervisors(e, d.model, where, logger); err != nil {
-		return nil, err
-	}
-	if d.clusters, err = newClusters(d.model, &d.config.Upstreams, logger); err != nil {
+	if d.models, err = newCatalog(ctx, e, c, d.sources, logger); err != nil {
 		return nil, err
 	}
 	d.fetchers = newFetchers(&d.config.Media)
@@ -73,7 +64,7 @@ func assemble(ctx context.Context, e *environment, c *config.Config, logger *slo
 	if d.store, err = openStore(ctx, &d.config.Responses); err != nil {
 		return nil, err
 	}
-	d.server, err = newServer(d.config, d.model, d.supervisors, d.clusters, mediaSources{d.fetchers, images, tool}, d.store, logger)
+	d.server, err = newServer(d.config, d.models, mediaSources{d.fetchers, images, tool}, d.store, logger)
 	return d, err
 }
 
@@ -101,15 +92,10 @@ func (d *daemon) note() func() {
 
 // check reads what the files named in the configuration say of themselves. It tells all faults at once.
 func (d *daemon) check(ctx context.Context) error {
-	var certificate, model error
+	var certificate, models error
 	d.certificate, certificate = loadCertificate(&d.config.TLS)
-	if d.model, model = chooseModel(d.environment, d.config, d.logger); model == nil && d.model.Pull != "" {
-		d.model, model = fetchModel(ctx, d.environment, d.model, d.logger)
-	}
-	if model == nil {
-		model = errors.Join(checkModel(d.model), checkSources(d.model))
-	}
-	return errors.Join(certificate, model)
+	d.sources, models = findSources(ctx, d.environment, d.config, d.logger)
+	return errors.Join(certificate, models)
 }
 
 func (d *daemon) close() {
@@ -125,18 +111,18 @@ func (d *daemon) close() {
 // run serves on l until ctx is done, then drains.
 func (d *daemon) run(ctx context.Context, l net.Listener, out io.Writer) error {
 	g, gctx := errgroup.WithContext(ctx)
-	workers := startWorkers(ctx, d.supervisors)
-	defer workers.end()
-	defer d.clusters.start(ctx)()
-	if len(d.clusters) == 0 { // otherwise servers of others may answer
-		g.Go(func() error { return workers.untilAllFailed(gctx) })
+	stopWorkers := sync.OnceFunc(d.models.run(ctx))
+	defer stopWorkers()
+	for _, m := range d.models.models {
+		defer m.clusters.start(ctx)()
 	}
+	g.Go(func() error { return d.models.untilHopeless(gctx) })
 	if out != nil {
 		g.Go(func() error { d.greet(gctx, out); return nil })
 	}
 	if keep := d.config.Responses.Keep; d.store != nil && keep > 0 {
 		g.Go(func() error { expire(gctx, d.store, keep, d.logger); return nil })
 	}
-	g.Go(func() error { return serveHTTP(gctx, d.config, l, d.server, d.logger, workers.stop) })
+	g.Go(func() error { return serveHTTP(gctx, d.config, l, d.server, d.logger, stopWorkers) })
 	return g.Wait()
 }

@@ -2,10 +2,8 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,29 +82,6 @@ func nameModel(c *config.Config, name string) error {
 	}
 	c.Models = []config.Model{{ID: "qwen3-vl", Pull: name}}
 	return nil
-}
-
-// fetchModel is m with the files that it is to be pulled from, which are fetched where they are not at hand.
-func fetchModel(ctx context.Context, e *environment, m *config.Model, logger *slog.Logger) (*config.Model, error) {
-	reference, err := hub.Parse(m.Pull)
-	if err != nil {
-		return m, fmt.Errorf("models[0].pull: %w", err)
-	}
-	p := newProgress(e, logger)
-	defer p.end()
-	out := m
-	err = withPuller(e, p.report, func(puller *pull.Puller) error {
-		parts, err := puller.Get(ctx, reference)
-		out = withWeights(m, parts)
-		return err
-	})
-	if ctx.Err() != nil {
-		return out, errInterrupted
-	}
-	if err != nil {
-		return out, fmt.Errorf("models[0].pull: %w", err)
-	}
-	return out, nil
 }
 
 // modelAtHand is m with the files that are at hand of what it is to be pulled from, or with the names of files alone.

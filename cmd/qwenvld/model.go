@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"log/slog"
 	"path/filepath"
 
@@ -11,9 +10,6 @@ import (
 
 // chooseModel is the configured model, or the demo pair.
 func chooseModel(e *environment, c *config.Config, logger *slog.Logger) (*config.Model, error) {
-	if n := len(c.Models); n > 1 {
-		return nil, fmt.Errorf("models: one model can be served, %d are given", n)
-	}
 	if len(c.Models) > 0 {
 		return &c.Models[0], nil
 	}

@@ -61,9 +61,12 @@ func withOwnDaemon(ctx context.Context, e *environment, c *config.Config, use fu
 	own.Listen = "unix:" + filepath.Join(dir, "q.sock")
 	own.TLS, own.Keys, own.ShutdownTimeout, own.DrainDelay = config.TLS{}, nil, 0, 0
 	own.Responses.Path = config.ResponsesOff // another daemon may hold the file
+	logger := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+	if err := fetchAll(ctx, e, &own, logger); err != nil {
+		return err
+	}
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
-	logger := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	go func() { ended <- serve(serving, e, &own, logger, nil) }()
 	asking := client.New(client.Options{URL: own.Listen})
 	defer func() {

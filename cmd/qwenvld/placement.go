@@ -13,8 +13,8 @@ import (
 	"github.com/qwenvld/qwenvld/engine/worker"
 )
 
-// placement is where workers are to put their weights, by the name of the variant.
-type placement struct {
+// deviceLayout is where workers are to put their weights, by the name of the variant.
+type deviceLayout struct {
 	reports []device.Report
 	layouts map[string]*layout.Layout
 }
@@ -23,8 +23,8 @@ type placement struct {
 var errNoGPU = errors.New("require_gpu is set, and no part of the model can run on a graphics card; `qwenvld devices` tells why")
 
 // place decides where the weights of m go, and tells. What certainly does not fit is an error.
-func place(reports []device.Report, c *config.Config, m *config.Model, logger *slog.Logger) (*placement, error) {
-	p := &placement{reports: reports, layouts: map[string]*layout.Layout{}}
+func place(reports []device.Report, c *config.Config, m *config.Model, logger *slog.Logger) (*deviceLayout, error) {
+	p := &deviceLayout{reports: reports, layouts: map[string]*layout.Layout{}}
 	for i := range p.reports {
 		if r := &p.reports[i]; r.Fault != "" {
 			logger.Warn("a backend for graphics cards cannot be used", "backend", r.Backend, "reason", r.Fault)
@@ -121,7 +121,7 @@ func sizes(c *worker.Config) footprint.Sizes {
 }
 
 // apply tells a worker where the weights of a variant go.
-func (p *placement) apply(variant string, c *worker.Config) {
+func (p *deviceLayout) apply(variant string, c *worker.Config) {
 	if p == nil || p.layouts[variant] == nil {
 		return
 	}

@@ -111,11 +111,11 @@ func decide(ctx context.Context, e *environment, c *config.Config, text string, 
 		return "", err
 	}
 	m = modelAtHand(e, m)
-	a, err := serverConfig(&open, m.ID, nil)
+	a, err := serverConfig(&open, nil)
 	if err != nil {
 		return "", err
 	}
-	a.Engines = standIns(m)
+	a.Models = []api.Model{{ID: m.ID, Engines: standIns(m)}}
 	server, err := api.New(a)
 	if err != nil {
 		return "", err

@@ -13,28 +13,20 @@ import (
 	"github.com/qwenvld/qwenvld/api/openai/chat"
 	"github.com/qwenvld/qwenvld/api/request"
 	"github.com/qwenvld/qwenvld/config"
-	"github.com/qwenvld/qwenvld/engine"
-	"github.com/qwenvld/qwenvld/engine/process"
 	"github.com/qwenvld/qwenvld/internal/demopair"
 	"github.com/qwenvld/qwenvld/multimodal"
-	"github.com/qwenvld/qwenvld/router"
 	"github.com/qwenvld/qwenvld/router/escalation"
 )
 
+// newServer makes the server of the weights that members keep, by the ids of their models.
 func newServer(
-	c *config.Config, m *config.Model, supervisors map[router.Variant]*process.Supervisor, upstreams clusters, media mediaSources,
-	store responseStore, logger *slog.Logger,
+	c *config.Config, weights *catalog, media mediaSources, store responseStore, logger *slog.Logger,
 ) (*api.Server, error) {
-	engines, workers := map[router.Variant]engine.Engine{}, map[router.Variant]metrics.Worker{}
-	for variant, s := range supervisors {
-		engines[variant], workers[variant] = s, s
-	}
-	a, err := serverConfig(c, m.ID, workers)
+	a, err := serverConfig(c, weights.observed())
 	if err != nil {
 		return nil, err
 	}
-	a.Clusters, a.RemoteContext = upstreams, m.Engine.ContextSize
-	a.Engines, a.Logger, a.Store = engines, logger, store
+	a.Models, a.Logger, a.Store = weights.served(), logger, store
 	a.Images, a.Video = media.images, media.tool
 	if f := media.fetchers; f.images != nil { // a nil *Fetcher in an interface is not nil
 		a.Fetcher, a.VideoFetcher = f.images, f.videos
@@ -43,7 +35,7 @@ func newServer(
 }
 
 // serverConfig is what the configuration alone says of the server.
-func serverConfig(c *config.Config, name string, workers map[router.Variant]metrics.Worker) (a api.Config, err error) {
+func serverConfig(c *config.Config, workers []metrics.Weights) (a api.Config, err error) {
 	var calibrated []byte
 	var samples []byte
 	if len(c.Models) == 0 {
@@ -62,7 +54,7 @@ func serverConfig(c *config.Config, name string, workers map[router.Variant]metr
 	}
 	look := &c.Router.SecondLook
 	a = api.Config{
-		ModelName: name, Router: r, RouterVersion: weights.Version,
+		Router: r, RouterVersion: weights.Version,
 		Limits: request.Limits{BodyBytes: c.Limits.BodyBytes, Images: c.Limits.Images, Videos: c.Limits.Videos},
 		Bodies: intake.Limits{Total: c.Limits.AllBodyBytes, Rate: c.Limits.BodyRate},
 		Media: media.Limits{

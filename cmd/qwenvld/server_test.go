@@ -2,10 +2,7 @@ package main
 
 import (
 	"crypto/x509"
-	"encoding/json"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -13,8 +10,6 @@ import (
 	"github.com/qwenvld/qwenvld/api/access"
 	"github.com/qwenvld/qwenvld/config"
 	"github.com/qwenvld/qwenvld/engine/llama"
-	"github.com/qwenvld/qwenvld/engine/process"
-	"github.com/qwenvld/qwenvld/router"
 )
 
 func TestTheConfigurationReachesTheServer(t *testing.T) {
@@ -25,12 +20,12 @@ func TestTheConfigurationReachesTheServer(t *testing.T) {
 	c.Router.Rerun = config.Rerun{Share: 0.5, On: []string{"loop"}}
 	c.RepetitionDetection = false
 	c.Media.Video.Frames = 7
-	a, err := serverConfig(&c, "m", nil)
+	a, err := serverConfig(&c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := access.Key{Name: "ann", Hash: keyHash, RequestsPerMinute: 1, TokensPerMinute: 2, Concurrent: 3}
-	if a.ModelName != "m" || len(a.Keys) != 1 || a.Keys[0] != want || a.Limits.BodyBytes != 123 || a.Media.Video.Frames != 7 || !a.MayRepeat {
+	if len(a.Keys) != 1 || a.Keys[0] != want || a.Limits.BodyBytes != 123 || a.Media.Video.Frames != 7 || !a.MayRepeat {
 		t.Errorf("%+v", a)
 	}
 	// Nobody waits, which api has another word for than the configuration; and who may wait no time does not wait for
@@ -51,40 +46,14 @@ func TestAConfigurationThatNoServerTakesIsRefused(t *testing.T) {
 	} {
 		c := config.Default()
 		edit(&c)
-		if _, err := serverConfig(&c, "m", nil); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := serverConfig(&c, nil); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", says, err)
 		}
 	}
 }
 
-func TestAServerIsMadeOfSupervisorsAndSaysThatTheyLoad(t *testing.T) {
-	c := config.Default()
-	c.Responses.Path = config.ResponsesOff
-	logger := slog.New(slog.DiscardHandler)
-	instruct := process.New(process.Options{Logger: logger}) // which nobody runs
-	s, err := newServer(
-		&c, &config.Model{ID: "m"}, map[router.Variant]*process.Supervisor{router.Instruct: instruct}, nil, mediaSources{}, nil, logger,
-	)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := httptest.NewRecorder()
-	s.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/health/ready", http.NoBody))
-	var ready struct{ Status string }
-	if err := json.Unmarshal(w.Body.Bytes(), &ready); err != nil || w.Code != http.StatusServiceUnavailable || ready.Status == "ready" {
-		t.Errorf("%d %s", w.Code, w.Body)
-	}
-}
-
-func TestEachVariantThatIsConfiguredHasAWorker(t *testing.T) {
-	e := &environment{executable: func() (string, error) { return "/bin/q", nil }}
+func TestAWorkerIsToldWhatItsModelIsConfiguredFor(t *testing.T) {
 	both := config.Weights{Model: "m.gguf", Projector: "p.gguf"}
-	for want, m := range map[int]*config.Model{0: {}, 1: {Thinking: both}, 2: {Instruct: both, Thinking: both}} {
-		got, err := newSupervisors(e, m, nil, slog.New(slog.DiscardHandler))
-		if err != nil || len(got) != want {
-			t.Errorf("%d supervisors, want %d; %v", len(got), want, err)
-		}
-	}
 	wc := workerConfig(&config.Engine{ContextSize: 1, MaxQueue: 2, Threads: 3}, both)
 	if wc.Model != "m.gguf" || wc.Projector != "p.gguf" || wc.ContextSize != 1 || wc.MaxQueue != 2 || wc.Threads != 3 {
 		t.Errorf("%+v", wc)
@@ -98,8 +67,8 @@ func TestWhatIsHardlyMeantIsWarnedOf(t *testing.T) {
 		d    daemon
 		says string
 	}{
-		"nothing":     {daemon{model: &config.Model{}}, ""},
-		"certificate": {daemon{model: &config.Model{}, certificate: certificate}, "the certificate ended on"},
+		"nothing":     {daemon{}, ""},
+		"certificate": {daemon{certificate: certificate}, "the certificate ended on"},
 	} {
 		var logged strings.Builder
 		tc.d.config, tc.d.logger = &config.Config{}, slog.New(slog.NewTextHandler(&logged, nil))

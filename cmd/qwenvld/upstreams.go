@@ -49,11 +49,11 @@ func newClusters(m *config.Model, timeouts *config.Upstreams, logger *slog.Logge
 	return out, nil
 }
 
-// checkSources refuses a variant that has both files, which were pulled, and servers.
-func checkSources(m *config.Model) error {
+// checkSources refuses a variant of the model that at names which has both files, which were pulled, and servers.
+func checkSources(m *config.Model, at string) error {
 	for variant, w := range map[router.Variant]*config.Weights{router.Instruct: &m.Instruct, router.Thinking: &m.Thinking} {
 		if w.Model != "" && w.Remote() {
-			return fmt.Errorf("models[0].%s.upstreams: %s has these weights already", variant, m.Pull)
+			return fmt.Errorf("%s.%s.upstreams: %s has these weights already", at, variant, m.Pull)
 		}
 	}
 	return nil

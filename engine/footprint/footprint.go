@@ -35,6 +35,9 @@ func (n Need) Total() int64 { return n.Weights + n.Cache + n.Tower + n.Buffers }
 type Estimate struct {
 	// Host is the processor's memory, GPU the graphics card's. With several cards it is their sum.
 	Host, GPU Need
+	// Mapped is what of Host.Weights stays as it is in the file, which workers that map the same file have in common.
+	// Formats that ggml rearranges for the processor are copied.
+	Mapped int64
 	// Pictures is what may come on top of that while it works: encoding a large picture, where the tower is, and rows
 	// kept in the host's memory.
 	Pictures, Rows int64
@@ -98,6 +101,9 @@ func (e *Estimate) addWeights(model *gguf.File, layers int64, onGPU func(layer i
 			e.GPU.Weights += t.Bytes
 		default:
 			e.Host.Weights += t.Bytes
+			if t.Type == gguf.F32 || t.Type == gguf.F16 || t.Type == gguf.BF16 {
+				e.Mapped += t.Bytes
+			}
 		}
 	}
 	// Where input and output share a matrix, the graphics card gets a copy.

@@ -43,6 +43,14 @@ func TestLayersGoWhereTheyAreSent(t *testing.T) {
 		if host.GPU != (Need{}) || host.Host.Weights != bytesOf(model) || host.Host.Tower != bytesOf(projector) {
 			t.Errorf("%s: %+v", name, host)
 		}
+		if host.Mapped != host.Host.Weights || all.Mapped != all.Host.Weights || some.Mapped != some.Host.Weights {
+			t.Errorf("%s: floating point stays as it is in the file: %+v", name, host)
+		}
+		model.Tensors[0].Type = 12 // Q4_K
+		if copied := of(0); copied.Mapped != host.Mapped-model.Tensors[0].Bytes || copied.Host != host.Host {
+			t.Errorf("%s: what is rearranged is copied: %+v", name, copied)
+		}
+		model.Tensors[0].Type = gguf.F32
 		if n, err := Layers(model); err != nil || of(n) != all || of(n-1) == all {
 			t.Errorf("%s: %d layers, %v", name, n, err)
 		}

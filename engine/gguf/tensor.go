@@ -12,8 +12,9 @@ type TensorType uint32
 
 // The formats that this package treats in particular.
 const (
-	F32 TensorType = 0
-	F16 TensorType = 1
+	F32  TensorType = 0
+	F16  TensorType = 1
+	BF16 TensorType = 30
 )
 
 // format is how values are packed: blocks of so many values and bytes. Only factors can stand in a matrix product.

@@ -133,6 +133,9 @@ func (p *Plan) Status(id string, now time.Time) Status {
 	s := Status{State: u.state, Reason: u.reason, Users: u.users, Waiters: len(u.waiters), Need: u.Need,
 		Wanted: u.wanted && u.state != engine.StateFailed, Dismissed: u.dismissed,
 	}
+	if s.Wanted && u.state == engine.StateUnloaded {
+		s.State = engine.StateLoading // in a moment
+	}
 	if u.state == engine.StateFailed {
 		s.RetryIn = max(0, u.retry.Sub(now))
 	}

@@ -19,6 +19,10 @@ func (m *Member) Hold(ctx context.Context, h engine.Hold) (release func(), err e
 	withdraw := sync.OnceFunc(func() {
 		k.tell(func(p *placement.Plan, now time.Time) { p.Withdraw(ticket, h.KeepAlive, now) })
 	})
+	if granted, refused, s, _ := m.look(ticket); h.Loaded && !granted && refused == nil {
+		withdraw()
+		return nil, &engine.UnavailableError{State: s.State}
+	}
 	if err := m.await(ctx, ticket, h.Waiting); err != nil {
 		withdraw()
 		return nil, err
@@ -116,13 +120,7 @@ const farAway = 10 * time.Minute
 func (m *Member) Outlook() engine.Outlook {
 	k := m.keeper
 	s, _ := k.watch(m)
-	out := engine.Outlook{Memory: map[string]int64{}}
-	for d, bytes := range s.Need.Own {
-		out.Memory[string(d)] = bytes
-	}
-	if host := s.Need.On(placement.Host); host > 0 {
-		out.Memory[string(placement.Host)] = host
-	}
+	out := engine.Outlook{Memory: m.Memory()}
 	m.mu.Lock()
 	out.About = m.files.About
 	load := m.took
@@ -130,7 +128,7 @@ func (m *Member) Outlook() engine.Outlook {
 	if load == 0 {
 		load = time.Second + time.Duration(float64(s.Need.On(placement.Host))/readRate*float64(time.Second))
 	}
-	out.Down = m.down(&s)
+	out.Down, out.Starting = m.down(&s), s.Wanted
 	switch s.State {
 	case engine.StateReady:
 		if _, err := m.Info(context.Background()); err != nil { // it may be stalled, or being restarted
@@ -147,7 +145,7 @@ func (m *Member) Outlook() engine.Outlook {
 		out.Wait = load
 		out.Hopeless = s.State != engine.StateFailed || s.RetryIn > 0
 	}
-	if out.Wait > 0 && k.displaces(m) {
+	if out.Displaces = k.displaces(m); out.Wait > 0 && out.Displaces {
 		out.Wait += load // what gives way is loaded again some time
 	}
 	return out

@@ -229,6 +229,19 @@ func (m *Member) Health() (state engine.State, restarts int64) {
 	return state, restarts
 }
 
+// Memory tells what the weights take while they are loaded, in bytes, by device.
+func (m *Member) Memory() map[string]int64 {
+	s, _ := m.keeper.watch(m)
+	out := map[string]int64{}
+	for d := range s.Need.Own {
+		out[string(d)] = s.Need.On(d)
+	}
+	if host := s.Need.On(placement.Host); host > 0 {
+		out[string(placement.Host)] = host
+	}
+	return out
+}
+
 // Cells tells how the cells of the worker's KV cache stand, all zero where there is no worker.
 func (m *Member) Cells() engine.Cells {
 	if w := m.current(); w != nil {

@@ -288,6 +288,27 @@ func TestWhoLeavesWhileWaitingLeavesNoTrace(t *testing.T) {
 	})
 }
 
+func TestWeightsCanBeHeldIfTheyAreLoaded(t *testing.T) {
+	run(t, 10, two, func(s *site) {
+		ifLoaded := engine.Hold{Loaded: true}
+		if _, err := s.member("a").Hold(s.t.Context(), ifLoaded); !errors.Is(err, engine.ErrUnavailable) {
+			t.Error(err)
+		}
+		if len(s.started) > 0 {
+			t.Errorf("loaded: %v", s.started)
+		}
+		s.mustHold("a")()
+		release, err := s.member("a").Hold(s.t.Context(), ifLoaded)
+		if err != nil {
+			t.Fatal(err)
+		}
+		release()
+		if o := s.member("b").Outlook(); !o.Displaces {
+			t.Errorf("%+v", o)
+		}
+	})
+}
+
 func TestWaitingIsBounded(t *testing.T) {
 	run(t, 10, two, func(s *site) {
 		defer s.mustHold("a")()

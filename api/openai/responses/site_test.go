@@ -126,7 +126,7 @@ func newSite(t *testing.T, store history.Store) *site {
 	logger := slog.New(slog.NewTextHandler(s.log, nil))
 	var err error
 	s.core, err = generation.New(generation.Options{
-		ModelName: "qwen3-vl", Engines: map[router.Variant]engine.Engine{router.Instruct: s.engine},
+		Models: []generation.Model{{ID: "qwen3-vl", Engines: map[router.Variant]engine.Engine{router.Instruct: s.engine}}},
 		Router: alwaysInstruct{}, Media: media.New(media.Options{}), Meter: noMeter{}, Logger: logger, Now: time.Now, NewID: newID,
 	})
 	if err != nil {
