@@ -79,7 +79,7 @@ func TestWhatDoesNotFitIsToldWithTheNearestThatWould(t *testing.T) {
 	for budget, says := range map[int64]string{
 		both:     "",
 		both - 1: "cache_tokens: 512 would fit",
-		one / 4:  "a smaller size or quantisation would",
+		one / 99: "a smaller size or quantisation would",
 	} {
 		_, _, err := planned(t, &config.Config{MemoryBudget: text(budget)}, m)
 		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
@@ -156,7 +156,7 @@ func TestAServerIsMadeOfACatalogAndSaysThatItsWeightsLoad(t *testing.T) {
 	if got := models.observed(); len(got) != 2 || got[0].Model != "m" {
 		t.Errorf("%+v", got)
 	}
-	if state, _ := models.keeper.Members()[0].Health(); state != engine.StateUnloaded {
+	if state, _ := models.keeper.Members()[0].Health(); state != engine.StateLoading {
 		t.Errorf("%s", state)
 	}
 }
