@@ -95,8 +95,8 @@ func (p *Pair) notLoaded(v router.Variant, err error) error {
 	return err
 }
 
-// Load has the weights of a model loaded, and kept for as long as keep says, or as is configured. A routed id stands for
-// as many of its variants as need no others unloaded, but for one at least.
+// Load has the weights of a model loaded, and kept for as long as keep says, or as is configured. A routed id stands
+// for as many of its variants as need no others unloaded, but for one at least.
 func (c *Core) Load(ctx context.Context, id string, keep *time.Duration) error {
 	if c.draining.Load() {
 		return fault.ShuttingDown(nil)

@@ -263,8 +263,8 @@ func weightsOf(m *config.Model) map[router.Variant]config.Weights {
 var errNoWeights = errors.New("no weights can be served")
 
 // untilHopeless waits until nothing can be served any more, and returns errNoWeights then, or until ctx is done. While
-// one of two variants can still be served the daemon goes on, and its readiness names the one that failed. Where servers
-// of others have weights there is hope.
+// one of two variants can still be served the daemon goes on, and its readiness names the one that failed. Where
+// servers of others have weights there is hope.
 func (c *catalog) untilHopeless(ctx context.Context) error {
 	if c.remote() {
 		return nil
