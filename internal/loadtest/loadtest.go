@@ -185,19 +185,22 @@ func (m *measurement) play(ctx context.Context, target int, s *scenario.Scenario
 }
 
 func (m *measurement) scenario(ctx context.Context, s *scenario.Scenario) error {
-	out := &report.Scenario{Name: s.Name, About: s.About, Show: s.Show, Rounds: map[string][]measure.Figures{}}
+	out := &report.Scenario{Name: s.Name, About: s.About, Show: s.Show, Rounds: map[string][]measure.Figures{}, Faults: map[string]string{}}
 	for round := range max(1, m.Rounds) {
 		for turn := range m.Targets {
 			target := turn
 			if round%2 == 1 { // whoever was last goes first, so that nobody always follows the same one
 				target = len(m.Targets) - 1 - turn
 			}
-			figures, err := m.round(ctx, s, target, round)
+			run, err := m.round(ctx, s, target, round)
 			if err != nil {
 				return err
 			}
 			name := m.Targets[target].Name
-			out.Rounds[name] = append(out.Rounds[name], figures)
+			out.Rounds[name] = append(out.Rounds[name], measure.Of(run, m.Objective))
+			if failure := run.Failure(); failure != "" && out.Faults[name] == "" {
+				out.Faults[name] = failure
+			}
 		}
 	}
 	m.report.Add(out, m.Goals)
@@ -208,7 +211,7 @@ func (m *measurement) scenario(ctx context.Context, s *scenario.Scenario) error 
 }
 
 // round plays the scenario once to one server. In a round all of them get the same texts and pictures.
-func (m *measurement) round(ctx context.Context, s *scenario.Scenario, target, round int) (measure.Figures, error) {
+func (m *measurement) round(ctx context.Context, s *scenario.Scenario, target, round int) (*measure.Run, error) {
 	if m.Progress != nil {
 		m.Progress(Progress{
 			Scenario: s.Name, Target: m.Targets[target].Name, Round: round + 1,
@@ -236,5 +239,5 @@ func (m *measurement) round(ctx context.Context, s *scenario.Scenario, target, r
 		}
 		run.Extra[measure.Resident] += float64(bytes)
 	}
-	return measure.Of(run, m.Objective), nil
+	return run, nil
 }

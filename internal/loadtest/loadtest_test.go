@@ -135,6 +135,24 @@ func TestServersThatAreWarmAreNotWarmedUp(t *testing.T) {
 	}
 }
 
+func TestWhyAnswersFailIsTold(t *testing.T) {
+	s := &servers{bodies: map[string][]string{}}
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, `{"error":{"message":"there is no room"}}`, http.StatusServiceUnavailable)
+	}))
+	defer refusing.Close()
+	rival := Target{Target: drive.Target{Name: "rival", URL: refusing.URL, Model: "m"}}
+	o := options(t, s.start(t, "us"), rival)
+	o.Cold = true
+	r := &report.Report{}
+	if err := Measure(t.Context(), o, r); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"rival": "there is no room"}, r.Scenarios[0].Faults); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // sleeper is a process that stands for a server's.
 func sleeper(t *testing.T) int {
 	t.Helper()

@@ -3,9 +3,9 @@
 #
 #   tools/bench/compare.sh MODEL.gguf PROJECTOR.gguf LLAMA_SERVER [options of `qwenvld bench`, such as --quick --scenario mixed]
 #
-# LLAMA_SERVER is the binary. Each gets as many cells (CELLS, 24576) and eight sequences. For the scenario both-variants the same files are
-# served twice by both. QWENVLD names another binary than bin/qwenvld, LOGS a folder that keeps the servers' logs, RIVAL_OPTIONS more options
-# of llama-server.
+# LLAMA_SERVER is the binary. Each gets as many cells (CELLS, 24576; CONTEXT of them for a request, 20480) and eight sequences. For the
+# scenario both-variants the same files are served twice by both. QWENVLD names another binary than bin/qwenvld, LOGS a folder that keeps the
+# servers' logs, RIVAL_OPTIONS what llama-server gets in place of "--parallel 8 --kv-unified".
 set -euo pipefail
 [[ $# -ge 3 ]] || { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 model=$(realpath "$1") projector=$(realpath "$2") rival=$(realpath "$3")
@@ -49,8 +49,8 @@ start_rival() {
 	local name=$1
 	free_port
 	# shellcheck disable=SC2086 # several options in one variable
-	"$rival" --model "$model" --mmproj "$projector" --host 127.0.0.1 --port "$port" --ctx-size "$cells" --parallel 8 --kv-unified \
-		--threads "$(nproc)" ${RIVAL_OPTIONS:-} >"$logs/$name.log" 2>&1 &
+	"$rival" --model "$model" --mmproj "$projector" --host 127.0.0.1 --port "$port" --ctx-size "$cells" \
+		--threads "$(nproc)" ${RIVAL_OPTIONS:---parallel 8 --kv-unified} >"$logs/$name.log" 2>&1 &
 	started+=($!)
 	ready "$name" $! "http://127.0.0.1:$port"
 }
@@ -68,7 +68,7 @@ listen: 127.0.0.1:$port
 models:
   - id: qwen3-vl
     $models
-    engine: {context_size: 20480, cache_tokens: $cells, max_sequences: 8}
+    engine: {context_size: ${CONTEXT:-20480}, cache_tokens: $cells, max_sequences: 8}
 EOF
 "$qwenvld" serve --config "$logs/qwenvld.yaml" >"$logs/us.log" 2>&1 &
 started+=($!)

@@ -96,3 +96,13 @@ type Run struct {
 	// Extra are figures that do not come from traces.
 	Extra Figures `json:"extra,omitempty"`
 }
+
+// Failure is why the first answer failed that is measured; "" where none did.
+func (r *Run) Failure() string {
+	for i := range r.Traces {
+		if t := &r.Traces[i]; t.Role != Aside && t.Failure != "" {
+			return t.Failure
+		}
+	}
+	return ""
+}

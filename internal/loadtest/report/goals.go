@@ -6,6 +6,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/qwenvld/qwenvld/internal/loadtest/measure"
 )
 
 // Goal is a bound of a figure of the first server, or of its ratio to the one that it is compared with.
@@ -67,8 +69,16 @@ func readGoal(line string) (Goal, error) {
 	return Goal{Scenario: f[0], Figure: f[1], Of: f[2], AtLeast: f[3] == ">=", Bound: bound}, nil
 }
 
-// met are those goals of s whose figures were measured.
+// met are those goals of s whose figures were measured. There are none where answers failed: who refuses a request
+// has no trouble with it.
 func (r *Report) met(s *Scenario, goals []Goal) []Met {
+	for _, figures := range s.Summary {
+		for name, spread := range figures {
+			if _, kind, _ := strings.Cut(name, "."); kind == measure.Failures && spread.Most > 0 {
+				return nil
+			}
+		}
+	}
 	var out []Met
 	for _, g := range goals {
 		from := s.Ratios

@@ -4,6 +4,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -42,6 +43,8 @@ type Scenario struct {
 	Show []string `json:"show"`
 	// Rounds are the figures of every round, by the servers' names.
 	Rounds map[string][]measure.Figures `json:"rounds"`
+	// Faults is why an answer failed, the first one of each server, by the servers' names.
+	Faults map[string]string `json:"faults,omitempty"`
 	// Summary and Ratios are made of them: by the servers' names, then by the figures'.
 	Summary map[string]map[string]measure.Spread `json:"summary"`
 	Ratios  map[string]map[string]measure.Spread `json:"ratios"`
@@ -106,7 +109,8 @@ func (r *Report) notes(s *Scenario) []string {
 			spread := s.Summary[t.Name][name]
 			switch base, ok := s.Summary[r.Base][name]; {
 			case kind == measure.Failures && spread.Most > 0:
-				notes = append(notes, fmt.Sprintf("%s: up to %.0f answers of %q failed in a round", t.Name, spread.Most, role))
+				notes = append(notes, fmt.Sprintf("%s: up to %.0f answers of %q failed in a round: %s",
+					t.Name, spread.Most, role, cmp.Or(s.Faults[t.Name], "for no reason that was told")))
 			case kind == measure.EndedEarly && spread.Most > 0:
 				notes = append(notes, fmt.Sprintf("%s: the model ended up to %.0f answers of %q before they had their tokens",
 					t.Name, spread.Most, role))

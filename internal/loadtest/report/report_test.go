@@ -38,7 +38,7 @@ func measured(t *testing.T) *Report {
 				},
 				"rival": {
 					{"stream.gap_p50": 0.1, "stream.gap_max": 10, "picture.first_token": 9, "picture.prompt_tokens": 340, "stream.failures": 0},
-					{"stream.gap_p50": 0.1, "stream.gap_max": 8, "picture.first_token": 10, "picture.prompt_tokens": 340, "stream.failures": 1},
+					{"stream.gap_p50": 0.1, "stream.gap_max": 8, "picture.first_token": 10, "picture.prompt_tokens": 340, "stream.failures": 0},
 					{"stream.gap_p50": 0.1, "stream.gap_max": 9, "picture.first_token": 11, "picture.prompt_tokens": 340, "stream.ended_early": 2},
 				},
 			},
@@ -102,6 +102,19 @@ func TestGoldenReports(t *testing.T) {
 				t.Fatalf("%s is no XML: %v", name, err)
 			}
 		}
+	}
+}
+
+func TestWhereAnswersFailNoGoalIsMet(t *testing.T) {
+	r := &Report{Base: "rival", Targets: []Target{{Name: "us"}, {Name: "rival"}}}
+	s := &Scenario{
+		Name: "mixed", Faults: map[string]string{"rival": "no room"},
+		Rounds: map[string][]measure.Figures{"us": {{"total": 1}}, "rival": {{"total": 2, "a.failures": 3}}},
+	}
+	r.Add(s, []Goal{{Scenario: "mixed", Figure: "total", Of: ofRatio, Bound: 1}})
+	want := []string{`rival: up to 3 answers of "a" failed in a round: no room`}
+	if diff := cmp.Diff(want, s.Notes); diff != "" || len(s.Goals) > 0 {
+		t.Errorf("%v (-want +got):\n%s", s.Goals, diff)
 	}
 }
 
