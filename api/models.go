@@ -104,14 +104,12 @@ func (s *Server) listModels(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) getModel(w http.ResponseWriter, r *http.Request) error {
-	id := chi.URLParam(r, "model")
-	for _, c := range s.modelCards(r.Context()) {
-		if c.ID == id {
-			s.edge.WriteJSON(w, http.StatusOK, c)
-			return nil
-		}
+	card, err := s.card(r.Context(), chi.URLParam(r, "model"))
+	if err != nil {
+		return err
 	}
-	return generation.ModelNotFound(id)
+	s.edge.WriteJSON(w, http.StatusOK, card)
+	return nil
 }
 
 // ollamaModels are the models as Ollama's clients have them described.

@@ -3,8 +3,8 @@ package api
 import (
 	"math"
 	"net/http"
-	"regexp"
 
+	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/api/generation"
 	"github.com/qwenvld/qwenvld/engine"
 )
@@ -14,20 +14,7 @@ func reason(s generation.Standing) string {
 	if s.Down == nil {
 		return ""
 	}
-	return withoutFolders(s.Down.Reason)
-}
-
-// folders are the parts of a path before its last, quoted or not.
-var folders = regexp.MustCompile(`"/(?:[^"/]+/)+|/(?:[^"/\s]+/)+`)
-
-// withoutFolders leaves the bare names of files in text.
-func withoutFolders(text string) string {
-	return folders.ReplaceAllStringFunc(text, func(path string) string {
-		if path[0] == '"' {
-			return `"`
-		}
-		return ""
-	})
+	return fault.WithoutFolders(s.Down.Reason)
 }
 
 // readyReply answers GET /health/ready.

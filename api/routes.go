@@ -70,7 +70,7 @@ func (s *Server) addSurfaces(m chi.Router, c *Config) {
 	conversations := chat.New(chat.Options{Trip: s.trip, Router: s.core, Reasoning: c.Reasoning, Now: c.Now, NewID: c.NewID})
 	texts := completions.New(completions.Options{Trip: s.trip, Core: s.core, Now: c.Now, NewID: c.NewID})
 	messages := anthropic.New(anthropic.Options{Trip: s.trip, NewID: c.NewID})
-	ollamaAPI := ollama.New(ollama.Options{Trip: s.trip, Models: s.ollamaModels, Now: c.Now})
+	ollamaAPI := ollama.New(ollama.Options{Trip: s.trip, Keeper: s.core, Models: s.ollamaModels, Now: c.Now})
 	lookups := tokens.New(tokens.Options{
 		Trip: s.trip, Core: s.core,
 		Conversation: chat.NewDecoder(s.trip.Policy).Decode,
@@ -82,6 +82,8 @@ func (s *Server) addSurfaces(m chi.Router, c *Config) {
 	} {
 		m.Get(path, s.edge.Handle(h))
 	}
+	m.Post("/admin/models/{model}/load", s.edge.Handle(s.administered(s.unlessDraining(s.loadModel))))
+	m.Post("/admin/models/{model}/unload", s.edge.Handle(s.administered(s.unlessDraining(s.unloadModel))))
 	m.Delete("/v1/responses/{id}", s.edge.Handle(s.responses.Delete))
 	m.Post("/v1/responses/{id}/cancel", s.edge.Handle(s.responses.Cancel))
 	m.Post(ollama.Prefix+"/show", s.edge.Handle(s.edge.Visit(clientOf, ollamaAPI.Show)))

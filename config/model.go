@@ -13,7 +13,7 @@ type Model struct {
 	Engine   Engine  `mapstructure:"engine"`
 	// Residency says which variants are in memory: ResidentBoth (also where it is empty), ResidentOne or ResidentLazy.
 	Residency string `mapstructure:"residency" oneof:"both one lazy"`
-	// KeepAlive is how long weights are kept that nobody uses (ParseKeepAlive); empty leaves it to IdleTime.
+	// KeepAlive is how long weights are kept that nobody uses (package keepalive); empty leaves it to IdleTime.
 	KeepAlive string `mapstructure:"keep_alive"`
 }
 

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/qwenvld/qwenvld/internal/keepalive"
 )
 
 // Values of Model.Residency.
@@ -26,27 +28,10 @@ const (
 // lazyKeepAlive is how long lazily loaded weights are kept by default, as Ollama keeps them.
 const lazyKeepAlive = 5 * time.Minute
 
-// ParseKeepAlive reads how long weights are kept that nobody uses: a time with its unit, or a number of seconds. What
-// is negative is for ever, of which -1 is the usual spelling.
-func ParseKeepAlive(text string) (time.Duration, error) {
-	d, err := time.ParseDuration(text)
-	if seconds, notNumber := strconv.ParseFloat(text, 64); notNumber == nil {
-		const most = 1e9 // seconds, 30 years
-		if !(seconds <= most) {
-			return 0, fmt.Errorf("%q is no time", text)
-		}
-		d, err = time.Duration(max(seconds, -1)*float64(time.Second)), nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("must be a time such as 30s or 5m, a number of seconds, or -1 for ever, not %q", text)
-	}
-	return max(d, -1), nil
-}
-
 // IdleTime is how long the model's weights are kept that nobody uses; negative is for ever.
 func (m *Model) IdleTime() time.Duration {
 	if m.KeepAlive != "" {
-		d, _ := ParseKeepAlive(m.KeepAlive) // Validate has checked it
+		d, _ := keepalive.Parse(m.KeepAlive) // Validate has checked it
 		return d
 	}
 	if m.Residency == ResidentLazy {
@@ -89,7 +74,7 @@ func (c *Config) validateBudget(v *validation) {
 
 func (m *Model) validateResidency(v *validation, key string) {
 	if m.KeepAlive != "" {
-		if _, err := ParseKeepAlive(m.KeepAlive); err != nil {
+		if _, err := keepalive.Parse(m.KeepAlive); err != nil {
 			v.fault(key+".keep_alive", "%s", err)
 		}
 	}

@@ -49,6 +49,8 @@ type Key struct {
 	RequestsPerMinute int
 	TokensPerMinute   int // prompts and answers together
 	Concurrent        int // requests at a time
+	// Admin lets its owner administer the server.
+	Admin bool
 }
 
 // Keyring holds the accounts of all keys. It is safe for concurrent use.
@@ -99,6 +101,9 @@ type Account struct {
 
 // Name is the key's name.
 func (a *Account) Name() string { return a.key.Name }
+
+// Administers says whether the owner of the key may administer the server.
+func (a *Account) Administers() bool { return a.key.Admin }
 
 // Kind is what a limit is on.
 type Kind string

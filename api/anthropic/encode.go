@@ -126,13 +126,16 @@ func send(ev *Event) ([]web.Message, error) {
 	return []web.Message{{Event: ev.Type, Data: data}}, nil
 }
 
+// EventError is the type of the event that is an error in a stream.
+const EventError = "error"
+
 // Failure is an error event, the last one.
 func (e *encoder) Failure(failure *fault.Error, requestID string) []web.Message {
 	data, err := json.Marshal(ErrorBody(failure, requestID))
 	if err != nil {
 		return nil // texts always encode
 	}
-	return []web.Message{{Event: "error", Data: data}}
+	return []web.Message{{Event: EventError, Data: data}}
 }
 
 // message is what all messages have.

@@ -37,6 +37,8 @@ const (
 	CodeNotFound        = "not_found"
 	CodeMethod          = "method_not_allowed"
 	CodeUnsupportedType = "unsupported_media_type"
+	CodeForbidden       = "forbidden"
+	CodeConflict        = "conflict"
 	CodeInvalidKey      = "invalid_api_key"
 	CodeRateLimit       = "rate_limit_exceeded"
 	CodeTimeout         = "request_timeout"

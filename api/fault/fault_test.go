@@ -42,6 +42,8 @@ func TestErrorsFromInsideBecomePublicOnes(t *testing.T) {
 		"restarting":  {&engine.UnavailableError{State: engine.StateRestarting}, Origin{}, 503, CodeModelNotLoaded, "", "restarted"},
 		"stalled":     {&engine.UnavailableError{State: engine.StateStalled}, Origin{}, 503, CodeModelNotLoaded, "", "does not respond"},
 		"failed":      {&engine.UnavailableError{State: engine.StateFailed}, Origin{}, 503, CodeModelNotLoaded, "", "readiness says why"},
+		"failed for":  {&engine.UnavailableError{State: engine.StateFailed, Reason: `open "/srv/x/m.gguf": damaged`}, Origin{}, 503, CodeModelNotLoaded, "", `could not be loaded: open "m.gguf": damaged.`},
+		"unfit":       {&engine.UnavailableError{State: engine.StateUnloaded, Reason: "needs 9 MiB"}, Origin{}, 503, CodeModelNotLoaded, "", "is not loaded at the moment: needs 9 MiB."},
 		"stopped":     {&engine.UnavailableError{State: engine.StateStopped}, Origin{}, 503, CodeModelNotLoaded, "", "not loaded"},
 		"nothing":     {router.ErrNothingLoaded, Origin{}, 503, CodeModelNotLoaded, "", ""},
 		"overloaded":  {fmt.Errorf("x: %w", engine.ErrOverloaded), Origin{}, 503, CodeOverloaded, "", "waiting"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/qwenvld/qwenvld/engine"
@@ -135,6 +136,10 @@ func whyNotLoaded(err error) string {
 	if !errors.As(err, &down) {
 		return "is not loaded at the moment"
 	}
+	why := ""
+	if down.Reason != "" {
+		why = ": " + WithoutFolders(down.Reason)
+	}
 	switch down.State {
 	case engine.StateDownloading:
 		return fmt.Sprintf("is being fetched (%.0f%%)", 100*down.Progress)
@@ -147,8 +152,24 @@ func whyNotLoaded(err error) string {
 	case engine.StateStalled:
 		return "does not respond at the moment"
 	case engine.StateFailed:
-		return "could not be loaded; the server's readiness says why"
+		if why == "" {
+			why = "; the server's readiness says why"
+		}
+		return "could not be loaded" + why
 	case engine.StateReady, engine.StateStopped, engine.StateUnloaded:
 	}
-	return "is not loaded at the moment"
+	return "is not loaded at the moment" + why
+}
+
+// folders are the parts of a path before its last, quoted or not.
+var folders = regexp.MustCompile(`"/(?:[^"/]+/)+|/(?:[^"/\s]+/)+`)
+
+// WithoutFolders leaves the bare names of files in text.
+func WithoutFolders(text string) string {
+	return folders.ReplaceAllStringFunc(text, func(path string) string {
+		if path[0] == '"' {
+			return `"`
+		}
+		return ""
+	})
 }

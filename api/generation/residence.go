@@ -126,6 +126,24 @@ func (c *Core) Load(ctx context.Context, id string, keep *time.Duration) error {
 	return nil
 }
 
+// Release has a model unloaded that requests have had loaded, once it is not used any more. It does not wait.
+func (c *Core) Release(ctx context.Context, id string) error {
+	name, err := c.catalog.find(id)
+	if err != nil {
+		return err
+	}
+	for _, v := range name.pair.Variants() {
+		od := onDemand(name.pair.backends[v])
+		if name.variant != "" && v != name.variant || od == nil {
+			continue
+		}
+		if release, err := od.Hold(ctx, engine.Hold{Loaded: true, KeepAlive: new(time.Duration(0))}); err == nil {
+			release()
+		}
+	}
+	return nil
+}
+
 // Unload has the weights of a model unloaded once they are not used any more, and waits for that.
 func (c *Core) Unload(ctx context.Context, id string) error {
 	name, err := c.catalog.find(id)
@@ -138,7 +156,7 @@ func (c *Core) Unload(ctx context.Context, id string) error {
 			continue
 		}
 		if err := od.Unload(ctx); err != nil {
-			return err
+			return name.pair.notLoaded(v, err)
 		}
 	}
 	return nil

@@ -9,6 +9,7 @@ import (
 	"github.com/qwenvld/qwenvld/api/jsonbody"
 	"github.com/qwenvld/qwenvld/api/request"
 	"github.com/qwenvld/qwenvld/engine"
+	"github.com/qwenvld/qwenvld/internal/keepalive"
 )
 
 // decoder reads the body of a chat.
@@ -17,14 +18,14 @@ type decoder struct{ *request.Builder }
 // table names the members of a body.
 func table() request.Table[*decoder] {
 	idle := request.Table[*request.Builder]{
-		// Weights stay loaded, and a prompt that is too long is refused, whatever is said of unloading and of cutting.
-		"keep_alive": request.Ignored, "truncate": request.Ignored, "shift": request.Ignored,
+		// A prompt that is too long is refused, whatever is said of cutting.
+		"truncate": request.Ignored, "shift": request.Ignored,
 		"logprobs": request.OnlyFalse("log-probabilities are given at /v1/chat/completions"),
 	}
 	return request.Shared[*decoder](request.Common(), "model", "stream", "tools", "cache_salt").
 		With(request.Shared[*decoder](idle)).
 		With(request.Table[*decoder]{
-			"messages": (*decoder).messages, "options": options(),
+			"messages": (*decoder).messages, "options": options(), "keep_alive": (*decoder).keepAlive,
 			"think": (*decoder).think, "format": (*decoder).format,
 		})
 }
@@ -84,6 +85,20 @@ func (d *decoder) think(v *jsonbody.Value, path string) {
 		return
 	}
 	d.Effort(v, path)
+}
+
+// keepAlive is how long the weights stay loaded, in seconds or as a text with a unit.
+func (d *decoder) keepAlive(v *jsonbody.Value, path string) {
+	text := jsonbody.TextOf(v)
+	if v.Kind == jsonbody.Number {
+		text = string(v.Raw)
+	}
+	keep, err := keepalive.Parse(text)
+	if err != nil {
+		d.Fail(path, fault.CodeInvalidValue, "%s", err)
+		return
+	}
+	d.Request.KeepAlive = &keep
 }
 
 // format is "json" or a schema. An empty one says nothing.

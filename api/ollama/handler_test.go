@@ -98,7 +98,7 @@ func serve(t *testing.T, instruct, thinking *enginetest.Fake) *httptest.Server {
 			Edge: edge, Core: core, Policy: &request.Policy{Limits: request.DefaultLimits(), Unknown: &request.Unknown{}},
 			Caller: func(*http.Request) *generation.Caller { return &generation.Caller{At: time.Now()} },
 		},
-		Models: oneModel, Now: time.Now,
+		Keeper: core, Models: oneModel, Now: time.Now,
 	})
 	mux := http.NewServeMux()
 	for pattern, handler := range map[string]web.HandlerFunc{

@@ -6,6 +6,7 @@ package surface
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/qwenvld/qwenvld/api/jsonbody"
 	"github.com/qwenvld/qwenvld/api/request"
 	"github.com/qwenvld/qwenvld/api/web"
+	"github.com/qwenvld/qwenvld/engine"
 )
 
 // Headers that tell of a decision.
@@ -65,6 +67,9 @@ func (t *Trip) Start(ctx context.Context, w http.ResponseWriter, req *request.Re
 		return nil, err
 	}
 	rec.Work = d
+	if req.Stream && !caller.Background && caller.Waiting == nil {
+		caller.Waiting = t.Waiting(ctx, w, func() { Tell(w.Header(), d) })
+	}
 	run, err := t.Core.Start(ctx, d)
 	if err != nil {
 		return nil, err
@@ -72,6 +77,30 @@ func (t *Trip) Start(ctx context.Context, w http.ResponseWriter, req *request.Re
 	rec.Work = run
 	Tell(w.Header(), run.Decided())
 	return run, nil
+}
+
+// Waiting has the client of a stream of server-sent events told, in comments, that the weights are being loaded which
+// are to answer it. tell sets the headers of the reply, which begins with the first comment; a wait that is over soon
+// has none.
+func (t *Trip) Waiting(ctx context.Context, w http.ResponseWriter, tell func()) func(engine.UnavailableError) {
+	calls := 0
+	return func(down engine.UnavailableError) {
+		calls++
+		switch calls {
+		case 1:
+			return
+		case 2:
+			tell()
+		}
+		what := string(down.State)
+		switch down.State {
+		case engine.StateLoading, engine.StateDownloading:
+			what = fmt.Sprintf("%s %.0f%%", what, 100*down.Progress)
+		case engine.StateUnloaded, engine.StateUnloading:
+			what = "waiting for memory"
+		}
+		_ = t.Edge.Await(ctx, w, what) // a client that has left ends ctx
+	}
 }
 
 // Tell sets the headers that tell of a decision.

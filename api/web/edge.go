@@ -8,7 +8,6 @@ import (
 	"math"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/qwenvld/qwenvld/api/fault"
@@ -30,6 +29,8 @@ type Form struct {
 	Prefix string
 	// Body makes the JSON body of an error. requestID is the one that the response has in its header.
 	Body func(e *fault.Error, requestID string) any
+	// Event is the type of the event that is an error in a stream, empty for none.
+	Event string
 }
 
 // Options are what an Edge needs.
@@ -117,8 +118,13 @@ type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
 // Handle makes h a handler of net/http. It converts h's error once, for the client and for the access log.
 func (e *Edge) Handle(h HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if err := h(w, r); err != nil {
-			e.Refuse(w, r, fault.From(r.Context(), err, RecordOf(r.Context()).Origin()))
+		err := h(w, r)
+		if err == nil {
+			return
+		}
+		failure := fault.From(r.Context(), err, RecordOf(r.Context()).Origin())
+		if !e.endEarly(r, failure) {
+			e.Refuse(w, r, failure)
 		}
 	}
 }
@@ -142,10 +148,8 @@ func (e *Edge) Refuse(w http.ResponseWriter, r *http.Request, failure *fault.Err
 }
 
 func (e *Edge) errorBody(path string, failure *fault.Error, requestID string) any {
-	for i := range e.forms {
-		if f := &e.forms[i]; path == f.Prefix || strings.HasPrefix(path, f.Prefix+"/") {
-			return f.Body(failure, requestID)
-		}
+	if f := e.formOf(path); f.Body != nil {
+		return f.Body(failure, requestID)
 	}
 	return failure.Wire(requestID)
 }

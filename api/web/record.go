@@ -39,6 +39,8 @@ type Record struct {
 	Skipped []string
 	// Work is nil before anything is decided.
 	Work Work
+	// early is the reply, where it has begun before it is known what it will hold.
+	early *Stream
 }
 
 // Fail notes why the request was refused or its answer broke off.

@@ -59,6 +59,9 @@ type Stream struct {
 // NewStream returns a stream that replies to r. It sends nothing yet: until the first message, w may still be given
 // headers, or an error.
 func (e *Edge) NewStream(w http.ResponseWriter, r *http.Request, framing Framing) (*Stream, error) {
+	if early := RecordOf(r.Context()).early; early != nil {
+		return early, nil
+	}
 	// Upgrade writes nothing. It fails where a writer cannot flush, without which lines are of no use either.
 	session, err := sse.Upgrade(w, r)
 	if err != nil {
@@ -159,7 +162,10 @@ func (s *Stream) flush() error {
 
 // KeepAlive sends a comment, which clients ignore, so that nobody on the way takes the connection for dead. Where the
 // framing has no comments it does nothing.
-func (s *Stream) KeepAlive() error {
+func (s *Stream) KeepAlive() error { return s.comment("keep-alive") }
+
+// comment sends a comment where the framing has any.
+func (s *Stream) comment(text string) error {
 	if s.framing == Lines {
 		return nil
 	}
@@ -167,7 +173,7 @@ func (s *Stream) KeepAlive() error {
 		s.begin()
 		s.extendDeadline()
 		var comment sse.Message
-		comment.AppendComment("keep-alive")
+		comment.AppendComment(text)
 		if err := s.session.Send(&comment); err != nil {
 			return err
 		}

@@ -85,7 +85,7 @@ func serverConfig(c *config.Config, workers []metrics.Weights) (a api.Config, er
 		}
 		a.Keys = append(a.Keys, access.Key{
 			Name: k.Name, Hash: keyHash, RequestsPerMinute: k.RequestsPerMinute, TokensPerMinute: k.TokensPerMinute,
-			Concurrent: k.Concurrent,
+			Concurrent: k.Concurrent, Admin: k.Admin,
 		})
 	}
 	return a, nil

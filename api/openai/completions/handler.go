@@ -49,6 +49,9 @@ func (h *Handler) Complete(w http.ResponseWriter, r *http.Request) error {
 	}
 	rec := web.RecordOf(r.Context())
 	rec.Stream, rec.Prompt, rec.Counting = req.Stream, req.PromptParam, *req.MaxTokens == 0
+	if req.Stream {
+		caller.Waiting = h.o.Trip.Waiting(r.Context(), w, func() {})
+	}
 	run, echoes, err := h.o.Core.StartText(r.Context(), req.Request, req.prompts, req.echo, caller)
 	if err != nil {
 		return err
