@@ -16,8 +16,8 @@ const Prefix = "/api"
 
 // Keeper has weights loaded and unloaded.
 type Keeper interface {
-	// Load waits until a model can answer. keep is how long it is kept then while nobody uses it, negative for ever; nil
-	// leaves that to the configuration.
+	// Load waits until a model can answer. keep is how long it is kept then while nobody uses it, negative for ever;
+	// nil leaves that to the configuration.
 	Load(ctx context.Context, id string, keep *time.Duration) error
 	// Release has a model unloaded that requests have loaded, once it is not used any more. It does not wait.
 	Release(ctx context.Context, id string) error
