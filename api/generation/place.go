@@ -51,6 +51,11 @@ func (c *Core) enter(ctx context.Context, caller *Caller, n int) (places int, le
 	if c.draining.Load() {
 		return 0, nil, fault.ShuttingDown(nil)
 	}
+	return c.admit(ctx, caller, n)
+}
+
+// admit is enter for a request that came before draining began, however long its weights took to load.
+func (c *Core) admit(ctx context.Context, caller *Caller, n int) (places int, leave func(), err error) {
 	pass, err := c.slots.Enter(ctx, caller.Client, min(n, max(1, c.maxConcurrent/shareOfOne)))
 	if err != nil {
 		return 0, nil, noPlace(err)

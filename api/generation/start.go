@@ -1,6 +1,10 @@
 package generation
 
-import "context"
+import (
+	"context"
+
+	"github.com/qwenvld/qwenvld/api/fault"
+)
 
 // Start answers a decided request. It brings the media in, waits for a place, has the answers begun, and, where they
 // are to be judged before anything is sent, waits for that. The run must be closed. Errors are those of refusals:
@@ -23,6 +27,9 @@ func (c *Core) Start(ctx context.Context, d *Decided) (*Run, error) {
 func (c *Core) start(
 	ctx context.Context, d *Decided, answers int, prepare func(context.Context, *Decided) (Prepared, error),
 ) (_ *Run, err error) {
+	if c.draining.Load() {
+		return nil, fault.ShuttingDown(nil)
+	}
 	ctx, cancel, end := c.begin(ctx)
 	cleanup := []func(){end}
 	undo := func() {
@@ -48,7 +55,7 @@ func (c *Core) start(
 		return nil, because(ctx, err)
 	}
 	a = &attempt{decided: d, prepared: prepared, release: func() {}}
-	places, leave, err := c.enter(ctx, d.Caller, answers)
+	places, leave, err := c.admit(ctx, d.Caller, answers)
 	if err != nil {
 		return nil, because(ctx, err)
 	}

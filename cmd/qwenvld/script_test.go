@@ -106,7 +106,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			d := newFakeDaemon()
-			e.Values["daemon"] = d
+			e.Values["daemon"], e.Values["held"] = d, make(chan struct{})
 			e.Setenv("QWENVLD_URL", d.server.URL)
 			e.Setenv("FAKE", strings.TrimPrefix(d.server.URL, "http://"))
 			e.Setenv("TMPDIR", e.WorkDir)
@@ -118,6 +118,9 @@ func TestScripts(t *testing.T) {
 			"exits":      exits,
 			"hub":        startHub,
 			"eventually": eventually,
+			"says":       says,
+			// release lets a hub that was held go on.
+			"release": func(ts *testscript.TestScript, _ bool, _ []string) { close(ts.Value("held").(chan struct{})) },
 			// begun waits until an endless answer has begun, left until its client is gone.
 			"begun": func(ts *testscript.TestScript, _ bool, _ []string) { await(ts, ts.Value("daemon").(*fakeDaemon).begun) },
 			"left":  func(ts *testscript.TestScript, _ bool, _ []string) { await(ts, ts.Value("daemon").(*fakeDaemon).left) },
@@ -125,8 +128,9 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// startHub starts a hub on which the built-in pair is qwen3-vl:2b. It drops the first connections.
-func startHub(ts *testscript.TestScript, _ bool, _ []string) {
+// startHub starts a hub on which the built-in pair is qwen3-vl:2b. It drops the first connections. A hub that is "held"
+// sends no files before it is released.
+func startHub(ts *testscript.TestScript, _ bool, args []string) {
 	h := hubtest.New()
 	for _, variant := range []string{"Instruct", "Thinking"} {
 		repo := "Qwen/Qwen3-VL-2B-" + variant + "-GGUF"
@@ -138,7 +142,16 @@ func startHub(ts *testscript.TestScript, _ bool, _ []string) {
 			h.Add(repo, name, content)
 		}
 	}
+	held := ts.Value("held").(chan struct{})
+	if len(args) == 0 {
+		close(held)
+	}
 	h.SetFault(func(w http.ResponseWriter, r *http.Request, content []byte, n int) bool {
+		select {
+		case <-held:
+		case <-r.Context().Done():
+			return true
+		}
 		if n <= 2 {
 			hubtest.Break(w, r, content, 1<<20)
 		}
@@ -165,6 +178,24 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("it ended with %v, want the exit code %d", err, code)
 	} else if exit.ExitCode() != code {
 		ts.Fatalf("it ended with the exit code %d, want %d", exit.ExitCode(), code)
+	}
+}
+
+// says TEXT PROGRAM ARGS... runs a program again and again until it prints text.
+func says(ts *testscript.TestScript, _ bool, args []string) {
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	deadline := time.After(2 * time.Minute)
+	for {
+		err := ts.Exec(args[1], args[2:]...)
+		if strings.Contains(ts.ReadFile("stdout"), args[0]) {
+			return
+		}
+		select {
+		case <-again.C:
+		case <-deadline:
+			ts.Fatalf("it does not say %q: %v", args[0], err)
+		}
 	}
 }
 

@@ -62,7 +62,7 @@ func serve(ctx context.Context, e *environment, c *config.Config, logger *slog.L
 	if out != nil {
 		defer d.note()()
 	}
-	logger.Info("serving", "address", d.url, "models", strings.Join(d.models.ids(), ", "), "version", version)
+	logger.Info("serving", "address", d.url, "model", strings.Join(d.models.ids(), ", "), "version", version)
 	err = d.run(ctx, listener, out)
 	logger.Info("stopped")
 	return err
