@@ -148,11 +148,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.KeepAlive = cmp.Or(c.KeepAlive, 15*time.Second)
 	c.WriteTimeout = cmp.Or(c.WriteTimeout, 30*time.Second)
-	c.Bodies.Body = c.Limits.BodyBytes
-	c.Bodies.Total = cmp.Or(c.Bodies.Total, 4*c.Bodies.Body)
-	c.Bodies.Readers = cmp.Or(c.Bodies.Readers, 1024)
-	c.Bodies.Rate = cmp.Or(c.Bodies.Rate, 16<<10)
-	c.Bodies.Grace = cmp.Or(c.Bodies.Grace, 10*time.Second)
+	c.Bodies = bodyLimits(c.Bodies, &c.Limits)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -166,4 +162,14 @@ func (c Config) withDefaults() (Config, error) {
 		c.Metrics = metrics.New(metrics.Options{RouterVersion: c.RouterVersion, Now: c.Now})
 	}
 	return c, nil
+}
+
+// bodyLimits are l with the defaults that Config tells of.
+func bodyLimits(l intake.Limits, requests *request.Limits) intake.Limits {
+	l.Body = requests.BodyBytes
+	l.Total = cmp.Or(l.Total, 4*l.Body)
+	l.Readers = cmp.Or(l.Readers, 1024)
+	l.Rate = cmp.Or(l.Rate, 16<<10)
+	l.Grace = cmp.Or(l.Grace, 10*time.Second)
+	return l
 }

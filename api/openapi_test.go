@@ -95,8 +95,10 @@ func (*checker) requestID(t *testing.T, resp *http.Response, body []byte) {
 // beforeOperations says whether a refusal is told without looking at what was asked for, so that no operation describes it: nothing is
 // served there, not by this method, or the header is too large.
 func beforeOperations(o *contract.Operation, status int) bool {
-	return o == nil || slices.Contains([]int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusRequestHeaderFieldsTooLarge,
-		http.StatusMisdirectedRequest, http.StatusForbidden}, status)
+	return o == nil || slices.Contains([]int{
+		http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusRequestHeaderFieldsTooLarge,
+		http.StatusMisdirectedRequest, http.StatusForbidden,
+	}, status)
 }
 
 // describes says whether an operation may answer with a status.

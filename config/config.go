@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// Config is everything that can be set. It is not changed after Load.
+// Config is everything that can be set. It is not changed after Load. Fields with a tag live can have other values by
+// another configuration while the daemon serves.
 type Config struct {
 	// Listen is the address to serve on: host:port, or unix: and the path of a socket.
 	Listen string `mapstructure:"listen"`
@@ -44,10 +45,10 @@ type Config struct {
 	// RequireGPU refuses to start where no part of a model runs on a graphics card.
 	RequireGPU bool   `mapstructure:"require_gpu"`
 	Log        Log    `mapstructure:"log"`
-	Limits     Limits `mapstructure:"limits"`
+	Limits     Limits `mapstructure:"limits" live:""`
 	Media      Media  `mapstructure:"media"`
 	// Keys are accepted from clients; without any, none is needed.
-	Keys []Key `mapstructure:"keys"`
+	Keys []Key `mapstructure:"keys" live:""`
 	CORS CORS  `mapstructure:"cors"`
 	TLS  TLS   `mapstructure:"tls"`
 	// Metrics says who may read /metrics.
@@ -55,7 +56,7 @@ type Config struct {
 	// Responses says where those of /v1/responses are kept.
 	Responses Responses `mapstructure:"responses"`
 	// Router decides between a model's two sets of weights.
-	Router Router `mapstructure:"router"`
+	Router Router `mapstructure:"router" live:""`
 	// Upstreams say how servers of others are waited for and looked at.
 	Upstreams Upstreams `mapstructure:"upstreams"`
 	// Models to serve; without any the built-in demo pair is served. The first is also called auto.
@@ -85,7 +86,7 @@ const (
 
 // Log says what is logged and how.
 type Log struct {
-	Level  string `mapstructure:"level" oneof:"debug info warn error"`
+	Level  string `mapstructure:"level" live:"" oneof:"debug info warn error"`
 	Format string `mapstructure:"format" oneof:"text json"`
 }
 

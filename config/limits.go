@@ -9,7 +9,7 @@ type Limits struct {
 	MaxWaiting  int           `mapstructure:"max_waiting"`
 	WaitTimeout time.Duration `mapstructure:"wait_timeout"`
 	// LoadTimeout is how long a request may wait for weights to be loaded.
-	LoadTimeout time.Duration `mapstructure:"load_timeout"`
+	LoadTimeout time.Duration `mapstructure:"load_timeout" live:"no"`
 	BodyBytes   int64         `mapstructure:"body_bytes"`
 	// BodyRate is how many bytes a second a body must have on average; AllBodyBytes bounds those of all that are held,
 	// 0 four of the largest.

@@ -9,7 +9,7 @@ import (
 	"github.com/qwenvld/qwenvld/internal/keepalive"
 )
 
-// Values of Model.Residency.
+// Values of Model.Residency, of which its field's tag tells.
 const (
 	// ResidentBoth has both variants loaded at start and kept.
 	ResidentBoth = "both"

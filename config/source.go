@@ -21,6 +21,8 @@ type source struct {
 	name, key, text string
 	// list is a list of groups of keys, which is written as in a file; nil where the key holds a value.
 	list *file
+	// file is where the text stands, "" where it stands in the flag or variable itself.
+	file string
 	// value is what viper gets.
 	value any
 }
@@ -156,7 +158,7 @@ func fromEnvironment(variables map[string]string) ([]*source, error) {
 		case variables[name] != "":
 			faults = append(faults, fmt.Errorf("environment variables %s and %s%s: give one of them", name, name, inFile))
 		default:
-			out = append(out, &source{name: file, key: key, text: string(text)})
+			out = append(out, &source{name: file, file: file, key: key, text: string(text)})
 		}
 	}
 	slices.SortFunc(out, func(a, b *source) int { return strings.Compare(a.key, b.key) })
@@ -218,4 +220,18 @@ func (p *Places) File() string {
 		return ""
 	}
 	return p.file.name
+}
+
+// Files are all that were read.
+func (p *Places) Files() []string {
+	var out []string
+	if name := p.File(); name != "" {
+		out = append(out, name)
+	}
+	for _, s := range p.sources {
+		if s.file != "" {
+			out = append(out, s.file)
+		}
+	}
+	return out
 }

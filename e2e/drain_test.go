@@ -14,7 +14,7 @@ func TestDrainingIsSeenBeforeTheListenerCloses(t *testing.T) {
 	t.Setenv("QWENVLD_DRAIN_DELAY", "1m")
 	d := serve(t)
 	stream := begin(t, d, "qwen3-vl-instruct", 3000)
-	d.signal(syscall.SIGHUP) // which does nothing
+	d.signal(syscall.SIGHUP) // which ends nothing
 	if got := d.readiness().Status; got != "ready" {
 		t.Errorf("after SIGHUP: %s", got)
 	}

@@ -12,7 +12,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -54,17 +56,38 @@ type Key struct {
 }
 
 // Keyring holds the accounts of all keys. It is safe for concurrent use.
-type Keyring struct{ accounts []*Account }
+type Keyring struct {
+	now      func() time.Time
+	accounts atomic.Pointer[[]*Account]
+}
 
 // New makes a Keyring that reads the time from now.
 func New(keys []Key, now func() time.Time) *Keyring {
-	k := &Keyring{}
+	k := &Keyring{now: now}
+	k.Replace(keys)
+	return k
+}
+
+// Replace has only keys be accepted from now on. Those that stay as they were keep their accounts; one whose limits
+// change begins with all of the new ones. Requests that are inside are not ended. Replacing at the same time as another
+// is not safe.
+func (k *Keyring) Replace(keys []Key) {
+	var before []*Account
+	if p := k.accounts.Load(); p != nil {
+		before = *p
+	}
+	accounts := make([]*Account, 0, len(keys))
 	for _, key := range keys {
-		k.accounts = append(k.accounts, &Account{
-			key: key, now: now, requests: perMinute(key.RequestsPerMinute), tokens: perMinute(key.TokensPerMinute),
+		i := slices.IndexFunc(before, func(a *Account) bool { return a.key == key })
+		if i >= 0 {
+			accounts = append(accounts, before[i])
+			continue
+		}
+		accounts = append(accounts, &Account{
+			key: key, now: k.now, requests: perMinute(key.RequestsPerMinute), tokens: perMinute(key.TokensPerMinute),
 		})
 	}
-	return k
+	k.accounts.Store(&accounts)
 }
 
 func perMinute(n int) *rate.Limiter {
@@ -75,13 +98,13 @@ func perMinute(n int) *rate.Limiter {
 }
 
 // Open says whether no key is needed.
-func (k *Keyring) Open() bool { return len(k.accounts) == 0 }
+func (k *Keyring) Open() bool { return len(*k.accounts.Load()) == 0 }
 
 // Find gives the account of a key, nil if there is none. It takes the same time whichever key is right.
 func (k *Keyring) Find(key string) *Account {
 	h := sha256.Sum256([]byte(key))
 	var found *Account
-	for _, a := range k.accounts {
+	for _, a := range *k.accounts.Load() {
 		if subtle.ConstantTimeCompare(h[:], a.key.Hash[:]) == 1 {
 			found = a
 		}

@@ -52,7 +52,7 @@ func TestKeysAreFoundByTheirHash(t *testing.T) {
 
 func TestRequestsPerMinute(t *testing.T) {
 	c := &clock{time.Unix(1000, 0)}
-	a := New([]Key{{RequestsPerMinute: 2}}, c.now).accounts[0]
+	a := New([]Key{{RequestsPerMinute: 2}}, c.now).first()
 	for range 2 {
 		if err := a.Enter(); err != nil {
 			t.Fatal(err)
@@ -73,7 +73,7 @@ func TestRequestsPerMinute(t *testing.T) {
 
 func TestTokensPerMinuteAreADebt(t *testing.T) {
 	c := &clock{time.Unix(1000, 0)}
-	a := New([]Key{{TokensPerMinute: 600}}, c.now).accounts[0]
+	a := New([]Key{{TokensPerMinute: 600}}, c.now).first()
 	if err := a.Enter(); err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestTokensPerMinuteAreADebt(t *testing.T) {
 }
 
 func TestConcurrentRequests(t *testing.T) {
-	a := New([]Key{{Concurrent: 4}}, time.Now).accounts[0]
+	a := New([]Key{{Concurrent: 4}}, time.Now).first()
 	var wg sync.WaitGroup
 	results := make(chan error, 100)
 	for range 100 {
@@ -114,5 +114,32 @@ func TestConcurrentRequests(t *testing.T) {
 	a.Leave(0)
 	if err := a.Enter(); err != nil {
 		t.Error(err)
+	}
+}
+
+func (k *Keyring) first() *Account { return (*k.accounts.Load())[0] }
+
+func TestReplacedKeysKeepTheirAccountsWhereTheyStayTheSame(t *testing.T) {
+	one, h1 := NewKey()
+	two, h2 := NewKey()
+	same := Key{Name: "one", Hash: h1, Concurrent: 1}
+	k := New([]Key{same}, time.Now)
+	before := k.Find(one)
+	if err := before.Enter(); err != nil {
+		t.Fatal(err)
+	}
+	k.Replace([]Key{{Name: "two", Hash: h2}, same})
+	if k.Find(one) != before || k.Find(two) == nil {
+		t.Fatal("the key that stayed has another account, or the new one is not known")
+	}
+	refused(t, k.Find(one).Enter(), Concurrency)
+	k.Replace([]Key{{Name: "one", Hash: h1, Concurrent: 2}})
+	if k.Find(two) != nil || k.Find(one).Enter() != nil {
+		t.Error("a key that was taken away is known, or a new limit does not hold")
+	}
+	before.Leave(0) // who was inside leaves by the account of its own
+	k.Replace(nil)
+	if !k.Open() {
+		t.Error("without keys none is needed")
 	}
 }

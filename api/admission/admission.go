@@ -45,6 +45,28 @@ type Gate struct {
 	stay time.Duration
 }
 
+// Bounds are those of Options that Resize changes.
+type Bounds struct {
+	Places, PerClient, Waiting int
+	Patience                   time.Duration
+}
+
+// Resize gives the gate other bounds. Who is inside stays, also where that is more than may be now. Those who wait go
+// on waiting as long as they were to.
+func (g *Gate) Resize(b Bounds) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.free += b.Places - g.o.Places
+	g.o.Places, g.o.PerClient, g.o.Waiting, g.o.Patience = b.Places, b.PerClient, b.Waiting, b.Patience
+	if g.o.PerClient == 0 {
+		g.o.PerClient = b.Places
+	}
+	for _, w := range g.waiting { // who asked for more than one client may have gets that
+		w.places = max(1, min(w.places, g.o.PerClient))
+	}
+	g.serve()
+}
+
 // Pass is some places that a client holds.
 type Pass struct {
 	gate   *Gate
@@ -80,16 +102,16 @@ func New(o Options) *Gate {
 // Enter takes n places, which are at most as many as one client may hold, and waits for them if need be. It fails with
 // ErrFull, ErrPatience or the cause of ctx's end.
 func (g *Gate) Enter(ctx context.Context, client string, n int) (*Pass, error) {
-	n = max(1, min(n, g.o.PerClient))
 	g.mu.Lock()
+	n = max(1, min(n, g.o.PerClient))
+	patience := time.NewTimer(g.o.Patience)
+	defer patience.Stop()
 	w := &waiter{client: client, places: n, answer: make(chan answer, 1)}
 	g.waiting = append(g.waiting, w)
 	g.serve()
 	g.turnAway(w)
 	g.mu.Unlock()
 
-	patience := time.NewTimer(g.o.Patience)
-	defer patience.Stop()
 	var err error
 	select {
 	case a := <-w.answer:

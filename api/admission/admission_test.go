@@ -159,3 +159,33 @@ func TestTheWaitForAPlaceIsEstimated(t *testing.T) {
 		second.Leave()
 	})
 }
+
+func TestAGateThatIsResizedLetsInWhomItHasRoomFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(Options{Places: 1, Waiting: 10, Patience: time.Minute})
+		first := enter(t, g, "a", 1)
+		entered := make(chan *Pass, 2)
+		for _, client := range []string{"b", "c"} {
+			go func() { entered <- enter(t, g, client, 4) }()
+		}
+		synctest.Wait()
+		if g.Waiting() != 2 {
+			t.Fatalf("%d wait", g.Waiting())
+		}
+		g.Resize(Bounds{Places: 2, Waiting: 1, Patience: time.Second})
+		second := <-entered
+		synctest.Wait()
+		if second.Places() != 1 || g.Waiting() != 1 {
+			t.Fatalf("%d places, %d wait", second.Places(), g.Waiting())
+		}
+		g.Resize(Bounds{Places: 1, Waiting: 1, Patience: time.Second}) // two are inside
+		first.Leave()
+		synctest.Wait()
+		if g.Waiting() != 1 {
+			t.Error("somebody was let in where there is no room")
+		}
+		second.Leave()
+		(<-entered).Leave()
+		enter(t, g, "a", 1).Leave()
+	})
+}

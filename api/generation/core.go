@@ -1,7 +1,6 @@
 package generation
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -95,18 +94,16 @@ type Options struct {
 
 // Core answers requests. It is safe for concurrent use.
 type Core struct {
-	catalog       Catalog
-	router        Decider
-	routerVersion string
-	media         *media.Loader
-	meter         Meter
-	logger        *slog.Logger
-	now           func() time.Time
-	newID         func() string
-	maxConcurrent int
+	catalog Catalog
+	media   *media.Loader
+	meter   Meter
+	logger  *slog.Logger
+	now     func() time.Time
+	newID   func() string
 
+	// rules hold for requests from their decision on, whatever rules follow.
+	rules         atomic.Pointer[rules]
 	conversations conversations
-	escalator     escalator
 	// fetches are the places of requests whose media are being fetched, slots those of requests that are worked on.
 	fetches, slots *admission.Gate
 	draining       atomic.Bool
@@ -124,9 +121,8 @@ func New(o Options) (*Core, error) {
 		return nil, errors.New("api: needs a model and a router")
 	}
 	c := &Core{
-		router: o.Router, routerVersion: o.RouterVersion, media: o.Media, meter: o.Meter, logger: o.Logger, now: o.Now, newID: o.NewID,
-		maxConcurrent: cmp.Or(o.MaxConcurrent, 64), conversations: newConversations(),
-		escalator: newEscalator(o.SecondLook, o.Rerun), inFlight: map[*runContext]struct{}{},
+		media: o.Media, meter: o.Meter, logger: o.Logger, now: o.Now, newID: o.NewID,
+		conversations: newConversations(), inFlight: map[*runContext]struct{}{},
 	}
 	for i := range o.Models {
 		pair, err := newPair(&o.Models[i], &o)
@@ -135,15 +131,8 @@ func New(o Options) (*Core, error) {
 		}
 		c.catalog.pairs = append(c.catalog.pairs, pair)
 	}
-	gate := func(places, perClient int) *admission.Gate {
-		return admission.New(admission.Options{
-			Places: places, PerClient: perClient, Now: o.Now,
-			Waiting: max(0, cmp.Or(o.MaxWaiting, 64)), Patience: cmp.Or(o.Patience, 5*time.Second),
-		})
-	}
-	c.fetches = gate(fetchers*c.maxConcurrent, fetchers*c.maxConcurrent*fetchShare/4)
-	c.slots = gate(c.maxConcurrent, 0)
-	return c, nil
+	c.slots, c.fetches = admission.New(admission.Options{Now: o.Now}), admission.New(admission.Options{Now: o.Now})
+	return c, c.SetRules(o.rules())
 }
 
 // newPair puts engines and backends behind the id of a pair.

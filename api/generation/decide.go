@@ -21,11 +21,11 @@ type Decided struct {
 	Request *request.Request
 	Caller  *Caller
 
-	decision      router.Decision
-	routerVersion string
-	pair          *Pair
-	backend       Backend
-	info          engine.Info
+	decision router.Decision
+	rules    *rules
+	pair     *Pair
+	backend  Backend
+	info     engine.Info
 	// conversation is what the decision is remembered under once the request is answered.
 	conversation conversationKey
 	// pixels are the request's images once they are decoded, shared with the other variant where its projector is the
@@ -58,8 +58,8 @@ func (c *Core) Decide(ctx context.Context, req *request.Request, caller *Caller)
 	if in.Mode != nil && in.Mode.Variant != "" {
 		in.Facts.Warm, in.Facts.WarmTokens = in.Mode.Variant, aboutTokens(req)
 	}
-	asked := c.now()
-	d, err := c.router.Decide(&in)
+	asked, rules := c.now(), c.rules.Load()
+	d, err := rules.router.Decide(&in)
 	if errors.Is(err, router.ErrNothingLoaded) {
 		return nil, name.pair.nothingLoaded(ctx)
 	}
@@ -68,7 +68,7 @@ func (c *Core) Decide(ctx context.Context, req *request.Request, caller *Caller)
 	}
 	return &Decided{
 		took:    c.now().Sub(asked),
-		Request: req, Caller: caller, decision: d, routerVersion: c.routerVersion, pair: name.pair, backend: name.pair.backends[d.Variant],
+		Request: req, Caller: caller, decision: d, rules: rules, pair: name.pair, backend: name.pair.backends[d.Variant],
 		info: known[d.Variant].info, conversation: after, pixels: &pixels{},
 	}, nil
 }

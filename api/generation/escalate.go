@@ -70,7 +70,7 @@ func (e *escalator) watches(d *Decided) bool {
 
 // escalate starts a, or the other variant where the answer's beginning, or all of it, speaks for that.
 func (c *Core) escalate(ctx context.Context, a *attempt) *attempt {
-	e := &c.escalator
+	e := &a.decided.rules.escalator
 	if a.decided.decision.Source == router.SourceRouter {
 		e.countRouted()
 	}
@@ -79,7 +79,7 @@ func (c *Core) escalate(ctx context.Context, a *attempt) *attempt {
 		chosen = c.peekThenChoose(ctx, a)
 		c.countEscalation(a, chosen, CauseSecondLook)
 	} else {
-		a.start(ctx, c.demand(a.decided))
+		a.start(ctx, a.decided.demand())
 	}
 	if !e.watches(chosen.decided) {
 		return chosen
@@ -89,9 +89,9 @@ func (c *Core) escalate(ctx context.Context, a *attempt) *attempt {
 	return reviewed
 }
 
-// demand asks for what judging d's answer takes.
-func (c *Core) demand(d *Decided) Demand {
-	e := &c.escalator
+// demand is what judging d's answer takes.
+func (d *Decided) demand() Demand {
+	e := &d.rules.escalator
 	return Demand{Logprobs: e.watches(d) && e.watch.Checks(escalation.CauseLogprob)}
 }
 
@@ -137,15 +137,15 @@ func (c *Core) withOtherVariant(ctx context.Context, a *attempt) (*attempt, erro
 func (c *Core) peekThenChoose(ctx context.Context, a *attempt) (chosen *attempt) {
 	other, err := c.withOtherVariant(ctx, a)
 	if err != nil {
-		return a.start(ctx, c.demand(a.decided))
+		return a.start(ctx, a.decided.demand())
 	}
 	defer func() { closeBut(chosen, a, other) }()
 	instruct, thinking := a, other
 	if a.decided.decision.Variant == router.Thinking {
 		instruct, thinking = other, a
 	}
-	limits := &c.escalator.limits
-	demand := c.demand(instruct.decided)
+	limits := &a.decided.rules.escalator.limits
+	demand := instruct.decided.demand()
 	demand.FirstTop, demand.FirstTokens = escalation.CandidateCount, limits.Tokens
 	instruct.start(ctx, demand)
 	first, ok := instruct.peek(limits.Tokens)
@@ -162,7 +162,7 @@ func (c *Core) peekThenChoose(ctx context.Context, a *attempt) (chosen *attempt)
 	}
 	instruct.close()
 	c.meter.Abandoned(router.Instruct, len(first))
-	return thinking.start(ctx, c.demand(thinking.decided))
+	return thinking.start(ctx, thinking.decided.demand())
 }
 
 // reviewThenRerun waits for the whole answer and has thinking answer again where it is poor. The first answer stands
@@ -175,8 +175,8 @@ func (c *Core) reviewThenRerun(ctx context.Context, a *attempt) (chosen *attempt
 	if result == nil {
 		return a
 	}
-	cause := c.escalator.watch.Review(judged)
-	if cause == "" || !c.escalator.reruns.Take() {
+	cause := a.decided.rules.escalator.watch.Review(judged)
+	if cause == "" || !a.decided.rules.escalator.reruns.Take() {
 		return a
 	}
 	other, err := c.withOtherVariant(ctx, a)

@@ -153,7 +153,7 @@ func TestDecideRecordsNothing(t *testing.T) {
 		t.Errorf("%d conversations, %q, %d in flight, %s", n, b.journal.said, b.InFlight(), b.instruct)
 	}
 	// The quotas begin with one request each: deciding has added nothing.
-	if !b.escalator.looks.Take() || b.escalator.looks.Take() || !b.escalator.reruns.Take() || b.escalator.reruns.Take() {
+	if !b.rules.Load().escalator.looks.Take() || b.rules.Load().escalator.looks.Take() || !b.rules.Load().escalator.reruns.Take() || b.rules.Load().escalator.reruns.Take() {
 		t.Error("a quota has grown")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -64,7 +65,7 @@ type Source struct {
 
 // Intake reads bodies. It is safe for concurrent use.
 type Intake struct {
-	limits Limits
+	limits atomic.Pointer[Limits]
 	now    func() time.Time
 
 	mu      sync.Mutex
@@ -79,6 +80,7 @@ type Body struct {
 	Bytes []byte
 
 	intake *Intake
+	limits *Limits // as they were when it began to be read
 	src    *Source
 	start  time.Time
 	got    int64
@@ -90,16 +92,22 @@ type Body struct {
 
 // New returns an Intake; now is its clock.
 func New(l Limits, now func() time.Time) *Intake {
-	return &Intake{limits: l, now: now, reading: map[*Body]struct{}{}, readers: map[string]int{}, bytes: map[string]int64{}}
+	in := &Intake{now: now, reading: map[*Body]struct{}{}, readers: map[string]int{}, bytes: map[string]int64{}}
+	in.SetLimits(l)
+	return in
 }
+
+// SetLimits has other limits hold for bodies that begin to be read from now on.
+func (in *Intake) SetLimits(l Limits) { in.limits.Store(&l) }
 
 // Read reads a body to its end. It fails with *TooLargeError, ErrSlow, ErrCrowded or what the reader says. Release
 // gives back what the body holds.
 func (in *Intake) Read(src *Source) (*Body, error) {
-	if src.Length > in.limits.Body {
-		return nil, &TooLargeError{in.limits.Body}
+	limits := in.limits.Load()
+	if src.Length > limits.Body {
+		return nil, &TooLargeError{limits.Body}
 	}
-	b := &Body{intake: in, src: src, start: in.now()}
+	b := &Body{intake: in, limits: limits, src: src, start: in.now()}
 	if err := in.begin(b); err != nil {
 		return nil, err
 	}
@@ -128,8 +136,8 @@ func (in *Intake) begin(b *Body) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	client := b.src.Client
-	most := max(1, in.limits.Readers*share/whole)
-	for in.readers[client] >= most || len(in.reading) >= in.limits.Readers {
+	most := max(1, b.limits.Readers*share/whole)
+	for in.readers[client] >= most || len(in.reading) >= b.limits.Readers {
 		if !in.makeRoom(b, in.readers[client] >= most) {
 			return ErrCrowded
 		}
@@ -189,7 +197,7 @@ func (in *Intake) makeRoom(b *Body, own bool) bool {
 
 func (in *Intake) slow(b *Body, now time.Time) bool {
 	age := now.Sub(b.start)
-	return age > settled && float64(b.got) < leisurely*float64(in.limits.Rate)*age.Seconds()
+	return age > settled && float64(b.got) < leisurely*float64(b.limits.Rate)*age.Seconds()
 }
 
 // before says whether a makes room before b does.
@@ -225,8 +233,8 @@ func (b *Body) Hold(n int64) error {
 		return ErrCrowded
 	}
 	// A single body always fits, however small Total is.
-	most := max(in.limits.Total*share/whole, in.limits.Body)
-	for in.bytes[b.src.Client]+n > most || in.total+n > max(in.limits.Total, most) {
+	most := max(b.limits.Total*share/whole, b.limits.Body)
+	for in.bytes[b.src.Client]+n > most || in.total+n > max(b.limits.Total, most) {
 		if !in.makeRoom(b, in.bytes[b.src.Client]+n > most) {
 			return ErrCrowded
 		}

@@ -11,7 +11,7 @@ const firstRead = 4 << 10
 
 // read fills b.Bytes, whose buffer grows with what has come in: what a body says of its length reserves nothing.
 func (b *Body) read() error {
-	limit := b.intake.limits.Body
+	limit := b.limits.Body
 	buf := make([]byte, 0, firstRead)
 	var until time.Time
 	for {
@@ -22,7 +22,7 @@ func (b *Body) read() error {
 			}
 			buf = larger
 		}
-		if next := b.due(); next.Sub(until) > b.intake.limits.Grace/8 {
+		if next := b.due(); next.Sub(until) > b.limits.Grace/8 {
 			if !b.extend(next) {
 				return ErrCrowded
 			}
@@ -45,7 +45,7 @@ func (b *Body) read() error {
 
 // grow doubles a buffer, or makes it as large as the body will be: one byte more lets the last read see the end.
 func (b *Body) grow(buf []byte) ([]byte, error) {
-	size := min(2*int64(cap(buf)), b.intake.limits.Body+1)
+	size := min(2*int64(cap(buf)), b.limits.Body+1)
 	if b.src.Length > 0 && b.src.Length < size {
 		size = max(b.src.Length, int64(len(buf))) + 1
 	}
@@ -59,7 +59,7 @@ func (b *Body) grow(buf []byte) ([]byte, error) {
 
 // due is when the bytes so far are too few.
 func (b *Body) due() time.Time {
-	l := &b.intake.limits
+	l := b.limits
 	return b.start.Add(l.Grace + time.Duration(float64(b.got)/float64(l.Rate)*float64(time.Second)))
 }
 

@@ -74,8 +74,8 @@ func (d *Builder) JSONSchema(v *jsonbody.Value, path string) {
 
 // SchemaConstraint is the form of an answer that follows a JSON schema.
 func (d *Builder) SchemaConstraint(schema *jsonbody.Value, path string, strict bool) *engine.Constraint {
-	if len(schema.Raw) > d.policy.Limits.SchemaBytes {
-		d.Fail(path, fault.CodeInvalidValue, "must not be longer than %d bytes", d.policy.Limits.SchemaBytes)
+	if len(schema.Raw) > d.limits.SchemaBytes {
+		d.Fail(path, fault.CodeInvalidValue, "must not be longer than %d bytes", d.limits.SchemaBytes)
 		return nil
 	}
 	return d.check(path, &engine.Constraint{Schema: jsonbody.RawCopy(schema), Strict: strict})
@@ -132,7 +132,7 @@ func (d *Builder) structuredForm(v *jsonbody.Value, key, path string) *engine.Co
 	case "json":
 		if v.Kind == jsonbody.String { // vLLM takes the text of a schema too
 			text := []byte(jsonbody.TextOf(v))
-			inner, err := jsonbody.Parse(text, d.policy.Limits.Bounds())
+			inner, err := jsonbody.Parse(text, d.limits.Bounds())
 			if err != nil {
 				d.Fail(path, fault.CodeInvalidValue, "is not the text of a schema: %s", err)
 				return nil

@@ -1,6 +1,8 @@
 package request
 
 import (
+	"sync/atomic"
+
 	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/api/jsonbody"
 	"github.com/qwenvld/qwenvld/engine"
@@ -9,15 +11,29 @@ import (
 // Policy is how bodies are read: the bounds of a request and what becomes of members that nobody knows. It is safe for
 // concurrent use.
 type Policy struct {
+	// Limits hold until SetLimits gives others.
 	Limits  Limits
 	Unknown *Unknown
 	// MayRepeat is Request.MayRepeat where a request says nothing of it.
 	MayRepeat bool
+
+	others atomic.Pointer[Limits]
+}
+
+// SetLimits has other limits hold for requests that begin to be read from now on.
+func (p *Policy) SetLimits(l Limits) { p.others.Store(&l) }
+
+// Bounds are the limits that hold.
+func (p *Policy) Bounds() *Limits {
+	if l := p.others.Load(); l != nil {
+		return l
+	}
+	return &p.Limits
 }
 
 // Parse reads a body that must be a JSON object.
 func (p *Policy) Parse(body []byte) (*jsonbody.Value, error) {
-	root, err := jsonbody.Parse(body, p.Limits.Bounds())
+	root, err := jsonbody.Parse(body, p.Bounds().Bounds())
 	if err != nil {
 		return nil, fault.Field("", fault.CodeInvalidJSON, "The body is not valid JSON: %s.", err)
 	}
@@ -29,7 +45,7 @@ func (p *Policy) Parse(body []byte) (*jsonbody.Value, error) {
 
 // NewBuilder begins a request whose prompt the member promptParam carries.
 func (p *Policy) NewBuilder(promptParam string) *Builder {
-	b := &Builder{policy: p, Request: &Request{MayRepeat: p.MayRepeat, PromptParam: promptParam}}
+	b := &Builder{policy: p, limits: p.Bounds(), Request: &Request{MayRepeat: p.MayRepeat, PromptParam: promptParam}}
 	b.tools.d = b
 	return b
 }
@@ -52,6 +68,7 @@ type Builder struct {
 	TopLogprobs *int
 
 	policy *Policy
+	limits *Limits // that held when the request began to be read
 	// What several members say together is settled by Finish.
 	maxTokens, maxCompletionTokens   *int
 	enableThinking, templateThinking *bool
@@ -67,7 +84,7 @@ func (d *Builder) Shared() *Builder { return d }
 func (d *Builder) Tools() *Tools { return &d.tools }
 
 // Limits are the bounds of a request.
-func (d *Builder) Limits() *Limits { return &d.policy.Limits }
+func (d *Builder) Limits() *Limits { return d.limits }
 
 // Failure is the first error as the API tells it, nil while there is none.
 func (d *Builder) Failure() error {

@@ -77,8 +77,8 @@ func (d *Builder) ImagePart(v *jsonbody.Value, path string, m *Message) {
 // AddImage shows an image as the next part of m. Messages may be put into another order later; the part keeps its
 // image.
 func (d *Builder) AddImage(ref *Image, m *Message) {
-	if len(d.Request.Images) == d.policy.Limits.Images {
-		d.Fail(ref.Path, fault.CodeInvalidValue, "at most %d images per request are allowed", d.policy.Limits.Images)
+	if len(d.Request.Images) == d.limits.Images {
+		d.Fail(ref.Path, fault.CodeInvalidValue, "at most %d images per request are allowed", d.limits.Images)
 		return
 	}
 	ref.Index = len(d.Request.Images)
@@ -88,8 +88,8 @@ func (d *Builder) AddImage(ref *Image, m *Message) {
 
 // AddVideo is AddImage for a video.
 func (d *Builder) AddVideo(ref *Video, m *Message) {
-	if len(d.Request.Videos) == d.policy.Limits.Videos {
-		d.Fail(ref.Path, fault.CodeInvalidValue, "at most %d videos per request are allowed", d.policy.Limits.Videos)
+	if len(d.Request.Videos) == d.limits.Videos {
+		d.Fail(ref.Path, fault.CodeInvalidValue, "at most %d videos per request are allowed", d.limits.Videos)
 		return
 	}
 	ref.Index = len(d.Request.Videos)

@@ -36,7 +36,7 @@ func CoreTable() Table[*Builder] {
 		"cache_salt":            (*Builder).cacheSalt,
 		"prompt_cache_key":      func(d *Builder, v *jsonbody.Value, _ string) { d.SetCacheKey(v) },
 		"n": func(d *Builder, v *jsonbody.Value, path string) {
-			d.Request.Choices = int(d.Integer(v, path, 1, int64(d.policy.Limits.Choices)))
+			d.Request.Choices = int(d.Integer(v, path, 1, int64(d.limits.Choices)))
 		},
 		"stop":   (*Builder).stop,
 		"stream": func(d *Builder, v *jsonbody.Value, path string) { d.Request.Stream = d.Flag(v, path) },
@@ -114,7 +114,7 @@ func (d *Builder) TokenLimit(v *jsonbody.Value, path string) *int {
 	return new(int(d.Integer(v, path, 1, MaxTokensLimit)))
 }
 
-func (d *Builder) stop(v *jsonbody.Value, path string) { d.StopList(v, path, d.policy.Limits.Stops) }
+func (d *Builder) stop(v *jsonbody.Value, path string) { d.StopList(v, path, d.limits.Stops) }
 
 // StopList reads a stop string or a list of at most so many.
 func (d *Builder) StopList(v *jsonbody.Value, path string, most int) {
@@ -133,8 +133,8 @@ func (d *Builder) StopList(v *jsonbody.Value, path string, most int) {
 			p = jsonbody.At(path, i)
 		}
 		s := d.Text(&items[i], p)
-		if len(s) > d.policy.Limits.StopBytes {
-			d.Fail(p, fault.CodeInvalidValue, "must have at most %d bytes", d.policy.Limits.StopBytes)
+		if len(s) > d.limits.StopBytes {
+			d.Fail(p, fault.CodeInvalidValue, "must have at most %d bytes", d.limits.StopBytes)
 			return
 		}
 		if s == "" {
@@ -187,8 +187,8 @@ func (d *Builder) logitBias(v *jsonbody.Value, path string) {
 	if !d.Want(v, path, jsonbody.Object) {
 		return
 	}
-	if len(v.Members) > d.policy.Limits.LogitBias {
-		d.Fail(path, fault.CodeInvalidValue, "at most %d entries are allowed", d.policy.Limits.LogitBias)
+	if len(v.Members) > d.limits.LogitBias {
+		d.Fail(path, fault.CodeInvalidValue, "at most %d entries are allowed", d.limits.LogitBias)
 		return
 	}
 	bias := make(map[int32]float64, len(v.Members))

@@ -15,7 +15,7 @@ func RefusedTable() Table[*Builder] {
 		"use_beam_search":            OnlyFalse("there is no beam search"),
 		"echo":                       OnlyFalse("a conversation is not echoed"),
 		"best_of": func(d *Builder, v *jsonbody.Value, path string) {
-			if n := d.Integer(v, path, 1, int64(d.policy.Limits.Choices)); n > 1 {
+			if n := d.Integer(v, path, 1, int64(d.limits.Choices)); n > 1 {
 				d.Fail(path, fault.CodeUnsupported, "only as many answers as n are made")
 			}
 		},

@@ -29,8 +29,8 @@ func (s *Tools) List(v *jsonbody.Value, path string, read func(t *jsonbody.Value
 	if !s.d.Want(v, path, jsonbody.Array) {
 		return
 	}
-	if len(v.Items) > s.d.policy.Limits.Tools {
-		s.d.Fail(path, fault.CodeInvalidValue, "at most %d tools are allowed", s.d.policy.Limits.Tools)
+	if len(v.Items) > s.d.limits.Tools {
+		s.d.Fail(path, fault.CodeInvalidValue, "at most %d tools are allowed", s.d.limits.Tools)
 		return
 	}
 	for i := range v.Items {
@@ -100,8 +100,8 @@ func (s *Tools) add(f *jsonbody.Value, path, schemaKey string) {
 		s.d.Text(m, path+".description")
 	}
 	if m := jsonbody.Present(f, schemaKey); m != nil && s.d.Want(m, path+"."+schemaKey, jsonbody.Object) {
-		if len(m.Raw) > s.d.policy.Limits.SchemaBytes {
-			s.d.Fail(path+"."+schemaKey, fault.CodeInvalidValue, "must not be longer than %d bytes", s.d.policy.Limits.SchemaBytes)
+		if len(m.Raw) > s.d.limits.SchemaBytes {
+			s.d.Fail(path+"."+schemaKey, fault.CodeInvalidValue, "must not be longer than %d bytes", s.d.limits.SchemaBytes)
 		}
 		spec.parameters = jsonbody.RawCopy(m)
 	}

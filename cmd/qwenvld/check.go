@@ -78,8 +78,8 @@ func checkFile(name string) error {
 	return file.Close()
 }
 
-// loadCertificate reads c's certificate and checks that the key belongs to it; nil where there is none.
-func loadCertificate(c *config.TLS) (*x509.Certificate, error) {
+// readCertificate reads c's certificate and checks that the key belongs to it; nil where there is none.
+func readCertificate(c *config.TLS) (*tls.Certificate, error) {
 	if c.Certificate == "" {
 		return nil, nil
 	}
@@ -102,9 +102,11 @@ func loadCertificate(c *config.TLS) (*x509.Certificate, error) {
 		return nil, fmt.Errorf("tls: certificate %s with key %s: %w", c.Certificate, c.Key, err)
 	}
 	if pair.Leaf == nil {
-		return x509.ParseCertificate(pair.Certificate[0])
+		if pair.Leaf, err = x509.ParseCertificate(pair.Certificate[0]); err != nil {
+			return nil, fmt.Errorf("tls: certificate %s: %w", c.Certificate, err)
+		}
 	}
-	return pair.Leaf, nil
+	return &pair, nil
 }
 
 // certificateWarning says in words why clients will not accept the certificate now; empty if nothing is known against

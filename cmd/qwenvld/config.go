@@ -47,7 +47,7 @@ func configCheckCommand(e *environment) *cobra.Command {
 
 // checkNamedFiles reads what the files that c names say of themselves. Weights that are to be fetched are not.
 func checkNamedFiles(c *config.Config) error {
-	_, certificate := loadCertificate(&c.TLS)
+	_, certificate := readCertificate(&c.TLS)
 	var models []error
 	for i := range c.Models {
 		if c.Models[i].Pull == "" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -30,14 +32,16 @@ type daemon struct {
 	decoders    *decoders.Pool
 	store       responseStore // nil where nothing is kept
 	server      *api.Server
-	certificate *x509.Certificate // nil without TLS
-	url         string            // where it can be reached from this machine
-	logger      *slog.Logger
+	certificate *x509.Certificate // at start; nil without TLS
+	// pair is the certificate that clients are shown, which can be exchanged.
+	pair   *atomic.Pointer[tls.Certificate]
+	url    string // where it can be reached from this machine
+	logger *slog.Logger
 }
 
 // assemble makes a daemon, which the caller closes.
 func assemble(ctx context.Context, e *environment, c *config.Config, logger *slog.Logger) (_ *daemon, err error) {
-	d := &daemon{environment: e, config: fitToModel(c), logger: logger}
+	d := &daemon{environment: e, config: fitToModel(c), logger: logger, pair: &atomic.Pointer[tls.Certificate]{}}
 	defer func() {
 		if err != nil {
 			d.close()
@@ -92,8 +96,12 @@ func (d *daemon) note() func() {
 
 // check reads what the files named in the configuration say of themselves. It tells all faults at once.
 func (d *daemon) check(ctx context.Context) error {
-	var certificate, models error
-	d.certificate, certificate = loadCertificate(&d.config.TLS)
+	var models error
+	pair, certificate := readCertificate(&d.config.TLS)
+	if pair != nil {
+		d.pair.Store(pair)
+		d.certificate = pair.Leaf
+	}
 	d.sources, models = findSources(ctx, d.environment, d.config, d.logger)
 	return errors.Join(certificate, models)
 }
@@ -108,8 +116,8 @@ func (d *daemon) close() {
 	}
 }
 
-// run serves on l until ctx is done, then drains.
-func (d *daemon) run(ctx context.Context, l net.Listener, out io.Writer) error {
+// run serves on l until ctx is done, then drains. changes, unless nil, has it take over other configurations meanwhile.
+func (d *daemon) run(ctx context.Context, l net.Listener, out io.Writer, changes *reloader) error {
 	g, gctx := errgroup.WithContext(ctx)
 	stopWorkers := sync.OnceFunc(d.models.run(ctx))
 	defer stopWorkers()
@@ -123,6 +131,20 @@ func (d *daemon) run(ctx context.Context, l net.Listener, out io.Writer) error {
 	if keep := d.config.Responses.Keep; d.store != nil && keep > 0 {
 		g.Go(func() error { expire(gctx, d.store, keep, d.logger); return nil })
 	}
-	g.Go(func() error { return serveHTTP(gctx, d.config, l, d.server, d.logger, stopWorkers) })
+	if changes != nil {
+		g.Go(func() error { changes.run(gctx); return nil })
+	}
+	g.Go(func() error { return serveHTTP(gctx, d.config, l, d.secured(), d.server, d.logger, stopWorkers) })
 	return g.Wait()
+}
+
+// secured is how https is spoken, nil where it is not.
+func (d *daemon) secured() *tls.Config {
+	if d.certificate == nil {
+		return nil
+	}
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return d.pair.Load(), nil },
+	}
 }

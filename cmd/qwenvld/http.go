@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -37,7 +38,9 @@ var _ drainable = (*api.Server)(nil)
 // serveHTTP serves until ctx is done. Then it says for a while that it is not ready, so that load balancers send
 // requests elsewhere, stops listening, and lets requests finish for the shutdown timeout; a second signal ends all of
 // that.
-func serveHTTP(ctx context.Context, c *config.Config, l net.Listener, s drainable, logger *slog.Logger, stopWorkers func()) error {
+func serveHTTP(
+	ctx context.Context, c *config.Config, l net.Listener, secured *tls.Config, s drainable, logger *slog.Logger, stopWorkers func(),
+) error {
 	srv := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -48,8 +51,9 @@ func serveHTTP(ctx context.Context, c *config.Config, l net.Listener, s drainabl
 	}
 	served := make(chan error, 1)
 	go func() {
-		if c.TLS.Certificate != "" {
-			served <- srv.ServeTLS(l, c.TLS.Certificate, c.TLS.Key)
+		if secured != nil {
+			srv.TLSConfig = secured
+			served <- srv.ServeTLS(l, "", "")
 		} else {
 			served <- srv.Serve(rawreply.Listen(l))
 		}

@@ -66,7 +66,7 @@ func serveSlowly(t *testing.T, s *slow, c *config.Config, hurry <-chan struct{})
 	t.Cleanup(end)
 	v := &serving{end: end, ended: make(chan error, 1), reply: make(chan string, 1)}
 	go func() {
-		v.ended <- serveHTTP(ctx, c, l, s, slog.New(slog.DiscardHandler), func() { t.Error("the workers are stopped too early") })
+		v.ended <- serveHTTP(ctx, c, l, nil, s, slog.New(slog.DiscardHandler), func() { t.Error("the workers are stopped too early") })
 	}()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+l.Addr().String(), http.NoBody)
 	if err != nil {
@@ -134,7 +134,7 @@ func TestAListenerThatFailsStopsTheWorkers(t *testing.T) {
 		t.Fatal(err)
 	}
 	stopped := false
-	err = serveHTTP(t.Context(), &config.Config{}, l, newSlow(), slog.New(slog.DiscardHandler), func() { stopped = true })
+	err = serveHTTP(t.Context(), &config.Config{}, l, nil, newSlow(), slog.New(slog.DiscardHandler), func() { stopped = true })
 	if err == nil || !stopped {
 		t.Errorf("%v, stopped is %t", err, stopped)
 	}

@@ -67,7 +67,7 @@ func withOwnDaemon(ctx context.Context, e *environment, c *config.Config, use fu
 	}
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
-	go func() { ended <- serve(serving, e, &own, logger, nil) }()
+	go func() { ended <- serve(serving, e, &own, logger, nil, nil) }()
 	asking := client.New(client.Options{URL: own.Listen})
 	defer func() {
 		asking.Close()

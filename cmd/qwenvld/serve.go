@@ -19,25 +19,31 @@ func serveCommand(e *environment) *cobra.Command {
 one, the model of the configuration is served, and without that the built-in demo pair.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := config.Load(cmd.Flags(), e.variables)
+			s := &settings{level: &slog.LevelVar{}, read: func() (*config.Config, *config.Places, error) {
+				c, places, err := config.Trace(cmd.Flags(), e.variables)
+				if err == nil && len(args) == 1 {
+					if err := nameModel(c, args[0]); err != nil {
+						return nil, nil, &usageError{cmd, err}
+					}
+				}
+				return c, places, err
+			}}
+			given, err := s.load()
 			if err != nil {
 				return err
 			}
-			if len(args) == 1 {
-				if err := nameModel(c, args[0]); err != nil {
-					return &usageError{cmd, err}
-				}
-			}
-			outliveTerminal()
-			return serve(cmd.Context(), e, c, newLogger(c.Log, e.stderr), e.stdout)
+			logger := newLogger(given.config.Log, s.level, e.stderr)
+			return serve(cmd.Context(), e, given.config, logger, e.stdout, &reloader{settings: s, logger: logger, now: given})
 		},
 	}
 	config.AddFlags(cmd.Flags())
 	return cmd
 }
 
-func newLogger(c config.Log, out io.Writer) *slog.Logger {
-	o := &slog.HandlerOptions{Level: c.SlogLevel()}
+// newLogger writes to out what has at least the level, which it sets to c's.
+func newLogger(c config.Log, level *slog.LevelVar, out io.Writer) *slog.Logger {
+	level.Set(c.SlogLevel())
+	o := &slog.HandlerOptions{Level: level}
 	if c.Format == "json" {
 		return slog.New(slog.NewJSONHandler(out, o))
 	}
@@ -46,8 +52,8 @@ func newLogger(c config.Log, out io.Writer) *slog.Logger {
 
 // serve runs workers and the HTTP server until ctx is done, then drains. Whatever can be known to be wrong is found
 // before anything is said to be served, the address first: a second daemon started by mistake must not first load its
-// models. Without out nobody is told that it runs.
-func serve(ctx context.Context, e *environment, c *config.Config, logger *slog.Logger, out io.Writer) error {
+// models. Without out nobody is told that it runs, and without changes its configuration stays.
+func serve(ctx context.Context, e *environment, c *config.Config, logger *slog.Logger, out io.Writer, changes *reloader) error {
 	listener, err := listen(ctx, c)
 	if err != nil {
 		return err
@@ -63,7 +69,10 @@ func serve(ctx context.Context, e *environment, c *config.Config, logger *slog.L
 		defer d.note()()
 	}
 	logger.Info("serving", "address", d.url, "model", strings.Join(d.models.ids(), ", "), "version", version)
-	err = d.run(ctx, listener, out)
+	if changes != nil {
+		changes.apply = d.take
+	}
+	err = d.run(ctx, listener, out, changes)
 	logger.Info("stopped")
 	return err
 }

@@ -36,27 +36,14 @@ func newServer(
 
 // serverConfig is what the configuration alone says of the server.
 func serverConfig(c *config.Config, workers []metrics.Weights) (a api.Config, err error) {
-	var calibrated []byte
-	var samples []byte
-	if len(c.Models) == 0 {
-		calibrated = demopair.RouterWeights()
-		if samples, err = demoSamples(); err != nil {
-			return a, err
-		}
-	}
-	r, weights, err := newRouter(&c.Router, calibrated)
+	live, err := liveConfig(c)
 	if err != nil {
 		return a, err
 	}
-	causes, err := escalation.ParseCauses(c.Router.Rerun.On)
-	if err != nil {
-		return a, fmt.Errorf("router.rerun.on: %w", err)
-	}
-	look := &c.Router.SecondLook
+	rules := &live.Rules
 	a = api.Config{
-		Router: r, RouterVersion: weights.Version,
-		Limits: request.Limits{BodyBytes: c.Limits.BodyBytes, Images: c.Limits.Images, Videos: c.Limits.Videos},
-		Bodies: intake.Limits{Total: c.Limits.AllBodyBytes, Rate: c.Limits.BodyRate},
+		Router: rules.Router, RouterVersion: rules.RouterVersion, Keys: live.Keys,
+		Limits: live.Limits, Bodies: live.Bodies,
 		Media: media.Limits{
 			Pixels:    multimodal.PixelLimits{Min: c.Media.MinPixels, Max: c.Media.MaxPixels},
 			DataBytes: int(c.Media.ImageBytes),
@@ -66,29 +53,58 @@ func serverConfig(c *config.Config, workers []metrics.Weights) (a api.Config, er
 				FetchTimeout: c.Media.Video.FetchTimeout,
 			},
 		},
-		SecondLook: generation.SecondLook{
-			Share: look.Share, Limits: escalation.Thresholds{Tokens: look.Tokens, Margin: look.Margin, Entropy: look.Entropy},
-		},
 		Reasoning: chat.ReasoningField(c.ReasoningField), Unknown: api.UnknownParameters(c.UnknownParameters),
 		MayRepeat: !c.RepetitionDetection, KeyedPrefixes: c.PrefixScope == config.PrefixesOfKey,
-		MaxConcurrent: c.Limits.MaxConcurrent, MaxWaiting: waiting(c.Limits.MaxWaiting), Patience: max(c.Limits.WaitTimeout, 1),
+		SecondLook: rules.SecondLook, Rerun: rules.Rerun,
+		MaxConcurrent: rules.MaxConcurrent, MaxWaiting: rules.MaxWaiting, Patience: rules.Patience,
 		Origins: c.CORS.AllowedOrigins, PublicMetrics: c.Metrics.Public, PublicInfo: c.Public,
 		Playground: api.PlaygroundAccess(c.Playground), Hosts: ownNames(c),
-		Rerun:   generation.Rerun{Share: c.Router.Rerun.Share, Causes: causes},
-		Metrics: metrics.New(metrics.Options{Version: version, RouterVersion: weights.Version, Workers: workers}),
+		Metrics: metrics.New(metrics.Options{Version: version, RouterVersion: rules.RouterVersion, Workers: workers}),
 	}
-	a.Samples = samples
+	if len(c.Models) == 0 {
+		a.Samples, err = demoSamples()
+	}
+	return a, err
+}
+
+// liveConfig is what the configuration says of what can change while the server serves.
+func liveConfig(c *config.Config) (*api.Live, error) {
+	var calibrated []byte
+	if len(c.Models) == 0 {
+		calibrated = demopair.RouterWeights()
+	}
+	r, weights, err := newRouter(&c.Router, calibrated)
+	if err != nil {
+		return nil, err
+	}
+	causes, err := escalation.ParseCauses(c.Router.Rerun.On)
+	if err != nil {
+		return nil, fmt.Errorf("router.rerun.on: %w", err)
+	}
+	look := &c.Router.SecondLook
+	live := &api.Live{
+		Limits: request.Limits{BodyBytes: c.Limits.BodyBytes, Images: c.Limits.Images, Videos: c.Limits.Videos},
+		Bodies: intake.Limits{Total: c.Limits.AllBodyBytes, Rate: c.Limits.BodyRate},
+		Rules: generation.Rules{
+			Router: r, RouterVersion: weights.Version,
+			SecondLook: generation.SecondLook{
+				Share: look.Share, Limits: escalation.Thresholds{Tokens: look.Tokens, Margin: look.Margin, Entropy: look.Entropy},
+			},
+			Rerun:         generation.Rerun{Share: c.Router.Rerun.Share, Causes: causes},
+			MaxConcurrent: c.Limits.MaxConcurrent, MaxWaiting: waiting(c.Limits.MaxWaiting), Patience: max(c.Limits.WaitTimeout, 1),
+		},
+	}
 	for _, k := range c.Keys {
 		keyHash, err := access.ParseHash(k.SHA256)
 		if err != nil {
-			return a, fmt.Errorf("key %s: %w", k.Name, err)
+			return nil, fmt.Errorf("key %s: %w", k.Name, err)
 		}
-		a.Keys = append(a.Keys, access.Key{
+		live.Keys = append(live.Keys, access.Key{
 			Name: k.Name, Hash: keyHash, RequestsPerMinute: k.RequestsPerMinute, TokensPerMinute: k.TokensPerMinute,
 			Concurrent: k.Concurrent, Admin: k.Admin,
 		})
 	}
-	return a, nil
+	return live, nil
 }
 
 // waiting is how many requests may wait, in the words of package api, where 0 is the default.

@@ -62,6 +62,10 @@ func untilHurried(parent context.Context, hurry <-chan struct{}) (context.Contex
 	}
 }
 
-// outliveTerminal has the process go on when its terminal is closed, which SIGHUP tells it. Some daemons read their
-// configuration anew at this signal; this one does not.
-func outliveTerminal() { signal.Ignore(syscall.SIGHUP) }
+// hangups tells of SIGHUP until stop is called. A terminal sends it, too, when it is closed, which must not end a
+// daemon.
+func hangups() (signals <-chan os.Signal, stop func()) {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	return c, func() { signal.Stop(c) }
+}

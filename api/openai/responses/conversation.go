@@ -27,7 +27,7 @@ func (h *Handler) earlierItems(r *http.Request, id string) ([]json.RawMessage, e
 		return nil, fault.Field(paramPrevious, fault.CodeUnsupported,
 			"this server keeps no responses; send the whole conversation as input")
 	}
-	limits := &h.o.Trip.Policy.Limits
+	limits := h.o.Trip.Policy.Bounds()
 	left := limits.BodyBytes
 	var lists []json.RawMessage // the latest first
 	for id != "" {
@@ -120,7 +120,7 @@ func (h *Handler) resolveReferences(r *http.Request, root *jsonbody.Value) error
 		if at < 0 {
 			continue
 		}
-		found, err := jsonbody.Parse(output[at], h.o.Trip.Policy.Limits.Bounds())
+		found, err := jsonbody.Parse(output[at], h.o.Trip.Policy.Bounds().Bounds())
 		if err != nil {
 			return fmt.Errorf("read an item of a kept response: %w", err)
 		}
