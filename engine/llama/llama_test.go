@@ -181,7 +181,7 @@ func TestCloseMayBeCalledTwice(t *testing.T) {
 	if err := c.Decode(b); !errors.Is(err, ErrClosed) {
 		t.Errorf("Decode after Close: %v", err)
 	}
-	if _, err := v.Plan(64, 64); !errors.Is(err, ErrClosed) {
+	if _, err := v.Plan(1, 64, 64); !errors.Is(err, ErrClosed) {
 		t.Errorf("Plan after Close: %v", err)
 	}
 }

@@ -28,7 +28,8 @@ type VisionOptions struct {
 	Logger *slog.Logger
 }
 
-// Vision is the vision tower of one projector file. It encodes one frame pair at a time; plans may be made meanwhile.
+// Vision is the vision tower of one projector file. One of its Encodings computes at a time; plans may be made
+// meanwhile.
 type Vision struct {
 	ptr   *C.qv_vision
 	info  C.qv_vision_info
@@ -109,7 +110,7 @@ func (v *Vision) failure(ctx context.Context, op string, status C.enum_qv_status
 	return &Error{Op: op + " vision tower", Code: int(status), Detail: C.GoString(&text[0])}
 }
 
-// Beats grow with every graph node that Encode computes on a CPU, so that an image that takes long can be told from one
+// Beats grow with every graph node that is computed on a CPU, so that an image that takes long can be told from one
 // that hangs. It is safe to call while another goroutine encodes. It must not race with Close.
 func (v *Vision) Beats() uint64 { return v.watch.beats() }
 
@@ -161,10 +162,9 @@ func (v *Vision) grid(width, height int) (w, h C.int32_t, err error) {
 	return C.int32_t(width / v.PatchSize()), C.int32_t(height / v.PatchSize()), nil
 }
 
-// Plan returns the working memory in bytes of encoding one frame pair of this size, without allocating it. Beyond the
-// MemoryLimit, or what its card has left, it also returns a *MemoryError. It is safe for concurrent use, also beside
-// Encode.
-func (v *Vision) Plan(width, height int) (int64, error) {
+// Plan returns the working memory in bytes of encoding so many frame pairs of this size at once, without allocating it.
+// Beyond the MemoryLimit it also returns a *MemoryError. It is safe for concurrent use, also beside an Encoding.
+func (v *Vision) Plan(images, width, height int) (int64, error) {
 	if v.ptr == nil {
 		return 0, ErrClosed
 	}
@@ -178,58 +178,24 @@ func (v *Vision) Plan(width, height int) (int64, error) {
 	)
 	v.planning.Lock()
 	defer v.planning.Unlock()
-	if status := C.qv_vision_plan(v.ptr, w, h, &size, &text[0], visionErrorSize); status != C.QV_OK {
+	if status := C.qv_vision_plan(v.ptr, w, h, C.int32_t(images), &size, &text[0], visionErrorSize); status != C.QV_OK {
 		return 0, v.failure(context.Background(), "plan", status, &text)
 	}
-	if limit := v.allowed(); limit > 0 && int64(size) > limit {
-		return int64(size), &MemoryError{Needed: int64(size), Limit: limit}
+	if v.limit > 0 && int64(size) > v.limit {
+		return int64(size), &MemoryError{Needed: int64(size), Limit: v.limit}
 	}
 	return int64(size), nil
 }
 
-// allowed is the most working memory that an encode may take: on a card no more than that has left, which others may
-// have taken; 0 is no limit.
-func (v *Vision) allowed() int64 {
-	if v.card == nil {
-		return v.limit
-	}
-	var free, total C.size_t
-	C.ggml_backend_dev_memory(v.card, &free, &total)
-	if total == 0 {
-		return v.limit
-	}
-	if left := max(1, int64(free)); v.limit == 0 || left < v.limit {
-		return left
-	}
-	return v.limit
-}
-
-// Encode runs the tower over one frame pair of 8-bit RGB, row-major, 3*width*height bytes each; a still image is the
-// same slice twice. It returns Rows(width, height) rows of RowWidth floats in raster order of the merged grid.
-// Cancelling ctx ends it early on a CPU. A size beyond the MemoryLimit is refused before anything is allocated.
-func (v *Vision) Encode(ctx context.Context, frames [2][]byte, width, height int) ([]float32, error) {
-	if _, err := v.Plan(width, height); err != nil {
+// Encode runs the tower over one frame pair, from beginning to end. It returns its rows, as an Encoding does.
+func (v *Vision) Encode(ctx context.Context, frames Frames, width, height int) ([]float32, error) {
+	e, err := v.Begin([]Frames{frames}, width, height)
+	if err != nil {
 		return nil, err
 	}
-	for _, f := range frames {
-		if len(f) != 3*width*height {
-			return nil, &Error{
-				Op: "encode image", Detail: fmt.Sprintf("a frame has %d bytes, %dx%d needs %d", len(f), width, height, 3*width*height),
-			}
-		}
+	defer func() { _ = e.Close() }()
+	if _, err := e.Advance(ctx, ToEnd); err != nil {
+		return nil, err
 	}
-	stop := v.until(ctx)
-	defer stop()
-	if err := ctx.Err(); err != nil {
-		return nil, context.Cause(ctx)
-	}
-	w, h, _ := v.grid(width, height)
-	out := make([]float32, v.Rows(width, height)*v.RowWidth())
-	var text [visionErrorSize]C.char
-	status := C.qv_vision_encode(v.ptr, (*C.uint8_t)(&frames[0][0]), (*C.uint8_t)(&frames[1][0]), w, h, (*C.float)(&out[0]),
-		v.watch.ptr, &text[0], visionErrorSize)
-	if status != C.QV_OK {
-		return nil, v.failure(ctx, "run", status, &text)
-	}
-	return out, nil
+	return e.Rows(), nil
 }

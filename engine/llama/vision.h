@@ -1,6 +1,6 @@
 // C interface of the vision tower. Every function catches C++ exceptions and reports them as text in
-// err (err_size bytes, always terminated). A qv_vision is not safe for concurrent calls, except that one qv_vision_plan
-// may run beside one qv_vision_encode.
+// err (err_size bytes, always terminated). A qv_vision and its encodings are not safe for concurrent calls, except that one
+// qv_vision_plan may run beside any of the others.
 #pragma once
 
 #include <stdbool.h>
@@ -42,14 +42,26 @@ enum qv_status qv_vision_load(const char * path, int32_t n_threads, ggml_backend
 void           qv_vision_free(qv_vision * v);
 void           qv_vision_get_info(const qv_vision * v, qv_vision_info * info);
 
-// Working memory in bytes that qv_vision_encode takes for a grid of patches, found without allocating it.
-enum qv_status qv_vision_plan(qv_vision * v, int32_t grid_w, int32_t grid_h, uint64_t * bytes, char * err, size_t err_size);
+// Working memory in bytes that an encoding takes of so many images with a grid of patches each, found without allocating it.
+enum qv_status qv_vision_plan(qv_vision * v, int32_t grid_w, int32_t grid_h, int32_t images, uint64_t * bytes,
+                              char * err, size_t err_size);
 
-// Encodes one frame pair. Frames are 8-bit RGB of (grid_w*patch) x (grid_h*patch) pixels; a still image gives the
-// same pointer twice. out receives (grid_w*grid_h)/merge^2 rows of projection*(1+n_taps) floats, each row
-// [main | tap 0 | tap 1 | ...]. watch is polled between graph nodes.
-enum qv_status qv_vision_encode(qv_vision * v, const uint8_t * frame0, const uint8_t * frame1, int32_t grid_w, int32_t grid_h,
-                                float * out, qv_watch * watch, char * err, size_t err_size);
+// Images on their way through the tower.
+typedef struct qv_encoding qv_encoding;
+
+// Takes in images of one size, each a frame pair: frames has 2*images pointers to 8-bit RGB of (grid_w*patch) x (grid_h*patch)
+// pixels, which are not read afterwards. Where all images are still, the pointers of each pair are the same.
+enum qv_status qv_encoding_begin(qv_vision * v, const uint8_t * const * frames, int32_t images, int32_t grid_w, int32_t grid_h,
+                                 qv_encoding ** out, char * err, size_t err_size);
+
+// Computes for about so many seconds, or to the end where they are negative or the tower is not on a CPU, and says whether
+// it is at the end. watch is polled between graph nodes. After a failure the encoding is only good to be freed.
+enum qv_status qv_encoding_advance(qv_encoding * e, double seconds, qv_watch * watch, bool * done, char * err, size_t err_size);
+
+// Of an encoding at its end: for each image (grid_w*grid_h)/merge^2 rows of projection*(1+n_taps) floats, each row
+// [main | tap 0 | tap 1 | ...].
+void qv_encoding_rows(const qv_encoding * e, float * out);
+void qv_encoding_free(qv_encoding * e);
 
 #ifdef __cplusplus
 }

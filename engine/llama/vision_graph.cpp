@@ -37,10 +37,10 @@ ggml_tensor * project(ggml_context * c, const merger & m, ggml_tensor * x) {
 constexpr int64_t score_budget = 256ll << 20;
 constexpr int64_t max_slices   = 128;
 
-// Into how many slices the queries of n patches go, or 0 for flash attention: always on a GPU, and on a CPU when the slices
-// would be too many.
-int64_t query_slices(const qv_vision & v, int64_t n) {
-    const int64_t slices = (n * n * v.hp.heads * static_cast<int64_t>(sizeof(float)) + score_budget - 1) / score_budget;
+// Into how many slices the queries of images of n patches each go, or 0 for flash attention: always on a GPU, and on a CPU when
+// the slices would be too many.
+int64_t query_slices(const qv_vision & v, int64_t n, int64_t images) {
+    const int64_t slices = (n * n * images * v.hp.heads * static_cast<int64_t>(sizeof(float)) + score_budget - 1) / score_budget;
     return v.on_cpu && slices <= max_slices ? slices : 0;
 }
 
@@ -48,12 +48,13 @@ struct attention {
     const qv_vision & v;
     ggml_context *    c;
     ggml_tensor *     positions;
-    int64_t           n;
+    int64_t           n;       // patches of an image
+    int64_t           images;  // which do not see each other
 
-    // Slice `part` (0 q, 1 k, 2 v) of the fused projection as [head_dim, heads, n].
+    // Slice `part` (0 q, 1 k, 2 v) of the fused projection as [head_dim, heads, n*images].
     ggml_tensor * part(ggml_tensor * qkv, int part) const {
         const size_t hd = v.hp.head_dim();
-        return ggml_view_3d(c, qkv, hd, v.hp.heads, n, hd * sizeof(float), qkv->nb[1], part * v.hp.width * sizeof(float));
+        return ggml_view_3d(c, qkv, hd, v.hp.heads, n * images, hd * sizeof(float), qkv->nb[1], part * v.hp.width * sizeof(float));
     }
 
     ggml_tensor * rotate(ggml_tensor * x) const {
@@ -63,8 +64,9 @@ struct attention {
                                1.0f, 32.0f, 1.0f);
     }
 
-    // [head_dim, n, heads] in the type that the device's flash attention takes.
+    // [head_dim, n, heads, images] in the type that the device's flash attention takes.
     ggml_tensor * by_head(ggml_tensor * x, ggml_type type) const {
+        x = ggml_view_4d(c, x, x->ne[0], x->ne[1], n, images, x->nb[1], x->nb[2], n * x->nb[2], 0);
         x = ggml_permute(c, x, 0, 2, 1, 3);
         return type == GGML_TYPE_F32 ? x : ggml_cast(c, x, type);
     }
@@ -72,22 +74,23 @@ struct attention {
     ggml_tensor * flash(ggml_tensor * q, ggml_tensor * k, ggml_tensor * val, float scale) const {
         ggml_tensor * att = ggml_flash_attn_ext(c, q, k, val, nullptr, scale, 0.0f, 0.0f);
         ggml_flash_attn_ext_set_prec(att, GGML_PREC_F32);
-        return ggml_reshape_2d(c, att, v.hp.width, n);
+        return ggml_reshape_2d(c, att, v.hp.width, n * images);
     }
 
     // Softmax attention over slices of the queries, so that the scores stay within score_budget. ggml's CPU flash attention
     // takes one query at a time without register blocking; its matrix product is several times faster.
     ggml_tensor * sliced(ggml_tensor * q, ggml_tensor * k, ggml_tensor * val, float scale, int64_t slices) const {
-        val                = ggml_cont(c, ggml_permute(c, val, 1, 0, 2, 3));  // [n, head_dim, heads]
+        val                = ggml_cont(c, ggml_permute(c, val, 1, 0, 2, 3));  // [n, head_dim, heads, images]
         const int64_t size = (n + slices - 1) / slices;
         std::vector<ggml_tensor *> out;
         for (int64_t at = 0; at < n; at += size) {
             const int64_t rows   = std::min(size, n - at);
-            ggml_tensor * slice  = ggml_view_3d(c, q, q->ne[0], rows, q->ne[2], q->nb[1], q->nb[2], at * q->nb[1]);
-            ggml_tensor * scores = ggml_mul_mat(c, k, ggml_cont(c, slice));  // [n, rows, heads]
+            ggml_tensor * slice =
+                ggml_view_4d(c, q, q->ne[0], rows, q->ne[2], images, q->nb[1], q->nb[2], q->nb[3], at * q->nb[1]);
+            ggml_tensor * scores = ggml_mul_mat(c, k, ggml_cont(c, slice));  // [n, rows, heads, images]
             scores               = ggml_soft_max_ext_inplace(c, scores, nullptr, scale, 0.0f);
-            ggml_tensor * mixed  = ggml_permute(c, ggml_mul_mat(c, val, scores), 0, 2, 1, 3);  // [head_dim, heads, rows]
-            out.push_back(ggml_cont_2d(c, mixed, v.hp.width, rows));
+            ggml_tensor * mixed  = ggml_permute(c, ggml_mul_mat(c, val, scores), 0, 2, 1, 3);  // [head_dim, heads, rows, images]
+            out.push_back(ggml_cont_3d(c, mixed, v.hp.width, rows, images));
         }
         // Joining in pairs copies each row log2(slices) times instead of slices/2 times.
         while (out.size() > 1) {
@@ -97,7 +100,7 @@ struct attention {
             }
             out.swap(joined);
         }
-        return out.front();
+        return ggml_reshape_2d(c, out.front(), v.hp.width, n * images);
     }
 
     ggml_tensor * operator()(const block & b, ggml_tensor * x) const {
@@ -106,7 +109,7 @@ struct attention {
         ggml_tensor * k      = by_head(rotate(part(qkv, 1)), v.attention_type);
         ggml_tensor * val    = by_head(part(qkv, 2), v.attention_type);
         const float   scale  = 1.0f / std::sqrt(static_cast<float>(v.hp.head_dim()));
-        const int64_t slices = query_slices(v, n);
+        const int64_t slices = query_slices(v, n, images);
         ggml_tensor * att    = slices > 0 ? sliced(q, k, val, scale, slices) : flash(q, k, val, scale);
         return linear(c, b.out, att);
     }
@@ -114,18 +117,18 @@ struct attention {
 
 }  // namespace
 
-size_t graph_capacity(const qv_vision & v, int64_t patches) {
-    return 64 + v.blocks.size() * (40 + 8 * query_slices(v, patches)) + v.taps.size() * 16;
+size_t graph_capacity(const qv_vision & v, int64_t patches, int64_t images) {
+    return 64 + v.blocks.size() * (48 + 8 * query_slices(v, patches, images)) + v.taps.size() * 16;
 }
 
 }  // namespace qv
 
-qv::graph qv_vision::build(int32_t grid_w, int32_t grid_h, bool still) const {
+qv::graph qv_vision::build(const qv::shape & s, bool still) const {
     using namespace qv;
     graph         g;
-    const int64_t n        = static_cast<int64_t>(grid_w) * grid_h;
+    const int64_t n        = s.patches() * s.images;
     const int64_t group    = static_cast<int64_t>(hp.merge) * hp.merge;
-    const size_t  capacity = graph_capacity(*this, n);
+    const size_t  capacity = graph_capacity(*this, s.patches(), s.images);
 
     ggml_init_params params = {capacity * ggml_tensor_overhead() + ggml_graph_overhead_custom(capacity, false), nullptr, true};
     g.ctx.reset(ggml_init(params));
@@ -145,7 +148,7 @@ qv::graph qv_vision::build(int32_t grid_w, int32_t grid_h, bool still) const {
     x               = ggml_add(c, x, ggml_mul_mat(c, embed[1].w, g.patches[1]));
     x               = ggml_add(c, x, g.table);
 
-    const attention attend{*this, c, g.positions, n};
+    const attention attend{*this, c, g.positions, s.patches(), s.images};
     ggml_tensor *   parts = nullptr;
     size_t          next  = 0;
     for (size_t i = 0; i < blocks.size(); ++i) {

@@ -17,11 +17,11 @@ func gradient(width, height int) []byte {
 
 func TestPlanGrowsWithTheImageAndRefusesWhatDoesNotFit(t *testing.T) {
 	v := loadVision(t, denseProjector, 8<<20)
-	small, err := v.Plan(64, 64)
+	small, err := v.Plan(1, 64, 64)
 	if err != nil {
 		t.Fatal(err)
 	}
-	large, err := v.Plan(4096, 4096)
+	large, err := v.Plan(1, 4096, 4096)
 	var memory *MemoryError
 	if !errors.As(err, &memory) {
 		t.Fatalf("err = %v, want *MemoryError", err)

@@ -58,11 +58,18 @@ struct hparams {
     int32_t patch_values() const { return 3 * patch * patch; }
 };
 
+// How many images are encoded at once, and the grid of patches of each.
+struct shape {
+    int32_t grid_w = 0, grid_h = 0, images = 1;
+
+    int64_t patches() const { return static_cast<int64_t>(grid_w) * grid_h; }
+};
+
 // The nodes of one encode that are filled or read from outside.
 struct graph {
     ggml_context_ptr ctx;
     ggml_cgraph *    nodes      = nullptr;
-    ggml_tensor *    patches[2] = {nullptr, nullptr};  // [patch_values, n], the same tensor for a still image
+    ggml_tensor *    patches[2] = {nullptr, nullptr};  // [patch_values, n], the same tensor for still images
     ggml_tensor *    table      = nullptr;             // [width, n] interpolated position embedding
     ggml_tensor *    positions  = nullptr;             // [4*n] row, col, row, col
     ggml_tensor *    rows       = nullptr;             // [projection*(1+taps), n/merge^2]
@@ -84,8 +91,8 @@ struct qv_vision {
     bool                         on_cpu         = true;
     ggml_type                    attention_type = GGML_TYPE_F32;  // of K and V in flash attention
 
-    qv::graph build(int32_t grid_w, int32_t grid_h, bool still) const;
-    qv::sched_ptr scheduler(const std::vector<qv::backend_ptr> & on, int64_t patches) const;
+    qv::graph build(const qv::shape & s, bool still) const;
+    qv::sched_ptr scheduler(const std::vector<qv::backend_ptr> & on, const qv::shape & s) const;
     size_t host_bytes(int64_t patches) const;  // outside the devices' buffers
     void load(const char * path, qv_watch * watch);
     void open_backends(int32_t n_threads, ggml_backend_dev_t card);
@@ -97,8 +104,8 @@ struct cancelled {};
 
 [[noreturn]] void fail(const char * format, ...) __attribute__((format(printf, 1, 2)));
 
-// Upper bound of graph nodes for so many patches, for graph metadata and the scheduler's tables.
-size_t graph_capacity(const qv_vision & v, int64_t patches);
+// Upper bound of graph nodes for images of so many patches each, for graph metadata and the scheduler's tables.
+size_t graph_capacity(const qv_vision & v, int64_t patches, int64_t images);
 
 // Interpolates the learned position table to the grid, align-corners, in merge order: out is [n][width].
 void interpolate_positions(const qv_vision & v, int32_t grid_w, int32_t grid_h, float * out);

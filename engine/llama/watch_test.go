@@ -41,7 +41,7 @@ func TestPlansAreMadeWhileTheTowerEncodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	size, err := v.Plan(256, 256)
+	size, err := v.Plan(1, 256, 256)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +50,7 @@ func TestPlansAreMadeWhileTheTowerEncodes(t *testing.T) {
 	for range 2 {
 		all.Go(func() {
 			for {
-				if got, err := v.Plan(256, 256); err != nil || got != size {
+				if got, err := v.Plan(1, 256, 256); err != nil || got != size {
 					t.Errorf("plan %d, %v, want %d", got, err, size)
 					return
 				}

@@ -21,7 +21,6 @@ import (
 
 var (
 	_ compute.Decoder    = (*weights)(nil)
-	_ compute.Encoder    = (*weights)(nil)
 	_ compute.Vocabulary = (*weights)(nil)
 )
 
@@ -39,17 +38,11 @@ type weights struct {
 	encodes     *thread
 	endTokens   []int32
 	constraints *constraints
-	rows        *rowcache.Cache // of pictures encoded before
+	rows        *rowcache.Cache // of pictures
 
 	tagsMu sync.Mutex
 	tags   map[string]*compute.Tag
 }
-
-var (
-	_ compute.Decoder    = (*weights)(nil)
-	_ compute.Encoder    = (*weights)(nil)
-	_ compute.Vocabulary = (*weights)(nil)
-)
 
 // load loads what c names. progress, if set, is told the stage and how much of it is done.
 func load(ctx context.Context, c Config, logger *slog.Logger, progress func(stage string, done float32)) (w *weights, err error) {
@@ -109,7 +102,7 @@ func load(ctx context.Context, c Config, logger *slog.Logger, progress func(stag
 		}
 	}
 	w.constraints = newConstraints(w.answerTokens)
-	w.rows = rowcache.New(c.VisionCache)
+	w.rows = rowcache.New(max(0, c.VisionCache))
 	progress("trial", 0)
 	// The first pass reads the weights from the disk.
 	defer llama.ReportProgress(w.beats, func() { progress("trial", 0) })()
@@ -126,6 +119,14 @@ func (w *weights) parked() int {
 	default:
 		return w.config.CacheTokens / 2
 	}
+}
+
+// rowBytes is what the row of an image takes as long as it is kept.
+func (w *weights) rowBytes() int64 {
+	if w.vision == nil {
+		return 0
+	}
+	return 2 * int64(w.vision.RowWidth())
 }
 
 // branches is how many beginnings of prompts can be told apart: each has a sequence number of the library.
@@ -263,27 +264,6 @@ func (w *weights) Share(from, to, p0, p1 int32) { w.context.CopySequence(from, t
 
 // Remove implements compute.Decoder. The library can cut where the scheduler does.
 func (w *weights) Remove(sequence, p0, p1 int32) { w.context.RemoveSequence(sequence, p0, p1) }
-
-// Encode implements compute.Encoder. A still image is shown to the tower as two equal frames. Rows of pictures seen
-// before are kept.
-func (w *weights) Encode(ctx context.Context, img *engine.Image, key rowcache.Key) (rows []float32, width int, err error) {
-	rgb, err := img.Bytes(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
-	if known, ok := w.rows.Get(key); ok {
-		return known, w.vision.RowWidth(), nil
-	}
-	frames := [2][]byte{rgb, rgb}
-	if img.Pair {
-		frames = [2][]byte{rgb[:len(rgb)/2], rgb[len(rgb)/2:]}
-	}
-	w.encodes.do(func() { rows, err = w.vision.Encode(ctx, frames, img.Width, img.Height) })
-	if err == nil {
-		w.rows.Put(key, rows)
-	}
-	return rows, w.vision.RowWidth(), err
-}
 
 // Bytes implements compute.Vocabulary: control tokens are never shown.
 func (w *weights) Bytes(token int32) []byte {

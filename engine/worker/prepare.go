@@ -100,7 +100,7 @@ func (w *weights) checkImages(ctx context.Context, req *engine.Request) error {
 			return context.Cause(ctx)
 		}
 		var memory *llama.MemoryError
-		_, err := w.vision.Plan(img.Width, img.Height)
+		_, err := w.vision.Plan(1, img.Width, img.Height)
 		if errors.As(err, &memory) {
 			return &engine.ImageMemoryError{Image: i, NeededBytes: memory.Needed, LimitBytes: memory.Limit}
 		}

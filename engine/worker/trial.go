@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+
+	"github.com/qwenvld/qwenvld/engine/llama"
 )
 
 // try computes one token and one picture: weights that hold no sensible numbers would load, and then fail every
@@ -25,7 +27,7 @@ func (w *weights) try(ctx context.Context) error {
 		grey[i] = 0x80
 	}
 	var rows []float32
-	w.encodes.do(func() { rows, err = w.vision.Encode(ctx, [2][]byte{grey, grey}, edge, edge) })
+	w.towerThread().do(func() { rows, err = w.vision.Encode(ctx, llama.Frames{grey, grey}, edge, edge) })
 	if err != nil {
 		return fmt.Errorf("projector %q: first picture: %w", w.config.Projector, err)
 	}

@@ -67,15 +67,16 @@ func Run(ctx context.Context, o Options) error {
 func serve(ctx context.Context, w *weights, o Options, hello *helloWriter) error {
 	var encoder compute.Encoder
 	if w.vision != nil {
-		encoder = w
+		encoder = newTower(w)
 	}
 	c := &w.config
 	loop := compute.New(compute.Options{
 		Limits: schedule.Limits{
 			Cells: c.CacheTokens, Sequences: c.MaxSequences, BatchRows: c.BatchSize, PrefillRows: c.PrefillChunk,
-			ParkedCells: w.parked(), Branches: w.branches(),
+			ParkedCells: w.parked(), Branches: w.branches(), RowBytes: w.rowBytes(), AheadBytes: max(0, c.VisionCache) / 2,
+			EncodeMemory: c.ImageMemory,
 		},
-		MaxQueue: c.MaxQueue, Logger: o.Logger,
+		MaxQueue: c.MaxQueue, Rows: w.rows, Logger: o.Logger,
 	}, w, encoder, w)
 	handler := endpoint.New(&served{weights: w, loop: loop, info: w.info()}, o.Logger)
 	defer handler.Wait()

@@ -26,7 +26,7 @@ func (l *Loop) compute(batch []schedule.Part) {
 	}
 	rows := l.rows[:0]
 	for i := range batch {
-		rows = l.sequences[batch[i].Sequence].appendRows(rows, &batch[i])
+		rows = l.appendRows(rows, l.sequences[batch[i].Sequence], &batch[i])
 	}
 	l.rows = rows
 	l.updateCache()
@@ -43,7 +43,7 @@ func (l *Loop) compute(batch []schedule.Part) {
 		l.plan.Computed(part)
 		row += part.Rows
 		s := l.sequences[part.Sequence]
-		s.computed(&part)
+		l.computed(s, &part)
 		if !part.Draw {
 			continue
 		}

@@ -1,5 +1,5 @@
-// Package compute carries out what package schedule decides: it decodes batches, has images encoded and token masks
-// built beside the decoding, draws tokens and sends them to whoever asked.
+// Package compute carries out what package schedule decides: it decodes batches, has images encoded between them or
+// on another device, and token masks built beside, draws tokens and sends them to whoever asked.
 //
 // One goroutine (Loop.Run) owns the model's context and every sequence; everything else talks to it through Jobs. The
 // package knows the model only through small interfaces, so that it is tested with the race detector and without C++.
@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/worker/rowcache"
@@ -30,7 +31,8 @@ type Row struct {
 
 // Decoder computes rows against the KV cache. Only the loop calls it.
 type Decoder interface {
-	// Decode computes rows; at most Limits.BatchRows of them. ErrCacheFull means that nothing was computed.
+	// Decode computes rows, at most Limits.BatchRows of them, and keeps none. ErrCacheFull means that nothing was
+	// computed.
 	Decode(rows []Row) error
 	// Logits of row i of the last Decode, valid until the next one.
 	Logits(i int) ([]float32, error)
@@ -41,10 +43,24 @@ type Decoder interface {
 	Remove(sequence, p0, p1 int32)
 }
 
-// Encoder turns images into embedding rows. It is called from other goroutines than the decoder, one at a time.
+// Encoder turns images into embedding rows.
 type Encoder interface {
-	// The key is the image's.
-	Encode(ctx context.Context, img *engine.Image, key rowcache.Key) (rows []float32, width int, err error)
+	// Beside reports whether encodes compute beside batches, on a device that these leave alone. They are called from
+	// other goroutines then, one run at a time; otherwise all calls but that of Memory come from the loop.
+	Beside() bool
+	// Memory is what encoding an image of this size takes. It is safe for concurrent use.
+	Memory(width, height int) (int64, error)
+	// Begin takes in images of one size.
+	Begin(images []*engine.Image) (Encoding, error)
+}
+
+// Encoding is images on their way through an Encoder.
+type Encoding interface {
+	// Advance computes for about as long as within says, and reports whether the rows are there.
+	Advance(ctx context.Context, within time.Duration) (done bool, err error)
+	// Rows are those of all images, one after the other.
+	Rows() []float32
+	Close() error
 }
 
 // Vocabulary knows tokens. It is safe for concurrent use.
@@ -65,5 +81,7 @@ type Options struct {
 	schedule.Limits
 	// MaxQueue bounds the jobs that wait for a slot.
 	MaxQueue int
-	Logger   *slog.Logger
+	// Rows keeps those of pictures, nil for none beyond their use.
+	Rows   *rowcache.Cache
+	Logger *slog.Logger
 }

@@ -2,154 +2,198 @@ package compute
 
 import (
 	"context"
-	"sync"
+	"fmt"
+	"time"
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/worker/rowcache"
 	"github.com/qwenvld/qwenvld/engine/worker/schedule"
 )
 
-// encodeResult is what became of an image.
-type encodeResult struct {
-	seq       *sequence
-	admission int
-	segment   int
-	encodedImage
-	err error
+// encodeBeside is a run on a device of its own, whose result the loop takes when it comes.
+type encodeBeside struct {
+	run    *schedule.Run
+	cancel context.CancelFunc
 }
 
-// startEncoding encodes the images of s one after the other, beside the decoding.
-func (l *Loop) startEncoding(ctx context.Context, s *sequence) {
-	var segments []int
-	for i := range s.prefill.segments {
-		if s.prefill.segments[i].Image != nil && i >= s.plan.Segment() {
-			segments = append(segments, i)
-		}
-	}
-	if len(segments) == 0 {
+// encodeResult is what became of one.
+type encodeResult struct {
+	run  *schedule.Run
+	rows []float32
+	took time.Duration
+	err  error
+}
+
+// encode has pictures encoded: for a while, between two steps, where the encoder takes the processors that decode, else
+// on a goroutine of its own until it is done.
+func (l *Loop) encode(ctx context.Context) {
+	if l.encoder == nil {
 		return
 	}
-	job, admission, prompt := s.job, s.admission, s.prefill.segments
+	for _, r := range l.plan.Abandoned() {
+		l.abandon(r)
+	}
+	if l.beside != nil {
+		return
+	}
+	run, within := l.plan.NextRun()
+	switch {
+	case run == nil:
+	case l.o.EncodesBeside:
+		l.encodeBeside(ctx, run)
+	default:
+		l.encodeSlice(ctx, run, within)
+	}
+}
+
+// abandon ends a run that nobody waits for.
+func (l *Loop) abandon(r *schedule.Run) {
+	if e := l.encodings[r]; e != nil {
+		_ = e.Close()
+		delete(l.encodings, r)
+	}
+	if l.beside != nil && l.beside.run == r {
+		l.beside.cancel()
+	}
+}
+
+// images are those of the pictures of a run, whose pixels have come.
+func (l *Loop) images(run *schedule.Run) (out []*engine.Image) {
+	for _, p := range run.Pictures {
+		w := p.Wanted()[0]
+		out = append(out, l.sequences[w.Sequence].job.spec.Segments[w.Segment].Image)
+	}
+	return out
+}
+
+// encodeSlice goes on with a run for a while.
+func (l *Loop) encodeSlice(ctx context.Context, run *schedule.Run, within time.Duration) {
+	l.encoding.setBusy(true)
+	defer l.encoding.setBusy(false)
+	before := time.Now()
+	e, done, err := l.encodings[run], false, error(nil)
+	if e == nil {
+		if e, err = l.encoder.Begin(l.images(run)); err == nil {
+			l.encodings[run] = e
+		}
+	}
+	if err == nil {
+		done, err = e.Advance(ctx, within)
+	}
+	took := time.Since(before)
+	if err == nil && !done {
+		l.plan.Ran(run, took, false)
+		return
+	}
+	r := encodeResult{run: run, took: took, err: err}
+	if err == nil {
+		r.rows = e.Rows()
+	}
+	if e != nil {
+		_ = e.Close()
+		delete(l.encodings, run)
+	}
+	l.encodedRun(ctx, r)
+}
+
+// encodeBeside computes a run from beginning to end on another goroutine.
+func (l *Loop) encodeBeside(ctx context.Context, run *schedule.Run) {
+	ctx, cancel := context.WithCancel(ctx)
+	l.beside = &encodeBeside{run: run, cancel: cancel}
+	images := l.images(run)
+	l.encoding.setBusy(true)
 	l.encoders.Go(func() {
-		// The job may be given up, or the loop may end.
-		jctx, cancel := context.WithCancel(job.ctx)
 		defer cancel()
-		defer context.AfterFunc(ctx, cancel)()
-		for _, segment := range segments {
-			r := encodeResult{seq: s, admission: admission, segment: segment}
-			var needed bool
-			r.encodedImage, needed, r.err = l.encode(jctx, r, prompt[segment].Image)
-			if !needed && r.err == nil {
-				continue
-			}
-			select {
-			case l.encoded <- r:
-			case <-l.stopped:
-				return
-			}
-			if r.err != nil {
-				return
-			}
+		before := time.Now()
+		r := encodeResult{run: run}
+		r.rows, r.err = l.encodeWhole(ctx, images)
+		r.took = time.Since(before)
+		select {
+		case l.encoded <- r:
+		case <-l.stopped:
 		}
 	})
 }
 
-// encode gives the rows of an image unless they turn out not to be needed.
-func (l *Loop) encode(ctx context.Context, r encodeResult, img *engine.Image) (e encodedImage, needed bool, err error) {
-	// Frames still being decoded must not hold up the pictures of others.
-	rgb, err := img.Bytes(ctx)
+func (l *Loop) encodeWhole(ctx context.Context, images []*engine.Image) ([]float32, error) {
+	e, err := l.encoder.Begin(images)
 	if err != nil {
-		return e, true, err
+		return nil, err
 	}
-	key := rowcache.KeyOf(img.Width, img.Height, img.Pair, rgb)
-	if l.o.Branches > 0 {
-		needed, err := l.mustEncode(ctx, identifiedImage{seq: r.seq, admission: r.admission, segment: r.segment, key: key})
-		if err != nil || !needed {
-			return e, needed, err
+	defer func() { _ = e.Close() }()
+	for done := false; !done; {
+		if done, err = e.Advance(ctx, unbounded); err != nil {
+			return nil, err
 		}
 	}
-	if err := l.waiting.acquire(ctx); err != nil {
-		return e, true, err
-	}
-	defer l.waiting.release()
-	l.encoding.setBusy(true)
-	defer l.encoding.setBusy(false)
-	e.rows, e.width, err = l.encoder.Encode(ctx, img, key)
+	return e.Rows(), nil
+}
+
+// unbounded is the time of an encode that takes nobody's.
+const unbounded = time.Hour
+
+// encodedBeside takes the result of a run that was computed beside the loop.
+func (l *Loop) encodedBeside(ctx context.Context, r encodeResult) {
+	l.beside = nil
+	l.encoding.setBusy(false)
+	l.encodedRun(ctx, r)
+}
+
+// encodedRun hands the rows of a run to those who wait for them.
+func (l *Loop) encodedRun(ctx context.Context, r encodeResult) {
 	l.encoding.steps.Add(1)
-	return e, true, err
-}
-
-// takeRows hands the rows of an image to its sequence.
-func (l *Loop) takeRows(ctx context.Context, r encodeResult) {
-	s := r.seq
-	switch {
-	case ctx.Err() != nil: // the encoding ended because the loop does
-	case !l.current(s, r.admission): // it has ended or was preempted meanwhile
-	case r.err != nil:
-		l.drop(s, r.err)
-	case r.segment < s.plan.Segment(): // others have computed it meanwhile
-	default:
-		s.prefill.images[r.segment] = r.encodedImage
-		s.plan.Encoded(r.segment)
+	l.plan.Ran(r.run, r.took, r.err == nil)
+	l.plan.End(r.run)
+	if r.err != nil {
+		if ctx.Err() == nil { // else the loop ends, and all of its jobs
+			l.encodeFailed(r)
+		}
+		return
+	}
+	each := len(r.rows) / len(r.run.Pictures)
+	for i, p := range r.run.Pictures {
+		key := rowcache.Key(p.Key)
+		l.o.Rows.Put(key, rowcache.Pack(r.rows[i*each:(i+1)*each], each/p.Rows))
+		for _, w := range p.Wanted() {
+			l.want(l.sequences[w.Sequence], w.Segment)
+		}
+		l.o.Rows.Release(key)
 	}
 }
 
-// awaitEncoders waits for all goroutines that encode, of which some wait to be heard.
-func (l *Loop) awaitEncoders() {
-	done := make(chan struct{})
-	go func() {
-		l.encoders.Wait()
-		close(done)
-	}()
-	for {
-		select {
-		case <-l.encoded:
-		case <-done:
-			return
+// encodeFailed ends the jobs that wait for a run without rows.
+func (l *Loop) encodeFailed(r encodeResult) {
+	err := fmt.Errorf("encode image: %w", r.err)
+	for _, p := range r.run.Pictures {
+		for _, w := range p.Wanted() {
+			if s := l.sequences[w.Sequence]; s != nil {
+				l.drop(s, err)
+			}
 		}
 	}
 }
 
-// encoderQueue lets one goroutine encode at a time, in the order that the scheduler decides.
-type encoderQueue struct {
-	mu    sync.Mutex
-	order schedule.Encodes[*encoderTicket]
-}
-
-// encoderTicket is an image that waits; granted is closed when the encoder is its own.
-type encoderTicket struct{ granted chan struct{} }
-
-// acquire waits for the encoder, which release must give back. An error is that of ctx.
-func (e *encoderQueue) acquire(ctx context.Context) error {
-	t := &encoderTicket{make(chan struct{})}
-	e.mu.Lock()
-	e.order.Add(t)
-	e.grantNext()
-	e.mu.Unlock()
-	select {
-	case <-t.granted:
-		return nil
-	case <-ctx.Done():
+// want gives a sequence the rows of an image whose pixels have come, or has them encoded.
+func (l *Loop) want(s *sequence, segment int) {
+	p := s.pictures[segment]
+	if p == nil || p.rows != nil || s.active() && segment < s.plan.Segment() {
+		return
 	}
-	e.mu.Lock()
-	if !e.order.Drop(t) { // it was granted all the same
-		e.order.Done()
-		e.grantNext()
+	if rows, ok := l.o.Rows.Take(p.key); ok {
+		p.rows = rows
+		s.plan.Encoded(segment)
+		return
 	}
-	e.mu.Unlock()
-	return context.Cause(ctx)
+	g := &s.job.spec.Segments[segment]
+	l.plan.Want(schedule.Want{Sequence: s.plan, Segment: segment}, schedule.Picture{
+		Key: p.key, Width: g.Image.Width, Height: g.Image.Height, Rows: g.Len(), Memory: p.memory,
+	})
 }
 
-func (e *encoderQueue) release() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.order.Done()
-	e.grantNext()
-}
-
-// grantNext is called with mu locked.
-func (e *encoderQueue) grantNext() {
-	if t, ok := e.order.Next(); ok {
-		close(t.granted)
+// release gives the rows of an image back, which are not needed any more or can be had again.
+func (l *Loop) release(p *arrival) {
+	if p != nil && p.rows != nil {
+		p.rows = nil
+		l.o.Rows.Release(p.key)
 	}
 }

@@ -8,13 +8,14 @@ import (
 	"hash/fnv"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/worker/answer"
-	"github.com/qwenvld/qwenvld/engine/worker/rowcache"
 	"github.com/qwenvld/qwenvld/engine/worker/sampler"
 	"github.com/qwenvld/qwenvld/multimodal"
 )
@@ -87,6 +88,7 @@ func (f *fakeModel) Decode(rows []Row) error {
 		} else if r.Position != (multimodal.Position{}) {
 			f.t.Errorf("sequence %d begins at %v", r.Sequence, r.Position)
 		}
+		r.Embedding = slices.Clone(r.Embedding) // which is the caller's
 		f.cache[r.Sequence] = append(before, &r)
 		if r.Logits {
 			f.logits[i] = f.row(r.Sequence)
@@ -173,40 +175,81 @@ func (f *fakeModel) Remove(sequence, p0, p1 int32) {
 	}
 }
 
-// fakeEncoder gives an image's first byte as its rows. It fails the test when two calls overlap.
+// fakeEncoder gives an image's first byte as its rows, after a few slices. It fails the test when two calls overlap.
 type fakeEncoder struct {
-	t    *testing.T
-	mu   sync.Mutex
-	gate chan struct{} // if set, each call takes one
+	t  *testing.T
+	mu sync.Mutex
+	// gate, if set, has it compute beside the loop, and each image takes one.
+	gate chan struct{}
 	err  error
+	// begun counts images, runs how often some were begun, and open those that are not closed.
+	begun, runs, open atomic.Int32
+	slices            int // that each run takes, beyond the last
 }
 
-func (e *fakeEncoder) Encode(ctx context.Context, img *engine.Image, _ rowcache.Key) ([]float32, int, error) {
+func (e *fakeEncoder) Beside() bool                            { return e.gate != nil }
+func (e *fakeEncoder) Memory(width, height int) (int64, error) { return int64(width * height), nil }
+
+func (e *fakeEncoder) Begin(images []*engine.Image) (Encoding, error) {
+	if e.err != nil {
+		return nil, e.err
+	}
+	e.begun.Add(int32(len(images)))
+	e.runs.Add(1)
+	e.open.Add(1)
+	f := &fakeEncoding{encoder: e, images: images, left: e.slices}
+	for _, img := range images {
+		if rgb, err := img.Bytes(context.Background()); err != nil || rgb == nil || img.Width != images[0].Width || img.Height != images[0].Height {
+			e.t.Error("images without pixels, or of several sizes")
+		}
+	}
+	return f, nil
+}
+
+type fakeEncoding struct {
+	encoder *fakeEncoder
+	images  []*engine.Image
+	left    int
+}
+
+func (f *fakeEncoding) Advance(ctx context.Context, within time.Duration) (done bool, err error) {
+	e := f.encoder
 	if !e.mu.TryLock() {
 		e.t.Error("two images are encoded at once")
-		return nil, 0, errors.New("busy")
+		return false, errors.New("busy")
 	}
 	defer e.mu.Unlock()
-	if e.gate != nil {
+	if within <= 0 {
+		e.t.Error("no time")
+	}
+	for range f.images {
+		if e.gate == nil {
+			break
+		}
 		select {
 		case <-e.gate:
 		case <-ctx.Done():
-			return nil, 0, context.Cause(ctx)
+			return false, context.Cause(ctx)
 		}
 	}
-	if e.err != nil {
-		return nil, 0, e.err
-	}
-	rgb, err := img.Bytes(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
+	f.left--
+	return f.left < 0, nil
+}
+
+func (f *fakeEncoding) Rows() (rows []float32) {
 	const width = 2
-	rows := make([]float32, img.Width*img.Height*width)
-	for i := range rows {
-		rows[i] = float32(rgb[0]) + float32(i)/1000
+	for _, img := range f.images {
+		rgb, _ := img.Bytes(context.Background())
+		for i := range img.Width * img.Height * width {
+			rows = append(rows, float32(rgb[0])+float32(i)/1000)
+		}
 	}
-	return rows, width, nil
+	return rows
+}
+
+func (f *fakeEncoding) Close() error {
+	f.encoder.open.Add(-1)
+	return nil
 }
 
 // text makes a segment of tokens, picture one of an image.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/worker/parallel"
+	"github.com/qwenvld/qwenvld/engine/worker/rowcache"
 	"github.com/qwenvld/qwenvld/engine/worker/schedule"
 )
 
@@ -26,15 +27,14 @@ type Loop struct {
 	places  *semaphore.Weighted // for jobs that wait or run
 	submit  chan *Job
 	encoded chan encodeResult
-	seen    chan identifiedImage
+	arrived chan arrivedImage
 	wake    chan struct{} // capacity 1: a job was cancelled, or a mask is ready
 	stopped chan struct{}
 
 	decoding, encoding pulse
 	cells              atomic.Pointer[engine.Cells]
 
-	encoders sync.WaitGroup // goroutines that encode the images of a sequence
-	waiting  encoderQueue
+	encoders sync.WaitGroup // goroutines that wait for pixels or encode beside the loop
 	builders sync.WaitGroup // goroutines that build masks
 	building chan struct{}  // holds a value for each mask that is being built; its capacity bounds them
 
@@ -45,6 +45,9 @@ type Loop struct {
 	draws     []draw
 	cores     *parallel.Pool
 	drawOne   func(i int) // of draws
+	values    []float32   // of image rows in a batch
+	encodings map[*schedule.Run]Encoding
+	beside    *encodeBeside // nil while no run is computed beside the loop
 }
 
 // New returns a Loop. encoder is nil when the model sees no images.
@@ -52,13 +55,18 @@ func New(o Options, d Decoder, e Encoder, v Vocabulary) *Loop {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Rows == nil {
+		o.Rows = rowcache.New(0)
+	}
+	o.EncodesBeside = e != nil && e.Beside()
 	l := &Loop{
 		o: o, decoder: d, encoder: e, vocab: v,
 		places: semaphore.NewWeighted(int64(o.MaxQueue + o.Sequences)),
-		submit: make(chan *Job), encoded: make(chan encodeResult), seen: make(chan identifiedImage),
+		submit: make(chan *Job), encoded: make(chan encodeResult), arrived: make(chan arrivedImage),
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
 		building: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		plan:     schedule.New(o.Limits), sequences: map[*schedule.Sequence]*sequence{},
+		encodings: map[*schedule.Run]Encoding{},
 	}
 	l.drawOne = func(i int) { l.draws[i].run(l) }
 	l.countCells()
@@ -111,16 +119,20 @@ func (l *Loop) Run(ctx context.Context) {
 		for _, s := range l.sequences {
 			s.job.end(engine.ErrUnavailable)
 		}
-		l.awaitEncoders()
+		l.encoders.Wait()
 		l.builders.Wait()
+		for _, e := range l.encodings {
+			_ = e.Close()
+		}
 	}()
 	defer l.decoding.setBusy(false)
 	for ctx.Err() == nil {
 		l.decoding.setBusy(true)
 		l.collect(ctx)
 		l.dropCancelled()
-		l.admit(ctx)
+		l.admit()
 		l.step()
+		l.encode(ctx)
 	}
 }
 
@@ -130,11 +142,11 @@ func (l *Loop) collect(ctx context.Context) {
 		l.decoding.setBusy(false)
 		select {
 		case j := <-l.submit:
-			l.enqueue(j)
+			l.enqueue(ctx, j)
 		case r := <-l.encoded:
-			l.takeRows(ctx, r)
-		case i := <-l.seen:
-			l.identify(i)
+			l.encodedBeside(ctx, r)
+		case a := <-l.arrived:
+			l.pixelsCame(a)
 		case <-l.wake:
 		case <-ctx.Done():
 		}
@@ -143,11 +155,11 @@ func (l *Loop) collect(ctx context.Context) {
 	for {
 		select {
 		case j := <-l.submit:
-			l.enqueue(j)
+			l.enqueue(ctx, j)
 		case r := <-l.encoded:
-			l.takeRows(ctx, r)
-		case i := <-l.seen:
-			l.identify(i)
+			l.encodedBeside(ctx, r)
+		case a := <-l.arrived:
+			l.pixelsCame(a)
 		case <-l.wake:
 		default:
 			return
@@ -155,15 +167,16 @@ func (l *Loop) collect(ctx context.Context) {
 	}
 }
 
-func (l *Loop) enqueue(j *Job) {
+func (l *Loop) enqueue(ctx context.Context, j *Job) {
 	s := newSequence(j, l.o.Branches > 0)
 	l.sequences[s.plan] = s
 	l.plan.Enqueue(s.plan)
+	l.awaitPixels(ctx, s)
 }
 
 // runnable reports whether there is something to compute or to draw.
 func (l *Loop) runnable() bool {
-	return l.plan.Runnable() || slices.ContainsFunc(l.plan.Active(), func(p *schedule.Sequence) bool {
+	return l.plan.Runnable() || l.beside == nil && l.plan.Encodes() || slices.ContainsFunc(l.plan.Active(), func(p *schedule.Sequence) bool {
 		return l.sequences[p].maskArrived()
 	})
 }
@@ -182,15 +195,20 @@ func (l *Loop) drop(s *sequence, err error) {
 	l.plan.Remove(s.plan)
 	l.updateCache()
 	delete(l.sequences, s.plan)
+	for _, p := range s.pictures {
+		l.release(p)
+	}
 	s.job.end(err)
 }
 
-func (l *Loop) admit(ctx context.Context) {
+func (l *Loop) admit() {
 	for _, p := range l.plan.Admit() {
 		s := l.sequences[p]
 		s.begin()
-		s.reused()
-		l.startEncoding(ctx, s)
+		l.reused(s)
+		for segment := range s.pictures {
+			l.want(s, segment)
+		}
 	}
 }
 
@@ -200,4 +218,7 @@ func (l *Loop) preempted(p *schedule.Sequence) {
 	l.o.Logger.Debug("sequence is preempted", "request_id", s.job.spec.ID, "generated", len(s.answer.output))
 	l.updateCache()
 	s.rewind()
+	for _, p := range s.pictures {
+		l.release(p)
+	}
 }

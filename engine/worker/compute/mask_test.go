@@ -122,6 +122,7 @@ func TestPreemptionDoesNotLoseAMask(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	testkit.Eventually(t, "the encode of the older", func() bool { return encoder.begun.Load() == 1 }) // it has its cells
 	slow := &slowConstraint{gate: make(chan struct{}), left: 20}
 	younger, err := l.Submit(t.Context(), constrained(50, slow))
 	if err != nil {

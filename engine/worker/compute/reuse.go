@@ -1,12 +1,9 @@
 package compute
 
 import (
-	"context"
-
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/worker/prefix"
 	"github.com/qwenvld/qwenvld/engine/worker/rowcache"
-	"github.com/qwenvld/qwenvld/engine/worker/schedule"
 )
 
 // updateCache does with the cache what the scheduler has decided.
@@ -35,63 +32,17 @@ func (l *Loop) Cells() engine.Cells { return *l.cells.Load() }
 func (l *Loop) reuse() {
 	l.plan.Reuse()
 	for _, p := range l.plan.Active() {
-		l.sequences[p].reused()
+		l.reused(l.sequences[p])
 	}
 }
 
 // reused takes note of rows that need not be computed: images among them need no encoding.
-func (s *sequence) reused() {
+func (l *Loop) reused(s *sequence) {
 	s.answer.usage.CachedTokens = s.plan.Reused()
-	for segment := range s.prefill.images {
+	for segment, p := range s.pictures {
 		if segment < s.plan.Segment() {
-			delete(s.prefill.images, segment)
+			l.release(p)
 		}
-	}
-}
-
-// identifiedImage is an image of a sequence whose pixels have come. The loop says whether it is still to be encoded.
-type identifiedImage struct {
-	seq       *sequence
-	admission int
-	segment   int
-	key       rowcache.Key
-	needed    chan<- bool // has room for the answer
-}
-
-// identify takes note of what an image is, and of whether its rows and those before it are known.
-func (l *Loop) identify(i identifiedImage) {
-	s := i.seq
-	if !l.current(s, i.admission) {
-		i.needed <- false
-		return
-	}
-	g := &s.prefill.segments[i.segment]
-	s.plan.Identified(i.segment, g.item(i.key))
-	l.reuse()
-	i.needed <- s.plan.Segment() <= i.segment
-}
-
-// current reports whether s still has the cells that it was given at an admission.
-func (l *Loop) current(s *sequence, admission int) bool {
-	return l.sequences[s.plan] != nil && s.plan.Phase() != schedule.Queued && s.admission == admission
-}
-
-// mustEncode identifies an image and asks the loop whether it needs its rows.
-func (l *Loop) mustEncode(ctx context.Context, i identifiedImage) (bool, error) {
-	needed := make(chan bool, 1)
-	i.needed = needed
-	select {
-	case l.seen <- i:
-	case <-ctx.Done():
-		return false, context.Cause(ctx)
-	case <-l.stopped:
-		return false, engine.ErrUnavailable
-	}
-	select {
-	case n := <-needed:
-		return n, nil
-	case <-l.stopped:
-		return false, engine.ErrUnavailable
 	}
 }
 

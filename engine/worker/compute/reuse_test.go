@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/qwenvld/qwenvld/engine"
-	"github.com/qwenvld/qwenvld/engine/worker/rowcache"
 	"github.com/qwenvld/qwenvld/engine/worker/schedule"
 )
 
@@ -89,20 +88,20 @@ func TestTheNextTurnComputesOnlyWhatIsNew(t *testing.T) {
 	m := newFakeModel(t, 1000)
 	rows := 0
 	m.fail = func(batch []Row) error { rows += len(batch); return nil }
-	encoded := 0
-	l := start(t, m, countingEncoder{&fakeEncoder{t: t}, &encoded}, shared(2, 500))
+	e := &fakeEncoder{t: t, slices: 2}
+	l := start(t, m, e, shared(2, 500))
 	first := []Segment{text(1, 2, 3), picture(7, 2, 3), text(4, 5)}
 	s := spec(4, first...)
 	s.Logprobs = true
 	got := do(t, l, s)
-	if got.err != nil || got.result.Usage.CachedTokens != 0 || encoded != 1 {
-		t.Fatalf("%+v, %d encoded", got, encoded)
+	if got.err != nil || got.result.Usage.CachedTokens != 0 || e.begun.Load() != 1 {
+		t.Fatalf("%+v, %d encoded", got, e.begun.Load())
 	}
 	for name, c := range map[string]struct {
 		scope   string
 		prompt  []Segment
 		cached  int
-		encoded int
+		encoded int32
 	}{
 		"the same again":       {"", first, 9, 0},
 		"with its answer":      {"", append(slices.Clone(first), text(append(got.tokens, 9, 9)...)), 11, 0},
@@ -112,27 +111,18 @@ func TestTheNextTurnComputesOnlyWhatIsNew(t *testing.T) {
 		"somebody else's salt": {"s", first, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rows, encoded = 0, 0
+			rows = 0
+			before := e.begun.Load()
 			s := spec(1, c.prompt...)
 			s.Scope = c.scope
 			got := do(t, l, s)
 			prompt := got.result.Usage.PromptTokens
+			encoded := e.begun.Load() - before
 			if got.err != nil || got.result.Usage.CachedTokens != c.cached || rows != prompt-c.cached || encoded != c.encoded {
 				t.Errorf("%+v: %d rows computed, %d images encoded", got.result.Usage, rows, encoded)
 			}
 		})
 	}
-}
-
-// countingEncoder counts what it encodes. The loop of one test uses it, one image at a time.
-type countingEncoder struct {
-	*fakeEncoder
-	n *int
-}
-
-func (e countingEncoder) Encode(ctx context.Context, img *engine.Image, key rowcache.Key) ([]float32, int, error) {
-	*e.n++
-	return e.fakeEncoder.Encode(ctx, img, key)
 }
 
 // Requests at once compute what they have in common once: all but the first wait for its rows.

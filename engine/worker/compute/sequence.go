@@ -10,9 +10,8 @@ type sequence struct {
 	job    *Job
 	plan   *schedule.Sequence
 	answer *generation
-	// admission counts how often the sequence has begun, so that rows of an image that was encoded for an earlier time
-	// are told apart.
-	admission int
+	// pictures are its images by segment, as soon as their pixels have come.
+	pictures map[int]*arrival
 
 	// prefill is of use from admission to preemption: the positions of decoded rows follow from it too.
 	prefill prefill
@@ -29,25 +28,19 @@ type prefill struct {
 	positions []multimodal.Position
 	next      int32 // position of the first generated row
 	replayed  int
-	// images are the encoded images by segment, dropped once they are in the cache.
-	images map[int]encodedImage
-}
-
-// encodedImage are an image's embedding rows.
-type encodedImage struct {
-	rows  []float32
-	width int
 }
 
 // newSequence makes the sequence of a job, which may share rows with others or not.
 func newSequence(j *Job, share bool) *sequence {
 	plan := schedule.NewSequence(schedule.Request{Scope: j.spec.Scope, Prompt: j.spec.prompt(share), MaxTokens: j.spec.MaxTokens})
-	return &sequence{job: j, plan: plan, answer: newGeneration(&j.spec, &j.out)}
+	return &sequence{job: j, plan: plan, answer: newGeneration(&j.spec, &j.out), pictures: map[int]*arrival{}}
 }
+
+// active reports whether the sequence has a slot.
+func (s *sequence) active() bool { return s.plan.Phase() != schedule.Queued }
 
 // begin lays out the prompt, after the sequence was admitted.
 func (s *sequence) begin() {
-	s.admission++
 	p := &s.prefill
 	p.segments = s.job.spec.Segments
 	if p.replayed = len(s.answer.output); p.replayed > 0 {
@@ -62,14 +55,13 @@ func (s *sequence) begin() {
 		}
 	}
 	p.positions, p.next = multimodal.Positions(spans)
-	p.images = map[int]encodedImage{}
 }
 
 // rewind forgets what was computed, after the sequence was preempted. A mask that is being built is of use later.
 func (s *sequence) rewind() { s.prefill, s.parked = prefill{}, nil }
 
-// appendRows adds the rows of a part.
-func (s *sequence) appendRows(rows []Row, part *schedule.Part) []Row {
+// appendRows adds the rows of a part of s. There is one of an image at most in a batch.
+func (l *Loop) appendRows(rows []Row, s *sequence, part *schedule.Part) []Row {
 	p := &s.prefill
 	if part.Decode {
 		output := s.answer.output
@@ -78,14 +70,19 @@ func (s *sequence) appendRows(rows []Row, part *schedule.Part) []Row {
 			Token: output[len(output)-1], Position: multimodal.Position{T: at, H: at, W: at}, Sequence: s.plan.Slot(), Logits: true,
 		})
 	}
-	g, image := &p.segments[part.Segment], p.images[part.Segment]
+	g, values, width := &p.segments[part.Segment], []float32(nil), 0
+	if g.Image != nil {
+		image := s.pictures[part.Segment].rows
+		width = image.Width()
+		l.values = image.AppendTo(l.values[:0], part.Offset, part.Offset+part.Rows)
+		values = l.values
+	}
 	for i := range part.Rows {
-		n := part.Offset + i
 		row := Row{Position: p.positions[part.At+i], Sequence: s.plan.Slot(), Logits: part.Draw && i == part.Rows-1}
 		if g.Image != nil {
-			row.Embedding = image.rows[n*image.width : (n+1)*image.width]
+			row.Embedding = values[i*width : (i+1)*width]
 		} else {
-			row.Token = g.Tokens[n]
+			row.Token = g.Tokens[part.Offset+i]
 		}
 		rows = append(rows, row)
 	}
@@ -93,9 +90,9 @@ func (s *sequence) appendRows(rows []Row, part *schedule.Part) []Row {
 }
 
 // computed lets the rows of an image go that are in the cache.
-func (s *sequence) computed(part *schedule.Part) {
+func (l *Loop) computed(s *sequence, part *schedule.Part) {
 	if !part.Decode && part.Offset+part.Rows == s.prefill.segments[part.Segment].Len() {
-		delete(s.prefill.images, part.Segment)
+		l.release(s.pictures[part.Segment])
 	}
 }
 

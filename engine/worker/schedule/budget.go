@@ -24,18 +24,22 @@ func (s *Scheduler) allowance() time.Duration {
 	return alone
 }
 
-// share is what a kind of work gets of the allowance: kinds for which there is work get the same.
+// share is what a kind of work gets of the allowance: text, images and encodes get the same where there are any.
 func (s *Scheduler) share() time.Duration {
-	text, image := false, false
+	text, image := 0, 0
 	for _, q := range s.active {
-		if g, ok := s.due(q); ok {
-			text, image = text || !g.Image, image || g.Image
+		switch g, ok := s.due(q); {
+		case ok && g.Image:
+			image = 1
+		case ok:
+			text = 1
 		}
 	}
-	if text && image {
-		return s.allowance() / 2
+	kinds := text + image
+	if !s.limits.EncodesBeside && s.Encodes() {
+		kinds++
 	}
-	return s.allowance()
+	return s.allowance() / time.Duration(max(1, kinds))
 }
 
 // decodingRows is how many rows of decoding the next batch has.

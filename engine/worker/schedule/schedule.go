@@ -27,6 +27,12 @@ type Limits struct {
 	// ParkedCells may keep rows that nobody uses, for requests that begin with them. Branches are how many beginnings
 	// are told apart, under sequence numbers of the cache behind those of Sequences; with none, nothing is shared.
 	ParkedCells, Branches int
+	// RowBytes has the row of an image. AheadBytes of rows may be encoded for sequences that wait for a slot.
+	RowBytes, AheadBytes int64
+	// EncodeMemory is what the encoder may take for all that it has begun. EncodesBeside says that it works at the same
+	// time as batches are computed, and takes none of their time.
+	EncodeMemory  int64
+	EncodesBeside bool
 }
 
 // admissionHeadroom is how many free cells beyond its prompt a sequence is admitted with, so that it is not preempted
@@ -45,7 +51,10 @@ type Scheduler struct {
 	// worked is the work that was done, by which the package tells the time.
 	worked  time.Duration
 	tenants map[string]*tenant
-	arrived int // sequences
+	arrived int // sequences and pictures
+
+	pictures []*Picture // that wait for the encoder
+	runs     []*Run     // that have begun
 }
 
 // New returns a Scheduler without requests.

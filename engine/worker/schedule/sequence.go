@@ -73,6 +73,7 @@ type Sequence struct {
 	// number counts sequences as they come, date says when it is due, preemptions how often it was sent back.
 	number      int
 	date        time.Duration
+	encoded     time.Duration // when its last image is due
 	preemptions int
 	tenant      *tenant
 
