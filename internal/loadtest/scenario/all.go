@@ -16,6 +16,7 @@ const (
 	shown   = "picture"
 	again   = "again"
 	later   = "later"
+	moved   = "moved"
 	arrival = "prompt"
 	turn    = "turn"
 	first   = "first"
@@ -42,9 +43,12 @@ func All() []Scenario {
 			Show: []string{of(shown, measure.FirstToken), of(shown, measure.DecodeRate)},
 		},
 		{
-			Name: "image-again", About: "another question about a picture: at once, and after sixteen other conversations",
-			plan: imageAgain,
-			Show: []string{of(shown, measure.FirstToken), of(again, measure.FirstToken), of(later, measure.FirstToken)},
+			Name:  "image-again",
+			About: "another question about a picture: at once, after sixteen other conversations, behind another beginning",
+			plan:  imageAgain,
+			Show: []string{
+				of(shown, measure.FirstToken), of(again, measure.FirstToken), of(later, measure.FirstToken), of(moved, measure.FirstToken),
+			},
 		},
 		{
 			Name: "mixed", About: "a new picture arrives while three others read", plan: mixed,
@@ -145,6 +149,7 @@ func imageAgain(b *builder) ([]Stage, error) {
 		{Asks: []Ask{b.about(again, b.Short, media)}},
 		traffic,
 		{Asks: []Ask{b.about(later, b.Short, media)}},
+		{Asks: []Ask{b.ask(moved, b.Short, system(b.question()), user([]part{media, say(b.question())}))}},
 	}, nil
 }
 

@@ -134,8 +134,9 @@ func TestEightShareTheirBeginningAndNothingElse(t *testing.T) {
 func TestAPictureIsAskedAboutAgainWithOtherTrafficBetween(t *testing.T) {
 	stages := planOf(t, "image-again", small(), 1)
 	pictures := map[string]bool{}
-	for _, i := range []int{0, 1, 3} {
-		content := stages[i].Asks[0].Body["messages"].([]message)[0]["content"].([]part)
+	for _, i := range []int{0, 1, 3, 4} {
+		messages := stages[i].Asks[0].Body["messages"].([]message)
+		content := messages[len(messages)-1]["content"].([]part)
 		data, _ := json.Marshal(content[0])
 		pictures[string(data)] = true
 	}
