@@ -33,8 +33,8 @@ type Meter interface {
 	// that were produced for nothing.
 	Escalated(to router.Variant, cause string)
 	Abandoned(v router.Variant, tokens int)
-	// Admitted and Released count the requests that are worked on.
-	Admitted()
+	// Admitted, after a wait for a place, and Released count the requests that are worked on.
+	Admitted(waited time.Duration)
 	Released()
 	// Begin counts a generation of so many answers, of which perPrompt share a prompt, for a request that came at some
 	// time.

@@ -68,7 +68,7 @@ func (j *journal) Escalated(to router.Variant, cause string) {
 }
 
 func (j *journal) Abandoned(v router.Variant, tokens int) { j.note("abandoned %d of %s", tokens, v) }
-func (j *journal) Admitted()                              { j.note("admitted") }
+func (j *journal) Admitted(time.Duration)                 { j.note("admitted") }
 func (j *journal) Released()                              { j.note("released") }
 func (j *journal) Begin(_ string, v router.Variant, _ time.Time, answers, perPrompt int) Measure {
 	j.note("begin %s %d/%d", v, answers, perPrompt)

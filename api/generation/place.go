@@ -56,6 +56,7 @@ func (c *Core) enter(ctx context.Context, caller *Caller, n int) (places int, le
 
 // admit is enter for a request that came before draining began, however long its weights took to load.
 func (c *Core) admit(ctx context.Context, caller *Caller, n int) (places int, leave func(), err error) {
+	asked := c.now()
 	pass, err := c.slots.Enter(ctx, caller.Client, min(n, max(1, c.rules.Load().maxConcurrent/shareOfOne)))
 	if err != nil {
 		return 0, nil, noPlace(err)
@@ -63,7 +64,7 @@ func (c *Core) admit(ctx context.Context, caller *Caller, n int) (places int, le
 	if caller.Admitted != nil {
 		caller.Admitted()
 	}
-	c.meter.Admitted()
+	c.meter.Admitted(c.now().Sub(asked))
 	return pass.Places(), func() {
 		pass.Leave()
 		c.meter.Released()

@@ -24,6 +24,7 @@ type generations struct {
 	firstToken  *prometheus.HistogramVec
 	firstAnswer *prometheus.HistogramVec
 	perToken    *prometheus.HistogramVec
+	gaps        *prometheus.HistogramVec
 }
 
 const (
@@ -85,6 +86,8 @@ func newGenerations(m *Metrics) generations {
 			secondsBuckets(), labelEndpoint, labelVariant),
 		perToken: histograms(m, "time_per_token_seconds", "Mean time between the tokens of a completed answer.",
 			prometheus.ExponentialBuckets(0.001, 2, 12), labelEndpoint, labelVariant),
+		gaps: histograms(m, "time_between_tokens_seconds", "Time between two tokens of an answer, as they come from the engine.",
+			prometheus.ExponentialBuckets(0.001, 2, 15), labelVariant),
 	}
 	register(m, g.inFlight)
 	register(m, g.thoughts)
@@ -130,12 +133,14 @@ type Generation struct {
 	whole   bool          // see Settled
 	ended   int
 	answers []answer
+	gaps    prometheus.Observer
 }
 
 // answer is how far one of a generation's answers has come.
 type answer struct {
 	first  time.Time
-	tokens int // about: the events so far
+	last   time.Time // of a token
+	tokens int       // about: the events so far
 	ended  bool
 }
 
@@ -147,6 +152,7 @@ func (m *Metrics) Abandoned(v router.Variant, tokens int) {
 // Begin counts a generation as in flight. End must be called.
 func (m *Metrics) Begin(s Start) *Generation {
 	g := &Generation{m: m, start: s, variant: string(s.Variant), answers: make([]answer, s.Answers)}
+	g.gaps = m.generations.gaps.WithLabelValues(g.variant)
 	m.generations.inFlight.WithLabelValues(g.variant).Inc()
 	return g
 }
@@ -157,6 +163,7 @@ func (g *Generation) Settled(v router.Variant, whole bool) {
 	g.whole = whole
 	g.m.generations.inFlight.WithLabelValues(g.variant).Dec()
 	g.start.Variant, g.variant = v, string(v)
+	g.gaps = g.m.generations.gaps.WithLabelValues(g.variant)
 	g.m.generations.inFlight.WithLabelValues(g.variant).Inc()
 }
 
@@ -164,6 +171,13 @@ func (g *Generation) Settled(v router.Variant, whole bool) {
 func (g *Generation) Event(answer int, ev *engine.Event, content bool) {
 	a := &g.answers[answer]
 	a.tokens++
+	if ev.Text != "" && !g.whole {
+		now := g.m.now()
+		if !a.last.IsZero() {
+			g.gaps.Observe(now.Sub(a.last).Seconds())
+		}
+		a.last = now
+	}
 	if a.first.IsZero() && (ev.Text != "" || ev.Result != nil) {
 		a.first = g.m.now()
 		if !g.begun {

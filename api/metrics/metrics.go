@@ -43,6 +43,7 @@ type Metrics struct {
 	durations   *prometheus.HistogramVec
 	errors      *prometheus.CounterVec
 	inFlight    prometheus.Gauge
+	waits       prometheus.Histogram
 	unstored    prometheus.Counter
 	store       atomic.Pointer[Store]
 	media       *prometheus.CounterVec
@@ -66,6 +67,11 @@ func New(o Options) *Metrics {
 		Name: prefix + "requests_in_flight", Help: "Requests that hold one of the places of limits.max_concurrent.",
 	})
 	register(m, m.inFlight)
+	m.waits = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: prefix + "queue_wait_seconds", Help: "Time that requests waited for one of the places of limits.max_concurrent.",
+		Buckets: secondsBuckets(),
+	})
+	register(m, m.waits)
 	m.media = counters(m, "media_total", "Images and videos in requests to generate.", labelMedia)
 	m.mediaTimes = histograms(m, "media_duration_seconds", "Time to fetch or to decode an image or a video.",
 		secondsBuckets(), labelMedia, "step")
@@ -103,8 +109,11 @@ func (m *Metrics) Requested(endpoint string, status int, took time.Duration) {
 // Failed counts an error by its code, which must be one of the API's own.
 func (m *Metrics) Failed(code string) { m.errors.WithLabelValues(code).Inc() }
 
-// Admitted counts a request as in flight, until Released.
-func (m *Metrics) Admitted() { m.inFlight.Inc() }
+// Admitted counts a request as in flight, until Released, that waited for its place.
+func (m *Metrics) Admitted(waited time.Duration) {
+	m.inFlight.Inc()
+	m.waits.Observe(waited.Seconds())
+}
 
 // Released ends what Admitted began.
 func (m *Metrics) Released() { m.inFlight.Dec() }

@@ -124,7 +124,7 @@ func TestTimesOfAGeneration(t *testing.T) {
 	for _, h := range []struct {
 		name string
 		sum  int
-	}{{"generation_duration", 11}, {"time_per_token", 2}, {"time_to_answer", 7}, {"time_to_first_token", 3}} {
+	}{{"generation_duration", 11}, {"time_per_token", 2}, {"time_to_answer", 7}, {"time_to_first_token", 3}, {"time_between_tokens", 4}} {
 		got := sum(t, m, prefix+h.name+"_seconds")
 		if got != float64(h.sum) {
 			want += fmt.Sprintf("%s is %v, want %d\n", h.name, got, h.sum)
@@ -291,6 +291,19 @@ qwenvld_worker_up{model="m",variant="thinking"} 1
 	}
 }
 
+func TestWaitsForAPlaceAreTold(t *testing.T) {
+	m, _ := newMetrics(Options{})
+	m.Admitted(2 * time.Second)
+	if got := sum(t, m, prefix+"queue_wait_seconds"); got != 2 {
+		t.Errorf("waited %v s", got)
+	}
+	m.Admitted(0)
+	m.Released()
+	if got := testutil.ToFloat64(m.inFlight); got != 1 {
+		t.Errorf("%v in flight", got)
+	}
+}
+
 // What a request of 100 events costs in all.
 func BenchmarkRequest(b *testing.B) {
 	m := New(Options{})
@@ -303,7 +316,7 @@ func BenchmarkRequest(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			m.Admitted()
+			m.Admitted(2 * time.Second)
 			m.Routed(time.Microsecond)
 			m.Decided(&d)
 			m.Carried(1, 0)

@@ -42,7 +42,7 @@ func (uncounted) Decided(*router.Decision)         {}
 func (uncounted) Carried(int, int)                 {}
 func (uncounted) Escalated(router.Variant, string) {}
 func (uncounted) Abandoned(router.Variant, int)    {}
-func (uncounted) Admitted()                        {}
+func (uncounted) Admitted(time.Duration)           {}
 func (uncounted) Released()                        {}
 func (u uncounted) Begin(string, router.Variant, time.Time, int, int) generation.Measure {
 	return u

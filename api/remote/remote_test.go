@@ -41,7 +41,7 @@ func (quiet) Decided(*router.Decision)         {}
 func (quiet) Carried(int, int)                 {}
 func (quiet) Escalated(router.Variant, string) {}
 func (quiet) Abandoned(router.Variant, int)    {}
-func (quiet) Admitted()                        {}
+func (quiet) Admitted(time.Duration)           {}
 func (quiet) Released()                        {}
 func (quiet) Begin(string, router.Variant, time.Time, int, int) generation.Measure {
 	return quiet{}

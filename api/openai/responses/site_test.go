@@ -49,7 +49,7 @@ func (noMeter) Decided(*router.Decision)         {}
 func (noMeter) Carried(int, int)                 {}
 func (noMeter) Escalated(router.Variant, string) {}
 func (noMeter) Abandoned(router.Variant, int)    {}
-func (noMeter) Admitted()                        {}
+func (noMeter) Admitted(time.Duration)           {}
 func (noMeter) Released()                        {}
 
 func (noMeter) Begin(string, router.Variant, time.Time, int, int) generation.Measure {
