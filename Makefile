@@ -41,6 +41,14 @@ cuda-toolkit: ## fetch nvcc from PyPI into .deps/cuda, where no CUDA toolkit is 
 vulkan: setup ## build the Vulkan backend into lib/qwenvld/vulkan
 	@scripts/backend.sh vulkan
 
+.PHONY: workers
+workers: setup ## build workers for levels of x86-64 (LEVELS="v3 v4") into lib/qwenvld/workers, for binaries that run anywhere
+	@scripts/workers.sh
+
+.PHONY: darwin
+darwin: ## vet for Apple's processors what has no C
+	@scripts/darwin.sh
+
 .PHONY: bench
 bench: setup ## run the Go benchmarks; PKG=./multimodal/... narrows them
 	@$(WITH_ENV) go test -run '^$$' -bench . -benchmem $(or $(PKG),./...)
