@@ -138,14 +138,16 @@ func (c *Context) SetThreads(n int) {
 }
 
 // Abort makes the running and following Decode calls return ErrAborted, until ClearAbort. It is safe to call while
-// another goroutine decodes, and takes effect between graph nodes on a CPU. It must not race with Close.
+// another goroutine decodes, and takes effect between graph nodes on a CPU, and before the next call on a card. It must
+// not race with Close.
 func (c *Context) Abort() { c.watch.stop() }
 
 // ClearAbort undoes Abort.
 func (c *Context) ClearAbort() { c.watch.resume() }
 
-// Beats grow with every graph node that Decode computes on a CPU, so that a step that takes long can be told from one
-// that hangs. It is safe to call while another goroutine decodes. It must not race with Close.
+// Beats grow with every graph node that Decode computes on a CPU, and with every call on a card, so that a step that
+// takes long can be told from one that hangs. It is safe to call while another goroutine decodes. It must not race with
+// Close.
 func (c *Context) Beats() uint64 { return c.watch.beats() }
 
 // Decode computes the rows of b. On ErrNoKVSlot nothing has changed; after ErrAborted or another error some of the rows
@@ -160,8 +162,12 @@ func (c *Context) Decode(b *Batch) error {
 	if b.width != 0 && b.width != c.width {
 		return &IncompatibleError{Reason: fmt.Sprintf("rows are %d wide, the model takes %d", b.width, c.width)}
 	}
+	if c.watch.poll() {
+		return ErrAborted
+	}
 	switch code := C.llama_decode(c.ptr, b.ready()); code {
 	case 0:
+		c.watch.poll()
 		return nil
 	case 1:
 		return ErrNoKVSlot

@@ -201,7 +201,7 @@ func TestServedLogitsMatchTransformersAtDepth(t *testing.T) {
 func depthTolerance(variant string, exact bool) float64 {
 	switch {
 	case exact:
-		return logitTolerance
+		return logitTolerance()
 	case variant == "moe":
 		return 2e-2
 	default:

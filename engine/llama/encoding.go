@@ -91,6 +91,9 @@ func (e *Encoding) Advance(ctx context.Context, within time.Duration) (done bool
 	if status != C.QV_OK {
 		return false, e.tower.failure(ctx, "run", status, &text)
 	}
+	if e.tower.watch.poll() { // a card computes what it was given to the end
+		return false, context.Cause(ctx)
+	}
 	e.done = bool(end)
 	return e.done, nil
 }

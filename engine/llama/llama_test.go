@@ -26,7 +26,7 @@ func modelFile(t testing.TB, name string) string {
 
 func loadModel(t testing.TB, name string) *Model {
 	t.Helper()
-	m, err := LoadModel(context.Background(), ModelOptions{Path: modelFile(t, name)})
+	m, err := LoadModel(context.Background(), ModelOptions{Path: modelFile(t, name), Devices: testCards(), GPULayers: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,11 @@ func loadModel(t testing.TB, name string) *Model {
 
 func loadVision(t testing.TB, name string, limit int64) *Vision {
 	t.Helper()
-	v, err := LoadVision(context.Background(), VisionOptions{Path: modelFile(t, name), Threads: 2, MemoryLimit: limit})
+	o := VisionOptions{Path: modelFile(t, name), Threads: 2, MemoryLimit: limit}
+	if cards := testCards(); cards != nil {
+		o.Device = cards[0]
+	}
+	v, err := LoadVision(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

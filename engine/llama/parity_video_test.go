@@ -161,7 +161,7 @@ func TestVideosMatchTransformers(t *testing.T) {
 				checkLogits(t, c.decode(t, ctx, v, pictures), want, width, func(row int) int { return c.At[row] })
 				// The check must notice which frame is the earlier one.
 				_, turned := c.layOut(t, v, ref, true)
-				if r := worstRow(c.decode(t, ctx, v, turned), want, width); r < 10*logitTolerance {
+				if r := worstRow(c.decode(t, ctx, v, turned), want, width); r < 10*logitTolerance() {
 					t.Errorf("pairs turned round stay within %g", r)
 				}
 			})

@@ -181,10 +181,27 @@ func (v *Vision) Plan(images, width, height int) (int64, error) {
 	if status := C.qv_vision_plan(v.ptr, w, h, C.int32_t(images), &size, &text[0], visionErrorSize); status != C.QV_OK {
 		return 0, v.failure(context.Background(), "plan", status, &text)
 	}
-	if v.limit > 0 && int64(size) > v.limit {
-		return int64(size), &MemoryError{Needed: int64(size), Limit: v.limit}
+	if limit := v.allowed(); limit > 0 && int64(size) > limit {
+		return int64(size), &MemoryError{Needed: int64(size), Limit: limit}
 	}
 	return int64(size), nil
+}
+
+// allowed is the most working memory that an encoding may take: on a card no more than that has left, which others may
+// have taken; 0 is no limit.
+func (v *Vision) allowed() int64 {
+	if v.card == nil {
+		return v.limit
+	}
+	var free, total C.size_t
+	C.ggml_backend_dev_memory(v.card, &free, &total)
+	if total == 0 {
+		return v.limit
+	}
+	if left := max(1, int64(free)); v.limit == 0 || left < v.limit {
+		return left
+	}
+	return v.limit
 }
 
 // Encode runs the tower over one frame pair, from beginning to end. It returns its rows, as an Encoding does.

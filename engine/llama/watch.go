@@ -22,6 +22,10 @@ func (w watch) stop() { C.qv_watch_stop(w.ptr, 1) }
 
 func (w watch) resume() { C.qv_watch_stop(w.ptr, 0) }
 
+// poll counts a beat, and says whether the computation is to stop. Cards ask nothing between the nodes of a graph, so
+// that is done around each.
+func (w watch) poll() (stopped bool) { return bool(C.qv_watch_poll(unsafe.Pointer(w.ptr))) }
+
 // beats grow with every part of a computation that is done.
 func (w watch) beats() uint64 { return uint64(C.qv_watch_beats(w.ptr)) }
 
