@@ -41,6 +41,11 @@ cuda-toolkit: ## fetch nvcc from PyPI into .deps/cuda, where no CUDA toolkit is 
 vulkan: setup ## build the Vulkan backend into lib/qwenvld/vulkan
 	@scripts/backend.sh vulkan
 
+.PHONY: gpu-check
+gpu-check: build ## prove and measure this build on a card (DEVICE=cuda0, MODEL=, PROJECTOR=, LLAMA_SERVER=); build its backend before
+	@$(WITH_ENV) go test -c -o bin/llama.test ./engine/llama
+	@scripts/gpu-check.sh
+
 .PHONY: workers
 workers: setup ## build workers for levels of x86-64 (LEVELS="v3 v4") into lib/qwenvld/workers, for binaries that run anywhere
 	@scripts/workers.sh

@@ -43,11 +43,11 @@ var (
 
 // newCatalog plans where the weights of all models go. What can never fit is an error.
 func newCatalog(ctx context.Context, e *environment, c *config.Config, sources []*source, logger *slog.Logger) (*catalog, error) {
-	self, err := e.executable()
+	program, err := computes(e)
 	if err != nil {
 		return nil, fmt.Errorf("find this binary: %w", err)
 	}
-	p := &planner{environment: e, config: c, self: self, reports: findDevices(ctx, e), logger: logger, several: len(sources) > 1}
+	p := &planner{environment: e, config: c, program: program, reports: findDevices(ctx, e), logger: logger, several: len(sources) > 1}
 	budget := p.budget()
 	out := &catalog{}
 	var units []residence.Unit
@@ -134,7 +134,7 @@ func (c *catalog) ids() []string {
 type planner struct {
 	environment *environment
 	config      *config.Config
-	self        string // path of this program
+	program     string // path of the one that computes
 	reports     []device.Report
 	logger      *slog.Logger
 	// several says that logs must name the model.
@@ -240,7 +240,7 @@ func (p *planner) filesOf(m *config.Model) (map[router.Variant]residence.Files, 
 			Need: where.need(string(v), w), About: info,
 			Start: func() (residence.Worker, error) {
 				return process.New(process.Options{
-					Command: process.Command{Path: p.self, Args: []string{"worker"}, Env: env, Config: text}, Logger: logger,
+					Command: process.Command{Path: p.program, Args: []string{"worker"}, Env: env, Config: text}, Logger: logger,
 				}), nil
 			},
 		}

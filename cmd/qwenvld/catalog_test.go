@@ -19,7 +19,7 @@ import (
 // planned gives the units of models without looking for cards.
 func planned(t *testing.T, c *config.Config, models ...*config.Model) (*catalog, []residence.Unit, error) {
 	t.Helper()
-	p := &planner{environment: &environment{}, config: c, self: "/bin/q", reports: oneCard(0)[:1], logger: slog.New(slog.DiscardHandler)}
+	p := &planner{environment: &environment{}, config: c, program: "/bin/q", reports: oneCard(0)[:1], logger: slog.New(slog.DiscardHandler)}
 	var units []residence.Unit
 	out := &catalog{}
 	var sources []*source

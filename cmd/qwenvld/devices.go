@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
@@ -76,11 +75,7 @@ func backendFolders(e *environment) []string {
 	if err != nil {
 		return nil
 	}
-	if real, err := filepath.EvalSymlinks(self); err == nil {
-		self = real
-	}
-	here := filepath.Dir(self)
-	for _, root := range []string{filepath.Join(here, "..", "lib", "qwenvld"), filepath.Join(here, "lib", "qwenvld")} {
+	for _, root := range libraryFolders(self) {
 		if folders := probe.Folders(root); len(folders) > 0 {
 			return folders
 		}

@@ -62,7 +62,7 @@ and rotary positions up to the longest context. Faults made on purpose must show
 
 // prove has a child test the first of the cards, or the processors where there is none: a driver may end its process.
 func prove(ctx context.Context, e *environment, reports []device.Report, cards []device.Device) (*selftest.Report, error) {
-	self, err := e.executable()
+	program, err := computes(e)
 	if err != nil {
 		return nil, fmt.Errorf("find this binary: %w", err)
 	}
@@ -73,7 +73,7 @@ func prove(ctx context.Context, e *environment, reports []device.Report, cards [
 		args = append(args, cards[0].Name)
 		args = append(args, folders...)
 	}
-	cmd := exec.CommandContext(ctx, self, args...) //nolint:gosec // this very program
+	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // this very program
 	cmd.Env = probe.WithLibraries(workerEnvironment(e.variables), folders)
 	var said strings.Builder
 	cmd.Stderr = &said
