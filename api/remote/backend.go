@@ -37,7 +37,10 @@ type Backend struct {
 	o Options
 }
 
-var _ generation.Backend = (*Backend)(nil)
+var (
+	_ generation.Backend  = (*Backend)(nil)
+	_ generation.Resident = (*Backend)(nil)
+)
 
 // New returns a Backend.
 func New(o Options) *Backend {

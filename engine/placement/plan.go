@@ -130,7 +130,8 @@ type Status struct {
 // Status tells where a unit stands. One that is to be unloaded as soon as its users are done is unloading.
 func (p *Plan) Status(id string, now time.Time) Status {
 	u := p.byID[id]
-	s := Status{State: u.state, Reason: u.reason, Users: u.users, Waiters: len(u.waiters), Need: u.Need,
+	s := Status{
+		State: u.state, Reason: u.reason, Users: u.users, Waiters: len(u.waiters), Need: u.Need,
 		Wanted: u.wanted && u.state != engine.StateFailed, Dismissed: u.dismissed,
 	}
 	if s.Wanted && u.state == engine.StateUnloaded {

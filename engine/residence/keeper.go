@@ -82,7 +82,7 @@ func New(units []Unit, o Options) (*Keeper, error) {
 		}
 		planned[i] = u.Unit
 		planned[i].Need = u.Files.Need
-		k.members = append(k.members, &Member{id: u.ID, keeper: k, files: u.Files, fetch: u.Fetch})
+		k.members = append(k.members, &Member{id: u.ID, keeper: k, eager: u.Eager, files: u.Files, fetch: u.Fetch})
 	}
 	var err error
 	k.plan, err = placement.New(planned, o.Budget)
@@ -179,15 +179,15 @@ func (k *Keeper) watch(m *Member) (placement.Status, <-chan struct{}) {
 // errHopeless is that no unit can be used.
 var errHopeless = errors.New("no weights can be loaded")
 
-// AwaitHopeless blocks until no unit can be used, and none is being fetched; then it returns an error. It returns nil
-// when ctx is done.
+// AwaitHopeless blocks until no unit can be used: all were to be loaded without anybody asking, and have failed. Then it
+// returns an error. It returns nil when ctx is done. Files that could not be fetched may still be.
 func (k *Keeper) AwaitHopeless(ctx context.Context) error {
 	for {
 		hopeless := true
 		var changed <-chan struct{}
 		for _, m := range k.members {
 			var s placement.Status
-			if s, changed = k.watch(m); s.State != engine.StateFailed || m.isAbsent() {
+			if s, changed = k.watch(m); s.State != engine.StateFailed || m.isAbsent() || !m.eager {
 				hopeless = false
 			}
 		}

@@ -14,6 +14,7 @@ import (
 type Member struct {
 	id     string
 	keeper *Keeper
+	eager  bool // loaded without anybody asking
 	fetch  func(ctx context.Context, progress func(float32)) (Files, error)
 
 	mu    sync.Mutex

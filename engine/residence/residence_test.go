@@ -464,14 +464,16 @@ func TestHopeIsLostWithTheLastUnit(t *testing.T) {
 		}
 	})
 	run(t, 20, two, func(s *site) {
-		s.fails["a"] = errors.New("damaged")
-		if _, err := s.hold("a"); err == nil {
-			t.Error("a is damaged")
+		for _, id := range []string{"a", "b"} {
+			s.fails[id] = errors.New("damaged")
+			if _, err := s.hold(id); err == nil {
+				t.Errorf("%s is damaged", id)
+			}
 		}
 		ctx, leave := context.WithTimeout(s.t.Context(), time.Hour)
 		defer leave()
 		if err := s.AwaitHopeless(ctx); err != nil {
-			t.Error("b can be loaded")
+			t.Error("who asks later may have more luck")
 		}
 	})
 }
