@@ -179,8 +179,8 @@ func (k *Keeper) watch(m *Member) (placement.Status, <-chan struct{}) {
 // errHopeless is that no unit can be used.
 var errHopeless = errors.New("no weights can be loaded")
 
-// AwaitHopeless blocks until no unit can be used: all were to be loaded without anybody asking, and have failed. Then it
-// returns an error. It returns nil when ctx is done. Files that could not be fetched may still be.
+// AwaitHopeless blocks until no unit can be used: all were to be loaded without anybody asking, and have failed. Then
+// it returns an error. It returns nil when ctx is done. Files that could not be fetched may still be.
 func (k *Keeper) AwaitHopeless(ctx context.Context) error {
 	for {
 		hopeless := true
