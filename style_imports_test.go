@@ -107,7 +107,7 @@ var importRules = []importRule{
 	{packages: "api/surface/surfacetest", may: []string{
 		"api/fault", "api/generation", "api/surface", "api/web",
 	}, why: "a test of any encoder knows none of them"},
-	{packages: "api/openai/wire", may: []string{"api/fault", "api/generation", "api/web", "engine"}, why: "forms that several surfaces have in common decide nothing"},
+	{packages: "api/openai/wire", may: []string{"api/fault", "api/generation", "api/media", "api/web", "engine"}, why: "forms that several surfaces have in common decide nothing"},
 	{packages: "api/openai/responses", may: slices.Concat(surface, []string{"api/openai/wire", "api/history", "api/intake"}), why: onlyCodes},
 	{packages: "api/openai/*", may: slices.Concat(surface, []string{"api/openai/wire"}), why: onlyCodes},
 	{packages: "api/anthropic", may: surface, why: onlyCodes},

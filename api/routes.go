@@ -84,6 +84,7 @@ func (s *Server) addSurfaces(m chi.Router, c *Config) {
 	}
 	m.Post("/admin/models/{model}/load", s.edge.Handle(s.administered(s.unlessDraining(s.loadModel))))
 	m.Post("/admin/models/{model}/unload", s.edge.Handle(s.administered(s.unlessDraining(s.unloadModel))))
+	m.Post("/v1/chat/completions/{id}/answer_now", s.edge.Handle(conversations.AnswerNow))
 	m.Delete("/v1/responses/{id}", s.edge.Handle(s.responses.Delete))
 	m.Post("/v1/responses/{id}/cancel", s.edge.Handle(s.responses.Cancel))
 	m.Post(ollama.Prefix+"/show", s.edge.Handle(s.edge.Visit(clientOf, ollamaAPI.Show)))

@@ -94,6 +94,8 @@ type Decision struct {
 	Threshold float64
 	// Gain is P(thinking right) - P(instruct right), Price what it has to exceed.
 	Gain, Price float64
+	// Tokens is the estimated number of thinking tokens, whoever answers.
+	Tokens float64
 	// Kind is what the request is about, in the scorer's words.
 	Kind string
 	// Reasons are short words for people and logs. "unavailable: ..." means that the wanted weights are
@@ -159,7 +161,7 @@ func (r *Router) Decide(in *Input) (Decision, error) {
 	e := r.evaluate(in)
 	d := Decision{
 		Score: e.Score, Gain: e.gain(), Price: e.price, Threshold: r.scorer.Threshold(e.price), Options: e.Options,
-		Before: e.before,
+		Tokens: e.Tokens, Before: e.before,
 	}
 	wanted := d.choose(in, &e)
 	var reasons []string

@@ -45,6 +45,7 @@ const (
 	CodeInvalidBody     = "invalid_body"
 	CodeStore           = "store_unavailable"
 	CodeHeader          = "header_too_large"
+	CodeNotThinking     = "not_thinking"
 	CodeHost            = "unknown_host"
 	CodeOrigin          = "origin_not_allowed"
 	// CodeClientGone stands in metrics and the access log for the error that no client is told.

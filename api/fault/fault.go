@@ -57,6 +57,13 @@ func NotFound(param, code, format string, args ...any) *Error {
 	}
 }
 
+// Conflict is a 409 about param.
+func Conflict(param, code, format string, args ...any) *Error {
+	return &Error{
+		Status: http.StatusConflict, Type: TypeInvalidRequest, Code: code, Param: param, Message: fmt.Sprintf(format, args...),
+	}
+}
+
 // Unavailable is a 503 that asks to try again.
 func Unavailable(code, message string, cause error) *Error {
 	return &Error{

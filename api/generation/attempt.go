@@ -19,6 +19,8 @@ type attempt struct {
 	events   Events
 	// release gives back the weights that are held for this attempt alone. It may be called more than once.
 	release func()
+	// now is closed when nobody wants to wait for more thoughts.
+	now <-chan struct{}
 	// whole is set when everything was waited for before any of it was passed on.
 	whole bool
 	// closed is set once nothing is held any more.
@@ -26,7 +28,7 @@ type attempt struct {
 }
 
 func (a *attempt) start(ctx context.Context, d Demand) *attempt {
-	d.Places = a.places
+	d.Places, d.Now = a.places, a.now
 	a.events = a.prepared.Start(ctx, d)
 	return a
 }

@@ -3,6 +3,7 @@ package generation
 import (
 	"context"
 
+	"github.com/qwenvld/qwenvld/api/media"
 	"github.com/qwenvld/qwenvld/engine"
 )
 
@@ -43,10 +44,17 @@ type Demand struct {
 	// log-probabilities of all, whether or not the client wants them.
 	FirstTop, FirstTokens int
 	Logprobs              bool
+	// Now is closed when nobody wants to wait for more thoughts (engine.Thinking.Now).
+	Now <-chan struct{}
 }
 
 // Count is what a prompt takes, in tokens. InputTokens are all of them.
-type Count struct{ InputTokens, ImageTokens, VideoTokens int }
+type Count struct {
+	InputTokens, ImageTokens, VideoTokens int
+	// Images and Videos are what becomes of those of the request, in their order.
+	Images []media.Seen
+	Videos []media.SeenVideo
+}
 
 // TextPrompt is a text to be continued, in which special tokens are recognised, or tokens.
 type TextPrompt struct {

@@ -104,6 +104,7 @@ type Core struct {
 	// rules hold for requests from their decision on, whatever rules follow.
 	rules         atomic.Pointer[rules]
 	conversations conversations
+	paces         paces
 	// fetches are the places of requests whose media are being fetched, slots those of requests that are worked on.
 	fetches, slots *admission.Gate
 	draining       atomic.Bool

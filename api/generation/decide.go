@@ -31,6 +31,8 @@ type Decided struct {
 	// pixels are the request's images once they are decoded, shared with the other variant where its projector is the
 	// same.
 	pixels *pixels
+	// input is what was decided by.
+	input *router.Input
 	// took is how long the decision took.
 	took time.Duration
 	// discarded counts the tokens of an answer that this one replaces.
@@ -67,7 +69,7 @@ func (c *Core) Decide(ctx context.Context, req *request.Request, caller *Caller)
 		return nil, err
 	}
 	return &Decided{
-		took:    c.now().Sub(asked),
+		input: &in, took: c.now().Sub(asked),
 		Request: req, Caller: caller, decision: d, rules: rules, pair: name.pair, backend: name.pair.backends[d.Variant],
 		info: known[d.Variant].info, conversation: after, pixels: &pixels{},
 	}, nil

@@ -113,7 +113,7 @@ func (c *Core) withOtherVariant(ctx context.Context, a *attempt) (*attempt, erro
 	if err != nil {
 		return nil, err
 	}
-	b := &attempt{decided: &d, places: a.places, release: release}
+	b := &attempt{decided: &d, places: a.places, release: release, now: a.now}
 	defer func() {
 		if b.prepared == nil { // also after a panic
 			release()

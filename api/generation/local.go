@@ -94,6 +94,7 @@ func (l *Local) Gather(ctx context.Context, d *Decided) (_ *Material, err error)
 	if m.Prompt, err = l.fit(ctx, d, m.Prompt, m.Videos, m.Images); err != nil {
 		return nil, err
 	}
+	d.pixels.noteVideos(m.Videos.Seen())
 	whole = true
 	return m, nil
 }

@@ -183,12 +183,14 @@ func (l *Local) Count(ctx context.Context, d *Decided) (Count, error) {
 		return out, err
 	}
 	for _, image := range d.Request.Images {
-		n, err := l.media.ImageTokens(ctx, d.Request, image, d.info.Vision)
+		seen, err := l.media.See(ctx, d.Request, image, d.info.Vision)
 		if err != nil {
 			return out, err
 		}
-		out.ImageTokens += n
+		out.Images = append(out.Images, seen)
+		out.ImageTokens += seen.Tokens
 	}
+	out.Videos = videos.Seen()
 	out.VideoTokens = videos.Tokens()
 	out.InputTokens = len(text) + out.ImageTokens + out.VideoTokens
 	return out, nil

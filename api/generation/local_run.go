@@ -27,6 +27,7 @@ func (p *localRun) Start(ctx context.Context, d Demand) Events {
 	for _, r := range p.requests {
 		r.FirstTop, r.FirstTokens = d.FirstTop, d.FirstTokens
 		r.Logprobs = r.Logprobs || d.Logprobs
+		r.Thinking.Now = d.Now
 	}
 	w := startWork(ctx, p.open, newAnswers(p.decided, len(p.requests), p.backend.newID, p.plain), d.Places, p.videos.Decode, p.videos.Close)
 	w.explain = p.explain
@@ -67,6 +68,23 @@ type pixels struct {
 	mu     sync.Mutex
 	images []engine.Image
 	vision engine.VisionInfo
+	// seen and videos are what became of them, once that is known.
+	seen   []media.Seen
+	videos []media.SeenVideo
+}
+
+// noteVideos keeps what became of the videos.
+func (p *pixels) noteVideos(videos []media.SeenVideo) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.videos = videos
+}
+
+// became is what became of images and videos, as far as that is known.
+func (p *pixels) became() ([]media.Seen, []media.SeenVideo) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.seen, p.videos
 }
 
 // of brings the images in unless they are there.
@@ -79,10 +97,10 @@ func (p *pixels) of(ctx context.Context, l *media.Loader, d *Decided) ([]engine.
 	if p.images != nil && p.vision == *d.info.Vision {
 		return p.images, nil
 	}
-	images, err := l.Images(ctx, d.Request, d.info.Vision, d.info.ContextSize)
+	images, seen, err := l.Images(ctx, d.Request, d.info.Vision, d.info.ContextSize)
 	if err != nil {
 		return nil, err
 	}
-	p.images, p.vision = images, *d.info.Vision
+	p.images, p.seen, p.vision = images, seen, *d.info.Vision
 	return images, nil
 }

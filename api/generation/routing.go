@@ -3,6 +3,7 @@ package generation
 import (
 	"math"
 
+	"github.com/qwenvld/qwenvld/api/media"
 	"github.com/qwenvld/qwenvld/engine"
 )
 
@@ -25,6 +26,9 @@ type Routing struct {
 	ClosedBy string `json:"closed_by,omitempty"`
 	// DiscardedTokens counts those of an answer that was given again; usage does not.
 	DiscardedTokens int `json:"discarded_tokens,omitempty"`
+	// Images and Videos are what became of those of the request, in their order, once that is known.
+	Images []media.Seen      `json:"images,omitempty"`
+	Videos []media.SeenVideo `json:"videos,omitempty"`
 }
 
 // closedByRepetition stands for an answer that was ended because it only repeated itself.
@@ -45,6 +49,7 @@ func (d *Decided) routing(start *engine.Start, result *engine.Result) *Routing {
 	}
 	if start != nil {
 		out.ThinkingBudget, out.MaxTokens = start.ThinkingBudget, cutTo(d.Request.MaxTokens, start)
+		out.Images, out.Videos = d.pixels.became()
 	}
 	if result != nil {
 		out.ClosedBy = result.ThinkingClosedBy

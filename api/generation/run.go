@@ -28,6 +28,8 @@ type Run struct {
 	total     engine.Usage // of the answers that have ended
 	finish    engine.FinishReason
 	produced  int // events of answers, about their tokens
+	// patience is what is left for thoughts.
+	patience *patience
 	// ahead is what Next gives next, where that is known; over says that nothing comes after it.
 	ahead outcome
 	over  bool
@@ -104,6 +106,7 @@ func (r *Run) Ready() bool {
 // note keeps what metrics, log and billing want to know.
 func (r *Run) note(ev *Event) {
 	a := &r.answers[ev.Choice]
+	r.patience.note(ev)
 	switch ev.Kind {
 	case Started:
 		a.start = ev.Start
@@ -124,6 +127,9 @@ func (r *Run) note(ev *Event) {
 		r.ended++
 		r.finish = ev.Ending.Finish
 		r.addUsage(ev.Choice, &ev.Ending.Usage)
+		if ev.Choice == 0 && r.decided.Caller != nil {
+			r.core.paces.note(r.decided.decision.Variant, r.measure.FirstToken(), r.core.now().Sub(r.decided.Caller.At), &ev.Ending.Usage)
+		}
 		ev.Routing = r.decided.routing(a.start, ev.Step.Result)
 		r.verify(a, ev.Ending)
 	case BlockClose, End:

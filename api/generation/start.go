@@ -54,7 +54,8 @@ func (c *Core) start(
 	if err != nil {
 		return nil, because(ctx, err)
 	}
-	a = &attempt{decided: d, prepared: prepared, release: func() {}}
+	patience := newPatience()
+	a = &attempt{decided: d, prepared: prepared, release: func() {}, now: patience.now}
 	places, leave, err := c.admit(ctx, d.Caller, answers)
 	if err != nil {
 		return nil, because(ctx, err)
@@ -72,7 +73,7 @@ func (c *Core) start(
 	started = true
 	return &Run{
 		core: c, decided: chosen.decided, source: chosen.events, measure: measure, ctx: ctx, cancel: cancel, release: undo,
-		answers: make([]runAnswer, answers), perPrompt: d.Request.Answers(),
+		answers: make([]runAnswer, answers), perPrompt: d.Request.Answers(), patience: patience,
 	}, nil
 }
 

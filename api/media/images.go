@@ -17,76 +17,75 @@ import (
 // lowDetailPixels is the area that detail low allows an image: 512 by 512, 256 tokens with Qwen3-VL.
 const lowDetailPixels = 512 * 512
 
-// Images fetches, decodes and resizes the request's images, several at a time, and returns them in their order. Their
+// Images fetches, decodes and resizes the request's images, several at a time, and returns them in their order, with
+// what became of each. Their
 // resized pixels are held until the engine has them, so what they come to in tokens may not be more than contextSize:
 // an image beyond that is refused before it is decoded.
 func (l *Loader) Images(
 	ctx context.Context, req *request.Request, v *engine.VisionInfo, contextSize int,
-) ([]engine.Image, error) {
+) ([]engine.Image, []Seen, error) {
 	if len(req.Images) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	size, err := l.sizer(req, v)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	out := make([]engine.Image, len(req.Images))
+	out, seen := make([]engine.Image, len(req.Images)), make([]Seen, len(req.Images))
 	held := tokenBudget{contextSize: contextSize, param: cmp.Or(req.PromptParam, "messages")}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(2, runtime.GOMAXPROCS(0)))
 	for i, ref := range req.Images {
 		g.Go(func() (err error) {
-			if out[i], err = l.image(ctx, ref, size, &held); err != nil {
+			if out[i], seen[i], err = l.image(ctx, ref, size, &held); err != nil {
 				return fault.Image(ref.Path, err)
 			}
 			return nil
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return out, nil
+	return out, seen, nil
 }
 
 func (l *Loader) image(
 	ctx context.Context, ref *request.Image, size sizer, held *tokenBudget,
-) (engine.Image, error) {
+) (engine.Image, Seen, error) {
 	data, err := l.pictureBytes(ctx, ref.URL)
 	if err != nil {
-		return engine.Image{}, err
+		return engine.Image{}, Seen{}, err
 	}
-	w, h, err := size.resized(data, ref.Low)
+	seen, err := size.resized(data, ref.Low)
 	if err != nil {
-		return engine.Image{}, err
+		return engine.Image{}, Seen{}, err
 	}
-	if err := held.take(size.tokens(w, h)); err != nil {
-		return engine.Image{}, err
+	if err := held.take(seen.Tokens); err != nil {
+		return engine.Image{}, Seen{}, err
 	}
 	defer l.o.Meter.Prepared(mediumImage, stepDecode)()
-	img, err := l.o.Images.Decode(ctx, data, w, h)
+	img, err := l.o.Images.Decode(ctx, data, seen.ResizedWidth, seen.ResizedHeight)
 	if err != nil {
-		return engine.Image{}, err
+		return engine.Image{}, Seen{}, err
 	}
-	return engine.Image{Width: img.Width, Height: img.Height, RGB: img.RGB}, nil
+	return engine.Image{Width: img.Width, Height: img.Height, RGB: img.RGB}, seen, nil
 }
 
-// ImageTokens counts from its header what an image takes of the prompt. req is the image's request.
-func (l *Loader) ImageTokens(
-	ctx context.Context, req *request.Request, ref *request.Image, v *engine.VisionInfo,
-) (int, error) {
+// See tells from an image's header what becomes of it. req is the image's request.
+func (l *Loader) See(ctx context.Context, req *request.Request, ref *request.Image, v *engine.VisionInfo) (Seen, error) {
 	size, err := l.sizer(req, v)
 	if err != nil {
-		return 0, err
+		return Seen{}, err
 	}
 	data, err := l.pictureBytes(ctx, ref.URL)
 	if err != nil {
-		return 0, fault.Image(ref.Path, err)
+		return Seen{}, fault.Image(ref.Path, err)
 	}
-	w, h, err := size.resized(data, ref.Low)
+	seen, err := size.resized(data, ref.Low)
 	if err != nil {
-		return 0, fault.Image(ref.Path, err)
+		return Seen{}, fault.Image(ref.Path, err)
 	}
-	return size.tokens(w, h), nil
+	return seen, nil
 }
 
 // tokenBudget adds up what images that are held take of a context.
@@ -118,20 +117,22 @@ func (l *Loader) sizer(req *request.Request, v *engine.VisionInfo) (sizer, error
 	return sizer{limits: limits, edge: tokenEdge(v)}, err
 }
 
-// resized reads an image's header and returns the size in pixels that it is to have. low is of an image with detail
-// low.
-func (s sizer) resized(data []byte, low bool) (w, h int, err error) {
+// resized reads an image's header and returns what becomes of it. low is of an image with detail low.
+func (s sizer) resized(data []byte, low bool) (Seen, error) {
 	limits := s.limits
 	if low {
 		limits.Max = min(limits.Max, lowDetailPixels)
 		limits.Min = min(limits.Min, limits.Max)
 	}
-	w, h, _, err = multimodal.DecodeSize(data)
+	width, height, _, err := multimodal.DecodeSize(data)
 	if err != nil {
-		return 0, 0, err
+		return Seen{}, err
 	}
-	h, w, err = multimodal.SmartResize(h, w, s.edge, limits)
-	return w, h, err
+	h, w, err := multimodal.SmartResize(height, width, s.edge, limits)
+	if err != nil {
+		return Seen{}, err
+	}
+	return Seen{Width: width, Height: height, ResizedWidth: w, ResizedHeight: h, Tokens: s.tokens(w, h)}, nil
 }
 
 func (s sizer) tokens(w, h int) int { return w * h / (s.edge * s.edge) }

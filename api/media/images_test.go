@@ -63,7 +63,7 @@ func TestImagesAreResizedInTheirOrder(t *testing.T) {
 	req.Images[4].Low = true
 	v := vision()
 	v.MaxPixels = 2 << 20
-	got, err := l.Images(t.Context(), req, v, 2000)
+	got, seen, err := l.Images(t.Context(), req, v, 2000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,9 +73,9 @@ func TestImagesAreResizedInTheirOrder(t *testing.T) {
 		if len(img.RGB) != 3*img.Width*img.Height {
 			t.Errorf("%d bytes", len(img.RGB))
 		}
-		tokens, err := l.ImageTokens(t.Context(), req, req.Images[i], v)
-		if err != nil || tokens != img.Width*img.Height/1024 {
-			t.Errorf("image %d: %d tokens, %v", i, tokens, err)
+		header, err := l.See(t.Context(), req, req.Images[i], v)
+		if err != nil || header.Tokens != img.Width*img.Height/1024 || header != seen[i] {
+			t.Errorf("image %d: %+v by its header, %+v when decoded, %v", i, header, seen[i], err)
 		}
 	}
 	if diff := cmp.Diff([]string{"64x64", "96x32", "32x704", "1024x1024", "512x512"}, sizes); diff != "" {
@@ -88,7 +88,7 @@ func TestImagesAreResizedInTheirOrder(t *testing.T) {
 }
 
 func TestARequestWithoutImagesHasNone(t *testing.T) {
-	if got, err := New(Options{}).Images(t.Context(), &request.Request{}, vision(), 1); len(got) > 0 || err != nil {
+	if got, _, err := New(Options{}).Images(t.Context(), &request.Request{}, vision(), 1); len(got) > 0 || err != nil {
 		t.Errorf("%v %v", got, err)
 	}
 }
@@ -105,9 +105,9 @@ func TestBadImagesNameTheirPlace(t *testing.T) {
 		dataURI([]byte("\x89PNG\r\n\x1a\n")): {fault.CodeImage, ""},
 	} {
 		req := images(good, bad)
-		_, err := l.Images(t.Context(), req, vision(), 1000)
+		_, _, err := l.Images(t.Context(), req, vision(), 1000)
 		wantFault(t, err, want.code, "image[1]", want.says)
-		_, err = l.ImageTokens(t.Context(), req, req.Images[1], vision())
+		_, err = l.See(t.Context(), req, req.Images[1], vision())
 		wantFault(t, err, want.code, "image[1]", want.says)
 	}
 }
@@ -118,17 +118,17 @@ func TestImagesThatFillTheContextAreRefused(t *testing.T) {
 	l := New(Options{Meter: m})
 	req := images(pngURI(t, 64, 64), pngURI(t, 64, 64))
 	req.PromptParam = "input"
-	if _, err := l.Images(t.Context(), req, vision(), 8); err != nil {
+	if _, _, err := l.Images(t.Context(), req, vision(), 8); err != nil {
 		t.Errorf("8 tokens in 8: %v", err)
 	}
 	m.steps = nil
-	_, err := l.Images(t.Context(), req, vision(), 7)
+	_, _, err := l.Images(t.Context(), req, vision(), 7)
 	wantFault(t, err, fault.CodeContextLength, "input", "holds 7 tokens; the images alone have at least 8.")
 	if len(m.steps) > 1 {
 		t.Errorf("%v", m.steps)
 	}
 	req.PromptParam = ""
-	_, err = l.Images(t.Context(), req, vision(), 1)
+	_, _, err = l.Images(t.Context(), req, vision(), 1)
 	wantFault(t, err, fault.CodeContextLength, "messages", "")
 }
 
@@ -139,10 +139,10 @@ func TestImagesOfACancelledRequestEndWithItsCause(t *testing.T) {
 		cancel(gone)
 		return never(ctx, address)
 	})})
-	if _, err := l.Images(ctx, images("http://example.com/"), vision(), 100); !errors.Is(err, gone) {
+	if _, _, err := l.Images(ctx, images("http://example.com/"), vision(), 100); !errors.Is(err, gone) {
 		t.Errorf("while fetching: %v", err)
 	}
-	if _, err := l.Images(ctx, images(pngURI(t, 64, 64)), vision(), 100); !errors.Is(err, gone) {
+	if _, _, err := l.Images(ctx, images(pngURI(t, 64, 64)), vision(), 100); !errors.Is(err, gone) {
 		t.Errorf("while decoding: %v", err)
 	}
 }

@@ -19,6 +19,7 @@ import (
 const (
 	closedByModel    = "model"
 	closedByBudget   = "budget"
+	closedByClient   = "client"
 	closedByEndToken = "end_token"
 )
 
@@ -39,6 +40,8 @@ type chatAnswer struct {
 	prepared *prepared
 	chat     *dialect.Chat
 	stage    stage
+	// now is closed when nobody wants to wait for more thoughts.
+	now      <-chan struct{}
 	upstream *upstream.Stream
 	text     *answer.Text
 	meter    meter
@@ -72,7 +75,7 @@ func (p *prepared) open(ctx context.Context, choice int, demand *generation.Dema
 
 // begin asks for an answer; again counts the times that it was asked for before.
 func (p *prepared) begin(ctx context.Context, choice, again int, demand *generation.Demand) (engine.Stream, error) {
-	a := &chatAnswer{ctx: ctx, prepared: p, chat: p.chat(choice, demand)}
+	a := &chatAnswer{ctx: ctx, prepared: p, chat: p.chat(choice, demand), now: demand.Now}
 	if again > 0 && a.chat.Sampling.Seed != nil {
 		*a.chat.Sampling.Seed += uint64(again) << 32 //nolint:gosec // it is 1
 	}
@@ -227,6 +230,9 @@ func (a *chatAnswer) step() (engine.Event, error) {
 	case a.inBlock && a.budgetSpent():
 		ev.Text += a.closeBlock(closedByBudget, strings.TrimRight(prompt.ThinkCutShort, "\n"))
 		err = a.resume()
+	case a.inBlock && a.hurried():
+		ev.Text += a.closeBlock(closedByClient, strings.TrimRight(prompt.ThinkCutShort, "\n"))
+		err = a.resume()
 	}
 	ev.Usage = a.running()
 	return ev, err
@@ -236,6 +242,16 @@ func (a *chatAnswer) step() (engine.Event, error) {
 func (a *chatAnswer) budgetSpent() bool {
 	return a.chat.Thinks && a.upstream.Dialect().Can.Budget != dialect.BudgetOwn && a.finish == "" &&
 		a.meter.completion() >= a.chat.Budget
+}
+
+// hurried reports whether nobody wants to wait for more thoughts of an answer that is not at its end.
+func (a *chatAnswer) hurried() bool {
+	select {
+	case <-a.now:
+		return a.finish == ""
+	default:
+		return false
+	}
 }
 
 // closeBlock ends the thoughts with words that end with the tag.

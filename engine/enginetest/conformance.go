@@ -32,6 +32,7 @@ func Run(t *testing.T, e engine.Engine) {
 	t.Run("Logprobs", s.logprobs)
 	t.Run("FirstLogprobs", s.firstLogprobs)
 	t.Run("ThinkBlock", s.thinkBlock)
+	t.Run("ThinkBlockOfNoPatience", s.hurriedThinkBlock)
 	t.Run("EmptyThinkBlock", s.emptyThinkBlock)
 	t.Run("Cancelled", s.cancelled)
 	t.Run("Closed", s.closed)

@@ -101,8 +101,14 @@ func (f *Fake) echo(req *engine.Request, start *engine.Start) func() (engine.Eve
 	}
 	result := engine.Result{FinishReason: engine.FinishLength}
 	if start.ThinkOpen {
-		e.say(again(text, start.ThinkingBudget)+req.Thinking.CloseText, true)
+		thoughts := start.ThinkingBudget
 		result.ThinkingClosedBy = "budget"
+		select {
+		case <-req.Thinking.Now:
+			thoughts, result.ThinkingClosedBy = 1, "client"
+		default:
+		}
+		e.say(again(text, thoughts)+req.Thinking.CloseText, true)
 	}
 	room := start.MaxTokens - e.usage.CompletionTokens
 	answer := again(text, room)

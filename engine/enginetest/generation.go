@@ -115,6 +115,22 @@ func (s *subject) thinkBlock(t *testing.T) {
 	}
 }
 
+// hurriedThinkBlock holds an engine to Thinking.Now: the block is closed once, however soon, and an answer follows.
+func (s *subject) hurriedThinkBlock(t *testing.T) {
+	req := thoughtful("yes")
+	req.MaxTokens, req.Thinking.Budget = 0, 0
+	now := make(chan struct{})
+	close(now)
+	req.Thinking.Now = now
+	got := s.ask(t, req)
+	if strings.Count(got.text, endTag) != 1 || !strings.HasSuffix(got.text, "yes") {
+		t.Errorf("%q, %+v", got.text, got.result)
+	}
+	if got.result.ThinkingClosedBy == "" || got.result.Usage.ReasoningTokens == 0 {
+		t.Errorf("%+v", got.result)
+	}
+}
+
 func (s *subject) emptyThinkBlock(t *testing.T) {
 	unwanted, cramped := thoughtful("yes"), thoughtful("yes")
 	unwanted.Thinking.Empty = true

@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +24,8 @@ type client struct {
 	http *http.Client
 	gone context.Context //nolint:containedctx // done when the worker is given up, which ends every request
 	end  context.CancelCauseFunc
+	// handles counts the requests, which are named by their numbers.
+	handles atomic.Uint64
 }
 
 // idleConnections are kept for the requests that follow: as many as may run at a time by default.
@@ -176,6 +180,8 @@ func (c *client) generate(ctx context.Context, req *engine.Request) (_ *clientSt
 		return nil, err
 	}
 	r.ContentLength = body.Size()
+	handle := strconv.FormatUint(c.handles.Add(1), 10)
+	r.Header.Set(wire.HeaderHandle, handle)
 	resp, err := c.do(r) //nolint:bodyclose // the stream closes it
 	if err != nil {
 		if failed := body.Failed(); failed != nil && ctx.Err() == nil {
@@ -194,7 +200,26 @@ func (c *client) generate(ctx context.Context, req *engine.Request) (_ *clientSt
 		s.close()
 		return nil, err
 	}
+	if now := req.Thinking.Now; now != nil && req.Thinking.Open {
+		s.watching.Go(func() { c.hurry(ctx, now, handle) })
+	}
 	return s, nil
+}
+
+// hurry tells the worker once nobody wants to wait for more thoughts. It returns when that is done, or ctx is.
+func (c *client) hurry(ctx context.Context, now <-chan struct{}, handle string) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-now:
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, workerURL(wire.PathAnswerNow), http.NoBody)
+	if err != nil {
+		return // the path is good
+	}
+	r.Header.Set(wire.HeaderHandle, handle)
+	// Where it fails the worker is gone, as the stream says.
+	_ = c.exchange(r, &struct{}{})
 }
 
 // clientStream reads frames.
@@ -204,6 +229,8 @@ type clientStream struct {
 	body   io.ReadCloser
 	dec    *json.Decoder
 	done   bool
+	// watching waits for what has to be said of the request while it runs.
+	watching sync.WaitGroup
 }
 
 // next returns io.EOF after the last event.
@@ -236,4 +263,5 @@ func (s *clientStream) close() {
 	}
 	s.cancel()
 	_ = s.body.Close()
+	s.watching.Wait()
 }

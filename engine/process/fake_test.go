@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -158,8 +159,10 @@ func (m *fakeModel) Health() wire.Health {
 }
 
 func (m *fakeModel) Submit(ctx context.Context, req *engine.Request) (endpoint.Job, error) {
+	now := make(chan struct{})
+	req.Thinking.Now = now
 	stream, err := m.fake.Generate(ctx, req)
-	return &fakeJob{stream}, err
+	return &fakeJob{stream: stream, hurry: sync.OnceFunc(func() { close(now) })}, err
 }
 
 func (m *fakeModel) Tokenize(ctx context.Context, pieces []engine.Piece) ([]int32, error) {
@@ -171,7 +174,12 @@ func (m *fakeModel) TokenBytes(ctx context.Context, tokens []int32) ([][]byte, e
 }
 
 // fakeJob is a stream as a worker's loop gives it.
-type fakeJob struct{ stream engine.Stream }
+type fakeJob struct {
+	stream engine.Stream
+	hurry  func()
+}
+
+func (j *fakeJob) AnswerNow() { j.hurry() }
 
 func (j *fakeJob) Events(context.Context) (events []engine.Event, done bool, err error) {
 	ev, err := j.stream.Next()
@@ -192,6 +200,12 @@ func (m *fakeModel) answer(ctx context.Context, req *engine.Request) func() (eng
 			select {}
 		}
 		s.dieAfter(n)
+		if req.Thinking.Open {
+			select {
+			case <-req.Thinking.Now:
+			case <-ctx.Done():
+			}
+		}
 		select {
 		case <-time.After(s.Pause):
 		case <-ctx.Done():

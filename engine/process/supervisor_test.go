@@ -219,6 +219,36 @@ func TestClosingAStreamGivesTheRequestUp(t *testing.T) {
 	testkit.Eventually(t, "the end of the connection", func() bool { _, err := os.Stat(closed); return err == nil })
 }
 
+func TestTheWorkerIsToldOnceNobodyWaitsForThoughts(t *testing.T) {
+	s, _ := supervise(t, script{Events: 3}, nil)
+	ready(t, s)
+	now := make(chan struct{})
+	// Its events come once it has been told, and not before.
+	stream, err := s.Generate(t.Context(), &engine.Request{ID: "same", Thinking: engine.Thinking{Open: true, Now: now}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := s.Generate(t.Context(), &engine.Request{ID: "same"}) // ids may come twice
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(now)
+	for _, s := range []engine.Stream{stream, other} {
+		for {
+			ev, err := s.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ev.Result != nil {
+				break
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestDeafWorkersAreReplaced(t *testing.T) {
 	starts := filepath.Join(t.TempDir(), "starts")
 	s, _ := supervise(t, script{Events: 3, Deaf: true, Starts: starts}, func(o *Options) {

@@ -17,16 +17,21 @@ import (
 )
 
 // Version of the protocol.
-const Version = 4
+const Version = 5
 
 // Paths of the worker's HTTP server.
 const (
 	PathGenerate   = "/v1/generate"
+	PathAnswerNow  = "/v1/answer_now"
 	PathHealth     = "/v1/health"
 	PathInfo       = "/v1/info"
 	PathTokenize   = "/v1/tokenize"    //nolint:gosec // no secret
 	PathTokenBytes = "/v1/token_bytes" //nolint:gosec // no secret
 )
+
+// HeaderHandle names a request at PathGenerate, so that PathAnswerNow can speak of it. Ids of requests are their clients'
+// own, and may come twice.
+const HeaderHandle = "X-Handle"
 
 // ContentType of a stream of frames, one JSON object a line.
 const ContentType = "application/x-ndjson"

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-chi/chi/v5"
+
 	"github.com/qwenvld/qwenvld/api/generation"
 	"github.com/qwenvld/qwenvld/api/openai/wire"
 	"github.com/qwenvld/qwenvld/api/request"
@@ -15,6 +17,8 @@ import (
 // Router is asked for its opinion.
 type Router interface {
 	Route(ctx context.Context, req *request.Request, caller *generation.Caller) (*generation.Decided, error)
+	// Forecast tells what would change a decision, and what each variant's answer is expected to take.
+	Forecast(d *generation.Decided) (*generation.Forecast, error)
 }
 
 // Options are what a Handler needs.
@@ -32,6 +36,7 @@ type Options struct {
 type Handler struct {
 	o       Options
 	decoder *Decoder
+	named   generation.Named
 }
 
 // New returns a Handler.
@@ -61,10 +66,25 @@ func (h *Handler) Complete(w http.ResponseWriter, r *http.Request) error {
 		head:    head{id: "chatcmpl-" + h.o.NewID(), created: h.o.Now().Unix(), model: run.Decided().ModelID()},
 		request: req, field: h.o.Reasoning,
 	}
+	defer h.named.Add(e.id, run)()
 	if req.Stream {
 		return h.o.Trip.Stream(w, r, run, web.SSE, e)
 	}
 	return h.o.Trip.Reply(w, run, e.whole)
+}
+
+// AnswerNow serves POST /v1/chat/completions/{id}/answer_now: the thoughts of a completion that is being made end, and
+// its answer begins.
+func (h *Handler) AnswerNow(w http.ResponseWriter, r *http.Request) error {
+	id := chi.URLParam(r, "id")
+	if err := h.named.AnswerNow(id, h.o.Trip.Caller(r)); err != nil {
+		return err
+	}
+	h.o.Trip.Edge.WriteJSON(w, http.StatusOK, struct {
+		ID     string `json:"id"`
+		Object string `json:"object"`
+	}{id, "chat.completion.answer_now"})
+	return nil
 }
 
 // Count serves POST /v1/chat/completions/input_tokens: what the prompt of a request would take. Pixels are not decoded.
@@ -92,9 +112,14 @@ func (h *Handler) Route(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	web.RecordOf(r.Context()).Work = d
+	forecast, err := h.o.Router.Forecast(d)
+	if err != nil {
+		return err
+	}
 	surface.Tell(w.Header(), d)
 	h.o.Trip.Edge.WriteJSON(w, http.StatusOK, struct {
-		Routing *generation.Routing `json:"routing"`
-	}{d.Routing()})
+		Routing  *generation.Routing  `json:"routing"`
+		Forecast *generation.Forecast `json:"forecast"`
+	}{d.Routing(), forecast})
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/qwenvld/qwenvld/api/generation"
+	"github.com/qwenvld/qwenvld/api/media"
 	"github.com/qwenvld/qwenvld/engine"
 )
 
@@ -47,13 +48,16 @@ type InputTokens struct {
 	Object      string        `json:"object"`
 	InputTokens int           `json:"input_tokens"`
 	Details     PromptDetails `json:"input_tokens_details"`
+	// Images and Videos are what becomes of those of the request.
+	Images []media.Seen      `json:"images,omitempty"`
+	Videos []media.SeenVideo `json:"videos,omitempty"`
 }
 
 // NewInputTokens puts n into OpenAI's form.
 func NewInputTokens(n generation.Count) *InputTokens {
 	return &InputTokens{
 		Object: "response.input_tokens", InputTokens: n.InputTokens,
-		Details: PromptDetails{ImageTokens: n.ImageTokens, VideoTokens: n.VideoTokens},
+		Details: PromptDetails{ImageTokens: n.ImageTokens, VideoTokens: n.VideoTokens}, Images: n.Images, Videos: n.Videos,
 	}
 }
 

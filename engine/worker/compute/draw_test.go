@@ -2,6 +2,7 @@ package compute
 
 import (
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/qwenvld/qwenvld/engine"
@@ -46,7 +47,7 @@ func TestLimitsAllocateNothing(t *testing.T) {
 	s := spec(100, text(1))
 	s.Thinking.EndTag = NewTag("</t>", vocabSize, spelling)
 	s.Answer = answer.New(answer.Options{})
-	g := newGeneration(&s, &mailbox{})
+	g := newGeneration(&s, &mailbox{}, new(atomic.Bool))
 	look := func() {
 		g.block.endBanned = true
 		g.tail = s.Thinking.EndTag.keep(g.tail, []byte("a</"))

@@ -1,6 +1,8 @@
 package compute
 
 import (
+	"sync/atomic"
+
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/worker/sampler"
 )
@@ -17,10 +19,14 @@ type generation struct {
 	// repetition is set where the answer was ended because it only repeated itself.
 	repetition bool
 	events     emission
+	// hurried is set from outside once nobody wants to wait for more thoughts.
+	hurried *atomic.Bool
 }
 
-func newGeneration(spec *Spec, out *mailbox) *generation {
-	g := &generation{spec: spec, block: newThinkBlock(spec.Thinking.Open), usage: spec.promptUsage(), events: emission{out: out}}
+func newGeneration(spec *Spec, out *mailbox, hurried *atomic.Bool) *generation {
+	g := &generation{
+		spec: spec, block: newThinkBlock(spec.Thinking.Open), usage: spec.promptUsage(), events: emission{out: out}, hurried: hurried,
+	}
 	if g.block.inside() && spec.Thinking.Limit <= 0 {
 		g.closeBlock(closedByBudget)
 	}
@@ -121,7 +127,8 @@ func (g *generation) repeats() bool {
 	return len(answer)%every == 0 && answerLoops(answer)
 }
 
-// boundBlock closes a think block that has used up its budget or only repeats itself.
+// boundBlock closes a think block that has used up its budget, that nobody wants to wait for, or that only repeats
+// itself.
 func (g *generation) boundBlock() {
 	if !g.block.inside() || g.block.forcing() {
 		return
@@ -129,6 +136,8 @@ func (g *generation) boundBlock() {
 	switch n := g.usage.ReasoningTokens; {
 	case n >= g.spec.Thinking.Limit:
 		g.closeBlock(closedByBudget)
+	case g.hurried.Load():
+		g.closeBlock(closedByClient)
 	case n%loopEvery == 0 && loops(g.output):
 		g.closeBlock(closedByLoop)
 	}

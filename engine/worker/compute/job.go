@@ -3,6 +3,7 @@ package compute
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/qwenvld/qwenvld/engine"
 )
@@ -15,6 +16,8 @@ type Job struct {
 	cancel context.CancelFunc
 	leave  func() // gives the job's place among those that wait or run back
 	out    mailbox
+	// hurried is set once nobody wants to wait for more thoughts.
+	hurried atomic.Bool
 }
 
 // end tells the reader that nothing more will come, after an error where err is set, and gives the place back.
@@ -42,6 +45,9 @@ func (j *Job) Events(ctx context.Context) (events []engine.Event, done bool, err
 		}
 	}
 }
+
+// AnswerNow has an open think block closed after its next token. It does nothing where there is none.
+func (j *Job) AnswerNow() { j.hurried.Store(true) }
 
 // Cancel gives the job up and waits until the loop has freed its sequence, which it does before the next step.
 func (j *Job) Cancel() {

@@ -191,6 +191,21 @@ func TestAThinkBlockThatOnlyRepeatsItselfIsClosed(t *testing.T) {
 	}
 }
 
+func TestAThinkBlockThatNobodyWaitsForIsClosed(t *testing.T) {
+	l := start(t, newFakeModel(t, 4000), &fakeEncoder{t: t}, Options{})
+	j, err := l.Submit(t.Context(), thinkingSpec(400, 300))
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.AnswerNow()
+	got := read(j)
+	if got.err != nil || got.result.ThinkingClosedBy != closedByClient || got.result.Usage.ReasoningTokens >= 300 ||
+		got.result.Usage.CompletionTokens <= got.result.Usage.ReasoningTokens {
+		t.Errorf("%+v, %+v", got, got.result)
+	}
+	j.AnswerNow() // there is nothing left to close
+}
+
 func TestFullQueueRefusesAtOnce(t *testing.T) {
 	gate := make(chan struct{})
 	l := start(t, newFakeModel(t, 400), &fakeEncoder{t: t, gate: gate}, Options{Limits: schedule.Limits{Sequences: 1}, MaxQueue: 2})

@@ -33,7 +33,7 @@ type prefill struct {
 // newSequence makes the sequence of a job, which may share rows with others or not.
 func newSequence(j *Job, share bool) *sequence {
 	plan := schedule.NewSequence(schedule.Request{Scope: j.spec.Scope, Prompt: j.spec.prompt(share), MaxTokens: j.spec.MaxTokens})
-	return &sequence{job: j, plan: plan, answer: newGeneration(&j.spec, &j.out), pictures: map[int]*arrival{}}
+	return &sequence{job: j, plan: plan, answer: newGeneration(&j.spec, &j.out, &j.hurried), pictures: map[int]*arrival{}}
 }
 
 // active reports whether the sequence has a slot.

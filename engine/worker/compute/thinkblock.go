@@ -21,6 +21,7 @@ const (
 	closedByModel  = "model"
 	closedByBudget = "budget"
 	closedByLoop   = "loop"
+	closedByClient = "client"
 	closedByEnd    = "end_token"
 )
 

@@ -32,6 +32,8 @@ type Model interface {
 type Job interface {
 	// Events blocks for the next events. done comes with the last ones; an error that ended the job comes after them.
 	Events(ctx context.Context) (events []engine.Event, done bool, err error)
+	// AnswerNow has an open think block closed. It does nothing where there is none.
+	AnswerNow()
 	// Cancel gives up what is left and returns when the model computes nothing more for it.
 	Cancel()
 }
@@ -42,6 +44,7 @@ type Handler struct {
 	logger   *slog.Logger
 	mux      *http.ServeMux
 	inFlight handlers
+	running  running
 }
 
 var _ http.Handler = (*Handler)(nil)
@@ -52,6 +55,7 @@ func New(m Model, logger *slog.Logger) *Handler {
 	h.mux.HandleFunc("GET "+wire.PathHealth, h.health)
 	h.mux.HandleFunc("GET "+wire.PathInfo, h.info)
 	h.mux.HandleFunc("POST "+wire.PathGenerate, h.generate)
+	h.mux.HandleFunc("POST "+wire.PathAnswerNow, h.answerNow)
 	h.mux.HandleFunc("POST "+wire.PathTokenize, h.tokenize)
 	h.mux.HandleFunc("POST "+wire.PathTokenBytes, h.tokenBytes)
 	return h
@@ -115,6 +119,7 @@ func (h *Handler) generate(w http.ResponseWriter, r *http.Request) {
 	// connection, which it would hit.
 	defer reading.Wait()
 	defer job.Cancel()
+	defer h.running.add(r.Header.Get(wire.HeaderHandle), job)()
 	w.Header().Set("Content-Type", wire.ContentType)
 	out := frameWriter{enc: json.NewEncoder(w), rc: rc}
 	// The daemon learns that the request is good before the first token.
@@ -131,6 +136,14 @@ func (h *Handler) generate(w http.ResponseWriter, r *http.Request) {
 		}
 		out.flush()
 	}
+}
+
+// answerNow has a job close its think block. One that is over has nothing to close.
+func (h *Handler) answerNow(w http.ResponseWriter, r *http.Request) {
+	if job := h.running.find(r.Header.Get(wire.HeaderHandle)); job != nil {
+		job.AnswerNow()
+	}
+	h.reply(w, http.StatusOK, struct{}{})
 }
 
 func (h *Handler) tokenize(w http.ResponseWriter, r *http.Request) {
