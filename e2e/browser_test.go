@@ -176,10 +176,16 @@ func js[T any](b *tab, expression string) T {
 	return value
 }
 
-// until waits until an expression is true.
+// until waits until an expression is true. One that fails, as while a page is loaded, is not true yet.
 func (b *tab) until(expression string) {
 	b.t.Helper()
-	eventually(b.t, func() bool { return js[bool](b, "Boolean("+expression+")") })
+	eventually(b.t, func() bool {
+		ok, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
+		if b.ctx.Err() != nil {
+			b.t.Fatalf("%s: %v", expression, err)
+		}
+		return err == nil && ok
+	})
 }
 
 func (b *tab) click(selector string) {

@@ -7,10 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // firstSample is a question about a green star and a blue cross.
@@ -93,6 +95,69 @@ func TestPlaygroundAnswersNow(t *testing.T) {
 	}
 	b.until(`document.querySelector(".think-count").innerText.includes("ended by")`)
 	b.expect("409") // the thoughts may have been over a moment before
+}
+
+// The built-in pair points at nothing, so what the server would send comes from the test.
+func TestPlaygroundDrawsBoxesOverThePicture(t *testing.T) {
+	d := serve(t)
+	b := browse(t, d.url)
+	b.open()
+	js[bool](b, `(() => {
+		const real = window.fetch;
+		window.fetch = async (path, options) => {
+			if (path !== "/v1/chat/completions") return real(path, options);
+			const chunks = ['[{"bbox_2d": [100, 200, 50', '0, 600], "label": "blue', ' cross"}, {"point_2d": [750, 250], "label": "star"}]'];
+			const line = (delta, finish) => "data: " + JSON.stringify({id: "chatcmpl-x", model: "qwen3-vl-instruct", choices: [{index: 0, delta, finish_reason: finish}]}) + "\n\n";
+			const text = new TextEncoder();
+			return new Response(new ReadableStream({
+				async start(c) {
+					for (const part of chunks) {
+						c.enqueue(text.encode(line({content: part}, null)));
+						await new Promise((resolve) => setTimeout(resolve, 30));
+						window.boxesSeen = [...(window.boxesSeen ?? []), document.querySelectorAll(".boxes .box").length];
+					}
+					c.enqueue(text.encode(line({}, "stop") + "data: [DONE]\n\n"));
+					c.close();
+				},
+			}), {headers: {"Content-Type": "text/event-stream", "X-Qwenvld-Variant": "instruct"}});
+		};
+		return true;
+	})()`)
+	b.paste("image/png", "colour.png", example(t, "colour.png", "image/png"))
+	b.ask("Find the cross and the star.")
+	b.answered(1)
+	if shapes := js[[]string](b, `[...document.querySelectorAll(".boxes .box")].map((e) => e.localName)`); !slices.Equal(shapes, []string{"rect", "g"}) {
+		t.Fatalf("drawn are %q", shapes)
+	}
+	if labels := js[[]string](b, `[...document.querySelectorAll(".box-label")].map((e) => e.innerText)`); !slices.Equal(labels, []string{"blue cross", "star"}) {
+		t.Errorf("labels %q", labels)
+	}
+	// The picture on the page and the rectangle over it are in proportion.
+	if off := js[float64](b, `(() => {
+		const picture = document.querySelector(".grounding-picture img").getBoundingClientRect(), box = document.querySelector(".boxes rect").getBoundingClientRect();
+		return Math.max(Math.abs((box.left - picture.left) / picture.width - 0.1), Math.abs((box.bottom - picture.top) / picture.height - 0.6));
+	})()`); off > 0.03 {
+		t.Errorf("the box is off by %v of the picture", off)
+	}
+	copied := func(format string) string {
+		return js[string](b, `(async () => {
+			const { Overlay } = await import("/playground/js/boxes.js");
+			let text = "";
+			navigator.clipboard.writeText = async (t) => { text = t; };
+			[...document.querySelectorAll(".grounding-copy button")].find((e) => e.innerText === "`+format+`").click();
+			await new Promise((resolve) => setTimeout(resolve, 20));
+			return text;
+		})()`)
+	}
+	size := js[[]int](b, `[document.querySelector(".grounding-picture img").naturalWidth, document.querySelector(".grounding-picture img").naturalHeight]`)
+	want := fmt.Sprintf("blue cross,%.0f,%.0f,%.0f,%.0f", 0.1*float64(size[0]), 0.2*float64(size[1]), 0.5*float64(size[0]), 0.6*float64(size[1]))
+	if csv := copied("CSV"); !strings.Contains(csv, want) {
+		t.Errorf("%q lacks %q", csv, want)
+	}
+	if coco := copied("COCO"); !strings.Contains(coco, `"annotations"`) || !strings.Contains(coco, `"blue cross"`) {
+		t.Errorf("%s", coco)
+	}
+	b.shoot("boxes")
 }
 
 // example is a file of the examples as a data URI.
@@ -287,7 +352,7 @@ func TestPlaygroundByKeyboardOnly(t *testing.T) {
 	}
 	b.run(chromedp.KeyEvent("\r"))
 	tabTo("#tab-route")
-	b.run(chromedp.KeyEvent("\ue014")) // right
+	b.run(chromedp.KeyEvent(kb.ArrowRight))
 	b.until(`document.querySelector("#tab-saw").getAttribute("aria-selected") === "true"`)
 }
 

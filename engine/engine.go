@@ -178,8 +178,8 @@ type Thinking struct {
 	// prompt closed the block, the answer cannot contain the tag: a model that was cut short would close the block a
 	// second time.
 	EndTag string `json:"end_tag,omitempty"`
-	// Now, where it is not nil, is closed when nobody wants to wait for more thoughts: an open block is closed as at its
-	// budget's end, soon after. It is heeded until the stream is closed.
+	// Now, where it is not nil, is closed when nobody wants to wait for more thoughts: an open block is closed soon
+	// after, as at its budget's end. It is heeded until the stream is closed.
 	Now <-chan struct{} `json:"-"`
 }
 
@@ -253,8 +253,8 @@ type Result struct {
 	// StopString is the stop string that matched, if one did.
 	StopString string `json:"stop_string,omitempty"`
 	Usage      Usage  `json:"usage"`
-	// ThinkingClosedBy is "model", "budget", "loop" when the block only repeated itself, "client" by Thinking.Now, "end_token" when the model
-	// ended its answer inside the block and was made to go on, or "" without a block.
+	// ThinkingClosedBy is "model", "budget", "loop" when the block only repeated itself, "client" by Thinking.Now,
+	// "end_token" when the model ended its answer inside the block and was made to go on, or "" without a block.
 	ThinkingClosedBy string `json:"thinking_closed_by,omitempty"`
 	// Repetition says that the answer was ended, as by length, because it only repeated itself.
 	Repetition bool `json:"repetition,omitempty"`

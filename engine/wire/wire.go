@@ -29,8 +29,8 @@ const (
 	PathTokenBytes = "/v1/token_bytes" //nolint:gosec // no secret
 )
 
-// HeaderHandle names a request at PathGenerate, so that PathAnswerNow can speak of it. Ids of requests are their clients'
-// own, and may come twice.
+// HeaderHandle names a request at PathGenerate, so that PathAnswerNow can speak of it. Ids of requests are their
+// clients' own, and may come twice.
 const HeaderHandle = "X-Handle"
 
 // ContentType of a stream of frames, one JSON object a line.

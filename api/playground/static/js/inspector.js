@@ -33,6 +33,8 @@ export class Inspector {
       NAMES.map((n) => this.panels[n]),
     );
     this.narrow = matchMedia("(max-width: 1100px)");
+    // On a small screen the panel would cover what one reads.
+    this.narrow.addEventListener("change", () => this.toggle(settings.inspector && !this.narrow.matches, false));
     this.shown = "route";
     this.toggle(settings.inspector && !this.narrow.matches, false);
     this.show("route");

@@ -10,10 +10,10 @@ import { onChange, settings } from "./settings.js";
 
 const patience = 250; // ms without typing before the server is asked
 
-// words are the reasons that have a text of their own; others are shown as the router says them.
+// reasonText is a reason in the person's language where it names what decided, else as the router says it.
 export function reasonText(reason) {
-  const known = t("reason." + reason);
-  return known.startsWith("reason.") ? reason : known;
+  const known = t("source." + reason);
+  return known.startsWith("source.") ? reason : known;
 }
 
 // Live is the strip above the composer.

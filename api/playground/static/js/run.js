@@ -110,7 +110,7 @@ export function figures(a) {
   if (a.usage?.completion_tokens) {
     out.push([t("figure.tokens"), String(a.usage.completion_tokens)]);
     const writing = (a.ended || now()) - a.firstToken;
-    if (a.firstToken && a.usage.completion_tokens > 1 && writing > 0) {
+    if (a.firstToken && a.usage.completion_tokens > 4 && writing > 50) {
       out.push([t("figure.speed"), ((a.usage.completion_tokens - 1) / (writing / 1000)).toFixed(1) + " tok/s"]);
     }
   }

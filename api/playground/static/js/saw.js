@@ -103,7 +103,7 @@ function draw(canvas, url, seen) {
     c.drawImage(image, 0, 0, canvas.width, canvas.height);
     const edge = Math.sqrt((canvas.width * canvas.height) / seen.tokens);
     if (canvas.width / edge > 64) return; // too fine to see
-    c.strokeStyle = "rgba(255,255,255,0.45)";
+    c.strokeStyle = "rgba(90,90,130,0.45)";
     c.lineWidth = Math.max(0.5, canvas.width / 600);
     c.beginPath();
     for (let x = edge; x < canvas.width - 1; x += edge) {
