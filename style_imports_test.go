@@ -89,7 +89,7 @@ var importRules = []importRule{
 	{packages: "api/jsonbody", may: []string{"internal/jsontree"}, no: []string{"net/http"}, why: "JSON is read without knowing what it says"},
 	{packages: "api/web", may: []string{"api/fault", "api/intake"}, why: "the wire knows nothing of engines and routers"},
 	{packages: "api/request", may: []string{
-		"api/fault", "api/jsonbody", "engine", "engine/constraint", "engine/prompt", "internal/nearest", "multimodal/video", "router",
+		"api/fault", "api/grounding", "api/jsonbody", "engine", "engine/constraint", "engine/prompt", "internal/nearest", "multimodal/video", "router",
 	}, no: []string{"net/http"}, why: "a request is the same, whichever surface it came from"},
 	{packages: "api/media", may: []string{
 		"api/fault", "api/request", "engine", "multimodal", "multimodal/video", "multimodal/video/limits",
@@ -112,6 +112,7 @@ var importRules = []importRule{
 	{packages: "api/openai/*", may: slices.Concat(surface, []string{"api/openai/wire"}), why: onlyCodes},
 	{packages: "api/anthropic", may: surface, why: onlyCodes},
 	{packages: "api/ollama", may: slices.Concat(surface, []string{"internal/keepalive"}), why: onlyCodes},
+	{packages: "api/grounding", never: pure, why: "text in, places out"},
 	{packages: "api/history/**", may: []string{"api/history"}, why: "what is kept is bytes"},
 	{packages: "api/metrics", may: []string{"engine", "router"}, why: "counting changes nothing"},
 	{packages: "api/*", why: "a part of the HTTP layer that stands alone"},
@@ -136,7 +137,7 @@ var pure = []string{"net/http", "log/slog"}
 
 // surface are what a wire format is made of. Other wire formats, the router and the engines' processes are not among
 // it.
-var surface = []string{"api/fault", "api/generation", "api/jsonbody", "api/request", "api/surface", "api/web", "engine"}
+var surface = []string{"api/fault", "api/generation", "api/grounding", "api/jsonbody", "api/request", "api/surface", "api/web", "engine"}
 
 const onlyCodes = "a surface decodes and encodes, and nothing else"
 

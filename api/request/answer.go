@@ -1,10 +1,12 @@
 package request
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 
 	"github.com/qwenvld/qwenvld/api/fault"
+	"github.com/qwenvld/qwenvld/api/grounding"
 	"github.com/qwenvld/qwenvld/api/jsonbody"
 	"github.com/qwenvld/qwenvld/engine"
 )
@@ -21,7 +23,7 @@ func (d *Builder) ResponseFormat(v *jsonbody.Value, path string) {
 		return
 	}
 	schema := jsonbody.Present(v, "schema")
-	switch d.OneOf(m, path+".type", "text", "json_object", "json_schema") {
+	switch d.OneOf(m, path+".type", "text", "json_object", "json_schema", "grounding") {
 	case "json_object":
 		d.Keys(v, path, "type", "schema")
 		if schema != nil {
@@ -37,6 +39,10 @@ func (d *Builder) ResponseFormat(v *jsonbody.Value, path string) {
 		}
 		d.Keys(v, path, "type", "json_schema")
 		d.JSONSchema(inner, path+".json_schema")
+	case "grounding":
+		d.Keys(v, path, "type")
+		d.Request.Grounding = true
+		d.Format = d.check(path, &engine.Constraint{Schema: json.RawMessage(grounding.Schema)})
 	default:
 		d.Keys(v, path, "type")
 	}

@@ -35,6 +35,9 @@ type Request struct {
 	Constraint      *engine.Constraint
 	FreeText, Loose bool
 
+	// Grounding says that the answer points at things in a picture, and the client wants to know where in pixels.
+	Grounding bool
+
 	// Form is what the answer must look like where it is no call, and Choice how tools may be called. Engines have both
 	// in Constraint.
 	Form   *engine.Constraint

@@ -34,12 +34,17 @@ type encoder struct {
 	routed bool
 	// untold are tokens of content, by answer, that no text has followed yet.
 	untold map[int][]engine.Token
+	// places are what answers point at, where that is asked for.
+	places groundings
 }
 
 var _ surface.Encoder = (*encoder)(nil)
 
 // Event gives the chunks of one event.
 func (e *encoder) Event(ev *generation.Event) ([]web.Message, error) {
+	if e.request.Grounding {
+		e.places.note(ev)
+	}
 	switch ev.Kind {
 	case generation.Started:
 		return wire.Messages(e.first(ev))
@@ -99,6 +104,7 @@ func (e *encoder) text(ev *generation.Event) *Chunk {
 func (e *encoder) last(ev *generation.Event) *Chunk {
 	c := e.chunk(ev, Delta{})
 	c.Choices[0].FinishReason = new(string(ev.Ending.Finish))
+	c.Choices[0].Grounding = e.places.of(ev.Choice)
 	if ev.Choice == 0 && ev.Ending.Told {
 		c.Routing = ev.Routing
 	}
@@ -175,6 +181,9 @@ func (e *encoder) whole(w *generation.Whole) any {
 	}
 	for i := range w.Answers {
 		out.Choices[i] = e.choice(i, &w.Answers[i])
+		if e.request.Grounding {
+			out.Choices[i].Grounding = grounded(w.Answers[i].Text(generation.Content), w.Routing)
+		}
 	}
 	return out
 }

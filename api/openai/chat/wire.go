@@ -29,6 +29,8 @@ type Choice struct {
 	Message      Message   `json:"message"`
 	Logprobs     *Logprobs `json:"logprobs"`
 	FinishReason string    `json:"finish_reason"`
+	// Grounding is what the answer points at, where response_format asks for that.
+	Grounding []GroundedPlace `json:"grounding,omitempty"`
 }
 
 // Message is the assistant's. Content is null when there are only tool calls.
@@ -74,6 +76,8 @@ type ChunkChoice struct {
 	Delta        Delta     `json:"delta"`
 	Logprobs     *Logprobs `json:"logprobs"`
 	FinishReason *string   `json:"finish_reason"`
+	// Grounding comes with the last chunk of the answer.
+	Grounding []GroundedPlace `json:"grounding,omitempty"`
 }
 
 // Delta is what a chunk adds to a message.
