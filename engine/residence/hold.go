@@ -19,9 +19,9 @@ func (m *Member) Hold(ctx context.Context, h engine.Hold) (release func(), err e
 	withdraw := sync.OnceFunc(func() {
 		k.tell(func(p *placement.Plan, now time.Time) { p.Withdraw(ticket, h.KeepAlive, now) })
 	})
-	if granted, refused, s, _ := m.look(ticket); h.Loaded && !granted && refused == nil {
+	if at := m.look(ticket); h.Loaded && !at.granted && at.refused == nil {
 		withdraw()
-		return nil, &engine.UnavailableError{State: s.State}
+		return nil, &engine.UnavailableError{State: at.status.State}
 	}
 	if err := m.await(ctx, ticket, h.Waiting); err != nil {
 		withdraw()
@@ -31,29 +31,30 @@ func (m *Member) Hold(ctx context.Context, h engine.Hold) (release func(), err e
 }
 
 // await blocks until the ticket is granted.
-func (m *Member) await(ctx context.Context, ticket *placement.Ticket, waiting func(engine.UnavailableError)) error {
+func (m *Member) await(ctx context.Context, ticket *placement.Ticket, tell func(engine.UnavailableError)) error {
 	late := time.NewTimer(m.keeper.patience)
 	defer late.Stop()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for first := true; ; first = false {
-		granted, refused, s, changed := m.look(ticket)
+		at := m.look(ticket)
+		s, changed := at.status, at.changed
 		switch {
-		case refused != nil:
-			return refused
-		case granted:
+		case at.refused != nil:
+			return at.refused
+		case at.granted:
 			return nil
 		case s.State == engine.StateStopped:
 			return &engine.UnavailableError{State: engine.StateStopped}
 		}
-		if first && waiting != nil {
-			m.report(&s, waiting)
+		if first && tell != nil {
+			m.report(&s, tell)
 		}
 		select {
 		case <-changed:
 		case <-tick.C:
-			if waiting != nil {
-				m.report(&s, waiting)
+			if tell != nil {
+				m.report(&s, tell)
 			}
 		case <-late.C:
 			return m.tooLate()
@@ -63,21 +64,30 @@ func (m *Member) await(ctx context.Context, ticket *placement.Ticket, waiting fu
 	}
 }
 
+// waiting is where a ticket and its unit stand.
+type waiting struct {
+	granted bool
+	refused error
+	status  placement.Status
+	// changed is closed when any of it may have changed.
+	changed <-chan struct{}
+}
+
 // look reads a ticket, which only the plan changes.
-func (m *Member) look(ticket *placement.Ticket) (granted bool, refused error, s placement.Status, changed <-chan struct{}) { //nolint:revive // one of them is an error
+func (m *Member) look(ticket *placement.Ticket) waiting {
 	k := m.keeper
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	s = k.plan.Status(m.id, time.Now())
+	s := k.plan.Status(m.id, time.Now())
 	if k.stopped {
 		s.State = engine.StateStopped
 	}
-	return ticket.Granted(), ticket.Refused(), s, k.changed
+	return waiting{granted: ticket.Granted(), refused: ticket.Refused(), status: s, changed: k.changed}
 }
 
-func (m *Member) report(s *placement.Status, waiting func(engine.UnavailableError)) {
+func (m *Member) report(s *placement.Status, tell func(engine.UnavailableError)) {
 	if down := m.down(s); down != nil {
-		waiting(*down)
+		tell(*down)
 	}
 }
 

@@ -161,6 +161,7 @@ func (m *Member) down(s *placement.Status) *engine.UnavailableError {
 		} else if _, err := w.Info(context.Background()); errors.As(err, &now) { // which does not block
 			out.Progress, out.Reason = now.Progress, now.Reason
 		}
+	default: // there is nothing to add
 	}
 	return out
 }
