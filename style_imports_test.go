@@ -73,7 +73,8 @@ var importRules = []importRule{
 	}, why: "the worker knows nothing of HTTP clients or routing"},
 	{packages: "engine/worker/compute", may: []string{
 		"engine", "engine/constraint", "engine/worker/answer", "engine/worker/parallel", "engine/worker/prefix",
-		"engine/worker/rowcache", "engine/worker/sampler", "engine/worker/schedule", "internal/repetition",
+		"engine/worker/rowcache", "engine/worker/sampler", "engine/worker/schedule", "engine/worker/speculation",
+		"internal/repetition",
 		"multimodal",
 	}, why: "steps are computed without knowing who asks, and by any model"},
 	{packages: "engine/worker/schedule", may: []string{"engine/worker/cost", "engine/worker/prefix"}, why: "a decision knows rows, what they cost, and which of them are shared"},

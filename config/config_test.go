@@ -72,6 +72,22 @@ func TestEnvironmentCanNameTheFile(t *testing.T) {
 	}
 }
 
+func TestSpeculationIsAWordOrANumber(t *testing.T) {
+	file := func(value string) string {
+		return "models: [{id: m, instruct: {model: i.gguf}, engine: {" + value + "}}]\n"
+	}
+	for value, want := range map[string]int{"": 0, "speculation: auto": 0, "speculation: off": -1, `speculation: "off"`: -1, "speculation: 7": 7} {
+		if c, err := load(t, file(value)); err != nil || c.Models[0].Engine.Speculation.Most() != want {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+	for _, value := range []string{"speculation: 0", "speculation: -1", "speculation: 64", "speculation: some", "speculation: 1.5"} {
+		if _, err := load(t, file(value)); err == nil || !strings.Contains(err.Error(), "auto, off or a number of tokens from 1 to 63") {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+}
+
 func TestModelPathsAreRelativeToTheFile(t *testing.T) {
 	c, err := load(t, `
 models:

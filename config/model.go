@@ -41,6 +41,8 @@ type Engine struct {
 	ImageMemory  int64  `mapstructure:"image_memory"` // bytes of working memory of encoding one image
 	VisionCache  int64  `mapstructure:"vision_cache"` // bytes of rows kept of pictures encoded before; negative: none
 	PrefixCache  int    `mapstructure:"prefix_cache"` // tokens of cache_tokens kept of prompts computed before; negative: none
+	// Speculation is off, or how many tokens are guessed ahead.
+	Speculation Speculation `mapstructure:"speculation"`
 }
 
 func (m *Model) validate(v *validation, key string) {
@@ -70,5 +72,8 @@ func (e *Engine) validate(v *validation, key string) {
 	}
 	if _, err := e.GPULayers.number(); err != nil {
 		v.fault(key+".gpu_layers", "%s", err)
+	}
+	if _, err := e.Speculation.most(); err != nil {
+		v.fault(key+".speculation", "%s", err)
 	}
 }

@@ -114,7 +114,7 @@ func schemaOf(v reflect.Value, key string, about map[string]string) map[string]a
 		s["type"], s["items"] = []string{"array", "string", "null"}, map[string]any{"type": "string"}
 	case t.Kind() == reflect.Bool:
 		s["type"], s["default"] = "boolean", v.Interface()
-	case t == reflect.TypeFor[Layers]():
+	case t == reflect.TypeFor[Layers](), t == reflect.TypeFor[Speculation]():
 		s["type"], s["default"] = []string{"string", "integer"}, v.Interface()
 	case t.Kind() == reflect.String:
 		s["type"], s["default"] = "string", v.Interface()

@@ -153,6 +153,9 @@ type Request struct {
 	// MayRepeat lets an answer go on that only repeats itself; otherwise it ends with Result.Repetition.
 	MayRepeat bool     `json:"may_repeat,omitempty"`
 	Thinking  Thinking `json:"thinking"`
+	// Prediction is text that the answer is expected to have much of. It makes the answer faster where it holds, and
+	// changes nothing about it.
+	Prediction string `json:"prediction,omitempty"`
 	// Constraint bounds the answer, nil for free text.
 	Constraint *Constraint `json:"constraint,omitempty"`
 }
@@ -270,6 +273,10 @@ type Usage struct {
 	ImageTokens     int `json:"image_tokens"`
 	VideoTokens     int `json:"video_tokens"`
 	ReasoningTokens int `json:"reasoning_tokens"`
+	// AcceptedPrediction and RejectedPrediction are tokens of Request.Prediction that were computed ahead: those that
+	// the answer has, and those that it went another way than.
+	AcceptedPrediction int `json:"accepted_prediction,omitempty"`
+	RejectedPrediction int `json:"rejected_prediction,omitempty"`
 }
 
 var (

@@ -50,6 +50,13 @@ type Cells struct {
 	Evicted uint64 `json:"evicted"`
 }
 
+// Guesses count the tokens that were computed ahead of being drawn.
+type Guesses struct {
+	// Made is how many there were, Held how many of them were drawn.
+	Made uint64 `json:"made"`
+	Held uint64 `json:"held"`
+}
+
 // States are all of them, in the order that weights go through them.
 func States() []State {
 	return []State{

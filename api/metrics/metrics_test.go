@@ -209,6 +209,7 @@ type worker struct {
 
 func (w worker) Health() (engine.State, int64) { return w.state, w.restarts }
 func (w worker) Cells() engine.Cells           { return w.cells }
+func (w worker) Guesses() engine.Guesses       { return engine.Guesses{Made: 9, Held: 7} }
 func (worker) Memory() map[string]int64        { return map[string]int64{"host": 1 << 20} }
 
 func TestMemoryIsThatOfLoadedWeights(t *testing.T) {
@@ -239,6 +240,19 @@ qwenvld_kv_cells{model="m",state="parked",variant="instruct"} 5
 qwenvld_kv_cells_evicted_total{model="m",variant="instruct"} 7
 `
 	if err := testutil.ScrapeAndCompare(server.URL, strings.NewReader(want), "qwenvld_kv_cells", "qwenvld_kv_cells_evicted_total"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestGuessedTokensAreCounted(t *testing.T) {
+	m, _ := newMetrics(Options{Workers: []Weights{{"m", router.Instruct, worker{state: engine.StateReady}}}})
+	want := `# HELP qwenvld_speculative_tokens_total Tokens of answers that were guessed and computed ahead since the process was started: ` +
+		`accepted into the answer, or rejected.
+# TYPE qwenvld_speculative_tokens_total counter
+qwenvld_speculative_tokens_total{model="m",outcome="accepted",variant="instruct"} 7
+qwenvld_speculative_tokens_total{model="m",outcome="rejected",variant="instruct"} 2
+`
+	if err := testutil.GatherAndCompare(m.registry, strings.NewReader(want), "qwenvld_speculative_tokens_total"); err != nil {
 		t.Error(err)
 	}
 }

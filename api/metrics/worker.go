@@ -14,6 +14,8 @@ type Worker interface {
 	Health() (state engine.State, restarts int64)
 	// Cells tells how the cells of its KV cache stand. It must not block.
 	Cells() engine.Cells
+	// Guesses counts the tokens that it computed ahead. It must not block.
+	Guesses() engine.Guesses
 	// Memory tells what the weights take while they are loaded, in bytes, by device. It must not block.
 	Memory() map[string]int64
 }
@@ -31,7 +33,7 @@ type workers struct {
 	all                 []Weights
 	up, state, restarts *prometheus.Desc
 	cells, evicted      *prometheus.Desc
-	memory              *prometheus.Desc
+	memory, guesses     *prometheus.Desc
 }
 
 func newWorkers(all []Weights) *workers {
@@ -47,6 +49,9 @@ func newWorkers(all []Weights) *workers {
 		memory: desc("weights_memory_bytes",
 			"What the weights take with caches and buffers, as is estimated before they are loaded; 0 while they are not.", "device"),
 		evicted: desc("kv_cells_evicted_total", "Parked cells that were given up since the process was started."),
+		guesses: desc("speculative_tokens_total",
+			"Tokens of answers that were guessed and computed ahead since the process was started: accepted into the answer, or rejected.",
+			"outcome"),
 	}
 }
 
@@ -58,6 +63,7 @@ func (w *workers) Describe(out chan<- *prometheus.Desc) {
 	out <- w.cells
 	out <- w.evicted
 	out <- w.memory
+	out <- w.guesses
 }
 
 // Collect implements prometheus.Collector.
@@ -81,6 +87,10 @@ func (w *workers) Collect(out chan<- prometheus.Metric) {
 			out <- prometheus.MustNewConstMetric(w.memory, prometheus.GaugeValue, float64(bytes), model, string(v), device)
 		}
 		out <- prometheus.MustNewConstMetric(w.evicted, prometheus.CounterValue, float64(cells.Evicted), model, string(v))
+		g := worker.Guesses()
+		for outcome, n := range map[string]uint64{"accepted": g.Held, "rejected": g.Made - g.Held} {
+			out <- prometheus.MustNewConstMetric(w.guesses, prometheus.CounterValue, float64(n), model, string(v), outcome)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ func workerConfig(e *config.Engine, w config.Weights) worker.Config {
 		Model: w.Model, Projector: w.Projector, ContextSize: e.ContextSize, CacheTokens: e.CacheTokens, CacheType: e.CacheType,
 		MaxSequences: e.MaxSequences, MaxQueue: e.MaxQueue, BatchSize: e.BatchSize, PrefillChunk: e.PrefillChunk,
 		Threads: e.Threads, ImageMemory: e.ImageMemory, VisionCache: e.VisionCache, PrefixCache: e.PrefixCache,
+		Speculation: e.Speculation.Most(),
 	}
 }
 

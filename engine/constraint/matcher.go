@@ -23,6 +23,8 @@ type Matcher struct {
 	trigger []byte
 	tail    []byte // end of the free answer that the trigger may begin in
 	joined  []byte // room for the tail and a token
+	// foreseen is room for the tail of tokens that may come.
+	foreseen []byte
 }
 
 // NewMatcher constrains an answer from its beginning. It may fail with ErrTooCostly.
@@ -69,10 +71,10 @@ func (m *Matcher) MustEnd() bool { return !m.Idle() && m.automaton.Complete(m.st
 func (m *Matcher) AcceptKnown(token int32) bool {
 	b := m.bytes(token)
 	if m.Idle() {
-		if m.fromTrigger(b) != nil {
+		if m.fromTrigger(m.tail, b) != nil {
 			return false
 		}
-		m.keepTail(b)
+		m.tail = m.tailAfter(m.tail, b)
 		return true
 	}
 	if len(b) == 0 {
@@ -88,6 +90,36 @@ func (m *Matcher) AcceptKnown(token int32) bool {
 	}
 	m.state, m.mask = next, *mask
 	return true
+}
+
+// Follows is how many of these tokens may come next, one after the other, as far as that is known already. The last of
+// them may be one whose consequences are not.
+func (m *Matcher) Follows(tokens []int32) int {
+	tail := append(m.foreseen[:0], m.tail...)
+	defer func() { m.foreseen = tail }()
+	state, mask := m.state, m.mask
+	for i, token := range tokens {
+		b := m.bytes(token)
+		if m.Idle() {
+			if m.fromTrigger(tail, b) != nil {
+				return i + 1
+			}
+			tail = m.tailAfter(tail, b)
+			continue
+		}
+		if len(b) == 0 || mask[token/64]>>(token%64)&1 == 0 {
+			return i
+		}
+		known := (*[]uint64)(nil)
+		if state = m.automaton.Known(state, b); state != nil {
+			known = state.mask.Load()
+		}
+		if known == nil {
+			return i + 1
+		}
+		mask = *known
+	}
+	return len(tokens)
 }
 
 // Accept takes note of a token. It fails if the token is not allowed, or cannot be followed further (ErrTooCostly); the
@@ -117,8 +149,8 @@ func (m *Matcher) bytes(token int32) []byte {
 	return tokens[token]
 }
 
-// fromTrigger is the trigger, and what comes after it, once token has completed it; nil before.
-func (m *Matcher) fromTrigger(token []byte) []byte {
+// fromTrigger is the trigger, and what comes after it, where token completes it behind tail; else nil.
+func (m *Matcher) fromTrigger(tail, token []byte) []byte {
 	text, special := bytes.CutPrefix(token, []byte(Special))
 	switch {
 	case special && bytes.Equal(text, m.trigger):
@@ -126,30 +158,29 @@ func (m *Matcher) fromTrigger(token []byte) []byte {
 	case special:
 		return nil
 	}
-	m.joined = append(append(m.joined[:0], m.tail...), token...)
+	m.joined = append(append(m.joined[:0], tail...), token...)
 	if at := bytes.Index(m.joined, m.trigger); at >= 0 {
 		return m.joined[at:]
 	}
 	return nil
 }
 
-// keepTail takes note of a token that does not complete the trigger.
-func (m *Matcher) keepTail(token []byte) {
+// tailAfter is the end of the free answer after a token that does not complete the trigger.
+func (m *Matcher) tailAfter(tail, token []byte) []byte {
 	if bytes.HasPrefix(token, []byte(Special)) {
-		m.tail = m.tail[:0]
-		return
+		return tail[:0]
 	}
-	m.tail = append(m.tail, token...)
-	m.tail = append(m.tail[:0], m.tail[max(0, len(m.tail)-len(m.trigger)+1):]...)
+	tail = append(tail, token...)
+	return append(tail[:0], tail[max(0, len(tail)-len(m.trigger)+1):]...)
 }
 
 // acceptFree takes note of a token of a free answer, and brings the constraint into force when the trigger is complete.
 // A token that completes the trigger as ordinary text may go on in a way that is not allowed. Then the answer stays
 // free: it only holds text that looks like the trigger.
 func (m *Matcher) acceptFree(token []byte) error {
-	fromTrigger := m.fromTrigger(token)
+	fromTrigger := m.fromTrigger(m.tail, token)
 	if fromTrigger == nil {
-		m.keepTail(token)
+		m.tail = m.tailAfter(m.tail, token)
 		return nil
 	}
 	state, err := m.automaton.Advance(m.automaton.Start(), fromTrigger)

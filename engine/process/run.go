@@ -94,7 +94,7 @@ func (s *Supervisor) watch(ctx context.Context, p *child, w *service) error {
 	defer tick.Stop()
 	v := vitals{limits: limits{silence: s.o.Silence, stall: s.o.Stall, hang: s.o.Hang}}
 	doubtful := false
-	defer s.setCells(engine.Cells{})
+	defer s.setCounts(&wire.Health{})
 	for last := time.Now(); ; {
 		select {
 		case <-ctx.Done():
@@ -107,7 +107,7 @@ func (s *Supervisor) watch(ctx context.Context, p *child, w *service) error {
 		if query(ctx, s.o.CheckTimeout, w.client, wire.PathHealth, h) != nil {
 			h = nil
 		} else {
-			s.setCells(h.Cells)
+			s.setCounts(h)
 		}
 		// More would mean that this process stood still itself.
 		elapsed := min(time.Since(last), 2*(s.o.CheckInterval+s.o.CheckTimeout))

@@ -73,6 +73,7 @@ type Supervisor struct {
 	changed      chan struct{} // closed and replaced when availability changes
 	restarts     int64
 	cells        engine.Cells // as the worker told last
+	guesses      engine.Guesses
 }
 
 // availability is whether a worker answers, and why not.
@@ -149,10 +150,18 @@ func (s *Supervisor) Cells() engine.Cells {
 	return s.cells
 }
 
-func (s *Supervisor) setCells(c engine.Cells) {
+// Guesses counts the tokens that the worker computed ahead until the last check, none where there is no worker.
+func (s *Supervisor) Guesses() engine.Guesses {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cells = c
+	return s.guesses
+}
+
+// setCounts keeps what a worker tells of its cache and its guesses.
+func (s *Supervisor) setCounts(h *wire.Health) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cells, s.guesses = h.Cells, h.Guesses
 }
 
 // Info implements engine.Engine. Where no worker is ready its error is an engine.UnavailableError.

@@ -244,6 +244,14 @@ func (m *Member) Memory() map[string]int64 {
 	return out
 }
 
+// Guesses counts the tokens that the worker computed ahead, none where there is no worker.
+func (m *Member) Guesses() engine.Guesses {
+	if w := m.current(); w != nil {
+		return w.Guesses()
+	}
+	return engine.Guesses{}
+}
+
 // Cells tells how the cells of the worker's KV cache stand, all zero where there is no worker.
 func (m *Member) Cells() engine.Cells {
 	if w := m.current(); w != nil {

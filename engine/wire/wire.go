@@ -63,6 +63,8 @@ type Health struct {
 	Encode Pulse `json:"encode"`
 	// Cells are those of the KV cache.
 	Cells engine.Cells `json:"cells"`
+	// Guesses count tokens that were computed ahead.
+	Guesses engine.Guesses `json:"guesses"`
 }
 
 // Pulse is the progress of one kind of computation.

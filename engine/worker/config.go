@@ -42,9 +42,15 @@ type Config struct {
 	// nobody uses them; 0 means half of CacheTokens, or a quarter with a GPU, where a step costs more the fuller the
 	// cache. Less shares nothing.
 	PrefixCache int `json:"prefix_cache,omitempty"`
+	// Speculation bounds the tokens of an answer that are guessed and computed ahead in a step; 0 leaves it to what
+	// they are seen to cost, less guesses none.
+	Speculation int `json:"speculation,omitempty"`
 }
 
 const defaultContext = 16384
+
+// defaultSpeculation is up to how many guesses more of them may pay on any device.
+const defaultSpeculation = 15
 
 // onCards says whether a card computes any layer.
 func (c *Config) onCards() bool { return c.GPULayers != 0 && len(c.Devices) > 0 }
@@ -69,6 +75,7 @@ func (c Config) WithDefaults(trained int) (Config, error) {
 	fill(&c.BatchSize, 512)
 	fill(&c.PrefillChunk, c.BatchSize)
 	fill(&c.Threads, runtime.NumCPU())
+	fill(&c.Speculation, defaultSpeculation)
 	if c.ImageMemory == 0 {
 		c.ImageMemory = 4 << 30
 	}

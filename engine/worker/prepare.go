@@ -8,9 +8,11 @@ import (
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/llama"
+	"github.com/qwenvld/qwenvld/engine/tokenizer"
 	"github.com/qwenvld/qwenvld/engine/worker/answer"
 	"github.com/qwenvld/qwenvld/engine/worker/compute"
 	"github.com/qwenvld/qwenvld/engine/worker/sampler"
+	"github.com/qwenvld/qwenvld/engine/worker/speculation"
 )
 
 // prepare checks req against the model and turns it into tokens. Every refusal comes here, before anything is computed.
@@ -45,8 +47,38 @@ func (w *weights) prepare(ctx context.Context, req *engine.Request) (compute.Spe
 			return spec, err
 		}
 	}
+	if spec.Guesses, err = w.guesses(ctx, req, spec.Segments); err != nil {
+		return spec, err
+	}
 	spec.Answer = answer.New(answer.Options{Stop: req.Stop, Thinking: spec.Thinking.Open, EndTag: req.Thinking.EndTag})
 	return spec, nil
+}
+
+// guesses is where an answer's next tokens are looked for. A request with a seed wants to be repeatable, and the last
+// bits of logits may depend on how many rows were computed together, which depends on how fast guesses were seen to be.
+// So there are none, unless it brings a prediction.
+func (w *weights) guesses(ctx context.Context, req *engine.Request, prompt []compute.Segment) (*speculation.Lookup, error) {
+	if w.config.Speculation < 0 || req.Sampling.Seed != nil && req.Prediction == "" {
+		return nil, nil
+	}
+	var prediction []int32
+	if req.Prediction != "" {
+		var err error
+		prediction, err = w.text.Encode(ctx, []tokenizer.Piece{{Text: req.Prediction}}, w.config.ContextSize)
+		if errors.Is(err, tokenizer.ErrTooMany) {
+			return nil, &engine.RequestError{
+				Field: "prediction", Message: fmt.Sprintf("is longer than %d tokens, which no answer can be", w.config.ContextSize),
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("prediction: %w", err)
+		}
+	}
+	texts := make([][]int32, len(prompt))
+	for i := range prompt {
+		texts[i] = prompt[i].Tokens // none of an image, which nothing is expected across
+	}
+	return speculation.New(prediction, texts...), nil
 }
 
 func (w *weights) checkFields(req *engine.Request) error {

@@ -76,7 +76,7 @@ func serve(ctx context.Context, w *weights, o Options, hello *helloWriter) error
 			ParkedCells: w.parked(), Branches: w.branches(), RowBytes: w.rowBytes(), AheadBytes: max(0, c.VisionCache) / 2,
 			EncodeMemory: c.ImageMemory,
 		},
-		MaxQueue: c.MaxQueue, Rows: w.rows, Logger: o.Logger,
+		MaxQueue: c.MaxQueue, Rows: w.rows, Guesses: max(0, c.Speculation), Logger: o.Logger,
 	}, w, encoder, w)
 	handler := endpoint.New(&served{weights: w, loop: loop, info: w.info()}, o.Logger)
 	defer handler.Wait()

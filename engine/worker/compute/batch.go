@@ -3,6 +3,7 @@ package compute
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/qwenvld/qwenvld/engine/worker/schedule"
@@ -15,6 +16,7 @@ func (l *Loop) step() {
 		l.preempted(p)
 	}
 	l.reuse()
+	l.guess()
 	l.compute(l.plan.TokenBatch())
 	l.compute(l.plan.ImageBatch())
 }
@@ -35,9 +37,10 @@ func (l *Loop) compute(batch []schedule.Part) {
 		l.failed(batch, err)
 		return
 	}
-	l.plan.Took(batch, time.Since(before))
+	l.took(batch, len(rows), time.Since(before))
 	l.decoding.steps.Add(1)
 	row := 0
+	l.logits = slices.Grow(l.logits[:0], len(rows))
 	for _, part := range batch {
 		l.decoding.beats.Add(1)
 		l.plan.Computed(part)
@@ -47,13 +50,38 @@ func (l *Loop) compute(batch []schedule.Part) {
 		if !part.Draw {
 			continue
 		}
-		if logits, err := l.decoder.Logits(row - 1); err != nil {
+		if d, err := l.drawOf(s, &part, row); err != nil {
 			l.drop(s, err)
 		} else {
-			l.draws = append(l.draws, draw{s: s, logits: logits})
+			l.draws = append(l.draws, d)
 		}
 	}
 	l.drawAll()
+}
+
+// took tells those who plan by it how long a batch took.
+func (l *Loop) took(batch []schedule.Part, rows int, d time.Duration) {
+	l.plan.Took(batch, d)
+	if batch[len(batch)-1].Decode {
+		l.worth.Took(rows, d)
+	}
+}
+
+// drawOf collects the logits that tokens of s are drawn from, after a part whose rows end before that number.
+func (l *Loop) drawOf(s *sequence, part *schedule.Part, end int) (draw, error) {
+	begin := end - 1
+	if part.Decode {
+		begin = end - part.Rows
+	}
+	first := len(l.logits)
+	for row := begin; row < end; row++ {
+		logits, err := l.decoder.Logits(row)
+		if err != nil {
+			return draw{}, err
+		}
+		l.logits = append(l.logits, logits)
+	}
+	return draw{s: s, rows: l.logits[first:], at: l.rows[begin].Position.T}, nil
 }
 
 // failed makes room where there was none, and ends the jobs of a batch that cannot be computed for another reason.

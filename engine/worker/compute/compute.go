@@ -82,6 +82,8 @@ type Options struct {
 	// MaxQueue bounds the jobs that wait for a slot.
 	MaxQueue int
 	// Rows keeps those of pictures, nil for none beyond their use.
-	Rows   *rowcache.Cache
-	Logger *slog.Logger
+	Rows *rowcache.Cache
+	// Guesses bound the tokens of a sequence that are computed ahead in a step; with none, no tokens are guessed.
+	Guesses int
+	Logger  *slog.Logger
 }

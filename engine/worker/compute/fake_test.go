@@ -57,6 +57,9 @@ type fakeModel struct {
 	script func(sequence int32, rows int) (int32, bool)
 	fail   func(rows []Row) error
 
+	// worth, if set, is who says how many guesses are computed.
+	worth sharer
+
 	cache  map[int32][]*Row // cells that several sequences see are in each of them
 	logits [][]float32
 	steps  int
@@ -280,6 +283,9 @@ func start(t *testing.T, m *fakeModel, e Encoder, o Options) *Loop {
 		o.PrefillRows = 5
 	}
 	l := New(o, m, e, fakeVocab{})
+	if m.worth != nil {
+		l.worth = m.worth
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {

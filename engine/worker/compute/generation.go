@@ -16,6 +16,8 @@ type generation struct {
 	// tail is the end of the answer, as far as a closing tag may begin in it that must not be completed.
 	tail []byte
 	bans []int32 // room for banned
+	// certain is room for the chances of tokens that are forced.
+	certain []float64
 	// repetition is set where the answer was ended because it only repeated itself.
 	repetition bool
 	events     emission
@@ -99,6 +101,9 @@ func (g *generation) banned(v Vocabulary) (out []int32) {
 // says that the constraint has taken the token in, and can be asked whether anything may follow.
 func (g *generation) add(token int32, logits []float32, v Vocabulary, settled bool) (ended bool) {
 	g.output = append(g.output, token)
+	if g.spec.Guesses != nil {
+		g.spec.Guesses.Add(token)
+	}
 	g.usage.CompletionTokens++
 	if g.block.inside() {
 		g.usage.ReasoningTokens++

@@ -15,6 +15,7 @@ import (
 	"github.com/qwenvld/qwenvld/engine/worker/parallel"
 	"github.com/qwenvld/qwenvld/engine/worker/rowcache"
 	"github.com/qwenvld/qwenvld/engine/worker/schedule"
+	"github.com/qwenvld/qwenvld/engine/worker/speculation"
 )
 
 // Loop runs jobs. Its methods other than Run are safe for concurrent use.
@@ -33,6 +34,7 @@ type Loop struct {
 
 	decoding, encoding pulse
 	cells              atomic.Pointer[engine.Cells]
+	guessed, held      atomic.Uint64 // tokens
 
 	encoders sync.WaitGroup // goroutines that wait for pixels or encode beside the loop
 	builders sync.WaitGroup // goroutines that build masks
@@ -42,12 +44,17 @@ type Loop struct {
 	plan      *schedule.Scheduler
 	sequences map[*schedule.Sequence]*sequence
 	rows      []Row
+	logits    [][]float32 // of those rows that tokens are drawn from
 	draws     []draw
 	cores     *parallel.Pool
 	drawOne   func(i int) // of draws
 	values    []float32   // of image rows in a batch
 	encodings map[*schedule.Run]Encoding
 	beside    *encodeBeside // nil while no run is computed beside the loop
+	worth     sharer
+	guessing  []*sequence // those with guesses, which have these chances and get these shares
+	chances   [][]float64
+	shares    []int
 }
 
 // New returns a Loop. encoder is nil when the model sees no images.
@@ -65,6 +72,7 @@ func New(o Options, d Decoder, e Encoder, v Vocabulary) *Loop {
 		submit: make(chan *Job), encoded: make(chan encodeResult), arrived: make(chan arrivedImage),
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
 		building: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		worth:    &speculation.Controller{},
 		plan:     schedule.New(o.Limits), sequences: map[*schedule.Sequence]*sequence{},
 		encodings: map[*schedule.Run]Encoding{},
 	}

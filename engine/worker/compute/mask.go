@@ -16,6 +16,8 @@ type Constraint interface {
 	// MayEnd says whether the answer can stand as it is, MustEnd whether nothing may follow.
 	MayEnd() bool
 	MustEnd() bool
+	// Follows is how many of these tokens may come next, one after the other, as far as that is known at no cost.
+	Follows(tokens []int32) int
 	// AcceptKnown takes note of a token if that costs nothing, and reports whether it did.
 	AcceptKnown(token int32) bool
 	// Accept takes note of a token, which may take as long as many steps.

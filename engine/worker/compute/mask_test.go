@@ -22,6 +22,7 @@ type slowConstraint struct {
 func (f *slowConstraint) Allowed() []uint64      { return []uint64{1<<vocabShown - 1} }
 func (f *slowConstraint) MayEnd() bool           { return f.left == 0 }
 func (f *slowConstraint) MustEnd() bool          { return f.left == 0 }
+func (f *slowConstraint) Follows([]int32) int    { return 0 }
 func (f *slowConstraint) AcceptKnown(int32) bool { return false }
 func (f *slowConstraint) Accept(int32) error {
 	<-f.gate

@@ -19,6 +19,9 @@ type sequence struct {
 	mask *maskBuild
 	// parked are the logits that wait for mask, while the phase is Parked. Their room is used again.
 	parked []float32
+	// guesses are what may follow the token drawn last, as of the last step. The first predicted are of a prediction.
+	guesses   []int32
+	predicted int
 }
 
 // prefill are the rows of a prompt.
@@ -58,7 +61,7 @@ func (s *sequence) begin() {
 }
 
 // rewind forgets what was computed, after the sequence was preempted. A mask that is being built is of use later.
-func (s *sequence) rewind() { s.prefill, s.parked = prefill{}, nil }
+func (s *sequence) rewind() { s.prefill, s.parked, s.guesses = prefill{}, nil, nil }
 
 // appendRows adds the rows of a part of s. There is one of an image at most in a batch.
 func (l *Loop) appendRows(rows []Row, s *sequence, part *schedule.Part) []Row {
@@ -66,9 +69,16 @@ func (l *Loop) appendRows(rows []Row, s *sequence, part *schedule.Part) []Row {
 	if part.Decode {
 		output := s.answer.output
 		at := p.next + int32(len(output)-1-p.replayed)
-		return append(rows, Row{
-			Token: output[len(output)-1], Position: multimodal.Position{T: at, H: at, W: at}, Sequence: s.plan.Slot(), Logits: true,
-		})
+		token := output[len(output)-1]
+		for i := range int32(part.Rows) {
+			if i > 0 {
+				token = s.guesses[i-1]
+			}
+			rows = append(rows, Row{
+				Token: token, Position: multimodal.Position{T: at + i, H: at + i, W: at + i}, Sequence: s.plan.Slot(), Logits: true,
+			})
+		}
+		return rows
 	}
 	g, values, width := &p.segments[part.Segment], []float32(nil), 0
 	if g.Image != nil {

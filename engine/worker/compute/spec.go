@@ -5,6 +5,7 @@ import (
 	"github.com/qwenvld/qwenvld/engine/worker/answer"
 	"github.com/qwenvld/qwenvld/engine/worker/sampler"
 	"github.com/qwenvld/qwenvld/engine/worker/schedule"
+	"github.com/qwenvld/qwenvld/engine/worker/speculation"
 )
 
 // Segment is a run of a prompt: tokens or, with Rows set, an image or a frame pair.
@@ -44,6 +45,8 @@ type Spec struct {
 	Thinking  Thinking
 	// Constraint follows the answer after the think block, nil for free text.
 	Constraint Constraint
+	// Guesses tell what may come next, to be computed ahead; nil where nothing is.
+	Guesses *speculation.Lookup
 }
 
 // Thinking bounds the think block of a job whose prompt opens one.

@@ -3,24 +3,21 @@ package schedule
 // Part is what one sequence has in a batch: its token drawn last, or rows of one segment of its prompt.
 type Part struct {
 	Sequence *Sequence
-	// Decode says that the row is that of the token drawn last. Otherwise Rows of the Segment follow from Offset on.
+	// Decode says that the first row is that of the token drawn last, and any others are of guesses at what follows.
+	// Otherwise Rows of the Segment follow from Offset on.
 	Decode                bool
 	Segment, Offset, Rows int
 	// At is the index of the first of the rows in the cache.
 	At int
-	// Draw asks for the logits of the last row: a token is drawn from them.
+	// Draw asks for the logits of the last row, or of all with Decode: tokens are drawn from them.
 	Draw bool
 }
 
-// TokenBatch is a batch of tokens: one of each sequence that decodes, in the order of admission, then as much prompt
-// text as there is time for. It is empty where there is neither.
-func (s *Scheduler) TokenBatch() (batch []Part) {
-	for _, q := range s.active {
-		if q.phase == Decoding && len(batch) < s.limits.BatchRows {
-			batch = append(batch, Part{Sequence: q, Decode: true, Rows: 1, At: q.cached, Draw: true})
-		}
-	}
-	rows, within, rate := len(batch), s.share(), s.costs.Prompt()
+// TokenBatch is a batch of tokens: one of each sequence that decodes, and what is guessed to come behind it, in the
+// order of admission, then as much prompt text as there is time for. It is empty where there is neither.
+func (s *Scheduler) TokenBatch() []Part {
+	batch, rows := s.decoding()
+	within, rate := s.share(), s.costs.Prompt()
 	most := s.most(rows > 0)
 	for i, q := range s.waiting(false) {
 		room := min(most, s.limits.BatchRows-rows)
@@ -34,6 +31,26 @@ func (s *Scheduler) TokenBatch() (batch []Part) {
 		batch = append(batch, part)
 	}
 	return batch
+}
+
+// decoding is the parts of the sequences that decode. Guesses take what is left of the batch, and of the cells that
+// nobody has or is about to need.
+func (s *Scheduler) decoding() (batch []Part, rows int) {
+	for _, q := range s.active {
+		if q.phase == Decoding && len(batch) < s.limits.BatchRows {
+			batch = append(batch, Part{Sequence: q, Decode: true, Rows: 1, At: q.cached, Draw: true})
+		}
+	}
+	rows = len(batch)
+	spare := s.limits.Cells - s.Cells() - s.tree.Stats().Parked - s.decodingRows()
+	for i := range batch {
+		p := &batch[i]
+		n := max(0, min(p.Sequence.guesses, spare, s.limits.BatchRows-rows))
+		p.Rows += n
+		spare -= n
+		rows += n
+	}
+	return batch, rows
 }
 
 // most bounds the prompt rows of a batch.

@@ -90,6 +90,8 @@ type Sequence struct {
 	// cached are the rows that lie in the KV cache.
 	cached  int
 	prefill cursor
+	// guesses are rows that would be computed behind that of the token drawn last.
+	guesses int
 }
 
 // cursor is how far prefilling has come.
@@ -183,6 +185,13 @@ func (q *Sequence) Drawn(token int32) {
 		q.items = append(q.items, prefix.Item{Token: token})
 	}
 }
+
+// Guess asks for so many rows of the next batch, behind that of the token drawn last, for tokens that are guessed to
+// follow it. They are computed as far as there is room.
+func (q *Sequence) Guess(rows int) { q.guesses = rows }
+
+// Rejected notes that the last rows computed were of guesses that did not hold. They are in the cache no more.
+func (q *Sequence) Rejected(rows int) { q.cached -= rows }
 
 // Park notes that nothing can be drawn from the logits of the last row yet.
 func (q *Sequence) Park() { q.enter(Parked) }
