@@ -66,8 +66,10 @@ func limit(f Format, card bool) (rows, logits float64) {
 	switch {
 	case f == Float32 && !card:
 		return 1e-4, 1e-3
-	case f == Float32, f == Float16:
+	case f == Float32, f == Float16 && !card:
 		return 2e-3, 5e-3
+	case f == Float16:
+		return 4e-3, 1e-2
 	default:
 		return 4e-2, 6e-2
 	}

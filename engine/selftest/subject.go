@@ -103,7 +103,7 @@ func (s *subject) check(ctx context.Context, p *prompt, withFaults bool) ([]Chec
 // tips says whether roundings may have a mixture choose another expert, where two are close, so that a single position
 // is no measure.
 func (s *subject) tips() bool {
-	return s.reference.Name == "moe" && s.format != Float32 && s.format != Float16
+	return s.reference.Name == "moe" && (s.card || s.format != Float32 && s.format != Float16)
 }
 
 // encode has the pictures of a prompt encoded.
