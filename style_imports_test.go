@@ -100,7 +100,7 @@ var importRules = []importRule{
 	}, no: []string{"net/http"}, why: "what is generated does not depend on how it is sent"},
 	{packages: "api/remote", may: []string{
 		"api/fault", "api/generation", "api/media", "api/request", "engine", "engine/prompt", "engine/upstream", "engine/upstream/dialect",
-		"engine/worker/answer", "router",
+		"engine/worker/answer", "multimodal", "router",
 	}, why: "what servers cannot do is done without knowing how they are reached"},
 	{packages: "api/surface", may: []string{
 		"api/fault", "api/generation", "api/jsonbody", "api/request", "api/web", "engine",

@@ -90,6 +90,9 @@ func newSite(t *testing.T, edit func(*Config)) *site {
 	if edit != nil {
 		edit(&c)
 	}
+	if *throughAnother {
+		placeBehind(t, &c)
+	}
 	if s.server, err = New(c); err != nil {
 		t.Fatal(err)
 	}

@@ -26,8 +26,8 @@ func goldenAnswers(name string) []engine.Event {
 	return text("Two", ".")
 }
 
-// Each file of testdata/golden has a request, "POST path body", the prompt that it becomes and what is answered, apart by lines of "====".
-// go test ./api -run Golden -update writes the latter two anew.
+// Each file of testdata/golden has a request, "POST path body", the prompt that it becomes and what is answered, apart
+// by lines of "====". go test ./api -run Golden -update writes the latter two anew.
 func TestGoldenRequestsBecomePromptsAndAnswers(t *testing.T) {
 	files, err := filepath.Glob("testdata/golden/*.txt")
 	if err != nil || len(files) < 10 {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/qwenvld/qwenvld/api/generation"
 	"github.com/qwenvld/qwenvld/api/ollama"
+	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/router"
 )
 
@@ -43,6 +44,24 @@ type variantCard struct {
 	Progress *float64 `json:"progress,omitempty"`
 	// Memory is what the weights take while they are loaded, in bytes, by device.
 	Memory map[string]int64 `json:"memory,omitempty"`
+	// Vision says to which sizes pictures are brought, for those that bring them there before they send them.
+	Vision *visionCard `json:"vision,omitempty"`
+}
+
+// visionCard tells how large pictures are when the model sees them, in pixels: a token is a square of an edge, and a
+// picture has an area between two bounds.
+type visionCard struct {
+	TokenEdge int `json:"token_edge"`
+	MinPixels int `json:"min_pixels"`
+	MaxPixels int `json:"max_pixels"`
+}
+
+func (s *Server) visionOf(v *engine.VisionInfo) *visionCard {
+	if v == nil {
+		return nil
+	}
+	limits := s.media.PixelLimits(v)
+	return &visionCard{TokenEdge: v.PatchSize * v.MergeSize, MinPixels: limits.Min, MaxPixels: limits.Max}
 }
 
 // modelCards describes each routed model and then its variants.
@@ -74,7 +93,7 @@ func (s *Server) modelCard(
 		info, loaded := at.Info, at.Down == nil
 		c.Variants = append(c.Variants, variantCard{
 			ID: p.ModelID(v), Variant: string(v), Loaded: loaded, Status: string(at.State()), Error: reason(at),
-			Name: info.Name, MaxModelLen: info.ContextSize, Progress: progressOf(at), Memory: at.Memory,
+			Name: info.Name, MaxModelLen: info.ContextSize, Progress: progressOf(at), Memory: at.Memory, Vision: s.visionOf(info.Vision),
 		})
 		if v == router.Thinking {
 			c.Capabilities = append(c.Capabilities, "reasoning")

@@ -77,7 +77,8 @@ func (c *checker) response(t *testing.T, req *http.Request, resp *http.Response,
 	}
 }
 
-// requestID holds the request's id in an error, whether it is the reply or ends a stream, against the one in the header.
+// requestID holds the request's id in an error, whether it is the reply or ends a stream, against the one in the
+// header.
 func (*checker) requestID(t *testing.T, resp *http.Response, body []byte) {
 	t.Helper()
 	for line := range strings.Lines(string(body)) {
@@ -92,8 +93,8 @@ func (*checker) requestID(t *testing.T, resp *http.Response, body []byte) {
 	}
 }
 
-// beforeOperations says whether a refusal is told without looking at what was asked for, so that no operation describes it: nothing is
-// served there, not by this method, or the header is too large.
+// beforeOperations says whether a refusal is told without looking at what was asked for, so that no operation describes
+// it: nothing is served there, not by this method, or the header is too large.
 func beforeOperations(o *contract.Operation, status int) bool {
 	return o == nil || slices.Contains([]int{
 		http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusRequestHeaderFieldsTooLarge,

@@ -25,10 +25,11 @@ import (
 	"github.com/qwenvld/qwenvld/router/difficulty"
 )
 
-// The benchmarks here measure the HTTP layer alone: the engine costs nothing. Client and server share the process and its cores, so
-// the server by itself is better than what they report.
+// The benchmarks here measure the HTTP layer alone: the engine costs nothing. Client and server share the process and
+// its cores, so the server by itself is better than what they report.
 
-// paced makes an answer of tokens that come every interval, or as fast as they are read; each holds the time at which it was made.
+// paced makes an answer of tokens that come every interval, or as fast as they are read; each holds the time at which
+// it was made.
 func paced(tokens int, interval time.Duration) enginetest.Script {
 	return func(ctx context.Context, _ *engine.Request) func() (engine.Event, error) {
 		left := tokens

@@ -16,7 +16,8 @@ func (s *site) visit(path string, header ...string) reply {
 	return s.get(path, append([]string{"Accept", "text/html"}, header...)...)
 }
 
-// statusOf is that of a file of the page, which the description of the API leaves out, or of a request for another host.
+// statusOf is that of a file of the page, which the description of the API leaves out, or of a request for another
+// host.
 func (s *site) statusOf(path, host string, header ...string) int {
 	s.t.Helper()
 	r := httptest.NewRequest(http.MethodGet, path, http.NoBody)

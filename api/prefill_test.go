@@ -50,7 +50,8 @@ func TestAnswerGoesOnFromWhatTheClientBegan(t *testing.T) {
 			t.Errorf("%v: %q", more, param)
 		}
 	}
-	// Whether a request is good must not depend on who answers it: thoughts alone are nothing to go on from for instruct.
+	// Whether a request is good must not depend on who answers it: thoughts alone are nothing to go on from for
+	// instruct.
 	if prompt, got := ask("qwen3-vl-instruct", map[string]any{"role": "assistant", "reasoning_content": "hm"}); !strings.HasSuffix(prompt, "<|im_start|>assistant\n") {
 		t.Errorf("%s %q", got.body, prompt)
 	}

@@ -17,13 +17,15 @@ import (
 	"github.com/qwenvld/qwenvld/internal/contract"
 )
 
-// unanswered are statuses that are described and that no test of this package gets, as patterns of "METHOD PATH STATUS".
+// unanswered are statuses that are described and that no test of this package gets, as patterns of "METHOD PATH
+// STATUS".
 var unanswered = []string{
 	"* 408", // a body that comes too slowly, which package intake tests
 	"* 500", // faults of this server, of which the tests know a few
 }
 
-// wantAnswered is the exit code after all tests: that of the tests, or a failure where they left a described status out.
+// wantAnswered is the exit code after all tests: that of the tests, or a failure where they left a described status
+// out.
 func wantAnswered(code int) int {
 	for _, name := range []string{"test.run", "test.skip", "test.fuzz", "test.list", "test.bench"} {
 		if f := flag.Lookup(name); f != nil && f.Value.String() != "" {

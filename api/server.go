@@ -66,6 +66,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.Metrics.WatchQueue(s.core)
 	s.edge = web.New(web.Options{
 		Logger: c.Logger, Now: c.Now, NewID: c.NewID, WriteTimeout: c.WriteTimeout, KeepAlive: c.KeepAlive, Grace: c.Bodies.Grace,
 		Bodies: s.bodies, Vocabulary: qwenvld.OpenAPI, Counter: c.Metrics, RetryIn: s.core.RetryIn,
@@ -99,6 +100,7 @@ func (s *Server) models(c *Config) []generation.Model {
 		for v, cluster := range m.Clusters {
 			out[i].Backends[v] = remote.New(remote.Options{
 				Variant: v, Cluster: cluster, Media: s.media, ContextSize: m.RemoteContext, NewID: c.NewID, Logger: c.Logger,
+				KeyedPrefixes: c.KeyedPrefixes,
 			})
 		}
 	}

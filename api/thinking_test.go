@@ -83,7 +83,8 @@ func said(t *testing.T, r reply, stream bool) map[string]string {
 	return out
 }
 
-// The engine closes a block for which there is no room. What it then writes is the answer, and not reasoning, everywhere.
+// The engine closes a block for which there is no room. What it then writes is the answer, and not reasoning,
+// everywhere.
 func TestABlockThatTheEngineClosedLeavesAnAnswer(t *testing.T) {
 	for name, ask := range surfaces() {
 		for _, stream := range []bool{false, true} {

@@ -21,7 +21,8 @@ import (
 	"github.com/qwenvld/qwenvld/multimodal/video"
 )
 
-// film runs ffmpeg and returns the file it made as a data URI that says nothing of its type; args end before the file's name.
+// film runs ffmpeg and returns the file it made as a data URI that says nothing of its type; args end before the file's
+// name.
 func film(t testing.TB, name string, args ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
@@ -62,7 +63,8 @@ func TestContainersAreTaken(t *testing.T) {
 		"turned": {
 			film(t, "b.mp4", "-i", flat, "-c", "copy", "-metadata:s:v:0", "rotate=90"), strings.ReplaceAll(three, "160x96", "96x160"),
 		},
-		// Frames at 0, 0.1, 0.2, 0.3, 0.4, 2 and 2.9 seconds, of which six are shown. By the mean rate the stamps were 0.2, 1.3 and 2.4.
+		// Frames at 0, 0.1, 0.2, 0.3, 0.4, 2 and 2.9 seconds, of which six are shown. By the mean rate the stamps were
+		// 0.2, 1.3 and 2.4.
 		"a variable rate": {
 			film(t, "c.mkv", append(slices.Concat(pattern, x264), "-vf", "select='lt(n,5)+eq(n,20)+eq(n,29)'", "-vsync", "vfr")...),
 			"<0.1 seconds>([160x96 pair])<0.3 seconds>([160x96 pair])<2.5 seconds>([160x96 pair])",
@@ -135,7 +137,8 @@ func TestVideosBeyondLimitsAreRefused(t *testing.T) {
 	}
 }
 
-// What others took is nobody's fault: frames of lists wait for the memory that images wait for, and are told to come again.
+// What others took is nobody's fault: frames of lists wait for the memory that images wait for, and are told to come
+// again.
 func TestPicturesThatWaitInVainAreToldToComeAgain(t *testing.T) {
 	s := newSite(t, func(c *Config) {
 		held := make(chan struct{})

@@ -345,7 +345,8 @@ func TestVideosThatDoNotFit(t *testing.T) {
 	if pairs < 15 || pairs > 30 {
 		t.Errorf("%d pairs at fps auto", pairs)
 	}
-	// Without max_tokens some room is left; what more is asked for than fits is cut, and takes no more than half from the video.
+	// Without max_tokens some room is left; what more is asked for than fits is cut, and takes no more than half from
+	// the video.
 	if got, _ := ask(object{"fps": "auto"}, object{"max_tokens": nil}); got.status != 200 {
 		t.Errorf("%s", got.body)
 	}

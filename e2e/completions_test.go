@@ -7,8 +7,10 @@ import (
 	"github.com/openai/openai-go/v3"
 )
 
-func TestPlainCompletions(t *testing.T) {
-	d := serve(t)
+func TestPlainCompletions(t *testing.T) { plainCompletions(t, serve(t)) }
+
+func plainCompletions(t *testing.T, d *daemon) {
+	t.Helper()
 	ctx := timeout(t, patience)
 	// The chat template's own text gives the chat's answer.
 	const prompt = "<|im_start|>user\nWhat is 3 + 4?<|im_end|>\n<|im_start|>assistant\n"

@@ -47,8 +47,10 @@ func post(t *testing.T, url string, body []byte) reply {
 }
 
 // TestExamplesAnswerAsTold runs what `qwenvld examples` prints.
-func TestExamplesAnswerAsTold(t *testing.T) {
-	d := serve(t)
+func TestExamplesAnswerAsTold(t *testing.T) { examplesAnswerAsTold(t, serve(t)) }
+
+func examplesAnswerAsTold(t *testing.T, d *daemon) {
+	t.Helper()
 	var examples []struct {
 		Skill  string `json:"skill"`
 		Answer string `json:"answer"`
@@ -88,8 +90,8 @@ func TestExamplesAnswerAsTold(t *testing.T) {
 	}
 }
 
-// TestDemoPairAnswersAsTransformersDoes asks held-out questions of every skill. The answers are those of the same weights in
-// transformers, computed in float32; the files hold half precision, so a rare close call may differ.
+// TestDemoPairAnswersAsTransformersDoes asks held-out questions of every skill. The answers are those of the same
+// weights in transformers, computed in float32; the files hold half precision, so a rare close call may differ.
 func TestDemoPairAnswersAsTransformersDoes(t *testing.T) {
 	d := serve(t)
 	type truth struct {

@@ -17,8 +17,10 @@ func jsonSchema(schema map[string]any) openai.ChatCompletionNewParamsResponseFor
 }
 
 // TestAnswersHaveTheirForm asks small models, which would rather say something else, with high temperature.
-func TestAnswersHaveTheirForm(t *testing.T) {
-	d := serve(t)
+func TestAnswersHaveTheirForm(t *testing.T) { answersHaveTheirForm(t, serve(t)) }
+
+func answersHaveTheirForm(t *testing.T, d *daemon) {
+	t.Helper()
 	ctx := timeout(t, patience)
 	hot := func(model string) openai.ChatCompletionNewParams {
 		p := question(model, "Tell me a joke about cats.")

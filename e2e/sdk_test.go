@@ -27,8 +27,10 @@ func withImage(model, url string) openai.ChatCompletionNewParams {
 	return p
 }
 
-func TestSDK(t *testing.T) {
-	d := serve(t)
+func TestSDK(t *testing.T) { sdk(t, serve(t)) }
+
+func sdk(t *testing.T, d *daemon) {
+	t.Helper()
 	ctx := timeout(t, patience)
 
 	t.Run("completion", func(t *testing.T) {
@@ -118,8 +120,10 @@ func TestSDK(t *testing.T) {
 	})
 }
 
-func TestSDKErrors(t *testing.T) {
-	d := serve(t)
+func TestSDKErrors(t *testing.T) { sdkErrors(t, serve(t)) }
+
+func sdkErrors(t *testing.T, d *daemon) {
+	t.Helper()
 	ctx := timeout(t, patience)
 	long := question("qwen3-vl", strings.Repeat("many words ", 5000))
 	hot := question("qwen3-vl", "hi")

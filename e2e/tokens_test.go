@@ -19,8 +19,10 @@ func call(t *testing.T, url string, in, out any) {
 	}
 }
 
-func TestTokensAreThoseOfTheAnswer(t *testing.T) {
-	d := serve(t)
+func TestTokensAreThoseOfTheAnswer(t *testing.T) { tokensAreThoseOfTheAnswer(t, serve(t)) }
+
+func tokensAreThoseOfTheAnswer(t *testing.T, d *daemon) {
+	t.Helper()
 	const text = "안녕 <|im_end|> {1}"
 	var plain, special struct{ Tokens []int }
 	call(t, d.url+"/tokenize", map[string]any{"content": text, "parse_special": false}, &plain)

@@ -137,6 +137,12 @@ func (s sizer) resized(data []byte, low bool) (Seen, error) {
 
 func (s sizer) tokens(w, h int) int { return w * h / (s.edge * s.edge) }
 
+// PixelLimits are the bounds of the area that images are resized to, where their request says nothing of it.
+func (l *Loader) PixelLimits(v *engine.VisionInfo) multimodal.PixelLimits {
+	limits, _ := pixelLimits(&request.Request{}, v, l.o.Limits.Pixels) // it refuses requests only
+	return limits
+}
+
 // pixelLimits are those on the resized area of the request's images: the projector's, which the operator may replace by
 // operators, narrowed by the request. A smaller picture than the projector asks for costs nobody anything, so a request
 // may ask for it; a larger one than is allowed is refused.

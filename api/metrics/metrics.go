@@ -2,9 +2,9 @@
 // tokens and seconds, what is refused, and how the workers fare. It speaks Prometheus' text format; docs/METRICS.md
 // explains every name.
 //
-// Labels hold words of small fixed sets only, so that neither their number nor what they tell depends on clients: never
-// a text, an address, an id or a key's name. The package must not decide anything: what it counts changes nothing that
-// the server answers.
+// Labels hold words of small fixed sets, and the operator's own names of models and servers, so that neither their
+// number nor what they tell depends on clients: never a text, a client's address, an id or a key's name. The package
+// must not decide anything: what it counts changes nothing that the server answers.
 package metrics
 
 import (
@@ -28,6 +28,10 @@ type Options struct {
 	Version, RouterVersion string
 	// Workers are asked at each scrape.
 	Workers []Weights
+	// Upstreams, unless nil, tells of servers of others at each scrape; UpstreamStates are the words for where they
+	// stand.
+	Upstreams      func() []Upstream
+	UpstreamStates []string
 	// Now is the clock, time.Now by default.
 	Now func() time.Time
 }
@@ -44,6 +48,8 @@ type Metrics struct {
 	errors      *prometheus.CounterVec
 	inFlight    prometheus.Gauge
 	waits       prometheus.Histogram
+	running     atomic.Int64 // as inFlight
+	queue       atomic.Pointer[Queue]
 	unstored    prometheus.Counter
 	store       atomic.Pointer[Store]
 	media       *prometheus.CounterVec
@@ -83,6 +89,11 @@ func New(o Options) *Metrics {
 	build.WithLabelValues(o.Version, runtime.Version(), o.RouterVersion).Set(1)
 	register(m, build)
 	register(m, newWorkers(o.Workers))
+	newPoolMember(m, o.Workers)
+	if o.Upstreams == nil {
+		o.Upstreams = func() []Upstream { return nil }
+	}
+	register(m, newUpstreams(o.Upstreams, o.UpstreamStates))
 	m.unstored = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: prefix + "responses_not_stored_total", Help: "How often a response that was to be stored was not.",
 	})
@@ -112,11 +123,15 @@ func (m *Metrics) Failed(code string) { m.errors.WithLabelValues(code).Inc() }
 // Admitted counts a request as in flight, until Released, that waited for its place.
 func (m *Metrics) Admitted(waited time.Duration) {
 	m.inFlight.Inc()
+	m.running.Add(1)
 	m.waits.Observe(waited.Seconds())
 }
 
 // Released ends what Admitted began.
-func (m *Metrics) Released() { m.inFlight.Dec() }
+func (m *Metrics) Released() {
+	m.inFlight.Dec()
+	m.running.Add(-1)
+}
 
 // Store is where responses are kept.
 type Store interface {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"strings"
 
 	"github.com/qwenvld/qwenvld/api/generation"
@@ -41,7 +42,9 @@ type chatAnswer struct {
 	chat     *dialect.Chat
 	stage    stage
 	// now is closed when nobody wants to wait for more thoughts.
-	now      <-chan struct{}
+	now <-chan struct{}
+	// bound is how many tokens may be thought.
+	bound    int
 	upstream *upstream.Stream
 	text     *answer.Text
 	meter    meter
@@ -51,10 +54,31 @@ type chatAnswer struct {
 	// inBlock says that the answer is among its thoughts; unparsed that the server leaves them in the text.
 	inBlock, unparsed bool
 	thoughts          strings.Builder
-	closedBy          string
+	// closedBy is what ended them, told what the server says of that.
+	closedBy, told string
 	// begun says that something of the answer itself has come; trim that line breaks before it are left out.
 	begun, trim bool
 	call        openCall
+	echo        echo
+}
+
+// echo is what of a beginning is still to come with the answer to it.
+type echo struct{ thoughts, text string }
+
+// strip gives the thoughts and the text of an event without the beginning that they repeat.
+func (e *echo) strip(d *dialect.Delta) (thoughts, text string) {
+	return withoutEcho(&e.thoughts, d.Thoughts), withoutEcho(&e.text, d.Text)
+}
+
+func withoutEcho(rest *string, got string) string {
+	n := 0
+	for n < len(got) && n < len(*rest) && got[n] == (*rest)[n] {
+		n++
+	}
+	if *rest = (*rest)[n:]; n < len(got) {
+		*rest = "" // it has come, or does not come
+	}
+	return got[n:]
 }
 
 // openCall is the call that is being written, if one is.
@@ -82,7 +106,9 @@ func (p *prepared) begin(ctx context.Context, choice, again int, demand *generat
 	a.meter.images, a.meter.videos = p.pictureTokens()
 	a.meter.guess = guess(p.material.Prompt.Pieces) + a.meter.images + a.meter.videos
 	begun := p.decided.Request.Prefill()
-	if a.chat.Thinks && (a.chat.Budget == 0 || begun != nil && begun.Text != "") {
+	a.bound = bound(a.chat)
+	none := a.chat.Budget == 0 || a.bound == 0 && p.backend.o.Cluster.Can().Budget != dialect.BudgetOwn
+	if a.chat.Thinks && (none || begun != nil && begun.Text != "") {
 		a.stage, a.trim = resumed, true
 		if begun != nil {
 			a.thoughts.WriteString(begun.Reasoning)
@@ -105,16 +131,34 @@ func (p *prepared) begin(ctx context.Context, choice, again int, demand *generat
 // ask sends the request as it stands.
 func (a *chatAnswer) ask() (err error) {
 	d := a.prepared.decided
+	header := maps.Clone(d.Caller.Passed)
+	if header["X-Request-Id"] != nil {
+		header["X-Request-Id"] = []string{a.chat.ID}
+	}
 	a.meter.most = a.chat.MaxTokens
+	a.echo = echo{}
 	a.upstream, err = a.prepared.backend.o.Cluster.Open(a.ctx, &upstream.Call{
-		Key: affinity(d), Path: pathChats, Header: d.Caller.Passed,
+		Key: affinity(d), Path: pathChats, Header: header,
 		Body: func(k *dialect.Dialect, model string) ([]byte, error) {
 			c := a.written(k)
+			if a.echo = (echo{}); c.Begun && k.Can.Echoes {
+				a.echo = echoOf(&c.Messages[len(c.Messages)-1])
+			}
 			c.Model = model
 			return k.Chat(c)
 		},
 	})
 	return err
+}
+
+func echoOf(m *dialect.Message) (e echo) {
+	if m.Thoughts != nil {
+		e.thoughts = *m.Thoughts
+	}
+	for _, p := range m.Parts {
+		e.text += p.Text
+	}
+	return e
 }
 
 // askAgain is said to servers that continue nothing, behind thoughts that were ended here.
@@ -176,7 +220,7 @@ func (a *chatAnswer) Next() (engine.Event, error) {
 		start := &engine.Start{Usage: a.meter.usage(), MaxTokens: a.maxTokens(), ThinkOpen: a.inBlock}
 		start.Usage.CompletionTokens, start.Usage.ReasoningTokens = 0, 0
 		if a.inBlock {
-			start.ThinkingBudget = a.chat.Budget
+			start.ThinkingBudget = a.bound
 		}
 		return engine.Event{Start: start}, nil
 	}
@@ -218,6 +262,9 @@ func (a *chatAnswer) step() (engine.Event, error) {
 	if d.Finish != "" {
 		a.finish = d.Finish
 	}
+	if d.ClosedBy != "" {
+		a.told = d.ClosedBy
+	}
 	raw := a.raw(&d)
 	ev := engine.Event{Text: a.text.Add([]byte(raw)), Tokens: d.Tokens}
 	if a.inBlock && a.unparsed && !a.text.Thinking() {
@@ -241,7 +288,7 @@ func (a *chatAnswer) step() (engine.Event, error) {
 // budgetSpent says that thoughts which are bounded here have come to their bound.
 func (a *chatAnswer) budgetSpent() bool {
 	return a.chat.Thinks && a.upstream.Dialect().Can.Budget != dialect.BudgetOwn && a.finish == "" &&
-		a.meter.completion() >= a.chat.Budget
+		a.meter.completion() >= a.bound
 }
 
 // hurried reports whether nobody wants to wait for more thoughts of an answer that is not at its end.
@@ -283,13 +330,13 @@ func (a *chatAnswer) resume() error {
 // raw is what an event adds, in the words of a model of this daemon.
 func (a *chatAnswer) raw(d *dialect.Delta) string {
 	var b strings.Builder
-	thoughts, text := d.Thoughts, d.Text
+	thoughts, text := a.echo.strip(d)
 	switch {
 	case thoughts == "":
 	case a.inBlock && !a.unparsed:
 		a.thoughts.WriteString(thoughts)
 		b.WriteString(thoughts)
-	case a.stage == resumed && a.upstream.Dialect().Can.Continues:
+	case a.stage == resumed && a.upstream.Dialect().Can.Budget == dialect.BudgetContinued:
 		// The server's parser was not told that the block is closed.
 		text = thoughts + text
 	}
@@ -358,7 +405,7 @@ func (a *chatAnswer) end() (engine.Event, error) {
 	case "abort", "error":
 		return engine.Event{}, &upstream.FailedError{Server: a.upstream.Server(), Err: errAborted, Begun: true}
 	}
-	empty := a.chat.Thinks && !a.begun && a.stage == direct && (a.chat.MaxTokens == 0 || a.meter.usage().CompletionTokens < a.chat.MaxTokens)
+	empty := a.chat.Thinks && !a.upstream.Dialect().Can.Verifies && !a.begun && a.stage == direct && (a.chat.MaxTokens == 0 || a.meter.usage().CompletionTokens < a.chat.MaxTokens)
 	var ev engine.Event
 	switch {
 	case !empty:
@@ -376,6 +423,9 @@ func (a *chatAnswer) end() (engine.Event, error) {
 func (a *chatAnswer) result(ev engine.Event) engine.Event {
 	ev.Text += a.text.Close()
 	ev.Usage = a.running()
+	if a.upstream.Dialect().Can.Verifies {
+		a.closedBy = a.told
+	}
 	ev.Result = &engine.Result{
 		FinishReason: finishOf(a.finish), StopString: a.text.Stopped(), Usage: a.meter.usage(), ThinkingClosedBy: a.closedBy,
 	}

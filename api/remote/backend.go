@@ -24,6 +24,9 @@ type Options struct {
 	Media   *media.Loader
 	// ContextSize replaces what the servers tell of their context, in tokens, where it is not 0.
 	ContextSize int
+	// KeyedPrefixes has servers share what is computed of prompts only among requests with the same API key, where they
+	// can keep them apart.
+	KeyedPrefixes bool
 	// NewID makes the random part of ids.
 	NewID  func() string
 	Logger *slog.Logger
@@ -49,7 +52,7 @@ func New(o Options) *Backend {
 	}
 	e := &texts{cluster: o.Cluster, info: func() engine.Info { return describe(&o) }}
 	return &Backend{
-		Local: generation.NewLocal(e, generation.LocalOptions{Media: o.Media, NewID: o.NewID, Count: e.count}),
+		Local: generation.NewLocal(e, generation.LocalOptions{Media: o.Media, NewID: o.NewID, Count: e.count, KeyedPrefixes: o.KeyedPrefixes}),
 		o:     o,
 	}
 }
@@ -60,11 +63,16 @@ func describe(o *Options) engine.Info {
 	if o.Variant == router.Thinking {
 		template = prompt.ThinkingTemplate()
 	}
+	card := o.Cluster.Card()
+	vision := &engine.VisionInfo{PatchSize: 16, MergeSize: 2, MinPixels: card.MinPixels, MaxPixels: card.MaxPixels}
+	if card.Blind {
+		vision = nil
+	}
 	return engine.Info{
 		Name:        "upstream",
-		ContextSize: cmp.Or(o.ContextSize, o.Cluster.ContextSize(), defaultContext), ChatTemplate: template,
+		ContextSize: cmp.Or(o.ContextSize, card.ContextSize, defaultContext), ChatTemplate: template,
 		SpecialTokens: []string{"<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"},
-		Vision:        &engine.VisionInfo{PatchSize: 16, MergeSize: 2},
+		Vision:        vision,
 		System:        "servers of others",
 	}
 }

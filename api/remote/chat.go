@@ -1,11 +1,14 @@
 package remote
 
 import (
-	"encoding/json"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 
 	"github.com/qwenvld/qwenvld/api/generation"
 	"github.com/qwenvld/qwenvld/api/request"
 	"github.com/qwenvld/qwenvld/engine/upstream/dialect"
+	"github.com/qwenvld/qwenvld/multimodal"
 	"github.com/qwenvld/qwenvld/router"
 )
 
@@ -18,6 +21,14 @@ const (
 	leastAnswer   = 16
 )
 
+// bound is how much may be thought where that is bounded here, by the same rule as in a worker of this daemon.
+func bound(c *dialect.Chat) int {
+	if c.MaxTokens == 0 {
+		return c.Budget
+	}
+	return max(0, min(c.Budget, c.MaxTokens-max(leastAnswer, c.MaxTokens/answerReserve)))
+}
+
 // chat writes a request down for a choice, whatever server it will go to.
 func (p *prepared) chat(choice int, demand *generation.Demand) *dialect.Chat {
 	d, req := p.decided, p.decided.Request
@@ -25,19 +36,49 @@ func (p *prepared) chat(choice int, demand *generation.Demand) *dialect.Chat {
 		ID: d.Caller.ID, Messages: p.messages(), Begun: req.Prefill() != nil, Form: req.Form,
 		Thinks: thinks(d), Budget: d.ThinkingBudget(), Sampling: d.Sampling(),
 		Logprobs: req.Logprobs || demand.Logprobs || demand.FirstTop > 0, TopLogprobs: max(req.TopLogprobs, demand.FirstTop),
-		MayRepeat: req.MayRepeat, CacheSalt: req.CacheSalt, VisionID: req.VisionID, Tools: req.Tools,
+		MayRepeat: req.MayRepeat, CacheSalt: p.salt(), MinPixels: p.leastPixels(), VisionID: req.VisionID, Tools: req.Tools,
 		Choice: dialect.Choice{Off: req.ToolsOff, Required: req.Choice.Required, Name: req.Choice.Name, Single: req.Choice.Single},
 	}
 	if req.MaxTokens != nil {
 		c.MaxTokens = *req.MaxTokens
-		c.Budget = min(c.Budget, c.MaxTokens-max(leastAnswer, c.MaxTokens/answerReserve))
-		c.Budget = max(c.Budget, 0)
+	}
+	if choice > 0 {
+		c.ID = fmt.Sprintf("%s-%d", c.ID, choice)
 	}
 	if choice > 0 && c.Sampling.Seed != nil {
 		seed := *c.Sampling.Seed + uint64(choice) //nolint:gosec // answers are few
 		c.Sampling.Seed = &seed
 	}
 	return c
+}
+
+// salt keeps what is computed of the prompt to requests with the same one, by key where that is configured.
+func (p *prepared) salt() string {
+	d := p.decided
+	if !p.backend.o.KeyedPrefixes {
+		return d.Request.CacheSalt
+	}
+	sum := sha256.Sum256([]byte(d.Caller.Key + "\x00" + d.Request.CacheSalt))
+	return hex.EncodeToString(sum[:])
+}
+
+// leastPixels is the area of the smallest picture, where that is less than servers leave pictures at by themselves; 0
+// elsewhere, and where videos would be meant, too.
+func (p *prepared) leastPixels() int {
+	if len(p.decided.Request.Videos) > 0 {
+		return 0
+	}
+	least := multimodal.DefaultPixelLimits().Min
+	if v := p.decided.Info().Vision; v != nil && v.MinPixels > 0 {
+		least = v.MinPixels
+	}
+	small := 0
+	for i := range p.material.Images {
+		if n := p.material.Images[i].Width * p.material.Images[i].Height; n < least && (small == 0 || n < small) {
+			small = n
+		}
+	}
+	return small
 }
 
 func (p *prepared) messages() []dialect.Message {
@@ -53,7 +94,7 @@ func (p *prepared) messages() []dialect.Message {
 			to.Parts = append(to.Parts, p.parts(&m.Parts[j])...)
 		}
 		for _, call := range m.ToolCalls {
-			to.Calls = append(to.Calls, dialect.Call{ID: call.ID, Name: call.Name, Arguments: argumentsOf(call.Arguments)})
+			to.Calls = append(to.Calls, dialect.Call{ID: call.ID, Name: call.Name, Arguments: call.Arguments})
 		}
 		out[i] = to
 	}
@@ -71,16 +112,7 @@ func (p *prepared) parts(part *request.Part) []dialect.Part {
 	return []dialect.Part{{Text: part.Text}}
 }
 
-// argumentsOf is the text of a call's arguments, which clients send as a string or as the object itself.
-func argumentsOf(raw json.RawMessage) string {
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
-		return text
-	}
-	return string(raw)
-}
-
-// imageTokens are what the request's pictures take of the prompt, and its videos.
+// pictureTokens are what the request's pictures take of the prompt, and its videos.
 func (p *prepared) pictureTokens() (images, videos int) {
 	v := p.decided.Info().Vision
 	for i := range p.material.Images {

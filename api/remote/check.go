@@ -23,8 +23,8 @@ var errForm = errors.New("the answer is not of the form that was asked for")
 // checks says whether an answer is looked at before any of it is sent: it has a form, and either the servers do not
 // enforce forms or nobody watches it come.
 func (p *prepared) checks() bool {
-	req := p.decided.Request
-	return (req.Form != nil && !req.Loose || req.Choice.Required) && (!p.backend.o.Cluster.Can().Enforces || !req.Stream)
+	req, can := p.decided.Request, p.backend.o.Cluster.Can()
+	return !can.Verifies && (req.Form != nil && !req.Loose || req.Choice.Required) && (!can.Enforces || !req.Stream)
 }
 
 // checked opens an answer. One that has to be looked at is waited for, and asked for once more where it is not of its

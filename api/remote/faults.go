@@ -36,6 +36,9 @@ func explain(err error, param string) error {
 
 func refused(r *dialect.Refusal, param string) error {
 	e := fault.Field("", fault.CodeInvalidValue, "The server that has the model refuses the request: %s", r.Message)
+	if r.Code != "" {
+		e.Message, e.Code, e.Param, e.Status = r.Message, r.Code, r.Param, r.Status
+	}
 	if r.Cause == dialect.CauseLength {
 		e.Param, e.Code = param, fault.CodeContextLength
 	}

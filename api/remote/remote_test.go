@@ -90,7 +90,7 @@ func newBench(tb testing.TB, kind dialect.Kind, budget int, s upstreamtest.Scrip
 		stop()
 		<-done
 	})
-	testkit.Eventually(tb, "the server", func() bool { return b.cluster.Ready() && b.cluster.ContextSize() > 0 })
+	testkit.Eventually(tb, "the server", func() bool { return b.cluster.Ready() && b.cluster.Card().ContextSize > 0 })
 	newID := func() string { return "id" }
 	loader := media.New(media.Options{})
 	b.Core, err = generation.New(generation.Options{
@@ -226,6 +226,16 @@ func TestAnswersAreCutAsThoseOfAnEngineAre(t *testing.T) {
 			dialect.OpenAI, -1, tool, script("stop", text("<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>")),
 			"call f\"{}\"\ntool_calls 7/1/0",
 		},
+		"a beginning that comes again": {
+			dialect.LlamaServer, -1, func(r *request.Request) {
+				r.Messages = append(r.Messages, request.Message{Role: request.RoleAssistant, IsText: true, Text: "Hello w", Path: "messages[1]"})
+			}, script("stop", text("Hell"), text("o world")), "content \"orld\"\nstop 7/2/0",
+		},
+		"a beginning that does not come again": {
+			dialect.LlamaServer, -1, func(r *request.Request) {
+				r.Messages = append(r.Messages, request.Message{Role: request.RoleAssistant, IsText: true, Text: "Hello", Path: "messages[1]"})
+			}, script("stop", text(" world")), "content \" world\"\nstop 7/1/0",
+		},
 		"a stop string": {
 			dialect.VLLM, 100, func(r *request.Request) { r.Stop = []string{"hm", "END"} },
 			script("stop", thought("hm"), text("42 E"), text("ND more"), text("!")), "reasoning \"hm\"\ncontent \"42 \"\nstop 20/3/1 closed by model",
@@ -302,7 +312,7 @@ func TestAnAnswerIsNeverEmptyBecauseOfItsThoughts(t *testing.T) {
 		closed string
 	}{
 		"ended among them":       {dialect.VLLM, script("stop", thought("hm")), closedByEndToken},
-		"cut among them":         {dialect.Qwenvld, script("length", thought("hm")), closedByBudget},
+		"cut among them":         {dialect.LlamaServer, script("length", thought("hm")), closedByBudget},
 		"ended right after them": {dialect.SGLang, script("stop", thought("hm"), text("\n\n")), closedByModel},
 		"left in the text":       {dialect.VLLM, script("stop", text("hm")), closedByEndToken},
 	} {

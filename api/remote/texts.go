@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/qwenvld/qwenvld/engine"
@@ -27,18 +28,19 @@ func (e *texts) Info(context.Context) (engine.Info, error) {
 	return e.info(), nil
 }
 
-// Tokenize asks a server.
+// Tokenize asks a server. Special tokens are recognised in all of the text as soon as a part of it is the template's.
 func (e *texts) Tokenize(ctx context.Context, pieces []engine.Piece) ([]int32, error) {
 	if !e.cluster.Can().Tokenizes {
 		return nil, &engine.RequestError{Field: "prompt", Message: "the servers of this model do not tell its tokens"}
 	}
 	var out []int32
 	var text strings.Builder
+	special := slices.ContainsFunc(pieces, func(p engine.Piece) bool { return p.Kind == engine.PieceControl })
 	flush := func() error {
 		if text.Len() == 0 {
 			return nil
 		}
-		ids, err := e.tokenize(ctx, text.String())
+		ids, err := e.tokenize(ctx, text.String(), special)
 		text.Reset()
 		out = append(out, ids...)
 		return err
@@ -57,9 +59,9 @@ func (e *texts) Tokenize(ctx context.Context, pieces []engine.Piece) ([]int32, e
 	return out, flush()
 }
 
-func (e *texts) tokenize(ctx context.Context, text string) ([]int32, error) {
+func (e *texts) tokenize(ctx context.Context, text string, special bool) ([]int32, error) {
 	data, d, err := e.cluster.Ask(ctx, func(d *dialect.Dialect) string { return d.Paths.Tokenize },
-		func(d *dialect.Dialect, model string) ([]byte, error) { return d.Tokenize(model, text) })
+		func(d *dialect.Dialect, model string) ([]byte, error) { return d.Tokenize(model, text, special) })
 	if err != nil {
 		return nil, explain(err, "prompt")
 	}
@@ -90,25 +92,39 @@ func guess(pieces []engine.Piece) int {
 // maxTokenTexts bounds the tokens whose texts are asked for, each of which is a question.
 const maxTokenTexts = 1024
 
-// TokenBytes asks a server for each token by itself, since only so it is known which bytes are whose.
+// TokenBytes asks a server for each token by itself, since only so it is known which text is whose.
 func (e *texts) TokenBytes(ctx context.Context, tokens []int32) ([][]byte, error) {
 	if !e.cluster.Can().Tokenizes || len(tokens) > maxTokenTexts {
 		return nil, &engine.RequestError{Field: "tokens", Message: "the servers of this model do not tell what so many tokens stand for"}
 	}
 	out := make([][]byte, len(tokens))
-	for i, id := range tokens {
-		data, d, err := e.cluster.Ask(ctx, func(d *dialect.Dialect) string { return d.Paths.Detokenize },
-			func(d *dialect.Dialect, model string) ([]byte, error) { return d.Detokenize(model, []int32{id}) })
-		if err != nil {
-			return nil, explain(err, "tokens")
+	for i := 0; i < len(tokens); {
+		// A part of a character has no text: the tokens of one count together, as the first of them.
+		const most = 8 // tokens of a character
+		n := 1
+		text, err := e.textOf(ctx, tokens[i:i+n])
+		for err == nil && strings.Contains(text, replacement) && n < most && i+n < len(tokens) {
+			n++
+			text, err = e.textOf(ctx, tokens[i:i+n])
 		}
-		text, err := d.DetokenizedText(data)
 		if err != nil {
 			return nil, err
 		}
 		out[i] = []byte(text)
+		i += n
 	}
 	return out, nil
+}
+
+const replacement = "\uFFFD"
+
+func (e *texts) textOf(ctx context.Context, tokens []int32) (string, error) {
+	data, d, err := e.cluster.Ask(ctx, func(d *dialect.Dialect) string { return d.Paths.Detokenize },
+		func(d *dialect.Dialect, model string) ([]byte, error) { return d.Detokenize(model, tokens) })
+	if err != nil {
+		return "", explain(err, "tokens")
+	}
+	return d.DetokenizedText(data)
 }
 
 // Generate continues a text.
@@ -122,7 +138,7 @@ func (e *texts) Generate(ctx context.Context, req *engine.Request) (engine.Strea
 		t.Tokens = append(t.Tokens, req.Prompt[i].Tokens...)
 	}
 	stream, err := e.cluster.Open(ctx, &upstream.Call{
-		Key: t.Prompt[:min(len(t.Prompt), textKey)], Path: pathTexts,
+		Key: t.Prompt[:min(len(t.Prompt), textKey)], Path: pathTexts, Header: map[string][]string{"X-Request-Id": {req.ID}},
 		Body: func(d *dialect.Dialect, model string) ([]byte, error) {
 			own := t
 			own.Model = model

@@ -111,7 +111,7 @@ func decide(ctx context.Context, e *environment, c *config.Config, text string, 
 		return "", err
 	}
 	m = modelAtHand(e, m)
-	a, err := serverConfig(&open, nil)
+	a, err := serverConfig(&open, nil, nil)
 	if err != nil {
 		return "", err
 	}

@@ -22,7 +22,7 @@ import (
 func newServer(
 	c *config.Config, weights *catalog, media mediaSources, store responseStore, logger *slog.Logger,
 ) (*api.Server, error) {
-	a, err := serverConfig(c, weights.observed())
+	a, err := serverConfig(c, weights.observed(), weights.observedUpstreams)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func newServer(
 }
 
 // serverConfig is what the configuration alone says of the server.
-func serverConfig(c *config.Config, workers []metrics.Weights) (a api.Config, err error) {
+func serverConfig(c *config.Config, workers []metrics.Weights, upstreams func() []metrics.Upstream) (a api.Config, err error) {
 	live, err := liveConfig(c)
 	if err != nil {
 		return a, err
@@ -59,7 +59,9 @@ func serverConfig(c *config.Config, workers []metrics.Weights) (a api.Config, er
 		MaxConcurrent: rules.MaxConcurrent, MaxWaiting: rules.MaxWaiting, Patience: rules.Patience,
 		Origins: c.CORS.AllowedOrigins, PublicMetrics: c.Metrics.Public, PublicInfo: c.Public,
 		Playground: api.PlaygroundAccess(c.Playground), Hosts: ownNames(c),
-		Metrics: metrics.New(metrics.Options{Version: version, RouterVersion: rules.RouterVersion, Workers: workers}),
+		Metrics: metrics.New(metrics.Options{
+			Version: version, RouterVersion: rules.RouterVersion, Workers: workers, Upstreams: upstreams, UpstreamStates: upstreamStates(),
+		}),
 	}
 	if len(c.Models) == 0 {
 		a.Samples, err = demoSamples()

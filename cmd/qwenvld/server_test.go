@@ -20,7 +20,7 @@ func TestTheConfigurationReachesTheServer(t *testing.T) {
 	c.Router.Rerun = config.Rerun{Share: 0.5, On: []string{"loop"}}
 	c.RepetitionDetection = false
 	c.Media.Video.Frames = 7
-	a, err := serverConfig(&c, nil)
+	a, err := serverConfig(&c, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestAConfigurationThatNoServerTakesIsRefused(t *testing.T) {
 	} {
 		c := config.Default()
 		edit(&c)
-		if _, err := serverConfig(&c, nil); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := serverConfig(&c, nil, nil); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", says, err)
 		}
 	}

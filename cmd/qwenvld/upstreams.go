@@ -10,10 +10,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/qwenvld/qwenvld/api/metrics"
 	"github.com/qwenvld/qwenvld/config"
 	"github.com/qwenvld/qwenvld/engine/upstream"
 	"github.com/qwenvld/qwenvld/engine/upstream/dialect"
 	"github.com/qwenvld/qwenvld/engine/upstream/discover"
+	"github.com/qwenvld/qwenvld/engine/upstream/pool"
 	"github.com/qwenvld/qwenvld/router"
 )
 
@@ -108,4 +110,35 @@ func (c clusters) start(ctx context.Context) (stop func()) {
 		cancel()
 		_ = group.Wait() // they end with ctx alone
 	}
+}
+
+// observedUpstreams are the servers of others as metrics know them.
+func (c *catalog) observedUpstreams() []metrics.Upstream {
+	var out []metrics.Upstream
+	for _, m := range c.models {
+		for v, cluster := range m.clusters {
+			outcomes := map[string]map[string]int64{}
+			for k, n := range cluster.Counts() {
+				if outcomes[k.Server] == nil {
+					outcomes[k.Server] = map[string]int64{}
+				}
+				outcomes[k.Server][string(k.Outcome)] = n
+			}
+			for _, s := range cluster.Standings() {
+				out = append(out, metrics.Upstream{
+					Model: m.ID, Variant: v, Server: s.ID, State: string(s.State), InFlight: s.InFlight, Outcomes: outcomes[s.ID],
+				})
+			}
+		}
+	}
+	return out
+}
+
+// upstreamStates are the words for where servers of others stand.
+func upstreamStates() []string {
+	var out []string
+	for _, s := range pool.States() {
+		out = append(out, string(s))
+	}
+	return out
 }

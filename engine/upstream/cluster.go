@@ -206,19 +206,28 @@ func (c *Cluster) Standings() []Standing {
 	return out
 }
 
-// ContextSize is the smallest context, in tokens, of those that servers which are up have told of; 0 where none has.
-func (c *Cluster) ContextSize() int {
-	least := 0
-	for _, s := range c.Standings() {
+// Card is what the servers that are up tell of their model: the smallest context, in tokens, and the bounds of pictures
+// of the first that has some. What is 0 nobody has told.
+func (c *Cluster) Card() dialect.Card {
+	var out dialect.Card
+	for _, s := range c.pool.Standings(c.o.Now()) {
 		t := c.target(s.ID)
 		if t == nil || s.State == pool.Down {
 			continue
 		}
-		if card := t.card.Load(); card != nil && card.ContextSize > 0 && (least == 0 || card.ContextSize < least) {
-			least = card.ContextSize
+		card := t.card.Load()
+		if card == nil {
+			continue
+		}
+		if card.ContextSize > 0 && (out.ContextSize == 0 || card.ContextSize < out.ContextSize) {
+			out.ContextSize = card.ContextSize
+		}
+		out.Blind = out.Blind || card.Blind
+		if out.MaxPixels == 0 {
+			out.MinPixels, out.MaxPixels = card.MinPixels, card.MaxPixels
 		}
 	}
-	return least
+	return out
 }
 
 // Ready says whether a server takes requests.

@@ -395,7 +395,7 @@ func TestModelsAreReadFromServers(t *testing.T) {
 	server := upstreamtest.New(t, upstreamtest.Script{})
 	server.Reply("/v1/models", `{"data":[{"id":"other","max_model_len":9},{"id":"m","max_model_len":4096}]}`)
 	c, _ := run(t, fast(), server.URL)
-	if n := c.ContextSize(); n != 4096 {
+	if n := c.Card().ContextSize; n != 4096 {
 		t.Error(n)
 	}
 }

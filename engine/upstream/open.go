@@ -223,6 +223,9 @@ func (s *Stream) told(ctx context.Context, err error) error {
 	case errors.As(err, &refusal) && refusal.Cause == dialect.CauseBusy:
 		return &BusyError{Wait: waitOf(s.header)}
 	case errors.As(err, &refusal) && (refusal.Cause == dialect.CauseRequest || refusal.Cause == dialect.CauseLength):
+		if !s.target.group.Dialect.Can.Verifies {
+			refusal.Code, refusal.Param = "", "" // in words of its own
+		}
 		return refusal
 	}
 	return &FailedError{Server: s.target.id, Err: err}

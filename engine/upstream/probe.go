@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,6 +10,9 @@ import (
 
 	"github.com/qwenvld/qwenvld/engine/upstream/dialect"
 )
+
+// errNotLoaded is a server that is there while the weights are not.
+var errNotLoaded = errors.New("the weights are not loaded there")
 
 // maxReply bounds a reply that is read whole, in bytes.
 const maxReply = 32 << 20
@@ -42,7 +46,7 @@ func (c *Cluster) probeOne(ctx context.Context, t *target) error {
 	if err != nil {
 		return err
 	}
-	if t.card.Load() != nil {
+	if t.card.Load() != nil && !t.group.Dialect.Can.Verifies {
 		return nil
 	}
 	if paths.Models != paths.Health {
@@ -57,6 +61,9 @@ func (c *Cluster) probeOne(ctx context.Context, t *target) error {
 	for _, card := range cards {
 		if t.group.Model == "" || card.ID == t.group.Model {
 			t.card.Store(&card)
+			if card.Down {
+				return errNotLoaded
+			}
 			return nil
 		}
 	}

@@ -26,14 +26,15 @@ type Chat struct {
 	Budget int
 
 	// MaxTokens bounds the answer, thoughts included; 0 is no bound.
-	MaxTokens int
-	Sampling  engine.Sampling
-	// Asked are the ways of drawing tokens that the client asked for itself; of the others a kind may lack some.
+	MaxTokens   int
+	Sampling    engine.Sampling
 	Logprobs    bool
 	TopLogprobs int
 	MayRepeat   bool
 	CacheSalt   string
 	VisionID    bool
+	// MinPixels has pictures stay as small as they are sent; 0 leaves that to the server.
+	MinPixels int
 }
 
 // Choice says how tools may be called.
@@ -72,8 +73,12 @@ type Video struct {
 	Options map[string]any
 }
 
-// Call is a call of a tool that the assistant made. Arguments are the text of a JSON object.
-type Call struct{ ID, Name, Arguments string }
+// Call is a call of a tool that the assistant made. Arguments are a JSON object, or a string that holds one's text, as
+// the client wrote them.
+type Call struct {
+	ID, Name  string
+	Arguments json.RawMessage
+}
 
 // Text is a request to continue a text without a chat template.
 type Text struct {
@@ -113,7 +118,7 @@ func (d *Dialect) Chat(c *Chat) ([]byte, error) {
 			b["response_format"] = map[string]any{"type": "json_object"}
 		case f.Schema != nil:
 			b["response_format"] = map[string]any{
-				"type": "json_schema", "json_schema": map[string]any{"name": "answer", "schema": f.Schema, "strict": true},
+				"type": "json_schema", "json_schema": map[string]any{"name": "answer", "schema": f.Schema, "strict": f.Strict},
 			}
 		}
 	}
@@ -212,7 +217,7 @@ func (d *Dialect) messages(all []Message) []body {
 		}
 		var calls []body
 		for _, c := range m.Calls {
-			calls = append(calls, body{"id": c.ID, "type": "function", "function": body{"name": c.Name, "arguments": c.Arguments}})
+			calls = append(calls, body{"id": c.ID, "type": "function", "function": body{"name": c.Name, "arguments": d.arguments(c.Arguments)}})
 		}
 		if calls != nil {
 			b["tool_calls"] = calls
@@ -220,6 +225,15 @@ func (d *Dialect) messages(all []Message) []body {
 		out[i] = b
 	}
 	return out
+}
+
+// arguments are a call's as a kind takes them: all but qwenvld want the text of an object.
+func (d *Dialect) arguments(raw json.RawMessage) any {
+	var text string
+	if d.Kind == Qwenvld || json.Unmarshal(raw, &text) == nil {
+		return raw
+	}
+	return string(raw)
 }
 
 // parts are the content of a message: a text by itself as a string, which every kind takes.

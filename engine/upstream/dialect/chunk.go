@@ -17,6 +17,8 @@ type Delta struct {
 	Finish string
 	// Tokens are those whose log-probabilities came.
 	Tokens []engine.Token
+	// ClosedBy is what ended the thoughts, which only a qwenvld tells.
+	ClosedBy string
 	// Usage is what was used so far, or at the end; nil where the event has none.
 	Usage *engine.Usage
 }
@@ -52,6 +54,9 @@ type chunk struct {
 	Usage   *chunkUsage   `json:"usage"`
 	Timings *chunkTimings `json:"timings"` // llama-server
 	Error   *chunkError   `json:"error"`
+	Routing *struct {
+		ClosedBy string `json:"closed_by"`
+	} `json:"routing"` // qwenvld
 	// SGLang's errors stand by themselves.
 	Object  string `json:"object"`
 	Message string `json:"message"`
@@ -162,6 +167,9 @@ func Read(data []byte) (Delta, error) {
 			d.Calls = append(d.Calls, CallDelta{call.Index, call.Function.Name, call.Function.Arguments})
 		}
 		d.Tokens = ch.Logprobs.tokens()
+	}
+	if c.Routing != nil {
+		d.ClosedBy = c.Routing.ClosedBy
 	}
 	d.Usage = c.usage()
 	return d, nil

@@ -38,13 +38,15 @@ const (
 // Capabilities are what a kind can do.
 type Capabilities struct {
 	Budget Budget
-	// Continues says that the answer can go on from a beginning that the request has.
-	Continues bool
+	// Continues says that the answer can go on from a beginning that the request has, Echoes that it then comes with
+	// that beginning.
+	Continues, Echoes bool
 	// Tokenizes says that it gives the tokens of a text, Texts that it continues texts without a chat template, and
 	// TokenPrompts that such a text may come as tokens.
 	Tokenizes, Texts, TokenPrompts bool
 	// Enforces says that forms of answers and choices of tools bind the model; otherwise they are requests to it.
-	Enforces bool
+	// Verifies says that the server looks at its answers by itself, so that nobody else has to.
+	Enforces, Verifies bool
 	// Parses says that thoughts always come apart from the text; otherwise it depends on how the server was started.
 	Parses bool
 	// Patterns and Choices are forms beside JSON.
@@ -68,10 +70,12 @@ func Common(all ...Capabilities) Capabilities {
 		}
 		for _, b := range [][2]*bool{
 			{&c.Continues, &o.Continues},
+			{&c.Echoes, &o.Echoes},
 			{&c.Tokenizes, &o.Tokenizes},
 			{&c.Texts, &o.Texts},
 			{&c.TokenPrompts, &o.TokenPrompts},
 			{&c.Enforces, &o.Enforces},
+			{&c.Verifies, &o.Verifies},
 			{&c.Parses, &o.Parses},
 			{&c.Patterns, &o.Patterns},
 			{&c.Choices, &o.Choices},

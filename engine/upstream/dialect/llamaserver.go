@@ -2,12 +2,16 @@ package dialect
 
 import "github.com/qwenvld/qwenvld/engine"
 
+// closingWords are what llama-server is told to end thoughts with at their bound: Qwen's own. Without a word a model
+// goes on thinking in its answer.
+const closingWords = "\n\nConsidering the limited time by the user, I have to give the solution based on the thinking directly now.\n"
+
 // llamaServer is llama.cpp's server.
 func llamaServer() *Dialect {
 	return &Dialect{
 		Kind: LlamaServer,
 		Can: Capabilities{
-			Budget: BudgetOwn, Continues: true, Tokenizes: true, Texts: true, TokenPrompts: true, Enforces: true, Parses: true,
+			Budget: BudgetOwn, Continues: true, Echoes: true, Tokenizes: true, Texts: true, TokenPrompts: true, Enforces: true, Parses: true,
 			Choices: true, TopK: true, MinP: true, RepetitionPenalty: true, LogitBias: true,
 		},
 		Paths:    Paths{Health: "/health", Models: "/v1/models", Tokenize: "/tokenize", Detokenize: "/detokenize"},
@@ -15,18 +19,11 @@ func llamaServer() *Dialect {
 		extend: func(b body, c *Chat) {
 			llamaCommon(b, &c.Sampling, c.Form)
 			b["reasoning_format"] = "deepseek"
-			if c.Thinks {
-				b["reasoning_budget_tokens"] = c.Budget
+			if c.Thinks { // 0 is no bound there
+				b["reasoning_budget_tokens"], b["reasoning_budget_message"] = max(c.Budget, 1), closingWords
 			}
 		},
-		continued: func(b body, c *Chat) {
-			// The prompt ends inside the block that the template opened, where the beginning is put.
-			messages := b["messages"].([]body)
-			messages[len(messages)-1] = body{"role": "assistant", "content": begun(&c.Messages[len(c.Messages)-1], c.Thinks, "")}
-			b["chat_template_kwargs"] = body{"enable_thinking": false}
-			delete(b, "reasoning_budget_tokens")
-			b["reasoning_format"] = "none"
-		},
+		continued: func(body, *Chat) {}, // an assistant message at the end is gone on from
 		text: func(b body, t *Text) {
 			llamaCommon(b, &t.Sampling, t.Form)
 			if t.Form != nil {

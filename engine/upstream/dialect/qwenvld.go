@@ -7,7 +7,7 @@ func qwenvld() *Dialect {
 	return &Dialect{
 		Kind: Qwenvld,
 		Can: Capabilities{
-			Budget: BudgetOwn, Continues: true, Tokenizes: true, Texts: true, TokenPrompts: true, Enforces: true, Parses: true,
+			Budget: BudgetOwn, Continues: true, Tokenizes: true, Texts: true, TokenPrompts: true, Enforces: true, Verifies: true, Parses: true,
 			Patterns: true, Choices: true, TopK: true, MinP: true, RepetitionPenalty: true, LogitBias: true,
 			Videos: true, Salts: true, VisionIDs: true,
 		},
@@ -17,7 +17,11 @@ func qwenvld() *Dialect {
 			qwenvldCommon(b, &c.Sampling, c.Form, c.CacheSalt, c.MayRepeat)
 			if c.Thinks {
 				b["thinking_budget"] = c.Budget
+				if c.MaxTokens > 1 { // one that leaves nothing for the answer is refused; less than that it bounds by itself
+					b["thinking_budget"] = min(c.Budget, c.MaxTokens-1)
+				}
 			}
+			smallPictures(b, c)
 			if c.VisionID {
 				b["chat_template_kwargs"] = body{"add_vision_id": true}
 			}

@@ -28,8 +28,8 @@ const (
 type Refusal struct {
 	Cause  Cause
 	Status int
-	// Message is the server's own.
-	Message string
+	// Message is the server's own, as are Code and Param, which only a qwenvld's mean anything by here.
+	Message, Code, Param string
 }
 
 func (e *Refusal) Error() string { return http.StatusText(e.Status) + ": " + e.Message }
@@ -40,6 +40,7 @@ const longestMessage = 500
 // Refused reads a reply whose status is no success.
 func Refused(status int, data []byte) *Refusal {
 	r := &Refusal{Cause: CauseServer, Status: status, Message: message(data)}
+	r.Code, r.Param = codeOf(data)
 	switch {
 	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
 		r.Cause = CauseBusy
@@ -81,6 +82,21 @@ func message(data []byte) string {
 		text = strings.ToValidUTF8(text[:longestMessage], "") + "..."
 	}
 	return text
+}
+
+// codeOf finds the code of an error and the member that it is about, where they are texts.
+func codeOf(data []byte) (code, param string) {
+	var e struct {
+		Error struct {
+			Code, Param any
+		} `json:"error"`
+	}
+	if json.Unmarshal(data, &e) != nil {
+		return "", ""
+	}
+	code, _ = e.Error.Code.(string)
+	param, _ = e.Error.Param.(string)
+	return code, param
 }
 
 // tooLong recognises the words in which servers say that a prompt does not fit.

@@ -6,14 +6,15 @@ import (
 	"fmt"
 )
 
-// Tokenize writes the body of a request for the tokens of a text, in which special tokens are recognised.
-func (d *Dialect) Tokenize(model, text string) ([]byte, error) {
+// Tokenize writes the body of a request for the tokens of a text. Special tokens are recognised in it where special
+// says so, and by vLLM and SGLang in any case.
+func (d *Dialect) Tokenize(model, text string, special bool) ([]byte, error) {
 	b := body{"model": model}
 	switch d.Kind {
 	case LlamaServer:
-		b["content"], b["parse_special"], b["add_special"] = text, true, false
+		b["content"], b["parse_special"], b["add_special"] = text, special, false
 	case Qwenvld:
-		b["content"], b["parse_special"] = text, true
+		b["content"], b["parse_special"] = text, special
 	default:
 		b["prompt"], b["add_special_tokens"] = text, false
 	}
@@ -39,7 +40,7 @@ func (d *Dialect) Detokenize(model string, tokens []int32) ([]byte, error) {
 	return write(body{"model": model, "tokens": tokens})
 }
 
-// Text reads the reply.
+// DetokenizedText reads the reply.
 func (d *Dialect) DetokenizedText(data []byte) (string, error) {
 	var r struct {
 		Content *string `json:"content"` // llama-server, qwenvld
@@ -61,9 +62,13 @@ func (d *Dialect) DetokenizedText(data []byte) (string, error) {
 type Card struct {
 	ID          string
 	ContextSize int
+	// MinPixels and MaxPixels bound the area of pictures as the model sees them.
+	MinPixels, MaxPixels int
+	// Blind says that the model sees no pictures, Down that it cannot be asked at the moment: only a qwenvld tells.
+	Blind, Down bool
 }
 
-// Models reads the list of models. A context of 0 is not known.
+// Models reads the list of models. What is 0 is not known.
 func Models(data []byte) ([]Card, error) {
 	var r struct {
 		Data []struct {
@@ -73,6 +78,13 @@ func Models(data []byte) ([]Card, error) {
 				Context      int `json:"n_ctx"`
 				ContextTrain int `json:"n_ctx_train"`
 			} `json:"meta"` // llama-server
+			Variants []struct {
+				Loaded bool `json:"loaded"`
+				Vision *struct {
+					MinPixels int `json:"min_pixels"`
+					MaxPixels int `json:"max_pixels"`
+				} `json:"vision"`
+			} `json:"variants"` // qwenvld
 		} `json:"data"`
 	}
 	if err := json.Unmarshal(data, &r); err != nil {
@@ -87,6 +99,13 @@ func Models(data []byte) ([]Card, error) {
 		}
 		if out[i].ContextSize == 0 {
 			out[i].ContextSize = m.Meta.ContextTrain
+		}
+		if len(m.Variants) > 0 {
+			v := &m.Variants[0]
+			out[i].Down, out[i].Blind = !v.Loaded, v.Loaded && v.Vision == nil
+			if v.Vision != nil {
+				out[i].MinPixels, out[i].MaxPixels = v.Vision.MinPixels, v.Vision.MaxPixels
+			}
 		}
 	}
 	return out, nil

@@ -17,11 +17,15 @@ func vllm() *Dialect {
 		extend: func(b body, c *Chat) {
 			runningUsage(b)
 			vllmCommon(b, c.ID, &c.Sampling, c.Form, c.CacheSalt)
+			smallPictures(b, c)
 			if c.VisionID {
 				b["chat_template_kwargs"] = body{"add_vision_id": true}
 			}
 		},
-		continued: continueFinal,
+		continued: func(b body, c *Chat) {
+			continueFinal(b, c)
+			notAgain(b, c)
+		},
 		text: func(b body, t *Text) {
 			runningUsage(b)
 			vllmCommon(b, t.ID, &t.Sampling, t.Form, t.CacheSalt)
@@ -53,12 +57,25 @@ func vllmCommon(b body, id string, s *engine.Sampling, f *engine.Constraint, sal
 	}
 }
 
+func smallPictures(b body, c *Chat) {
+	if c.MinPixels > 0 {
+		b["mm_processor_kwargs"] = body{"min_pixels": c.MinPixels}
+	}
+}
+
 // continueFinal is how vLLM and SGLang go on from the last message. Qwen's thinking template shows thoughts of the last
 // message only where they stand in its content, between their tags.
 func continueFinal(b body, c *Chat) {
 	b["continue_final_message"], b["add_generation_prompt"] = true, false
 	messages := b["messages"].([]body)
 	messages[len(messages)-1] = body{"role": "assistant", "content": begun(&c.Messages[len(c.Messages)-1], c.Thinks, "<think>\n")}
+}
+
+// notAgain keeps a model whose thoughts were cut short from closing them a second time.
+func notAgain(b body, c *Chat) {
+	if c.Thinks {
+		b["bad_words"] = []string{"</think>"}
+	}
 }
 
 // begun is the beginning of an answer as one text, with the thoughts of weights that think between their tags.

@@ -47,6 +47,9 @@ const (
 	Down State = "down"
 )
 
+// States lists all states.
+func States() []State { return []State{Up, Open, Trial, Resting, Down} }
+
 // Breaker judges one server. The zero value has not been probed: it is down until a probe succeeds.
 type Breaker struct {
 	up           bool
