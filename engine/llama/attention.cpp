@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "attention_cells.hpp"
-#include "attention_vector.hpp"
+#include "vectors.hpp"
 #include "ggml-cpu.h"
 
 namespace qv {
@@ -124,7 +124,8 @@ void attention_job::attend(attention_scratch & s, tile t) {
         t.to                = t.from + chain(t.from, end);
         const int64_t cells = list_visible(mask(t.to - 1), k_->ne[1], k_->ne[1], s.cells.data());
         for (int64_t i = t.from; i < t.to; ++i) {
-            // What a token sees lies within the list: it is the list's beginning if its last cell stands where its number says.
+            // What a token sees lies within the list: it is the list's beginning if its last cell stands where its
+            // number says.
             const int64_t n    = i == t.to - 1 ? cells : count_visible(mask(i), k_->ne[1]);
             s.seen[i - t.from] = n == 0 || last_visible(mask(i), k_->ne[1]) == s.cells[n - 1] ? n : -1;
         }
@@ -153,8 +154,9 @@ int64_t attention_job::chain(int64_t from, int64_t to) const {
     return n;
 }
 
-// Whether the tile's tokens stand among so many that panels pay. Which kernel computes a token must not depend on how many threads share
-// the batch: so it is not the tile that counts, but the tokens of the batch that see each other's cells.
+// Whether the tile's tokens stand among so many that panels pay. Which kernel computes a token must not depend on how
+// many threads share the batch: so it is not the tile that counts, but the tokens of the batch that see each other's
+// cells.
 bool attention_job::in_panels(const tile & t) const {
     const int64_t tokens = q_->ne[1], cells = k_->ne[1];
     if (tokens < many_tokens) {

@@ -12,7 +12,8 @@
 
 namespace qv {
 
-// What one thread needs: rows of queries, scores and sums of a tile, a block of keys or values, and the list of visible cells.
+// What one thread needs: rows of queries, scores and sums of a tile, a block of keys or values, and the list of visible
+// cells.
 struct attention_scratch {
     std::vector<float>    queries, scores, block, sums, total;
     std::vector<float>    lanes;      // per row: the split's denominator, one partial sum a vector lane
@@ -31,7 +32,8 @@ struct half {
     uint16_t bits;
 };
 
-// Keys or values of a head, from some number of it on, where they lie in a cache of halves. What is asked for past the last one is the last one.
+// Keys or values of a head, from some number of it on, where they lie in a cache of halves. What is asked for past the
+// last one is the last one.
 struct half_rows {
     const char *     head;
     size_t           stride;
@@ -59,10 +61,11 @@ void widen_row(ggml_type type, const char * row, float * out, int64_t n);
 
 // One flash attention node and how its work is cut. Threads share it and take tasks until none is left.
 //
-// Keys and values are widened to single precision, a part of them at a time or as they are read, and all sums are in single precision.
-// The exponent that keeps the exponentials small is a whole power of two, so that scaling sums by it is exact; and sums over cells are
-// joined in splits of a fixed size. So a row's result depends only on its query, on the cells it sees, in their order, and on whether it
-// stands among many of its sequence: not on the number of threads, on what is computed beside it or on cells of others.
+// Keys and values are widened to single precision, a part of them at a time or as they are read, and all sums are in
+// single precision. The exponent that keeps the exponentials small is a whole power of two, so that scaling sums by it
+// is exact; and sums over cells are joined in splits of a fixed size. So a row's result depends only on its query, on
+// the cells it sees, in their order, and on whether it stands among many of its sequence: not on the number of threads,
+// on what is computed beside it or on cells of others.
 class attention_job {
   public:
     // Whether the kernel computes this node: no sinks, no soft cap, no ALiBi, one stream, a mask that only hides.

@@ -1,5 +1,6 @@
-// A ggml device that runs the attention kernel, in the way ggml's BLAS device takes matrix products over: the scheduler gives a node
-// to the first device that supports it and its buffers, and this one stands before the CPU device and shares its memory.
+// A ggml device that runs the attention kernel, in the way ggml's BLAS device takes matrix products over: the scheduler
+// gives a node to the first device that supports it and its buffers, and this one stands before the CPU device and
+// shares its memory.
 
 #include <cstring>
 #include <memory>

@@ -6,7 +6,7 @@
 
 #include "attention.hpp"
 #include "attention_cells.hpp"
-#include "attention_vector.hpp"
+#include "vectors.hpp"
 
 namespace qv {
 namespace {
@@ -114,8 +114,8 @@ wide_rows attention_job::widen(attention_scratch & s, const ggml_tensor * t, int
     return {s.block.data(), width};
 }
 
-// Sums over the cells begin..end of the list, for the loaded queries. All heads of a block follow each other, because in memory the
-// heads of a cell do: going through the cells once a head would visit each page as many times.
+// Sums over the cells begin..end of the list, for the loaded queries. All heads of a block follow each other, because
+// in memory the heads of a cell do: going through the cells once a head would visit each page as many times.
 void attention_job::add_split(attention_scratch & s, const tile & t, int64_t begin, int64_t end) const {
     const int64_t rows = t.tokens() * group_;  // of a head
     std::fill_n(s.sums.begin(), t.heads * rows * v_width_, 0.0f);
@@ -143,8 +143,8 @@ void attention_job::add_widened(attention_scratch & s, const tile & t, int64_t a
     }
 }
 
-// Adds a block of cells for few queries. What takes time is to wait for the cache, so the keys are read as they lie in memory, and values
-// are fetched while keys are computed with.
+// Adds a block of cells for few queries. What takes time is to wait for the cache, so the keys are read as they lie in
+// memory, and values are fetched while keys are computed with.
 void attention_job::add_in_place(attention_scratch & s, const tile & t, int64_t at, int64_t count) const {
     const int64_t rows = t.tokens() * group_;
     for (int64_t b = 0; b < count; b += 4) {
@@ -178,7 +178,8 @@ void attention_job::blend(const Rows & values, const float * weights, int64_t ro
     by_rows(rows, [&](auto n, int64_t r) { mix_rows<n>(weights + r * block_cells, values, v_width_, count, sums + r * v_width_); });
 }
 
-// Turns a head's scores into weights: 2^(score - peak), where the peak is raised, and what is summed so far lowered, as scores require.
+// Turns a head's scores into weights: 2^(score - peak), where the peak is raised, and what is summed so far lowered, as
+// scores require.
 void attention_job::weigh(attention_scratch & s, const tile & t, int64_t head_row, int64_t at, int64_t count,
                           float * head_scores) const {
     for (int64_t i = 0; i < t.tokens() * group_; ++i) {

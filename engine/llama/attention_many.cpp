@@ -129,7 +129,8 @@ void attention_job::score_panels(attention_scratch & s, const float * queries, i
     }
 }
 
-// Turns row r's scores into weights 2^(score - peak), zero for cells that it does not see, and readies its total for their sums.
+// Turns row r's scores into weights 2^(score - peak), zero for cells that it does not see, and readies its total for
+// their sums.
 void attention_job::weigh_row(attention_scratch & s, const tile & t, int64_t head_row, int64_t r, int64_t at) const {
     float * const row   = &s.weights[r * split_cells];
     const int64_t width = padded(s.shown[r]), token = r / group_;

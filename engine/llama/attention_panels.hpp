@@ -1,10 +1,10 @@
-// Products of many rows with panels: matrices cut into strips of so few columns that a strip stays in the processor's nearest cache
-// while all rows pass by. Internal to this package.
+// Products of many rows with panels: matrices cut into strips of so few columns that a strip stays in the processor's
+// nearest cache while all rows pass by. Internal to this package.
 #pragma once
 
 #include <algorithm>
 
-#include "attention_vector.hpp"
+#include "vectors.hpp"
 
 namespace qv {
 

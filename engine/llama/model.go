@@ -3,6 +3,7 @@ package llama
 // #include <stdlib.h>
 // #include "attention.h"
 // #include "bridge.h"
+// #include "strips.h"
 // #include "rope.h"
 import "C"
 
@@ -65,6 +66,7 @@ func LoadModel(ctx context.Context, o ModelOptions) (*Model, error) {
 	defer sink.attach(o.Logger)()
 	C.llama_backend_init()
 	C.qv_offer_attention(true)
+	C.qv_offer_strips()
 
 	params := C.llama_model_default_params()
 	cards, err := o.cards()

@@ -1,4 +1,4 @@
-// Vectors of floats as wide as the processor's, and the few operations that the attention kernel is made of.
+// Vectors of floats as wide as the processor's, and the few operations that the kernels are made of. Internal to this package.
 #pragma once
 
 #include <cstdint>
