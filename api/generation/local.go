@@ -139,6 +139,7 @@ func (l *Local) request(d *Decided) *engine.Request {
 	out := &engine.Request{
 		ID: d.Caller.ID, Sampling: d.Sampling(), Stop: req.Stop, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs,
 		CacheScope: l.scope(d), Constraint: req.Constraint, RunningUsage: req.RunningUsage, MayRepeat: req.MayRepeat,
+		Prediction: req.Prediction,
 	}
 	if req.MaxTokens != nil {
 		out.MaxTokens = *req.MaxTokens

@@ -143,6 +143,8 @@ func (r *Run) addUsage(choice int, u *engine.Usage) {
 	}
 	r.total.CompletionTokens += u.CompletionTokens
 	r.total.ReasoningTokens += u.ReasoningTokens
+	r.total.AcceptedPrediction += u.AcceptedPrediction
+	r.total.RejectedPrediction += u.RejectedPrediction
 }
 
 func addPrompt(sum, u *engine.Usage) {

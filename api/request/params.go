@@ -34,6 +34,7 @@ func CoreTable() Table[*Builder] {
 		"max_tokens":            func(d *Builder, v *jsonbody.Value, path string) { d.maxTokens = d.TokenLimit(v, path) },
 		"max_completion_tokens": func(d *Builder, v *jsonbody.Value, path string) { d.maxCompletionTokens = d.TokenLimit(v, path) },
 		"cache_salt":            (*Builder).cacheSalt,
+		"prediction":            (*Builder).prediction,
 		"prompt_cache_key":      func(d *Builder, v *jsonbody.Value, _ string) { d.SetCacheKey(v) },
 		"n": func(d *Builder, v *jsonbody.Value, path string) {
 			d.Request.Choices = int(d.Integer(v, path, 1, int64(d.limits.Choices)))
@@ -103,6 +104,38 @@ func (d *Builder) SetCacheKey(v *jsonbody.Value) {
 func (d *Builder) cacheSalt(v *jsonbody.Value, path string) {
 	if d.Request.CacheSalt = d.Text(v, path); len(d.Request.CacheSalt) > maxCacheSalt {
 		d.Fail(path, fault.CodeInvalidValue, "must have at most %d bytes", maxCacheSalt)
+	}
+}
+
+// prediction reads text that the answer is expected to have much of: a string, or parts of text.
+func (d *Builder) prediction(v *jsonbody.Value, path string) {
+	if !d.Want(v, path, jsonbody.Object) {
+		return
+	}
+	d.Keys(v, path, "type", "content")
+	if m := jsonbody.Present(v, "type"); m == nil || m.Kind != jsonbody.String || jsonbody.TextOf(m) != "content" {
+		d.Fail(path+".type", fault.CodeInvalidValue, "must be content")
+		return
+	}
+	content := jsonbody.Present(v, "content")
+	switch {
+	case content == nil:
+		d.Fail(path+".content", fault.CodeInvalidValue, "is missing")
+	case content.Kind == jsonbody.String:
+		d.Request.Prediction = jsonbody.TextOf(content)
+	case d.Want(content, path+".content", jsonbody.Array):
+		for i := range content.Items {
+			part, at := &content.Items[i], jsonbody.At(path+".content", i)
+			if !d.Want(part, at, jsonbody.Object) {
+				return
+			}
+			text := jsonbody.Present(part, "text")
+			if text == nil {
+				d.Fail(at+".text", fault.CodeInvalidValue, "is missing")
+				return
+			}
+			d.Request.Prediction += d.Text(text, at+".text")
+		}
 	}
 }
 

@@ -40,7 +40,6 @@ func RefusedTable() Table[*Builder] {
 	}
 	for _, name := range []string{
 		"service_tier", "store", "metadata", "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "verbosity",
-		"prediction", // it would only make the same answer faster
 	} {
 		table[name] = Ignored
 	}

@@ -57,6 +57,8 @@ type Request struct {
 	KeepAlive *time.Duration
 	// CacheSalt keeps what is computed of the prompt to requests with the same one.
 	CacheSalt string
+	// Prediction is text that the answer is expected to have much of.
+	Prediction string
 	// CacheKey is a hint of which requests have the beginnings of their prompts in common.
 	CacheKey string
 

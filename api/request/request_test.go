@@ -50,11 +50,15 @@ func TestMembersSayHowToAnswer(t *testing.T) {
 		`"temperature":2,"top_k":-1,"min_p":0.5`: func(r *Request) bool {
 			return *r.Sampling.Temperature == 2 && *r.Sampling.TopK == 0 && *r.Sampling.MinP == 0.5
 		},
-		`"top_p":0,"temperature":1`:                     func(r *Request) bool { return r.Sampling.TopP == nil && *r.Sampling.Temperature == 0 },
-		`"seed":-9223372036854775808`:                   func(r *Request) bool { return *r.Sampling.Seed == -1<<63 },
-		`"repeat_penalty":1.5,"repetition_penalty":1.5`: func(r *Request) bool { return *r.Sampling.RepetitionPenalty == 1.5 },
-		`"logit_bias":{"7":-1,"8":2}`:                   func(r *Request) bool { return cmp.Equal(r.Sampling.LogitBias, map[int32]float64{7: -1, 8: 2}) },
-		`"logit_bias":{}`:                               func(r *Request) bool { return r.Sampling.LogitBias == nil },
+		`"top_p":0,"temperature":1`:                       func(r *Request) bool { return r.Sampling.TopP == nil && *r.Sampling.Temperature == 0 },
+		`"seed":-9223372036854775808`:                     func(r *Request) bool { return *r.Sampling.Seed == -1<<63 },
+		`"repeat_penalty":1.5,"repetition_penalty":1.5`:   func(r *Request) bool { return *r.Sampling.RepetitionPenalty == 1.5 },
+		`"logit_bias":{"7":-1,"8":2}`:                     func(r *Request) bool { return cmp.Equal(r.Sampling.LogitBias, map[int32]float64{7: -1, 8: 2}) },
+		`"logit_bias":{}`:                                 func(r *Request) bool { return r.Sampling.LogitBias == nil },
+		`"prediction":{"type":"content","content":"a b"}`: func(r *Request) bool { return r.Prediction == "a b" },
+		`"prediction":{"type":"content","content":[{"type":"text","text":"a"},{"text":" b"}]}`: func(r *Request) bool {
+			return r.Prediction == "a b"
+		},
 		`"repetition_detection":false`:                  func(r *Request) bool { return r.MayRepeat },
 		`"separate_reasoning":false`:                    func(r *Request) bool { return r.MergeReasoning },
 		`"reasoning_format":"raw"`:                      func(r *Request) bool { return r.MergeReasoning },
@@ -85,8 +89,11 @@ func TestMembersSayHowToAnswer(t *testing.T) {
 func TestFaultsOfMembersNameThem(t *testing.T) {
 	const invalid, unsupported = fault.CodeInvalidValue, fault.CodeUnsupported
 	for members, want := range map[string]struct{ code, param string }{
-		`"model":""`:     {invalid, "model"},
-		`"n":0`:          {invalid, "n"},
+		`"model":""`: {invalid, "model"},
+		`"n":0`:      {invalid, "n"},
+		`"prediction":{"type":"other","content":"a"}`:                 {invalid, "prediction.type"},
+		`"prediction":{"type":"content"}`:                             {invalid, "prediction.content"},
+		`"prediction":{"type":"content","content":[{"type":"text"}]}`: {invalid, "prediction.content[0].text"},
 		`"n":9`:          {invalid, "n"},
 		`"max_tokens":0`: {invalid, "max_tokens"},
 		`"max_tokens":1,"max_completion_tokens":2`:        {invalid, "max_completion_tokens"},

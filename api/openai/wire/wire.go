@@ -32,6 +32,9 @@ type PromptDetails struct {
 // CompletionDetails say what a completion consists of, in tokens.
 type CompletionDetails struct {
 	ReasoningTokens int `json:"reasoning_tokens"`
+	// Of a prediction's tokens those that were computed ahead, by whether the answer has them.
+	AcceptedPrediction int `json:"accepted_prediction_tokens,omitempty"`
+	RejectedPrediction int `json:"rejected_prediction_tokens,omitempty"`
 }
 
 // NewUsage puts u into OpenAI's form.
@@ -39,7 +42,7 @@ func NewUsage(u *engine.Usage) *Usage {
 	return &Usage{
 		PromptTokens: u.PromptTokens, CompletionTokens: u.CompletionTokens, TotalTokens: u.PromptTokens + u.CompletionTokens,
 		Prompt:     PromptDetails{u.CachedTokens, u.ImageTokens, u.VideoTokens},
-		Completion: CompletionDetails{u.ReasoningTokens},
+		Completion: CompletionDetails{u.ReasoningTokens, u.AcceptedPrediction, u.RejectedPrediction},
 	}
 }
 

@@ -17,6 +17,11 @@ func TestFormsThatSurfacesHaveInCommon(t *testing.T) {
 			`"video_tokens":1},"completion_tokens_details":{"reasoning_tokens":2}}`: NewUsage(&engine.Usage{
 			PromptTokens: 7, CompletionTokens: 3, CachedTokens: 4, ImageTokens: 2, VideoTokens: 1, ReasoningTokens: 2,
 		}),
+		`{"prompt_tokens":1,"completion_tokens":3,"total_tokens":4,"prompt_tokens_details":{"cached_tokens":0,"image_tokens":0,` +
+			`"video_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"accepted_prediction_tokens":2,` +
+			`"rejected_prediction_tokens":5}}`: NewUsage(&engine.Usage{
+			PromptTokens: 1, CompletionTokens: 3, AcceptedPrediction: 2, RejectedPrediction: 5,
+		}),
 		`{"object":"response.input_tokens","input_tokens":9,"input_tokens_details":{"cached_tokens":0,"image_tokens":4,"video_tokens":3}}`: NewInputTokens(
 			generation.Count{InputTokens: 9, ImageTokens: 4, VideoTokens: 3}),
 		`[]`: NewLogprobs(nil),
