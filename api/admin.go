@@ -38,14 +38,14 @@ func (s *Server) unloadModel(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Server) changeModel(w http.ResponseWriter, r *http.Request, change func(context.Context, string) error) error {
 	id := chi.URLParam(r, "model")
-	card, err := s.card(r.Context(), id)
-	if err != nil {
+	if _, err := s.card(r.Context(), id); err != nil {
 		return err
 	}
 	if err := change(r.Context(), id); err != nil {
 		return conflict(err)
 	}
-	if card, err = s.card(r.Context(), id); err != nil {
+	card, err := s.card(r.Context(), id)
+	if err != nil {
 		return err
 	}
 	s.edge.WriteJSON(w, http.StatusOK, card)

@@ -71,7 +71,8 @@ func New(c Config) (*Server, error) {
 		Logger: c.Logger, Now: c.Now, NewID: c.NewID, WriteTimeout: c.WriteTimeout, KeepAlive: c.KeepAlive, Grace: c.Bodies.Grace,
 		Bodies: s.bodies, Vocabulary: qwenvld.OpenAPI, Counter: c.Metrics, RetryIn: s.core.RetryIn,
 		Forms: []web.Form{
-			{Prefix: anthropic.Path, Body: anthropic.ErrorBody, Event: anthropic.EventError}, {Prefix: ollama.Prefix, Body: ollama.ErrorBody},
+			{Prefix: anthropic.Path, Body: anthropic.ErrorBody, Event: anthropic.EventError},
+			{Prefix: ollama.Prefix, Body: ollama.ErrorBody},
 		},
 	})
 	s.trip = &surface.Trip{

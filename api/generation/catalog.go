@@ -121,7 +121,7 @@ func (s Standing) with(err error) Standing {
 
 // nothingLoaded refuses a request that none of the pair's weights can answer.
 func (p *Pair) nothingLoaded(ctx context.Context) error {
-	var first error = router.ErrNothingLoaded
+	first := router.ErrNothingLoaded
 	for _, v := range p.Variants() {
 		if err := p.Standing(ctx, v).err(); err != nil {
 			first = err

@@ -114,7 +114,8 @@ func (c *Core) decideText(ctx context.Context, req *request.Request, caller *Cal
 		if at, ok := known[v]; ok && (name.variant == "" || name.variant == v) && at.wait < soonest {
 			soonest = at.wait
 			best = &Decided{
-				rules: c.rules.Load(), Request: req, Caller: caller, pair: name.pair, backend: name.pair.backends[v], info: at.info, pixels: &pixels{},
+				rules: c.rules.Load(), Request: req, Caller: caller, pair: name.pair, backend: name.pair.backends[v], info: at.info,
+				pixels:   &pixels{},
 				decision: router.Decision{Variant: v},
 			}
 		}

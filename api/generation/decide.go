@@ -95,7 +95,7 @@ func input(req *request.Request, known map[router.Variant]prospect) (in router.I
 
 // Route is Decide for a client that wants to know no more. It waits for a place as an answer would.
 func (c *Core) Route(ctx context.Context, req *request.Request, caller *Caller) (*Decided, error) {
-	_, leave, err := c.enter(ctx, caller, 1)
+	leave, err := c.enter(ctx, caller)
 	if err != nil {
 		return nil, err
 	}

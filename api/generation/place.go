@@ -45,16 +45,18 @@ type Caller struct {
 	Admitted func()
 }
 
-// enter waits for n of the places among those that are worked on, or for as many as one request may have. The request's
-// body is read by then, and what it names is fetched, so that no client's slowness takes a place. leave must be called.
-func (c *Core) enter(ctx context.Context, caller *Caller, n int) (places int, leave func(), err error) {
+// enter waits for a place among the requests that are worked on, unless draining has begun. leave must be called.
+func (c *Core) enter(ctx context.Context, caller *Caller) (leave func(), err error) {
 	if c.draining.Load() {
-		return 0, nil, fault.ShuttingDown(nil)
+		return nil, fault.ShuttingDown(nil)
 	}
-	return c.admit(ctx, caller, n)
+	_, leave, err = c.admit(ctx, caller, 1)
+	return leave, err
 }
 
-// admit is enter for a request that came before draining began, however long its weights took to load.
+// admit waits for n of the places among those that are worked on, or for as many as one request may have, also for a
+// request that came before draining began. Its body is read by then, what it names is fetched and its weights are
+// loaded, so that no client's slowness takes a place. leave must be called.
 func (c *Core) admit(ctx context.Context, caller *Caller, n int) (places int, leave func(), err error) {
 	asked := c.now()
 	pass, err := c.slots.Enter(ctx, caller.Client, min(n, max(1, c.rules.Load().maxConcurrent/shareOfOne)))
@@ -89,8 +91,7 @@ func (c *Core) counting(ctx context.Context, caller *Caller, req *request.Reques
 	if req.NeedsFetching() {
 		return c.fetching(ctx, caller, req)
 	}
-	_, leave, err := c.enter(ctx, caller, 1)
-	return leave, err
+	return c.enter(ctx, caller)
 }
 
 func noPlace(err error) error {

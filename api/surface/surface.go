@@ -98,6 +98,7 @@ func (t *Trip) Waiting(ctx context.Context, w http.ResponseWriter, tell func()) 
 			what = fmt.Sprintf("%s %.0f%%", what, 100*down.Progress)
 		case engine.StateUnloaded, engine.StateUnloading:
 			what = "waiting for memory"
+		default: // the state says it
 		}
 		_ = t.Edge.Await(ctx, w, what) // a client that has left ends ctx
 	}
