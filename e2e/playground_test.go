@@ -106,7 +106,7 @@ func TestPlaygroundDrawsBoxesOverThePicture(t *testing.T) {
 		const real = window.fetch;
 		window.fetch = async (path, options) => {
 			if (path !== "/v1/chat/completions") return real(path, options);
-			const chunks = ['[{"bbox_2d": [100, 200, 50', '0, 600], "label": "blue', ' cross"}, {"point_2d": [750, 250], "label": "star"}]'];
+			const chunks = ['[{"bbox_2d": [695, 745, 89', '0, 930], "label": "blue', ' cross"}, {"point_2d": [845, 540], "label": "star"}]'];
 			const line = (delta, finish) => "data: " + JSON.stringify({id: "chatcmpl-x", model: "qwen3-vl-instruct", choices: [{index: 0, delta, finish_reason: finish}]}) + "\n\n";
 			const text = new TextEncoder();
 			return new Response(new ReadableStream({
@@ -135,7 +135,7 @@ func TestPlaygroundDrawsBoxesOverThePicture(t *testing.T) {
 	// The picture on the page and the rectangle over it are in proportion.
 	if off := js[float64](b, `(() => {
 		const picture = document.querySelector(".grounding-picture img").getBoundingClientRect(), box = document.querySelector(".boxes rect").getBoundingClientRect();
-		return Math.max(Math.abs((box.left - picture.left) / picture.width - 0.1), Math.abs((box.bottom - picture.top) / picture.height - 0.6));
+		return Math.max(Math.abs((box.left - picture.left) / picture.width - 0.695), Math.abs((box.bottom - picture.top) / picture.height - 0.93));
 	})()`); off > 0.03 {
 		t.Errorf("the box is off by %v of the picture", off)
 	}
@@ -150,7 +150,7 @@ func TestPlaygroundDrawsBoxesOverThePicture(t *testing.T) {
 		})()`)
 	}
 	size := js[[]int](b, `[document.querySelector(".grounding-picture img").naturalWidth, document.querySelector(".grounding-picture img").naturalHeight]`)
-	want := fmt.Sprintf("blue cross,%.0f,%.0f,%.0f,%.0f", 0.1*float64(size[0]), 0.2*float64(size[1]), 0.5*float64(size[0]), 0.6*float64(size[1]))
+	want := fmt.Sprintf("blue cross,%.0f,%.0f,%.0f,%.0f", 0.695*float64(size[0]), 0.745*float64(size[1]), 0.89*float64(size[0]), 0.93*float64(size[1]))
 	if csv := copied("CSV"); !strings.Contains(csv, want) {
 		t.Errorf("%q lacks %q", csv, want)
 	}

@@ -25,10 +25,10 @@ const (
 
 // Schema is a JSON schema of answers that point at things.
 const Schema = `{"type":"array","items":{"anyOf":[` +
-	`{"type":"object","properties":{"bbox_2d":{"type":"array","items":` + coordinate + `,"minItems":4,"maxItems":4},"label":{"type":"string"}},` +
-	`"required":["bbox_2d","label"],"additionalProperties":false},` +
-	`{"type":"object","properties":{"point_2d":{"type":"array","items":` + coordinate + `,"minItems":2,"maxItems":2},"label":{"type":"string"}},` +
-	`"required":["point_2d","label"],"additionalProperties":false}]}}`
+	`{"type":"object","properties":{"bbox_2d":{"type":"array","items":` + coordinate + `,"minItems":4,"maxItems":4},` +
+	`"label":{"type":"string"}},"required":["bbox_2d","label"],"additionalProperties":false},` +
+	`{"type":"object","properties":{"point_2d":{"type":"array","items":` + coordinate + `,"minItems":2,"maxItems":2},` +
+	`"label":{"type":"string"}},"required":["point_2d","label"],"additionalProperties":false}]}}`
 
 const coordinate = `{"type":"integer","minimum":0,"maximum":1000}`
 

@@ -99,7 +99,7 @@ export class Overlay {
         svg("line", { x1: x - 14, x2: x + 14, y1: y, y2: y, "vector-effect": "non-scaling-stroke" }),
         svg("line", { x1: x, x2: x, y1: y - 14, y2: y + 14, "vector-effect": "non-scaling-stroke" }))
       : svg("rect", { class: `box ${colour}`, x, y, width: p.box[2] - x, height: p.box[3] - y, "vector-effect": "non-scaling-stroke" });
-    const label = h("span.box-label", { class: colour }, p.label || String(i + 1));
+    const label = h("span.box-label", { class: point ? colour + " of-point" : colour }, p.label || String(i + 1));
     label.style.left = x / 10 + "%";
     label.style.top = y / 10 + "%";
     const at = pixels(p, this.medium.width, this.medium.height).map((n) => number(n)).join(", ");
