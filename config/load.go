@@ -153,13 +153,17 @@ func (c *Config) resolve(dir string) {
 				*p = filepath.Join(dir, *p)
 			}
 		}
-		for _, w := range []*Weights{&m.Instruct, &m.Thinking} {
-			for j := range w.Upstreams {
-				for _, p := range []*string{&w.Upstreams[j].KeyFile, &w.Upstreams[j].File} {
-					if *p != "" && !filepath.IsAbs(*p) {
-						*p = filepath.Join(dir, *p)
-					}
-				}
+		m.Instruct.resolve(dir)
+		m.Thinking.resolve(dir)
+	}
+}
+
+// resolve makes the relative paths of servers' files relative to dir.
+func (w *Weights) resolve(dir string) {
+	for i := range w.Upstreams {
+		for _, p := range []*string{&w.Upstreams[i].KeyFile, &w.Upstreams[i].File} {
+			if *p != "" && !filepath.IsAbs(*p) {
+				*p = filepath.Join(dir, *p)
 			}
 		}
 	}

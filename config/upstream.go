@@ -67,25 +67,32 @@ func (u *Upstream) validate(v *validation, key string) {
 	if u.Kind == "" {
 		v.fault(key+".kind", "is missing: vllm, sglang, llama-server, ollama, qwenvld or openai")
 	}
-	if u.Discover == DiscoverFile {
-		if u.File == "" || u.URL != "" {
-			v.fault(key+".file", "is where discover: file finds servers, in place of url")
-		}
-	} else {
-		if u.File != "" {
-			v.fault(key+".file", "needs discover: file")
-		}
-		b, err := url.Parse(u.URL)
-		if err != nil || b.Scheme != "http" && b.Scheme != "https" || b.Host == "" || b.User != nil || b.RawQuery != "" || b.Fragment != "" {
-			v.fault(key+".url", "must be http:// or https://, a host, and perhaps a path, not %q", u.URL)
-		} else if strings.HasSuffix(b.Path, "/v1") || strings.HasSuffix(b.Path, "/v1/") {
-			v.fault(key+".url", "must not end with /v1, which is added: %q", u.URL)
-		}
+	switch {
+	case u.Discover != DiscoverFile && u.File != "":
+		v.fault(key+".file", "needs discover: file")
+	case u.Discover != DiscoverFile:
+		validateBase(v, key+".url", u.URL)
+	case u.File == "" || u.URL != "":
+		v.fault(key+".file", "is where discover: file finds servers, in place of url")
 	}
 	if !(u.Weight >= 0) {
 		v.fault(key+".weight", "must not be negative")
 	}
 	v.atLeast(key+".max_in_flight", int64(u.MaxInFlight), 0)
+}
+
+// validateBase refuses what no server's base can be.
+func validateBase(v *validation, key, text string) {
+	b, err := url.Parse(text)
+	if err != nil || b.Host == "" || b.User != nil || b.RawQuery != "" || b.Fragment != "" {
+		v.fault(key, "must be http:// or https://, a host, and perhaps a path, not %q", text)
+		return
+	}
+	if b.Scheme != "http" && b.Scheme != "https" {
+		v.fault(key, "must be http:// or https://, a host, and perhaps a path, not %q", text)
+	} else if strings.HasSuffix(strings.TrimSuffix(b.Path, "/"), "/v1") {
+		v.fault(key, "must not end with /v1, which is added: %q", text)
+	}
 }
 
 // Remote says whether servers of others have the weights.

@@ -101,7 +101,7 @@ func (p *prepared) open(ctx context.Context, choice int, demand *generation.Dema
 func (p *prepared) begin(ctx context.Context, choice, again int, demand *generation.Demand) (engine.Stream, error) {
 	a := &chatAnswer{ctx: ctx, prepared: p, chat: p.chat(choice, demand), now: demand.Now}
 	if again > 0 && a.chat.Sampling.Seed != nil {
-		*a.chat.Sampling.Seed += uint64(again) << 32 //nolint:gosec // it is 1
+		*a.chat.Sampling.Seed += uint64(again) << 32
 	}
 	a.meter.images, a.meter.videos = p.pictureTokens()
 	a.meter.guess = guess(p.material.Prompt.Pieces) + a.meter.images + a.meter.videos
@@ -115,7 +115,7 @@ func (p *prepared) begin(ctx context.Context, choice, again int, demand *generat
 		}
 	}
 	err := a.ask()
-	var refusal *dialect.Refusal
+	var refusal *dialect.RefusalError
 	if errors.As(err, &refusal) && refusal.Cause == dialect.CauseLength && a.chat.MaxTokens > 0 {
 		// More may have been asked for than the context leaves, which is no fault: without a bound the context is it.
 		a.chat.MaxTokens = 0
@@ -357,18 +357,22 @@ func (a *chatAnswer) raw(d *dialect.Delta) string {
 		b.WriteString(text)
 		a.begun = a.begun || !a.inBlock && strings.TrimSpace(text) != ""
 	}
-	for i := range d.Calls {
-		if a.inBlock {
-			b.WriteString("\n" + prompt.ThinkEnd)
-			a.leaveBlock(closedByModel)
-		}
-		a.call.add(&b, &d.Calls[i])
-		a.begun = true
-	}
+	a.writeCalls(&b, d.Calls)
 	if d.Finish != "" {
 		a.call.end(&b)
 	}
 	return b.String()
+}
+
+func (a *chatAnswer) writeCalls(b *strings.Builder, calls []dialect.CallDelta) {
+	for i := range calls {
+		if a.inBlock {
+			b.WriteString("\n" + prompt.ThinkEnd)
+			a.leaveBlock(closedByModel)
+		}
+		a.call.add(b, &calls[i])
+		a.begun = true
+	}
 }
 
 // add writes a part of a call as a model of this daemon writes calls.
@@ -405,7 +409,8 @@ func (a *chatAnswer) end() (engine.Event, error) {
 	case "abort", "error":
 		return engine.Event{}, &upstream.FailedError{Server: a.upstream.Server(), Err: errAborted, Begun: true}
 	}
-	empty := a.chat.Thinks && !a.upstream.Dialect().Can.Verifies && !a.begun && a.stage == direct && (a.chat.MaxTokens == 0 || a.meter.usage().CompletionTokens < a.chat.MaxTokens)
+	room := a.chat.MaxTokens == 0 || a.meter.usage().CompletionTokens < a.chat.MaxTokens
+	empty := a.chat.Thinks && !a.upstream.Dialect().Can.Verifies && !a.begun && a.stage == direct && room
 	var ev engine.Event
 	switch {
 	case !empty:

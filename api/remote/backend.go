@@ -52,8 +52,10 @@ func New(o Options) *Backend {
 	}
 	e := &texts{cluster: o.Cluster, info: func() engine.Info { return describe(&o) }}
 	return &Backend{
-		Local: generation.NewLocal(e, generation.LocalOptions{Media: o.Media, NewID: o.NewID, Count: e.count, KeyedPrefixes: o.KeyedPrefixes}),
-		o:     o,
+		Local: generation.NewLocal(e, generation.LocalOptions{
+			Media: o.Media, NewID: o.NewID, Count: e.count, KeyedPrefixes: o.KeyedPrefixes,
+		}),
+		o: o,
 	}
 }
 
@@ -71,9 +73,11 @@ func describe(o *Options) engine.Info {
 	return engine.Info{
 		Name:        "upstream",
 		ContextSize: cmp.Or(o.ContextSize, card.ContextSize, defaultContext), ChatTemplate: template,
-		SpecialTokens: []string{"<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"},
-		Vision:        vision,
-		System:        "servers of others",
+		SpecialTokens: []string{
+			"<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>",
+		},
+		Vision: vision,
+		System: "servers of others",
 	}
 }
 

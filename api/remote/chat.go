@@ -46,7 +46,7 @@ func (p *prepared) chat(choice int, demand *generation.Demand) *dialect.Chat {
 		c.ID = fmt.Sprintf("%s-%d", c.ID, choice)
 	}
 	if choice > 0 && c.Sampling.Seed != nil {
-		seed := *c.Sampling.Seed + uint64(choice) //nolint:gosec // answers are few
+		seed := *c.Sampling.Seed + uint64(choice)
 		c.Sampling.Seed = &seed
 	}
 	return c

@@ -14,7 +14,7 @@ import (
 // prompt.
 func explain(err error, param string) error {
 	var (
-		refusal *dialect.Refusal
+		refusal *dialect.RefusalError
 		busy    *upstream.BusyError
 		failed  *upstream.FailedError
 	)
@@ -34,7 +34,7 @@ func explain(err error, param string) error {
 	return err
 }
 
-func refused(r *dialect.Refusal, param string) error {
+func refused(r *dialect.RefusalError, param string) error {
 	e := fault.Field("", fault.CodeInvalidValue, "The server that has the model refuses the request: %s", r.Message)
 	if r.Code != "" {
 		e.Message, e.Code, e.Param, e.Status = r.Message, r.Code, r.Param, r.Status

@@ -22,7 +22,6 @@ type meter struct {
 	counted, thoughts int
 	// atThoughts is what the server had counted when the thoughts ended.
 	atThoughts int
-	thinking   bool
 }
 
 // look takes in what came with the first token.

@@ -148,7 +148,9 @@ func (e *texts) Generate(ctx context.Context, req *engine.Request) (engine.Strea
 	if err != nil {
 		return nil, explain(err, "prompt")
 	}
-	return &textStream{upstream: stream, req: req, text: answer.New(answer.Options{Stop: req.Stop}), meter: meter{guess: guess(req.Prompt)}}, nil
+	return &textStream{
+		upstream: stream, req: req, text: answer.New(answer.Options{Stop: req.Stop}), meter: meter{guess: guess(req.Prompt)},
+	}, nil
 }
 
 const (

@@ -269,7 +269,7 @@ func TestRefusalsAreNotSentElsewhere(t *testing.T) {
 	})
 	c, _ := run(t, fast(), one.URL, upstreamtest.New(t, upstreamtest.Script{Events: words("no")}).URL)
 	_, err := c.ask(t.Context(), keyOf(t, c, one.URL))
-	var refusal *dialect.Refusal
+	var refusal *dialect.RefusalError
 	if !errors.As(err, &refusal) || refusal.Cause != dialect.CauseLength {
 		t.Fatal(err)
 	}

@@ -57,7 +57,8 @@ var (
 )
 
 // Open asks a server and waits for the first token of its answer. Where the server fails before that, another is asked.
-// Errors are a *dialect.Refusal, a *FailedError, a *BusyError, an engine.ErrUnavailable, one of Body's, or ctx's cause.
+// Errors are a *dialect.RefusalError, a *FailedError, a *BusyError, an engine.ErrUnavailable, one of Body's, or ctx's
+// cause.
 func (c *Cluster) Open(ctx context.Context, call *Call) (*Stream, error) {
 	var tried []string
 	var last error
@@ -213,7 +214,7 @@ func (s *Stream) mayGoOn(ctx context.Context, err error) bool {
 
 // told is err as Open's caller has it.
 func (s *Stream) told(ctx context.Context, err error) error {
-	var refusal *dialect.Refusal
+	var refusal *dialect.RefusalError
 	var unwritten *bodyError
 	switch {
 	case ctx.Err() != nil:
@@ -233,7 +234,7 @@ func (s *Stream) told(ctx context.Context, err error) error {
 
 // verdict is what an error tells of its server.
 func verdict(ctx context.Context, err error) pool.Verdict {
-	var refusal *dialect.Refusal
+	var refusal *dialect.RefusalError
 	var unwritten *bodyError
 	switch {
 	case ctx.Err() != nil, errors.As(err, &unwritten):
@@ -272,9 +273,9 @@ func waitOf(h http.Header) time.Duration {
 }
 
 // Ask sends a small request to a server whose dialect has a path for it, and gives the reply with the dialect.
-func (c *Cluster) Ask(ctx context.Context, path func(*dialect.Dialect) string, body func(d *dialect.Dialect, model string) ([]byte, error)) (
-	[]byte, *dialect.Dialect, error,
-) {
+func (c *Cluster) Ask(
+	ctx context.Context, path func(*dialect.Dialect) string, body func(d *dialect.Dialect, model string) ([]byte, error),
+) ([]byte, *dialect.Dialect, error) {
 	for _, s := range c.Standings() {
 		t := c.target(s.ID)
 		if t == nil || s.State == pool.Down || path(t.group.Dialect) == "" {

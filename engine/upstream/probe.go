@@ -56,7 +56,7 @@ func (c *Cluster) probeOne(ctx context.Context, t *target) error {
 	}
 	cards, err := dialect.Models(data)
 	if err != nil {
-		return nil //nolint:nilerr // as above
+		return nil // as above
 	}
 	for _, card := range cards {
 		if t.group.Model == "" || card.ID == t.group.Model {
@@ -81,7 +81,7 @@ func (c *Cluster) get(ctx context.Context, t *target, path string) ([]byte, erro
 	return c.small(req)
 }
 
-// small sends a request whose reply is read whole. A status that is no success is a *dialect.Refusal.
+// small sends a request whose reply is read whole. A status that is no success is a *dialect.RefusalError.
 func (c *Cluster) small(req *http.Request) ([]byte, error) {
 	resp, err := c.o.Transport.RoundTrip(req)
 	if err != nil {

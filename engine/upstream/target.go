@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"net/http"
 	"net/url"
-
 	"sync/atomic"
 	"time"
 

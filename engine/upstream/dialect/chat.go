@@ -168,7 +168,7 @@ func common(b body, s *engine.Sampling, maxTokens int) {
 		b["frequency_penalty"] = s.FrequencyPenalty
 	}
 	if s.Seed != nil {
-		b["seed"] = int64(*s.Seed) //nolint:gosec // the two's complement keeps different seeds different
+		b["seed"] = int64(*s.Seed) // the two's complement keeps different seeds different
 	}
 	if len(s.LogitBias) > 0 {
 		b["logit_bias"] = s.LogitBias
@@ -217,7 +217,8 @@ func (d *Dialect) messages(all []Message) []body {
 		}
 		var calls []body
 		for _, c := range m.Calls {
-			calls = append(calls, body{"id": c.ID, "type": "function", "function": body{"name": c.Name, "arguments": d.arguments(c.Arguments)}})
+			function := body{"name": c.Name, "arguments": d.arguments(c.Arguments)}
+			calls = append(calls, body{"id": c.ID, "type": "function", "function": function})
 		}
 		if calls != nil {
 			b["tool_calls"] = calls

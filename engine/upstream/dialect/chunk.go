@@ -135,7 +135,7 @@ func (t *chunkToken) bytes() []byte {
 	}
 	out := make([]byte, len(t.Bytes))
 	for i, b := range t.Bytes {
-		out[i] = byte(b) //nolint:gosec // anything else is no byte
+		out[i] = byte(b) // anything else is no byte
 	}
 	return out
 }

@@ -11,8 +11,8 @@ func llamaServer() *Dialect {
 	return &Dialect{
 		Kind: LlamaServer,
 		Can: Capabilities{
-			Budget: BudgetOwn, Continues: true, Echoes: true, Tokenizes: true, Texts: true, TokenPrompts: true, Enforces: true, Parses: true,
-			Choices: true, TopK: true, MinP: true, RepetitionPenalty: true, LogitBias: true,
+			Budget: BudgetOwn, Continues: true, Echoes: true, Tokenizes: true, Texts: true, TokenPrompts: true, Enforces: true,
+			Parses: true, Choices: true, TopK: true, MinP: true, RepetitionPenalty: true, LogitBias: true,
 		},
 		Paths:    Paths{Health: "/health", Models: "/v1/models", Tokenize: "/tokenize", Detokenize: "/detokenize"},
 		thoughts: "reasoning_content",
@@ -51,7 +51,7 @@ func llamaCommon(b body, s *engine.Sampling, f *engine.Constraint) {
 		b["top_p"] = 1 // its default is 0.95
 	}
 	if s.Seed != nil {
-		b["seed"] = uint32(*s.Seed) //nolint:gosec // it draws by 32 bits
+		b["seed"] = uint32(*s.Seed) // it draws by 32 bits
 	}
 	if f != nil && f.Choices != nil {
 		b["grammar"] = grammar(f.Choices)

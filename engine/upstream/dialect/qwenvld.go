@@ -7,8 +7,8 @@ func qwenvld() *Dialect {
 	return &Dialect{
 		Kind: Qwenvld,
 		Can: Capabilities{
-			Budget: BudgetOwn, Continues: true, Tokenizes: true, Texts: true, TokenPrompts: true, Enforces: true, Verifies: true, Parses: true,
-			Patterns: true, Choices: true, TopK: true, MinP: true, RepetitionPenalty: true, LogitBias: true,
+			Budget: BudgetOwn, Continues: true, Tokenizes: true, Texts: true, TokenPrompts: true, Enforces: true,
+			Verifies: true, Parses: true, Patterns: true, Choices: true, TopK: true, MinP: true, RepetitionPenalty: true, LogitBias: true,
 			Videos: true, Salts: true, VisionIDs: true,
 		},
 		Paths:    Paths{Health: "/health/ready", Models: "/v1/models", Tokenize: "/tokenize", Detokenize: "/detokenize"},

@@ -12,6 +12,7 @@ import (
 // Cause is why a server refused a request.
 type Cause int
 
+// Causes of refusals.
 const (
 	// CauseRequest is a fault of the request, CauseLength that it does not fit into the context.
 	CauseRequest Cause = iota
@@ -24,22 +25,22 @@ const (
 	CauseServer
 )
 
-// Refusal is a reply that is no answer.
-type Refusal struct {
+// RefusalError is a reply that is no answer.
+type RefusalError struct {
 	Cause  Cause
 	Status int
 	// Message is the server's own, as are Code and Param, which only a qwenvld's mean anything by here.
 	Message, Code, Param string
 }
 
-func (e *Refusal) Error() string { return http.StatusText(e.Status) + ": " + e.Message }
+func (e *RefusalError) Error() string { return http.StatusText(e.Status) + ": " + e.Message }
 
 // longestMessage bounds what is kept of a server's words.
 const longestMessage = 500
 
 // Refused reads a reply whose status is no success.
-func Refused(status int, data []byte) *Refusal {
-	r := &Refusal{Cause: CauseServer, Status: status, Message: message(data)}
+func Refused(status int, data []byte) *RefusalError {
+	r := &RefusalError{Cause: CauseServer, Status: status, Message: message(data)}
 	r.Code, r.Param = codeOf(data)
 	switch {
 	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:

@@ -48,7 +48,8 @@ func TestServersAreFound(t *testing.T) {
 	z := zone{
 		hosts: map[string][]string{"vllm": {"10.0.0.2", "10.0.0.1", "10.0.0.2", "fd00::1"}},
 		services: map[string][]*net.SRV{"_http._tcp.vllm": {
-			{Target: "b.vllm.", Port: 8001, Priority: 1, Weight: 3}, {Target: "a.vllm.", Port: 8000, Priority: 1},
+			{Target: "b.vllm.", Port: 8001, Priority: 1, Weight: 3},
+			{Target: "a.vllm.", Port: 8000, Priority: 1},
 			{Target: "spare.vllm.", Port: 8000, Priority: 2},
 		}},
 	}

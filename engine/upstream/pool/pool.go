@@ -39,6 +39,17 @@ type member struct {
 
 func (m *member) load() float64 { return float64(m.inFlight) / m.Weight }
 
+// lighter says whether m has less to do than o, or as much where it is ranked before it.
+func (m *member) lighter(o *member, before bool) bool {
+	return m.load() < o.load() || m.load() == o.load() && before
+}
+
+// takes says whether the server takes requests.
+func (m *member) takes(now time.Time) bool {
+	s := m.breaker.State(now)
+	return s == Up || s == Trial
+}
+
 func (m *member) full() bool { return m.MaxInFlight > 0 && m.inFlight >= m.MaxInFlight }
 
 // Pool is a set of servers. It is safe for concurrent use.
@@ -113,9 +124,7 @@ func (p *Pool) Pick(now time.Time, key string, not ...string) (*Lease, error) {
 	)
 	hash := xxhash.Sum64String(key)
 	for _, m := range p.members {
-		switch m.breaker.State(now) {
-		case Up, Trial:
-		default:
+		if !m.takes(now) {
 			continue
 		}
 		total += m.inFlight
@@ -131,7 +140,7 @@ func (p *Pool) Pick(now time.Time, key string, not ...string) (*Lease, error) {
 		if best == nil || r > rank {
 			best, rank = m, r
 		}
-		if load := m.load(); least == nil || load < least.load() || load == least.load() && r > spare {
+		if least == nil || m.lighter(least, r > spare) {
 			least, spare = m, r
 		}
 	}
