@@ -84,25 +84,27 @@ func Plan(w Wish, cards []device.Device, all []Weights) (*Layout, error) {
 	if w.Layers == 0 && !asked {
 		l.Tower = nil
 	}
-	switch {
-	case len(chosen) == 0 || w.Layers == 0:
-		err = l.measure(all, 0)
-	case w.Layers == AutoLayers:
-		err = l.fit(all, !asked)
-	default:
-		n := w.Layers
-		if n < 0 || n > l.Of {
-			n = l.Of
-		}
-		err = l.measure(all, n)
-	}
-	if err != nil {
+	if err := l.choose(w.Layers, all, !asked); err != nil {
 		return nil, err
 	}
 	if l.Layers == 0 {
 		l.Cards = nil
 	}
 	return l, nil
+}
+
+// choose finds how many layers of each weights the cards take.
+func (l *Layout) choose(wanted int, all []Weights, mayMoveTower bool) error {
+	switch {
+	case len(l.Cards) == 0 || wanted == 0:
+		return l.measure(all, 0)
+	case wanted == AutoLayers:
+		return l.fit(all, mayMoveTower)
+	case wanted < 0 || wanted > l.Of:
+		return l.measure(all, l.Of)
+	default:
+		return l.measure(all, wanted)
+	}
 }
 
 // tower is the card that setting names.

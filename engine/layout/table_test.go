@@ -13,8 +13,8 @@ import (
 	"github.com/qwenvld/qwenvld/engine/gguf"
 )
 
-// real are the dimensions of Qwen3-VL's models, from their configurations.
-type real struct {
+// dimensions are those of Qwen3-VL's models, from their configurations.
+type dimensions struct {
 	name                                     string
 	layers, width, heads, groups, feed       int
 	experts, expertFeed                      int
@@ -22,8 +22,8 @@ type real struct {
 	towerDepth, towerWidth, towerFeed, patch int
 }
 
-func reals() []real {
-	return []real{
+func published() []dimensions {
+	return []dimensions{
 		{"2B", 28, 2048, 16, 8, 6144, 0, 0, true, 24, 1024, 4096, 16},
 		{"4B", 36, 2560, 32, 8, 9728, 0, 0, true, 24, 1024, 4096, 16},
 		{"8B", 36, 4096, 32, 8, 12288, 0, 0, false, 27, 1152, 4304, 16},
@@ -110,7 +110,7 @@ func (h *header) parse(t *testing.T) *gguf.File {
 
 // model is the header of a language model. In Q4_K_M half of the value and down matrices, and the output, have six
 // bits.
-func (r *real) model(t *testing.T, format string) *gguf.File {
+func (r *dimensions) model(t *testing.T, format string) *gguf.File {
 	t.Helper()
 	kind := map[string]int{"Q4_K_M": q4K, "Q8_0": q8, "F16": f16}[format]
 	fine := kind
@@ -165,7 +165,7 @@ func (r *real) model(t *testing.T, format string) *gguf.File {
 }
 
 // projector is the header of a tower in half precision.
-func (r *real) projector(t *testing.T) *gguf.File {
+func (r *dimensions) projector(t *testing.T) *gguf.File {
 	t.Helper()
 	h := &header{}
 	h.word("general.architecture", "clip")
@@ -189,7 +189,7 @@ func (r *real) projector(t *testing.T) *gguf.File {
 }
 
 // needs are the card's memory for variants at a time, with the daemon's defaults.
-func (r *real) needs(t *testing.T, format string, variants int) int64 {
+func (r *dimensions) needs(t *testing.T, format string, variants int) int64 {
 	t.Helper()
 	model, projector := r.model(t, format), r.projector(t)
 	var all []Weights
@@ -213,7 +213,7 @@ func TestTheMemoryTablesAreTrue(t *testing.T) {
 		t.Fatal(err)
 	}
 	var table strings.Builder
-	for _, r := range reals() {
+	for _, r := range published() {
 		fmt.Fprintf(&table, "| %s |", r.name)
 		for _, format := range []string{"Q4_K_M", "Q8_0", "F16"} {
 			fmt.Fprintf(&table, " %s | %s |", gib(r.needs(t, format, 1)), gib(r.needs(t, format, 2)))
