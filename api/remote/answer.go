@@ -81,6 +81,8 @@ func withoutEcho(rest *string, got string) string {
 	return got[n:]
 }
 
+var _ engine.Stream = (*chatAnswer)(nil)
+
 // openCall is the call that is being written, if one is.
 type openCall struct {
 	open  bool

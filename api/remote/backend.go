@@ -113,6 +113,8 @@ type prepared struct {
 	pictures *pictures
 }
 
+var _ generation.Prepared = (*prepared)(nil)
+
 // Close gives back the videos of a request that is not started.
 func (p *prepared) Close() { p.material.Videos.Close() }
 

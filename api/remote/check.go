@@ -71,6 +71,8 @@ func readAll(s engine.Stream) (events []engine.Event, err error) {
 // replayed is an answer that has come.
 type replayed struct{ events []engine.Event }
 
+var _ engine.Stream = (*replayed)(nil)
+
 // Next gives its events again.
 func (r *replayed) Next() (engine.Event, error) {
 	if len(r.events) == 0 {

@@ -170,6 +170,8 @@ type textStream struct {
 	over     bool
 }
 
+var _ engine.Stream = (*textStream)(nil)
+
 // Next gives Start first, then texts, then the result.
 func (s *textStream) Next() (engine.Event, error) {
 	if s.over {
