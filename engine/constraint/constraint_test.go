@@ -550,3 +550,50 @@ func TestFollowingAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+// What may follow is told from what is known, and asking changes nothing.
+func TestFollowsTellsWhatIsKnownToBeAllowed(t *testing.T) {
+	a := automaton(t, JSON(), nil)
+	bytesOf := func(text string) (out []int32) {
+		for _, c := range []byte(text) {
+			out = append(out, int32(c))
+		}
+		return out
+	}
+	matcher := func(text string) *Matcher {
+		m, err := NewMatcher(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range bytesOf(text) {
+			if err := m.Accept(c); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return m
+	}
+	matcher(`{"a": [1]}`) // makes its states known
+	for _, c := range []struct {
+		after, next string
+		want        int
+	}{
+		{``, `{"a": [1]}`, 10},
+		{`{`, `"a": [1]}`, 9},
+		{`{"a": `, `[1]} `, 4},
+		{`{"a": `, `]`, 0},
+		{`{"a": `, `[}`, 1},
+		{`{`, `"a": true`, 6}, // what comes after the t was never seen
+	} {
+		m := matcher(c.after)
+		state, allowed := m.state, m.Allowed()
+		if got := m.Follows(bytesOf(c.next)); got != c.want || m.state != state || &m.Allowed()[0] != &allowed[0] {
+			t.Errorf("after %q, %d tokens of %q, want %d", c.after, got, c.next, c.want)
+		}
+	}
+	free := NewTriggered(a, "{")
+	for range 2 {
+		if got := free.Follows(bytesOf(`some text {"a"`)); got != 11 || !free.Idle() {
+			t.Errorf("%d tokens up to the trigger", got)
+		}
+	}
+}

@@ -95,16 +95,15 @@ func (m *Matcher) AcceptKnown(token int32) bool {
 // Follows is how many of these tokens may come next, one after the other, as far as that is known already. The last of
 // them may be one whose consequences are not.
 func (m *Matcher) Follows(tokens []int32) int {
-	tail := append(m.foreseen[:0], m.tail...)
-	defer func() { m.foreseen = tail }()
+	m.foreseen = append(m.foreseen[:0], m.tail...)
 	state, mask := m.state, m.mask
 	for i, token := range tokens {
 		b := m.bytes(token)
 		if m.Idle() {
-			if m.fromTrigger(tail, b) != nil {
+			if m.fromTrigger(m.foreseen, b) != nil {
 				return i + 1
 			}
-			tail = m.tailAfter(tail, b)
+			m.foreseen = m.tailAfter(m.foreseen, b)
 			continue
 		}
 		if len(b) == 0 || mask[token/64]>>(token%64)&1 == 0 {
