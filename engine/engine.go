@@ -136,6 +136,10 @@ type Request struct {
 	// CacheScope names those whose prompts may share computed rows with this one's, so that nobody can tell from an
 	// answer's speed what others have asked.
 	CacheScope string `json:"cache_scope,omitempty"`
+	// Tenant names those among whom the engine shares its time fairly. Weight is how much of it is due to the request,
+	// 0 meaning 1: with twice the weight it waits half as long.
+	Tenant string  `json:"tenant,omitempty"`
+	Weight float64 `json:"weight,omitempty"`
 	// MaxTokens bounds the completion, reasoning included; 0, and more than the context leaves, mean up to the
 	// context's end.
 	MaxTokens int      `json:"max_tokens,omitempty"`

@@ -48,6 +48,8 @@ type Cells struct {
 	Free   int `json:"free"`
 	// Evicted is how many were parked and given up since the beginning.
 	Evicted uint64 `json:"evicted"`
+	// Preemptions is how often a request had to give its cells up for others, to be computed again.
+	Preemptions uint64 `json:"preemptions"`
 }
 
 // Guesses count the tokens that were computed ahead of being drawn.

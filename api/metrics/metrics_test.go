@@ -210,6 +210,7 @@ type worker struct {
 func (w worker) Health() (engine.State, int64) { return w.state, w.restarts }
 func (w worker) Cells() engine.Cells           { return w.cells }
 func (w worker) Guesses() engine.Guesses       { return engine.Guesses{Made: 9, Held: 7} }
+func (worker) Resident() int64                 { return 4 << 20 }
 func (worker) Memory() map[string]int64        { return map[string]int64{"host": 1 << 20} }
 
 func TestMemoryIsThatOfLoadedWeights(t *testing.T) {
@@ -226,7 +227,7 @@ qwenvld_weights_memory_bytes{device="host",model="m",variant="instruct"} %d
 }
 
 func TestCellsOfTheCacheAreCounted(t *testing.T) {
-	w := worker{state: engine.StateReady, cells: engine.Cells{Live: 3, Parked: 5, Free: 8, Evicted: 7}}
+	w := worker{state: engine.StateReady, cells: engine.Cells{Live: 3, Parked: 5, Free: 8, Evicted: 7, Preemptions: 4}}
 	m, _ := newMetrics(Options{Workers: []Weights{{"m", router.Instruct, w}}, Version: "v1", RouterVersion: "r1"})
 	server := httptest.NewServer(m)
 	defer server.Close()
@@ -238,8 +239,15 @@ qwenvld_kv_cells{model="m",state="parked",variant="instruct"} 5
 # HELP qwenvld_kv_cells_evicted_total Parked cells that were given up since the process was started.
 # TYPE qwenvld_kv_cells_evicted_total counter
 qwenvld_kv_cells_evicted_total{model="m",variant="instruct"} 7
+# HELP qwenvld_preemptions_total How often a request gave its cells up for others, to be computed again, since the process was started.
+# TYPE qwenvld_preemptions_total counter
+qwenvld_preemptions_total{model="m",variant="instruct"} 4
+# HELP qwenvld_worker_resident_bytes Memory that the process takes, with the files that it maps.
+# TYPE qwenvld_worker_resident_bytes gauge
+qwenvld_worker_resident_bytes{model="m",variant="instruct"} 4.194304e+06
 `
-	if err := testutil.ScrapeAndCompare(server.URL, strings.NewReader(want), "qwenvld_kv_cells", "qwenvld_kv_cells_evicted_total"); err != nil {
+	names := []string{"qwenvld_kv_cells", "qwenvld_kv_cells_evicted_total", "qwenvld_preemptions_total", "qwenvld_worker_resident_bytes"}
+	if err := testutil.ScrapeAndCompare(server.URL, strings.NewReader(want), names...); err != nil {
 		t.Error(err)
 	}
 }

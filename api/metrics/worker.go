@@ -18,6 +18,8 @@ type Worker interface {
 	Guesses() engine.Guesses
 	// Memory tells what the weights take while they are loaded, in bytes, by device. It must not block.
 	Memory() map[string]int64
+	// Resident is how many bytes of the process are in memory, 0 where that is not known. It must not block.
+	Resident() int64
 }
 
 // Weights is a set of weights and what holds it.
@@ -33,7 +35,9 @@ type workers struct {
 	all                 []Weights
 	up, state, restarts *prometheus.Desc
 	cells, evicted      *prometheus.Desc
-	memory, guesses     *prometheus.Desc
+	memory, resident    *prometheus.Desc
+	preemptions         *prometheus.Desc
+	guesses             *prometheus.Desc
 }
 
 func newWorkers(all []Weights) *workers {
@@ -52,6 +56,8 @@ func newWorkers(all []Weights) *workers {
 		guesses: desc("speculative_tokens_total",
 			"Tokens of answers that were guessed and computed ahead since the process was started: accepted into the answer, or rejected.",
 			"outcome"),
+		resident:    desc("worker_resident_bytes", "Memory that the process takes, with the files that it maps."),
+		preemptions: desc("preemptions_total", "How often a request gave its cells up for others, to be computed again, since the process was started."),
 	}
 }
 
@@ -64,6 +70,8 @@ func (w *workers) Describe(out chan<- *prometheus.Desc) {
 	out <- w.evicted
 	out <- w.memory
 	out <- w.guesses
+	out <- w.resident
+	out <- w.preemptions
 }
 
 // Collect implements prometheus.Collector.
@@ -90,6 +98,10 @@ func (w *workers) Collect(out chan<- prometheus.Metric) {
 		g := worker.Guesses()
 		for outcome, n := range map[string]uint64{"accepted": g.Held, "rejected": g.Made - g.Held} {
 			out <- prometheus.MustNewConstMetric(w.guesses, prometheus.CounterValue, float64(n), model, string(v), outcome)
+		}
+		out <- prometheus.MustNewConstMetric(w.preemptions, prometheus.CounterValue, float64(cells.Preemptions), model, string(v))
+		if bytes := worker.Resident(); bytes > 0 {
+			out <- prometheus.MustNewConstMetric(w.resident, prometheus.GaugeValue, float64(bytes), model, string(v))
 		}
 	}
 }

@@ -35,6 +35,7 @@ func CoreTable() Table[*Builder] {
 		"max_completion_tokens": func(d *Builder, v *jsonbody.Value, path string) { d.maxCompletionTokens = d.TokenLimit(v, path) },
 		"cache_salt":            (*Builder).cacheSalt,
 		"prediction":            (*Builder).prediction,
+		"service_tier":          (*Builder).tier,
 		"prompt_cache_key":      func(d *Builder, v *jsonbody.Value, _ string) { d.SetCacheKey(v) },
 		"n": func(d *Builder, v *jsonbody.Value, path string) {
 			d.Request.Choices = int(d.Integer(v, path, 1, int64(d.limits.Choices)))
@@ -98,6 +99,16 @@ const maxCacheKey = 1024
 func (d *Builder) SetCacheKey(v *jsonbody.Value) {
 	if v.Kind == jsonbody.String && len(v.Raw) <= maxCacheKey {
 		d.Request.CacheKey = jsonbody.TextOf(v)
+	}
+}
+
+// tier reads OpenAI's service_tier. Names of tiers that are not known here are accepted: clients send what other
+// services have.
+func (d *Builder) tier(v *jsonbody.Value, _ string) {
+	if v.Kind == jsonbody.String {
+		if t := Tier(jsonbody.TextOf(v)); t == TierFlex || t == TierPriority {
+			d.Request.Tier = t
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ func RefusedTable() Table[*Builder] {
 		"chat_template":      Never("the model's own chat template is used"),
 	}
 	for _, name := range []string{
-		"service_tier", "store", "metadata", "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "verbosity",
+		"store", "metadata", "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "verbosity",
 	} {
 		table[name] = Ignored
 	}

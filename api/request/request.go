@@ -59,6 +59,8 @@ type Request struct {
 	CacheSalt string
 	// Prediction is text that the answer is expected to have much of.
 	Prediction string
+	// Tier says how urgent the answer is beside others.
+	Tier Tier
 	// CacheKey is a hint of which requests have the beginnings of their prompts in common.
 	CacheKey string
 
@@ -76,6 +78,15 @@ type Request struct {
 
 	Controls router.Controls
 }
+
+// Tier is how urgent an answer is.
+type Tier string
+
+// Tiers, in OpenAI's words; whatever else is said stands for neither.
+const (
+	TierFlex     Tier = "flex"
+	TierPriority Tier = "priority"
+)
 
 // Choice is how tools may be called.
 type Choice struct {

@@ -74,6 +74,7 @@ type Supervisor struct {
 	restarts     int64
 	cells        engine.Cells // as the worker told last
 	guesses      engine.Guesses
+	resident     int64 // likewise
 }
 
 // availability is whether a worker answers, and why not.
@@ -157,11 +158,19 @@ func (s *Supervisor) Guesses() engine.Guesses {
 	return s.guesses
 }
 
-// setCounts keeps what a worker tells of its cache and its guesses.
+// Resident is how many bytes of the worker were in memory at the last check, 0 where there is no worker or the system
+// does not tell.
+func (s *Supervisor) Resident() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.resident
+}
+
+// setCounts keeps what a worker tells of its cache, its guesses and its memory.
 func (s *Supervisor) setCounts(h *wire.Health) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cells, s.guesses = h.Cells, h.Guesses
+	s.cells, s.guesses, s.resident = h.Cells, h.Guesses, h.Resident
 }
 
 // Info implements engine.Engine. Where no worker is ready its error is an engine.UnavailableError.

@@ -252,6 +252,14 @@ func (m *Member) Guesses() engine.Guesses {
 	return engine.Guesses{}
 }
 
+// Resident is how many bytes of the worker are in memory, 0 where there is none or the system does not tell.
+func (m *Member) Resident() int64 {
+	if w := m.current(); w != nil {
+		return w.Resident()
+	}
+	return 0
+}
+
 // Cells tells how the cells of the worker's KV cache stand, all zero where there is no worker.
 func (m *Member) Cells() engine.Cells {
 	if w := m.current(); w != nil {

@@ -85,6 +85,8 @@ func (w *fakeWorker) Health() (engine.State, int64) {
 
 func (w *fakeWorker) Cells() engine.Cells { return engine.Cells{Free: 7} }
 
+func (w *fakeWorker) Resident() int64 { return 9 }
+
 func (w *fakeWorker) Guesses() engine.Guesses { return engine.Guesses{Made: 3, Held: 2} }
 
 func (w *fakeWorker) Info(ctx context.Context) (engine.Info, error) {
@@ -206,7 +208,7 @@ func TestWeightsAreLoadedForWhoAsksAndUnloadedWhenIdle(t *testing.T) {
 		if info, err := m.Info(s.t.Context()); err != nil || info.Name != "a" {
 			t.Errorf("%+v, %v", info, err)
 		}
-		if m.Guesses().Held != 2 || m.Cells().Free != 7 {
+		if m.Guesses().Held != 2 || m.Cells().Free != 7 || m.Resident() != 9 {
 			t.Error("cells")
 		}
 		time.Sleep(time.Hour)

@@ -26,8 +26,10 @@ func (s *served) Info() engine.Info { return s.info }
 
 // Health implements endpoint.Model: the computations get on by their steps, and within those by the nodes of the graph.
 func (s *served) Health() wire.Health {
-	health := wire.Health{Decode: wire.Pulse(s.loop.Decoding()), Encode: wire.Pulse(s.loop.Encoding()), Cells: s.loop.Cells()}
-	health.Guesses = s.loop.Guesses()
+	health := wire.Health{
+		Decode: wire.Pulse(s.loop.Decoding()), Encode: wire.Pulse(s.loop.Encoding()), Cells: s.loop.Cells(),
+		Guesses: s.loop.Guesses(), Resident: resident(),
+	}
 	health.Decode.Beats += s.weights.context.Beats()
 	if s.weights.vision != nil {
 		health.Encode.Beats += s.weights.vision.Beats()

@@ -37,7 +37,7 @@ func shared() []string {
 		"model", "temperature", "top_p", "top_k", "min_p", "presence_penalty", "frequency_penalty", "repetition_penalty", "repeat_penalty",
 		"logit_bias", "seed", "stop", "n", "stream", "stream_options", "user", "structured_outputs", "guided_json", "guided_regex",
 		"guided_choice", "ignore_eos", "include_stop_str_in_output", "use_beam_search", "min_tokens", "guided_grammar", "grammar",
-		"stop_token_ids", "bad_words", "prompt_logprobs", "repetition_detection", "cache_salt",
+		"stop_token_ids", "bad_words", "prompt_logprobs", "repetition_detection", "cache_salt", "service_tier",
 	}
 }
 

@@ -14,7 +14,7 @@ const paramPrevious = "previous_response_id"
 // table names the members of a body.
 func table() request.Table[*decoder] {
 	out := request.Shared[*decoder](request.CoreTable(),
-		"model", "stream", "stop", "mm_processor_kwargs", "media_io_kwargs", "cache_salt")
+		"model", "stream", "stop", "mm_processor_kwargs", "media_io_kwargs", "cache_salt", "service_tier")
 	out = out.With(request.Shared[*decoder](request.SamplingTable()))
 	out = out.With(request.Shared[*decoder](request.ThinkingTable()))
 	delete(out, "reasoning_effort") // here it is reasoning.effort
@@ -26,9 +26,9 @@ func table() request.Table[*decoder] {
 // withoutUse are members that are ignored, read elsewhere or refused.
 func withoutUse() request.Table[*request.Builder] {
 	return request.Table[*request.Builder]{
-		paramPrompt:    request.Ignored, // read when all else is
-		"service_tier": request.Ignored, "prompt_cache_retention": request.Ignored,
-		"context_management": request.Ignored, "max_tool_calls": request.Ignored,
+		paramPrompt:              request.Ignored, // read when all else is
+		"prompt_cache_retention": request.Ignored,
+		"context_management":     request.Ignored, "max_tool_calls": request.Ignored,
 		"stream_options": func(b *request.Builder, v *jsonbody.Value, path string) {
 			b.Want(v, path, jsonbody.Object) // none of them has a use here
 		},

@@ -184,9 +184,10 @@ func (l *Loop) enqueue(ctx context.Context, j *Job) {
 
 // runnable reports whether there is something to compute or to draw.
 func (l *Loop) runnable() bool {
-	return l.plan.Runnable() || l.beside == nil && l.plan.Encodes() || slices.ContainsFunc(l.plan.Active(), func(p *schedule.Sequence) bool {
-		return l.sequences[p].maskArrived()
-	})
+	if l.plan.Runnable() || l.beside == nil && l.plan.Encodes() {
+		return true
+	}
+	return slices.ContainsFunc(l.plan.Active(), func(p *schedule.Sequence) bool { return l.sequences[p].maskArrived() })
 }
 
 // dropCancelled frees the sequences of jobs that were given up.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/worker/answer"
@@ -337,6 +338,47 @@ func TestEndOfTheLoopEndsJobs(t *testing.T) {
 		}
 		if _, err := l.Submit(t.Context(), spec(3, text(1))); !errors.Is(err, engine.ErrUnavailable) {
 			t.Errorf("a late job got %v", err)
+		}
+	})
+}
+
+// Of two that wait for a slot, the more urgent one has it first, though it takes longer.
+func TestUrgentJobsComeFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newFakeModel(t, 100)
+		var order []int32
+		busy := make(chan struct{})
+		m.fail = func(rows []Row) error {
+			switch token := rows[0].Token; token {
+			case 1:
+				<-busy
+			case 48, 49:
+				order = append(order, token)
+			}
+			time.Sleep(time.Millisecond) // by the bubble's clock: what a step takes
+			return nil
+		}
+		l := New(Options{Limits: schedule.Limits{Cells: 100, Sequences: 1, BatchRows: 16, PrefillRows: 16}, MaxQueue: 9}, m, nil, fakeVocab{})
+		ctx, stop := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		defer all.Wait()
+		defer stop()
+		all.Go(func() { l.Run(ctx) })
+		idle, urgent := spec(1, text(48, 0, 0)), spec(1, text(49, 0, 0, 0))
+		urgent.Weight = 1000
+		var answers sync.WaitGroup
+		for _, s := range []Spec{spec(1, text(1)), idle, urgent} {
+			answers.Go(func() {
+				if got := do(t, l, s); got.err != nil {
+					t.Error(got.err)
+				}
+			})
+			synctest.Wait() // the first is computed, the others wait for the loop
+		}
+		close(busy)
+		answers.Wait()
+		if !slices.Equal(order, []int32{49, 48}) {
+			t.Errorf("%v", order)
 		}
 	})
 }

@@ -22,6 +22,7 @@ func (l *Loop) countCells() {
 	live, shared := l.plan.Cells(), l.plan.Shared()
 	l.cells.Store(&engine.Cells{
 		Live: live, Parked: shared.Parked, Free: max(0, l.o.Cells-live-shared.Parked), Evicted: shared.Evicted,
+		Preemptions: l.plan.Preemptions(),
 	})
 }
 

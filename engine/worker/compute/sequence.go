@@ -35,7 +35,9 @@ type prefill struct {
 
 // newSequence makes the sequence of a job, which may share rows with others or not.
 func newSequence(j *Job, share bool) *sequence {
-	plan := schedule.NewSequence(schedule.Request{Scope: j.spec.Scope, Prompt: j.spec.prompt(share), MaxTokens: j.spec.MaxTokens})
+	plan := schedule.NewSequence(schedule.Request{
+		Scope: j.spec.Scope, Tenant: j.spec.Tenant, Weight: j.spec.Weight, Prompt: j.spec.prompt(share), MaxTokens: j.spec.MaxTokens,
+	})
 	return &sequence{job: j, plan: plan, answer: newGeneration(&j.spec, &j.out, &j.hurried), pictures: map[int]*arrival{}}
 }
 

@@ -27,9 +27,11 @@ func (s *Segment) Len() int {
 // Spec is what a Job is made of.
 type Spec struct {
 	ID string
-	// Scope names those who may share rows with each other.
-	Scope    string
-	Segments []Segment
+	// Scope names those who may share rows with each other, Tenant those among whom time is shared. Weight is how much
+	// of it is due to the job, 0 meaning 1.
+	Scope, Tenant string
+	Weight        float64
+	Segments      []Segment
 	// MaxTokens bounds the completion; prompt and MaxTokens together fit into the cells.
 	MaxTokens   int
 	Sampler     *sampler.Sampler

@@ -53,6 +53,8 @@ type Scheduler struct {
 	tenants map[string]*tenant
 	arrived int // sequences and pictures
 
+	preemptions uint64
+
 	pictures []*Picture // that wait for the encoder
 	runs     []*Run     // that have begun
 }
@@ -129,9 +131,13 @@ func (s *Scheduler) Preempt() *Sequence {
 	s.release(q)
 	q.enter(Queued)
 	q.preemptions++
+	s.preemptions++
 	s.queue = append(s.queue, q)
 	return q
 }
+
+// Preemptions is how often a sequence was preempted.
+func (s *Scheduler) Preemptions() uint64 { return s.preemptions }
 
 // Remove takes out a sequence that has ended, wherever it is, and reports whether it held a slot.
 func (s *Scheduler) Remove(q *Sequence) (held bool) {

@@ -345,3 +345,16 @@ func (r *traffic) draw(q *Sequence) {
 		r.t.Error("a sequence ended without a slot")
 	}
 }
+
+func TestPreemptionsAreCounted(t *testing.T) {
+	s := New(Limits{Cells: 300, Sequences: 4, BatchRows: 64, PrefillRows: 64})
+	for _, q := range enqueue(t, s, "99", "99") {
+		s.Admit()
+		prefilled(s, q)
+	}
+	s.Preempt()
+	s.Preempt() // the last one stays
+	if n := s.Preemptions(); n != 1 {
+		t.Errorf("%d", n)
+	}
+}
