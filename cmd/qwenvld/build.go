@@ -54,8 +54,8 @@ func compiledFor(kernels []string) x86level.Features {
 
 // libraryFolders are where a program finds what was built for it: lib/qwenvld beside its folder, or beneath it.
 func libraryFolders(self string) []string {
-	if real, err := filepath.EvalSymlinks(self); err == nil {
-		self = real
+	if target, err := filepath.EvalSymlinks(self); err == nil {
+		self = target
 	}
 	here := filepath.Dir(self)
 	return []string{filepath.Join(here, "..", "lib", "qwenvld"), filepath.Join(here, "lib", "qwenvld")}

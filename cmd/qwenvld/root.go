@@ -28,7 +28,8 @@ func root(e *environment) *cobra.Command {
 		SilenceUsage:  true,
 	}
 	cmd.SetVersionTemplate("qwenvld {{.Version}}\n")
-	cmd.AddCommand(serveCommand(e), workerCommand(e), decodeCommand(e), probeCommand(e), devicesCommand(e), proveCommand(e), selftestCommand(e),
+	cmd.AddCommand(serveCommand(e), workerCommand(e), decodeCommand(e), probeCommand(e), devicesCommand(e), proveCommand(e),
+		selftestCommand(e),
 		routeCommand(e), routerCommand(e), healthCommand(e), keyCommand(),
 		configCommand(e),
 		pullCommand(e), listCommand(e), showCommand(e), rmCommand(e),

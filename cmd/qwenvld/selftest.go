@@ -28,8 +28,8 @@ func selftestCommand(e *environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "selftest",
 		Short: "Prove that a device computes as it must, against figures in this program",
-		Long: `Prove that a device computes Qwen3-VL as transformers does in float32: text, pictures and videos, with weights in several formats,
-and rotary positions up to the longest context. Faults made on purpose must show. It takes seconds, and needs no weights.`,
+		Long: `Prove that a device computes Qwen3-VL as transformers does in float32: text, pictures and videos, with weights in several
+formats, and rotary positions up to the longest context. Faults made on purpose must show. It takes seconds, and needs no weights.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			reports := findDevices(cmd.Context(), e)

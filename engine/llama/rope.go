@@ -33,7 +33,8 @@ func Rotate(device string, head []float32, positions []Position, sections [4]int
 		axes[i] = C.int32_t(s)
 	}
 	out := make([]float32, n*width)
-	if !C.qv_rotate(dev, (*C.float)(&values[0]), C.int32_t(width), C.int32_t(n), &streams[0], &axes[0], C.float(base), (*C.float)(&out[0])) {
+	if !C.qv_rotate(dev, (*C.float)(&values[0]), C.int32_t(width), C.int32_t(n), &streams[0], &axes[0], C.float(base),
+		(*C.float)(&out[0])) {
 		return nil, &Error{Op: "rotate", Detail: device + " cannot"}
 	}
 	return out, nil

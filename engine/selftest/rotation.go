@@ -13,6 +13,9 @@ const (
 	theta = 5e6
 )
 
+// rotary stands in reports in place of weights.
+const rotary = "rotary positions"
+
 func sections() [4]int32 { return [4]int32{24, 20, 20, 0} }
 
 // axis is the one that transformers rotates a pair by: 0 time, 1 height, 2 width (apply_interleaved_mrope).
@@ -70,8 +73,8 @@ func rotation(device string, card bool) ([]Check, error) {
 			}
 		}
 		out = append(out,
-			Check{Weights: "rotary positions", Format: Float32, Name: c.name + ", pairs 61 to 63, in radians", Deviation: slow, Limit: c.low},
-			Check{Weights: "rotary positions", Format: Float32, Name: c.name + ", others, relative to the angle", Deviation: fast, Limit: 2e-5})
+			Check{Weights: rotary, Format: Float32, Name: c.name + ", pairs 61 to 63, in radians", Deviation: slow, Limit: c.low},
+			Check{Weights: rotary, Format: Float32, Name: c.name + ", others, relative to the angle", Deviation: fast, Limit: 2e-5})
 	}
 	return out, nil
 }
@@ -89,7 +92,9 @@ func picturePositions() []llama.Position {
 	var out []llama.Position
 	for _, at := range []int32{0, 5, 32768, 262016} {
 		for _, d := range []int32{0, 1, 64, 127} {
-			out = append(out, llama.Position{T: at, H: at + d, W: at}, llama.Position{T: at, H: at, W: at + d}, llama.Position{T: at, H: at + d, W: at + d})
+			for _, corner := range [][2]int32{{d, 0}, {0, d}, {d, d}} {
+				out = append(out, llama.Position{T: at, H: at + corner[0], W: at + corner[1]})
+			}
 		}
 	}
 	return out
