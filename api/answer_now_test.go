@@ -17,7 +17,8 @@ import (
 // ponders is an answer that thinks until nobody wants to wait, and answers then.
 func ponders(ctx context.Context, req *engine.Request) func() (engine.Event, error) {
 	events := []engine.Event{
-		{Text: "hm"}, {Text: "\n</think>\n\n42"},
+		{Text: "hm"},
+		{Text: "\n</think>\n\n42"},
 		{Result: &engine.Result{FinishReason: engine.FinishStop, ThinkingClosedBy: "client"}},
 	}
 	return func() (engine.Event, error) {

@@ -50,9 +50,14 @@ func TestTheBestBuildThatRunsIsPicked(t *testing.T) {
 		builds         []Level
 		want           Level
 	}{
-		{V2, V2, all, None}, {V2, V3, all, V3}, {V2, V4, all, V4}, {V2, V4, []Level{V3}, V3}, {V2, V4, nil, None},
+		{V2, V2, all, None},
+		{V2, V3, all, V3},
+		{V2, V4, all, V4},
+		{V2, V4, []Level{V3}, V3},
+		{V2, V4, nil, None},
 		{V3, V4, []Level{V2, V3}, None}, // a build for this very processor stays
-		{V4, V4, all, None}, {None, None, all, None},
+		{V4, V4, all, None},
+		{None, None, all, None},
 	} {
 		if got := Pick(c.own, c.processor, c.builds); got != c.want {
 			t.Errorf("%s on %s of %v: %s, want %s", c.own, c.processor, c.builds, got, c.want)

@@ -44,7 +44,9 @@ func TestPromptsGetTimeInProportionToDecoding(t *testing.T) {
 		"a toy":          {wide, 1, time.Millisecond, 100 * time.Microsecond, []string{"5000"}, false, 499, 0},
 		"rows are bounded": {
 			Limits{Cells: 100_000, Sequences: 8, BatchRows: 512, PrefillRows: 20},
-			1, 80 * time.Millisecond, 10 * time.Millisecond, []string{"5000"}, false, 19, 0,
+			1, 80 * time.Millisecond, 10 * time.Millisecond,
+			[]string{"5000"},
+			false, 19, 0,
 		},
 		"rows that cost much":     {wide, 2, 80 * time.Millisecond, time.Second, []string{"5000"}, false, 4, 0},
 		"an image alone":          {wide, 1, 80 * time.Millisecond, 10 * time.Millisecond, []string{"[5000]"}, true, 0, 40},
