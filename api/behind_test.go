@@ -105,6 +105,9 @@ func TestTheAPIThroughAnotherServer(t *testing.T) {
 	if *throughAnother || testing.Short() {
 		t.Skip("it is what runs")
 	}
+	if raced {
+		t.Skip("the tests themselves run under the race detector; again and through another server they take minutes")
+	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

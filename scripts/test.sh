@@ -18,6 +18,8 @@ done <<<"$packages"
 status=0
 echo "== with the race detector"
 go test -race -timeout 40m "${race[@]}" </dev/null || status=1
+echo "== the API through another server"
+go test -timeout 20m -run '^TestTheAPIThroughAnotherServer$' ./api </dev/null || status=1
 echo "== packages that link C++"
 # Their tests compute in their own process, where OpenMP's threads would spin while they wait for each other: on a busy machine that keeps
 # the very thread they wait for from its core. Workers of the daemon are started with the same (cmd/qwenvld/workers.go).

@@ -153,25 +153,25 @@ constexpr int  run(int, int group) {
 }
 typedef ivec group_sum;
 inline group_sum dot(group_sum, bytes, ivec) {
-    return {};
+    return ivec{};
 }
 inline group_sum dot(bytes, ivec) {
-    return {};
+    return ivec{};
 }
 inline ivec add_pairs(ivec, ivec, ivec) {
-    return {};
+    return ivec{};
 }
 inline ivec widen_scale(ivec) {
-    return {};
+    return ivec{};
 }
 inline ivec lower_scale(ivec) {
-    return {};
+    return ivec{};
 }
 inline ivec upper_scale(ivec) {
-    return {};
+    return ivec{};
 }
 inline ivec add_scaled(ivec, group_sum, ivec) {
-    return {};
+    return ivec{};
 }
 #endif
 
