@@ -102,7 +102,7 @@ models:
 	eventually(t, func() bool { return d.readiness().Status == "unavailable" })
 	_, err := d.client.Chat.Completions.New(ctx, question("qwen3-vl-instruct", "hello"))
 	var refused *openai.Error
-	if !errors.As(err, &refused) || refused.StatusCode != 503 {
+	if !errors.As(err, &refused) || refused.StatusCode != http.StatusServiceUnavailable {
 		t.Error(err)
 	}
 }
