@@ -27,7 +27,7 @@ func (s *Server) ownHosts(names []string) func(http.Handler) http.Handler {
 			}
 			s.edge.Refuse(w, r, &fault.Error{
 				Status: http.StatusMisdirectedRequest, Type: fault.TypeInvalidRequest, Code: fault.CodeHost,
-				Message: fmt.Sprintf("This server is not known by the name %s; the operator lists its names as `hosts` in the configuration.",
+				Message: fmt.Sprintf("This server is not known by the name %s; the operator lists its names in the configuration, as `hosts`.",
 					jsonbody.Abbreviate(r.Host)),
 			})
 		})
@@ -63,7 +63,7 @@ func (s *Server) sameOrigin(origins []string) (func(http.Handler) http.Handler, 
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.edge.Refuse(w, r, &fault.Error{
 			Status: http.StatusForbidden, Type: fault.TypeInvalidRequest, Code: fault.CodeOrigin,
-			Message: "Pages of other sites may not ask this server; the operator allows them by `cors.allowed_origins` in the configuration.",
+			Message: "Pages of other sites may not ask this server; the operator allows them by `cors.allowed_origins`.",
 		})
 	}))
 	return protection.Handler, nil

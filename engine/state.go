@@ -35,6 +35,7 @@ func (s State) Occupies() bool {
 	switch s {
 	case StateLoading, StateReady, StateStalled, StateRestarting, StateUnloading:
 		return true
+	case StateUnloaded, StateDownloading, StateFailed, StateStopped:
 	}
 	return false
 }

@@ -3,6 +3,7 @@ package generation
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -107,7 +108,7 @@ func (l *Local) Prepare(ctx context.Context, d *Decided) (Prepared, error) {
 	}
 	first := l.request(d)
 	first.Thinking = thinking(&m.Prompt, d.decision.ThinkingBudget)
-	first.Images = append(m.Images[:len(m.Images):len(m.Images)], m.Videos.Images()...)
+	first.Images = slices.Concat(m.Images, m.Videos.Images())
 	first.Prompt = m.Prompt.Pieces
 	return &localRun{backend: l, decided: d, videos: m.Videos, requests: several(first, d.Request.Answers())}, nil
 }

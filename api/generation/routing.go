@@ -42,7 +42,8 @@ func (d *Decided) routing(start *engine.Start, result *engine.Result) *Routing {
 	r := &d.decision
 	out := &Routing{
 		Variant: string(r.Variant), Source: string(r.Source), Score: rounded(r.Score), Threshold: rounded(r.Threshold), Reasons: r.Reasons,
-		ThinkingBudget: r.ThinkingBudget, Kind: r.Kind, Version: d.rules.routerVersion, Uncertain: r.Uncertain, DiscardedTokens: d.discarded,
+		ThinkingBudget: r.ThinkingBudget, Kind: r.Kind, Version: d.rules.routerVersion,
+		Uncertain: r.Uncertain, DiscardedTokens: d.discarded,
 	}
 	if out.Reasons == nil {
 		out.Reasons = []string{}

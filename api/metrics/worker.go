@@ -56,8 +56,9 @@ func newWorkers(all []Weights) *workers {
 		guesses: desc("speculative_tokens_total",
 			"Tokens of answers that were guessed and computed ahead since the process was started: accepted into the answer, or rejected.",
 			"outcome"),
-		resident:    desc("worker_resident_bytes", "Memory that the process takes, with the files that it maps."),
-		preemptions: desc("preemptions_total", "How often a request gave its cells up for others, to be computed again, since the process was started."),
+		resident: desc("worker_resident_bytes", "Memory that the process takes, with the files that it maps."),
+		preemptions: desc("preemptions_total",
+			"How often a request gave its cells up for others, to be computed again, since the process was started."),
 	}
 }
 

@@ -48,6 +48,11 @@ func (d *Builder) finishConstraint() {
 		// Free text, and where a call begins, a call of one of the tools.
 		d.Request.Constraint, d.Request.FreeText = &engine.Constraint{Trigger: prompt.ToolCallOpen, Then: calls}, true
 	}
+	d.nameCallable()
+}
+
+// nameCallable notes which tools may be called.
+func (d *Builder) nameCallable() {
 	for i := range d.tools.offered {
 		if d.tools.choice.allows(d.tools.offered[i].name) && !d.Request.ToolsOff {
 			d.Request.Callable = append(d.Request.Callable, d.tools.offered[i].name)

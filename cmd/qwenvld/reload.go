@@ -75,7 +75,8 @@ func (r *reloader) reload() {
 	}
 	live, fixed := config.Changes(r.now.config, next.config)
 	if len(fixed) > 0 {
-		r.logger.Error("the configuration stays as it was: some of what has changed needs a restart", "restart_for", fixed, "also_changed", live)
+		r.logger.Error("the configuration stays as it was: some of what has changed needs a restart",
+			"restart_for", fixed, "also_changed", live)
 		return
 	}
 	if err := r.apply(next.config); err != nil {

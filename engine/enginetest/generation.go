@@ -95,9 +95,9 @@ func (s *subject) firstLogprobs(t *testing.T) {
 
 const endTag = "</think>"
 
-// thoughtful is a question whose prompt ends inside a think block, and whose answer is a text.
-func thoughtful(answer string) *engine.Request {
-	req := bound(answer, engine.Piece{Kind: engine.PieceControl, Text: "<think>\n"})
+// thoughtful is a question whose prompt ends inside a think block, and whose answer is "yes".
+func thoughtful() *engine.Request {
+	req := bound("yes", engine.Piece{Kind: engine.PieceControl, Text: "<think>\n"})
 	req.MaxTokens = 90
 	const closing = "\n" + endTag + "\n\n"
 	req.Thinking = engine.Thinking{Open: true, Budget: 4, CloseText: closing, EmptyText: closing, EndTag: endTag}
@@ -105,7 +105,7 @@ func thoughtful(answer string) *engine.Request {
 }
 
 func (s *subject) thinkBlock(t *testing.T) {
-	got := s.ask(t, thoughtful("yes"))
+	got := s.ask(t, thoughtful())
 	if !got.start.ThinkOpen || got.start.ThinkingBudget < 1 || got.start.ThinkingBudget > 4 {
 		t.Errorf("%+v", got.start)
 	}
@@ -117,7 +117,7 @@ func (s *subject) thinkBlock(t *testing.T) {
 
 // hurriedThinkBlock holds an engine to Thinking.Now: the block is closed once, however soon, and an answer follows.
 func (s *subject) hurriedThinkBlock(t *testing.T) {
-	req := thoughtful("yes")
+	req := thoughtful()
 	req.MaxTokens, req.Thinking.Budget = 0, 0
 	now := make(chan struct{})
 	close(now)
@@ -132,7 +132,7 @@ func (s *subject) hurriedThinkBlock(t *testing.T) {
 }
 
 func (s *subject) emptyThinkBlock(t *testing.T) {
-	unwanted, cramped := thoughtful("yes"), thoughtful("yes")
+	unwanted, cramped := thoughtful(), thoughtful()
 	unwanted.Thinking.Empty = true
 	cramped.MaxTokens = 5
 	for name, req := range map[string]*engine.Request{"unwanted": unwanted, "no room": cramped} {

@@ -13,7 +13,7 @@ import (
 )
 
 // Worker holds a set of weights from the beginning of Run to its end. It is used once.
-type Worker interface {
+type Worker interface { //nolint:interfacebloat // an engine with the beginning and the end of its process
 	engine.Engine
 	// Run ends when ctx is done, or with why there is no use in going on.
 	Run(ctx context.Context) error

@@ -69,7 +69,8 @@ func load(ctx context.Context, c Config, logger *slog.Logger, progress func(stag
 	}
 	progress("weights", 0)
 	w.model, err = llama.LoadModel(ctx, llama.ModelOptions{
-		Path: c.Model, Devices: c.Devices, GPULayers: c.GPULayers, Progress: func(done float32) { progress("weights", done) }, Logger: logger,
+		Path: c.Model, Devices: c.Devices, GPULayers: c.GPULayers, Logger: logger,
+		Progress: func(done float32) { progress("weights", done) },
 	})
 	if err != nil {
 		return w, err

@@ -34,8 +34,8 @@ const mostDecoding = 64
 
 // Took tells how long a batch of tokens took.
 func (m *Model) Took(b Batch, d time.Duration) {
-	switch {
-	case b.Rows == 0:
+	switch b.Rows {
+	case 0:
 		m.decode[min(b.Decoding, mostDecoding)].add(d.Seconds())
 	default:
 		// Weights are read once for all rows. So rows that come along with decoding may seem to cost nothing, which is
