@@ -148,7 +148,7 @@ func TestAServerIsMadeOfACatalogAndSaysThatItsWeightsLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	s.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/health/ready", http.NoBody))
+	s.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:8080/health/ready", http.NoBody))
 	var ready struct{ Status string }
 	if err := json.Unmarshal(w.Body.Bytes(), &ready); err != nil || w.Code != http.StatusServiceUnavailable || ready.Status == "ready" {
 		t.Errorf("%d %s", w.Code, w.Body)
