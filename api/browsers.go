@@ -27,7 +27,7 @@ func (s *Server) ownHosts(names []string) func(http.Handler) http.Handler {
 			}
 			s.edge.Refuse(w, r, &fault.Error{
 				Status: http.StatusMisdirectedRequest, Type: fault.TypeInvalidRequest, Code: fault.CodeHost,
-				Message: fmt.Sprintf("This server is not known by the name %s; the operator lists its names in the configuration, as `hosts`.",
+				Message: fmt.Sprintf("This server is not known as %s; the operator lists its names as `hosts` in its configuration.",
 					jsonbody.Abbreviate(r.Host)),
 			})
 		})

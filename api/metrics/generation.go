@@ -67,7 +67,7 @@ func newGenerations(m *Metrics) generations {
 		}, []string{labelVariant}),
 		answers: counters(m, "answers_total", "Answers that were completed, by why they ended.", labelVariant, "finish_reason"),
 		blocks: counters(m, "thinking_blocks_total",
-			"Think blocks by what closed them: the model, the budget, a loop, a client that would not wait, or an end of the answer inside.",
+			"Think blocks by what closed them: the model, the budget, a loop, a client that would not wait, or an end token inside.",
 			"closed_by"),
 		prompt: counters(m, "prompt_tokens_total", "Tokens of prompts, those from a cache included.", labelVariant, "kind"),
 		cached: counters(m, "cached_prompt_tokens_total", "Tokens of prompts that came from a cache.", labelVariant),
