@@ -57,7 +57,7 @@ type visionCard struct {
 }
 
 func (s *Server) visionOf(v *engine.VisionInfo) *visionCard {
-	if v == nil {
+	if v == nil || v.PatchSize*v.MergeSize == 0 { // the sizes are known once the weights were loaded
 		return nil
 	}
 	limits := s.media.PixelLimits(v)
