@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/qwenvld/qwenvld/api/fault"
@@ -86,6 +87,21 @@ func (d *Decided) holdLoaded(ctx context.Context) (release func(), err error) {
 	return func() {}, nil
 }
 
+// onDemand are those of the weights that n asks for which are in memory only at times.
+func (n *named) onDemand() iter.Seq2[router.Variant, engine.OnDemand] {
+	return func(yield func(router.Variant, engine.OnDemand) bool) {
+		for _, v := range n.pair.Variants() {
+			od := onDemand(n.pair.backends[v])
+			if n.variant != "" && v != n.variant || od == nil {
+				continue
+			}
+			if !yield(v, od) {
+				return
+			}
+		}
+	}
+}
+
 // notLoaded names the weights that cannot answer.
 func (p *Pair) notLoaded(v router.Variant, err error) error {
 	var down *engine.UnavailableError
@@ -108,11 +124,7 @@ func (c *Core) Load(ctx context.Context, id string, keep *time.Duration) error {
 	ctx, _, end := c.begin(ctx)
 	defer end()
 	loaded := false
-	for _, v := range name.pair.Variants() {
-		od := onDemand(name.pair.backends[v])
-		if name.variant != "" && v != name.variant || od == nil {
-			continue
-		}
+	for v, od := range name.onDemand() {
 		if loaded && name.variant == "" && od.Outlook().Displaces {
 			continue
 		}
@@ -132,11 +144,7 @@ func (c *Core) Release(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	for _, v := range name.pair.Variants() {
-		od := onDemand(name.pair.backends[v])
-		if name.variant != "" && v != name.variant || od == nil {
-			continue
-		}
+	for _, od := range name.onDemand() {
 		if release, err := od.Hold(ctx, engine.Hold{Loaded: true, KeepAlive: new(time.Duration(0))}); err == nil {
 			release()
 		}
@@ -150,11 +158,7 @@ func (c *Core) Unload(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	for _, v := range name.pair.Variants() {
-		od := onDemand(name.pair.backends[v])
-		if name.variant != "" && v != name.variant || od == nil {
-			continue
-		}
+	for v, od := range name.onDemand() {
 		if err := od.Unload(ctx); err != nil {
 			return name.pair.notLoaded(v, err)
 		}

@@ -33,9 +33,7 @@ in a process of its own, so that a broken driver shows as such and harms nothing
 			listed := listedDevices{Backends: findDevices(cmd.Context(), e)}
 			listed.plan(e, c)
 			if asJSON {
-				out := json.NewEncoder(cmd.OutOrStdout())
-				out.SetIndent("", "  ")
-				return out.Encode(listed)
+				return writeJSON(cmd.OutOrStdout(), listed)
 			}
 			return listed.print(cmd.OutOrStdout())
 		},

@@ -29,9 +29,7 @@ func listCommand(e *environment) *cobra.Command {
 				}
 				rows := listed(kept)
 				if asJSON {
-					enc := json.NewEncoder(cmd.OutOrStdout())
-					enc.SetIndent("", "  ")
-					return enc.Encode(rows)
+					return writeJSON(cmd.OutOrStdout(), rows)
 				}
 				return table(cmd.OutOrStdout(), rows)
 			})
@@ -136,4 +134,11 @@ Hugging Face's tools: what they fetched of the same model goes too. A projector 
 			})
 		},
 	}
+}
+
+// writeJSON writes v for programs, and for people who look at what those read.
+func writeJSON(w io.Writer, v any) error {
+	out := json.NewEncoder(w)
+	out.SetIndent("", "  ")
+	return out.Encode(v)
 }

@@ -42,9 +42,7 @@ formats, and rotary positions up to the longest context. Faults made on purpose 
 				return err
 			}
 			if asJSON {
-				out := json.NewEncoder(cmd.OutOrStdout())
-				out.SetIndent("", "  ")
-				err = out.Encode(report)
+				err = writeJSON(cmd.OutOrStdout(), report)
 			} else {
 				err = printSelftest(cmd.OutOrStdout(), report, all)
 			}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -44,9 +43,7 @@ fetched.
 					return err
 				}
 				if asJSON {
-					enc := json.NewEncoder(cmd.OutOrStdout())
-					enc.SetIndent("", "  ")
-					return enc.Encode(shown)
+					return writeJSON(cmd.OutOrStdout(), shown)
 				}
 				return shown.print(cmd.OutOrStdout(), availableMemory(os.DirFS("/")))
 			})
