@@ -89,6 +89,7 @@ func LoadModel(ctx context.Context, o ModelOptions) (*Model, error) {
 		}
 		return nil, fmt.Errorf("load model %q: %w", o.Path, &Error{Op: "load", Detail: withMemory(sink.takeErrors(), cards)})
 	}
+	releasePages(o.Path)
 	m := &Model{ptr: ptr, vocab: C.llama_model_get_vocab(ptr), cards: names(cards)}
 	if len(m.cards) > 0 {
 		C.qv_rotate_all(ptr)
