@@ -139,6 +139,15 @@ func TestPlaygroundDrawsBoxesOverThePicture(t *testing.T) {
 	})()`); off > 0.03 {
 		t.Errorf("the box is off by %v of the picture", off)
 	}
+	if out := js[[]string](b, `(() => {
+		const picture = document.querySelector(".grounding-picture").getBoundingClientRect();
+		return [...document.querySelectorAll(".box-label")].filter((e) => {
+			const at = e.getBoundingClientRect();
+			return at.left < picture.left || at.right > picture.right || at.top < picture.top - 2 || at.bottom > picture.bottom;
+		}).map((e) => e.innerText);
+	})()`); len(out) > 0 {
+		t.Errorf("the labels %q leave the picture", out)
+	}
 	copied := func(format string) string {
 		return js[string](b, `(async () => {
 			const { Overlay } = await import("/playground/js/boxes.js");

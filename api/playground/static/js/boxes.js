@@ -100,8 +100,14 @@ export class Overlay {
         svg("line", { x1: x, x2: x, y1: y - 14, y2: y + 14, "vector-effect": "non-scaling-stroke" }))
       : svg("rect", { class: `box ${colour}`, x, y, width: p.box[2] - x, height: p.box[3] - y, "vector-effect": "non-scaling-stroke" });
     const label = h("span.box-label", { class: point ? colour + " of-point" : colour }, p.label || String(i + 1));
-    label.style.left = x / 10 + "%";
-    label.style.top = y / 10 + "%";
+    // Towards the right side a label ends where the place does, towards the bottom it stands above: it never leaves the picture.
+    const right = p.box ? p.box[2] : x;
+    if (right > 600) label.style.right = (1000 - right) / 10 + "%";
+    else label.style.left = x / 10 + "%";
+    if (y > 930) label.style.bottom = (1000 - y) / 10 + "%";
+    else label.style.top = y / 10 + "%";
+    label.classList.toggle("to-left", right > 600);
+    label.classList.toggle("above", y > 930);
     const at = pixels(p, this.medium.width, this.medium.height).map((n) => number(n)).join(", ");
     const item = h("li", { tabIndex: 0 }, h("span.box-key", { class: colour }), h("span", p.label || String(i + 1)), h("code", at));
     const light = (on) => [shape, label, item].forEach((e) => e.classList.toggle("lit", on));

@@ -45,7 +45,7 @@ export class Server {
   constructor({ model }) {
     this.model = model;
     this.sparks = {};
-    for (const name of ["running", "places", "speed", "cached"]) this.sparks[name] = new Sparkline(t("server." + name));
+    for (const name of ["running", "waiting", "speed", "cached"]) this.sparks[name] = new Sparkline(t("server." + name));
     this.cells = h("div.cells");
     this.problem = h("p.error", { role: "alert", hidden: true });
     this.node = h(
@@ -79,9 +79,9 @@ export class Server {
     const prompt = sum(samples, "qwenvld_prompt_tokens_total");
     const cached = sum(samples, "qwenvld_cached_prompt_tokens_total");
     const running = sum(samples, "qwenvld_generations_in_flight");
-    const places = sum(samples, "qwenvld_requests_in_flight");
+    const waiting = sum(samples, "qwenvld_queued_requests");
     this.sparks.running.add(running, number(running));
-    this.sparks.places.add(places, number(places));
+    this.sparks.waiting.add(waiting, number(waiting));
     if (this.before) {
       const rate = Math.max(0, (tokens - this.before.tokens) / ((at - this.before.at) / 1000));
       this.sparks.speed.add(rate, number(rate, 1) + " tok/s");

@@ -39,7 +39,7 @@ export const en = {
   "option.system": "System prompt", "option.temperature": "Temperature", "option.top_p": "Top p", "option.presence": "Presence penalty", "option.max_tokens": "Most tokens", "option.seed": "Seed",
   "option.fps": "Frames a second", "option.default": "default", "option.tools": "Tools", "option.tools.hint": "A JSON list of functions, as OpenAI's API takes them.", "option.schema": "Form of the answer", "option.schema.hint": "A JSON schema that the answer has to keep.",
   "code.language": "Language", "code.brief": "Pictures are shortened here; copying takes them whole.", "example.question": "What is in this picture?",
-  "server.running": "Working on", "server.places": "Places taken", "server.speed": "Tokens of finished answers", "server.cached": "Prompts from cache", "server.cells": "Memory of conversations (KV cells)",
+  "server.running": "Working on", "server.waiting": "Waiting for a place", "server.speed": "Tokens of finished answers", "server.cached": "Prompts from cache", "server.cells": "Memory of conversations (KV cells)",
   "cells.live": "in use", "cells.parked": "kept", "cells.free": "free", crowd: "Ask several times at once", "crowd.question": "Hello, who are you?", "crowd.prompt": "Question", "crowd.count": "How many at once", "crowd.go": "Ask",
   "crowd.summary": "{done} of {n} answered in {time}, {rate} tokens a second in all",
   "vote.ask": "Which was better?", "vote.instruct": "Instruct", "vote.both": "Both good", "vote.thinking": "Thinking", "vote.bad": "Both bad", "vote.saved": "Kept in this browser.", "vote.none": "There are no votes yet.",

@@ -39,7 +39,7 @@ export const ja = {
   "option.system": "システムプロンプト", "option.temperature": "温度", "option.top_p": "Top p", "option.presence": "存在ペナルティ", "option.max_tokens": "最大トークン", "option.seed": "シード",
   "option.fps": "毎秒フレーム数", "option.default": "既定", "option.tools": "ツール", "option.tools.hint": "OpenAI API と同じ形式の関数の JSON リスト。", "option.schema": "回答の形式", "option.schema.hint": "回答が従う JSON スキーマ。",
   "code.language": "言語", "code.brief": "画像は省略表示です。コピーすると全体が入ります。", "example.question": "この画像には何が写っていますか？",
-  "server.running": "処理中", "server.places": "使用中の枠", "server.speed": "完了した回答のトークン", "server.cached": "キャッシュからのプロンプト", "server.cells": "会話のメモリー（KV セル）",
+  "server.running": "処理中", "server.waiting": "待機中", "server.speed": "完了した回答のトークン", "server.cached": "キャッシュからのプロンプト", "server.cells": "会話のメモリー（KV セル）",
   "cells.live": "使用中", "cells.parked": "保持", "cells.free": "空き", crowd: "同時に複数質問する", "crowd.question": "こんにちは、あなたは誰ですか？", "crowd.prompt": "質問", "crowd.count": "同時数", "crowd.go": "質問",
   "crowd.summary": "{n} 件中 {done} 件が {time} で回答、合計毎秒 {rate} トークン",
   "vote.ask": "どちらが良かったですか？", "vote.instruct": "Instruct", "vote.both": "両方良い", "vote.thinking": "Thinking", "vote.bad": "両方悪い", "vote.saved": "このブラウザーに保存しました。", "vote.none": "まだ評価がありません。",

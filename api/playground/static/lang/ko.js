@@ -39,7 +39,7 @@ export const ko = {
   "option.system": "시스템 프롬프트", "option.temperature": "온도", "option.top_p": "Top p", "option.presence": "존재 페널티", "option.max_tokens": "최대 토큰", "option.seed": "시드",
   "option.fps": "초당 프레임", "option.default": "기본값", "option.tools": "도구", "option.tools.hint": "OpenAI API 형식의 함수 목록(JSON).", "option.schema": "답변 형식", "option.schema.hint": "답변이 지켜야 할 JSON 스키마.",
   "code.language": "언어", "code.brief": "여기서는 이미지를 줄여 표시하며, 복사하면 전체가 담깁니다.", "example.question": "이 이미지에 무엇이 있나요?",
-  "server.running": "처리 중", "server.places": "사용 중인 자리", "server.speed": "완료된 답변의 토큰", "server.cached": "캐시에서 온 프롬프트", "server.cells": "대화 메모리(KV 셀)",
+  "server.running": "처리 중", "server.waiting": "대기 중", "server.speed": "완료된 답변의 토큰", "server.cached": "캐시에서 온 프롬프트", "server.cells": "대화 메모리(KV 셀)",
   "cells.live": "사용 중", "cells.parked": "보관", "cells.free": "비어 있음", crowd: "여러 번 동시에 묻기", "crowd.question": "안녕, 너는 누구니?", "crowd.prompt": "질문", "crowd.count": "동시 요청 수", "crowd.go": "묻기",
   "crowd.summary": "{n}개 중 {done}개가 {time}에 답함, 전체 초당 {rate}토큰",
   "vote.ask": "어느 쪽이 더 나았나요?", "vote.instruct": "Instruct", "vote.both": "둘 다 좋음", "vote.thinking": "Thinking", "vote.bad": "둘 다 나쁨", "vote.saved": "이 브라우저에 저장했습니다.", "vote.none": "아직 평가가 없습니다.",

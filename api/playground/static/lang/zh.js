@@ -39,7 +39,7 @@ export const zh = {
   "option.system": "系统提示", "option.temperature": "温度", "option.top_p": "Top p", "option.presence": "存在惩罚", "option.max_tokens": "最多词元", "option.seed": "种子",
   "option.fps": "每秒帧数", "option.default": "默认", "option.tools": "工具", "option.tools.hint": "函数的 JSON 列表，格式同 OpenAI API。", "option.schema": "回答格式", "option.schema.hint": "回答必须符合的 JSON Schema。",
   "code.language": "语言", "code.brief": "此处图片被缩略；复制时包含完整内容。", "example.question": "这张图片里有什么？",
-  "server.running": "处理中", "server.places": "占用的位置", "server.speed": "已完成回答的词元", "server.cached": "来自缓存的提示", "server.cells": "对话内存（KV 单元）",
+  "server.running": "处理中", "server.waiting": "排队中", "server.speed": "已完成回答的词元", "server.cached": "来自缓存的提示", "server.cells": "对话内存（KV 单元）",
   "cells.live": "使用中", "cells.parked": "保留", "cells.free": "空闲", crowd: "同时提问多次", "crowd.question": "你好，你是谁？", "crowd.prompt": "问题", "crowd.count": "同时数量", "crowd.go": "提问",
   "crowd.summary": "{n} 个中有 {done} 个在 {time} 内回答，合计每秒 {rate} 个词元",
   "vote.ask": "哪个更好？", "vote.instruct": "Instruct", "vote.both": "都好", "vote.thinking": "Thinking", "vote.bad": "都不好", "vote.saved": "已保存在此浏览器。", "vote.none": "还没有评价。",
