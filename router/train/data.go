@@ -32,10 +32,14 @@ type Example struct {
 	Text   string `json:"text"`
 	Image  bool   `json:"image"`
 	Images int    `json:"image_count,omitempty"` // how many there are, if known
+	Video  bool   `json:"video,omitempty"`
 	Lang   string `json:"lang"`
 	Source string `json:"source"`
 	Kind   string `json:"kind"`
 	Label  Label  `json:"label"`
+	// Pair is the number that prompts of a source share which were written as a contrast: the same words, another
+	// label. It is 0 for prompts that stand alone.
+	Pair int `json:"pair,omitempty"`
 	// Tools says that the request offered tools, Schema that it asked for a JSON form.
 	Tools  bool `json:"tools,omitempty"`
 	Schema bool `json:"schema,omitempty"`
@@ -56,9 +60,12 @@ type Example struct {
 
 func (e *Example) measured() bool { return e.Weak != nil && e.Strong != nil }
 
+// pictured reports whether the request carries pictures. A clip counts as one: requests reach the router so too.
+func (e *Example) pictured() bool { return e.Image || e.Video }
+
 func (e *Example) features() *router.Features {
 	f := &router.Features{Text: e.Text}
-	if e.Image {
+	if e.pictured() {
 		f.Images = max(e.Images, 1)
 	}
 	return f

@@ -49,7 +49,7 @@ func balance(examples []*Example, o *Options) []sample {
 	out := capSources(examples, o)
 	mass := map[cell]float64{}
 	for _, s := range out {
-		mass[cell{s.Lang, s.Image, s.Label}] += o.baseWeight(s.Example)
+		mass[cell{s.Lang, s.pictured(), s.Label}] += o.baseWeight(s.Example)
 	}
 	total := 0.0
 	for i := range out {
@@ -116,10 +116,10 @@ func (o *Options) baseWeight(e *Example) float64 {
 // cellWeight is by how much the examples of e's cell are weighed up or down, given the mass of all cells: both labels
 // of a language get half of its share each, and languages count by a power of their mass.
 func (o *Options) cellWeight(e *Example, mass map[cell]float64) float64 {
-	own, other := mass[cell{e.Lang, e.Image, e.Label}], mass[cell{e.Lang, e.Image, e.Label.other()}]
-	unsure := mass[cell{e.Lang, e.Image, LabelUnsure}]
+	own, other := mass[cell{e.Lang, e.pictured(), e.Label}], mass[cell{e.Lang, e.pictured(), e.Label.other()}]
+	unsure := mass[cell{e.Lang, e.pictured(), LabelUnsure}]
 	if e.Label == LabelUnsure {
-		other, unsure = mass[cell{e.Lang, e.Image, LabelInstruct}], mass[cell{e.Lang, e.Image, LabelThinking}]
+		other, unsure = mass[cell{e.Lang, e.pictured(), LabelInstruct}], mass[cell{e.Lang, e.pictured(), LabelThinking}]
 	}
 	whole := own + other + unsure
 	share := math.Pow(whole, o.Mass)

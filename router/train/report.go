@@ -24,8 +24,8 @@ func Report(w io.Writer, v *Validation) error {
 	}
 	row := func(name string, scores []float64, r Balanced, ece string) {
 		fmt.Fprintf(&b, "| %s | %.3f | %.3f | %.3f | %.3f | %.3f | %.3f | %s |\n", name,
-			v.auc(scores, nil), v.auc(scores, func(e *Example) bool { return !e.Image }),
-			v.auc(scores, func(e *Example) bool { return e.Image }),
+			v.auc(scores, nil), v.auc(scores, func(e *Example) bool { return !e.pictured() }),
+			v.auc(scores, func(e *Example) bool { return e.pictured() }),
 			r.Kept, r.Caught, r.Mean(), ece)
 	}
 	row("trained", gains, recalls, fmt.Sprintf("%.3f", v.ECE()))

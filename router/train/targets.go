@@ -79,6 +79,9 @@ func assumedTokens(e *Example) float64 {
 
 // kindRules map the data sets' own words for kinds, the first that is found, to the names of difficulty.Kinds.
 var kindRules = []struct{ part, kind string }{
+	{"perceive", "recognition"},
+	{"summary", "language"},
+	{"translate", "language"},
 	{"image_math", "image math"},
 	{"image-math", "image math"},
 	{"image_science", "image math"},
@@ -121,7 +124,7 @@ var kindRules = []struct{ part, kind string }{
 	{"knowledge", "knowledge"},
 	{"commonsense", "knowledge"},
 	{"common-sense", "knowledge"},
-	{"writing", "writing"},
+	{"writ", "writing"},
 	{"roleplay", "writing"},
 	{"instruction-following", "writing"},
 	{"assistant-task", "writing"},
@@ -137,8 +140,17 @@ var kindRules = []struct{ part, kind string }{
 
 // kindOf is the index of an example's kind, -1 if its words say none.
 func kindOf(e *Example) int {
+	words := e.Kind
+	switch {
+	case words == "read" && e.Source == "own_charts":
+		words = "chart"
+	case words == "read" && e.pictured():
+		words = "document"
+	case words == "read":
+		words = "reading"
+	}
 	for _, r := range kindRules {
-		if strings.Contains(e.Kind, r.part) {
+		if strings.Contains(words, r.part) {
 			for i, name := range difficulty.Kinds() {
 				if name == r.kind {
 					return i

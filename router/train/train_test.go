@@ -21,7 +21,7 @@ func small(t *testing.T) *Set {
 	}
 	var part []*Example
 	for i, e := range set.Examples {
-		if i%4 == 0 {
+		if i/2%5 == 0 { // contrasting prompts stand one after the other
 			part = append(part, e)
 		}
 	}
@@ -35,7 +35,7 @@ func TestTrainingLearnsAndRepeatsItself(t *testing.T) {
 	o.Epochs = 3
 	var seen, unseen []*Example
 	for i, e := range set.Examples {
-		if i%5 == 0 {
+		if i/2%5 == 0 {
 			unseen = append(unseen, e)
 		} else {
 			seen = append(seen, e)
@@ -52,7 +52,7 @@ func TestTrainingLearnsAndRepeatsItself(t *testing.T) {
 		}
 		scores, hard = append(scores, -s), append(hard, e.Label == LabelThinking)
 	}
-	if a := auc(scores, hard); a < 0.9 {
+	if a := auc(scores, hard); a < 0.85 {
 		t.Errorf("AUC %.3f on prompts not trained on", a)
 	}
 }
@@ -215,5 +215,61 @@ func TestMarksAreFeaturesOnlyWhenAskedFor(t *testing.T) {
 	both, one, none := set.Examples[0].vector.Shapes, set.Examples[1].vector.Shapes, set.Examples[2].vector.Shapes
 	if len(both) != n+2 || len(one) != n+1 || len(none) != n || both[n] != one[n] || both[n] == both[n+1] {
 		t.Errorf("%d shapes of the text, with marks %v, %v and %v", n, both[n:], one[n:], none[n:])
+	}
+}
+
+func TestContrastingPromptsAreInOrder(t *testing.T) {
+	set, err := Load("prompts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type side struct {
+		source, lang string
+		label        Label
+	}
+	seen := map[string]bool{}
+	count, languages := map[side]int{}, map[string]map[string]bool{}
+	var before *Example
+	for _, e := range set.Examples {
+		if e.Pair == 0 {
+			continue
+		}
+		if seen[e.Text] {
+			t.Errorf("%s: %q is there twice", e.Source, e.Text)
+		}
+		seen[e.Text] = true
+		if before != nil && before.Source == e.Source && before.Lang == e.Lang && before.Pair > e.Pair {
+			t.Errorf("%s, %s: pair %d comes after pair %d", e.Source, e.Lang, e.Pair, before.Pair)
+		}
+		before = e
+		if kindOf(e) < 0 {
+			t.Errorf("%s, pair %d: kind %q has no name in reports", e.Source, e.Pair, e.Kind)
+		}
+		count[side{e.Source, e.Lang, e.Label}]++
+		if languages[e.Source] == nil {
+			languages[e.Source] = map[string]bool{}
+		}
+		languages[e.Source][e.Lang] = true
+	}
+	if len(languages) != 11 {
+		t.Errorf("%d topics", len(languages))
+	}
+	for source, spoken := range languages {
+		if len(spoken) < 4 {
+			t.Errorf("%s: %d languages", source, len(spoken))
+		}
+		for lang := range spoken {
+			easy, hard := count[side{source, lang, LabelInstruct}], count[side{source, lang, LabelThinking}]
+			if min(easy, hard) < 4 || 10*max(easy, hard) > 12*min(easy, hard)+20 {
+				t.Errorf("%s, %s: %d easy and %d hard prompts", source, lang, easy, hard)
+			}
+		}
+	}
+}
+
+func TestAClipIsScoredAsServed(t *testing.T) {
+	clip := &Example{Text: "who?", Video: true}
+	if diff := cmp.Diff(&router.Features{Text: "who?", Images: 1}, clip.features()); diff != "" {
+		t.Errorf("(-served +trained):\n%s", diff)
 	}
 }
