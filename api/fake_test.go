@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 
 func fakeInfo(template string) engine.Info {
 	return engine.Info{
-		Name: "fake", ContextSize: 4096, MaxSequences: 2, VocabSize: 100, ChatTemplate: template,
+		Name: "fake", Architecture: "qwen3vl", ContextSize: 4096, MaxSequences: 2, VocabSize: 100, ChatTemplate: template,
 		SpecialTokens: []string{"<|im_start|>", "<|im_end|>", "<|image_pad|>"},
 		Vision:        &engine.VisionInfo{PatchSize: 16, MergeSize: 2, MinPixels: 1024, MaxPixels: 262144},
 	}

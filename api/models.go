@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"github.com/go-chi/chi/v5"
 
@@ -33,13 +34,15 @@ type modelCard struct {
 
 // variantCard tells of one set of weights behind a model id.
 type variantCard struct {
-	ID          string `json:"id"`
-	Variant     string `json:"variant"`
-	Loaded      bool   `json:"loaded"`
-	Status      string `json:"status"`          // as in the readiness
-	Error       string `json:"error,omitempty"` // why it is not ready
-	Name        string `json:"name,omitempty"`  // the model file's own
-	MaxModelLen int    `json:"max_model_len,omitempty"`
+	ID      string `json:"id"`
+	Variant string `json:"variant"`
+	Loaded  bool   `json:"loaded"`
+	Status  string `json:"status"`          // as in the readiness
+	Error   string `json:"error,omitempty"` // why it is not ready
+	Name    string `json:"name,omitempty"`  // the model file's own
+	// Architecture is that of the model file, too.
+	Architecture string `json:"architecture,omitempty"`
+	MaxModelLen  int    `json:"max_model_len,omitempty"`
 	// Progress of fetching or loading, 0 to 1, while that lasts.
 	Progress *float64 `json:"progress,omitempty"`
 	// Memory is what the weights take while they are loaded, in bytes, by device.
@@ -93,7 +96,7 @@ func (s *Server) modelCard(
 		info, loaded := at.Info, at.Down == nil
 		c.Variants = append(c.Variants, variantCard{
 			ID: p.ModelID(v), Variant: string(v), Loaded: loaded, Status: string(at.State()), Error: reason(at),
-			Name: info.Name, MaxModelLen: info.ContextSize, Progress: progressOf(at), Memory: at.Memory, Vision: s.visionOf(info.Vision),
+			Name: info.Name, Architecture: info.Architecture, MaxModelLen: info.ContextSize, Progress: progressOf(at), Memory: at.Memory, Vision: s.visionOf(info.Vision),
 		})
 		if v == router.Thinking {
 			c.Capabilities = append(c.Capabilities, "reasoning")
@@ -136,7 +139,12 @@ func (s *Server) ollamaModels(ctx context.Context) []ollama.Model {
 	words := map[string]string{"completion": "completion", "tools": "tools", "vision": "vision", "reasoning": "thinking"}
 	var out []ollama.Model
 	for _, c := range s.modelCards(ctx) {
-		m := ollama.Model{ID: c.ID, Family: "qwen3vl", ContextSize: c.MaxModelLen, Since: s.started.UTC()}
+		m := ollama.Model{ID: c.ID, ContextSize: c.MaxModelLen, Since: s.started.UTC()}
+		for i := range c.Variants {
+			if family := c.Variants[i].Architecture; family != "" && !slices.Contains(m.Families, family) {
+				m.Families = append(m.Families, family)
+			}
+		}
 		for _, capability := range c.Capabilities {
 			if word := words[capability]; word != "" {
 				m.Capabilities = append(m.Capabilities, word)

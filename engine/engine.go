@@ -39,6 +39,8 @@ type Stream interface {
 type Info struct {
 	// Name is the model file's own general.name, for logs.
 	Name string `json:"name"`
+	// Architecture is the model file's general.architecture, such as qwen3vlmoe; empty while nobody knows.
+	Architecture string `json:"architecture,omitempty"`
 	// ContextSize is the number of tokens one sequence may hold, prompt and answer together.
 	ContextSize int `json:"context_size"`
 	// MaxSequences is how many requests decode together.

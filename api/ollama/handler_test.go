@@ -55,7 +55,7 @@ func (uncounted) End(bool)                       {}
 // oneModel is all that is served.
 func oneModel(context.Context) []Model {
 	return []Model{{
-		ID: "qwen3-vl", Family: "qwen3vl", ContextSize: 4096, Capabilities: []string{"completion", "tools", "vision", "thinking"},
+		ID: "qwen3-vl", Families: []string{"qwen3vl"}, ContextSize: 4096, Capabilities: []string{"completion", "tools", "vision", "thinking"},
 		Since: time.Date(2025, time.January, 1, 0, 0, 0, 0, time.UTC),
 	}}
 }

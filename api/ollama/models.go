@@ -17,8 +17,9 @@ const Version = "0.12.6"
 
 // Model is a model that is served.
 type Model struct {
-	// Family is the architecture of its weights.
-	ID, Family string
+	ID string
+	// Families are the architectures of its weights, none while nobody knows.
+	Families []string
 	// ContextSize is how many tokens its context holds, 0 while nobody knows.
 	ContextSize int
 	// Capabilities are in Ollama's words: completion, tools, vision, thinking.
@@ -29,7 +30,15 @@ type Model struct {
 
 // details say what kind of weights a model has.
 func (m *Model) details() map[string]any {
-	return map[string]any{"format": "gguf", "family": m.Family, "families": []string{m.Family}}
+	return map[string]any{"format": "gguf", "family": m.family(), "families": append([]string{}, m.Families...)}
+}
+
+// family is the first of the families, as which clients look for what belongs to the architecture.
+func (m *Model) family() string {
+	if len(m.Families) == 0 {
+		return ""
+	}
+	return m.Families[0]
 }
 
 // find fails where there is no such model. No name stands for the first.
@@ -68,9 +77,12 @@ func (h *Handler) Show(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	info := map[string]any{"general.architecture": m.Family, "general.basename": m.ID}
-	if m.ContextSize > 0 {
-		info[m.Family+".context_length"] = m.ContextSize
+	info := map[string]any{"general.basename": m.ID}
+	if family := m.family(); family != "" {
+		info["general.architecture"] = family
+		if m.ContextSize > 0 {
+			info[family+".context_length"] = m.ContextSize
+		}
 	}
 	h.o.Trip.Edge.WriteJSON(w, http.StatusOK, map[string]any{
 		"details": m.details(), "model_info": info, "capabilities": m.Capabilities, "modified_at": m.Since,

@@ -78,6 +78,7 @@ func settle(m *config.Model, w config.Weights) (worker.Config, engine.Info, erro
 	full, err := c.WithDefaults(file.TrainedContext())
 	info := engine.Info{ContextSize: full.ContextSize, MaxSequences: full.MaxSequences}
 	info.Name, _ = file.Text("general.name")
+	info.Architecture, _ = file.Text("general.architecture")
 	if w.Projector != "" {
 		info.Vision = &engine.VisionInfo{}
 	}

@@ -211,6 +211,7 @@ func (w *weights) info() engine.Info {
 		TokenBytes: w.text.MaxTextBytes(),
 		System:     fmt.Sprintf("llama.cpp %s, %v, %v", system.Base, system.Devices, system.Kernels),
 	}
+	info.Architecture, _ = w.model.Metadata("general.architecture")
 	info.Sampling = samplingDefaults(w.model.Metadata)
 	if w.vision != nil {
 		low, high := w.vision.PixelLimits()
