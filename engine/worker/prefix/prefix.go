@@ -66,6 +66,12 @@ func common(a, b []Item) int {
 	return min(len(a), len(b))
 }
 
+// Common is how many rows the items have with which both a and b begin.
+func Common(a, b []Item) (rows int) {
+	rows, _ = extent(a[:common(a, b)])
+	return rows
+}
+
 // Alike reports whether a and b begin with the same items of at least so many rows.
 func Alike(a, b []Item, rows int) bool {
 	for n := 0; rows > 0; n++ {

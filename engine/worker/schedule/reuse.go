@@ -95,14 +95,42 @@ func (q *Sequence) computes() bool {
 	return q.cached-q.hold.Rows() < q.items[q.hold.Items()].Rows()
 }
 
+// leads is the active sequence that computes most of what q begins with, and how many rows q can count on to take over.
+// There is none where q would not wait for it.
+func (s *Scheduler) leads(q *Sequence) (leader *Sequence, rows int) {
+	if !q.shares() {
+		return nil, 0
+	}
+	for _, older := range s.active {
+		if older == q || older.scope != q.scope || !older.computes() {
+			continue
+		}
+		alike := prefix.Common(older.items[:older.prefilled-1], q.items[:q.prefilled-1])
+		// The last of them are computed twice, see awaits and aligned.
+		if alike -= worthAwaiting + kernelRows; alike > rows {
+			leader, rows = older, alike
+		}
+	}
+	return leader, rows
+}
+
+// promised is how many rows the sequence has not got which its leader is about to compute for both.
+func (q *Sequence) promised() int {
+	if q.leader == nil || q.leader.phase != Prefilling || !q.leader.computes() || !q.atBorder() || !q.leader.hold.Contains(q.hold) {
+		return 0
+	}
+	return max(0, q.led-q.hold.Rows())
+}
+
 // needs is how many cells a queued sequence would take that are not taken already, or that could be given up until
-// then.
+// then. Rows that an active one is about to compute are taken by that one.
 func (s *Scheduler) needs(q *Sequence) int {
 	if !q.shares() {
 		return q.rows
 	}
 	found, parked := s.tree.Peek(q.scope, q.items[:q.prefilled-1])
-	return q.rows - found + parked
+	_, promised := s.leads(q)
+	return q.rows - max(found, promised) + parked
 }
 
 // publish adds to the tree what a sequence has computed up to the last border.

@@ -201,6 +201,62 @@ func TestWhatIsSharedTakesNoCellsTwice(t *testing.T) {
 	}
 }
 
+// Requests that come together and begin alike are admitted as if the rows that one of them computes for all were there.
+func TestWhatWillBeSharedTakesNoCellsTwice(t *testing.T) {
+	s := New(sharing(400, 4, 400))
+	long := strings.Repeat("abcdefgh", 30)
+	var all []*Sequence
+	for _, end := range []string{"xxxx", "yyyy", "zzzz"} {
+		q := NewSequence(Request{Prompt: worded(long + end), MaxTokens: 20})
+		s.Enqueue(q)
+		all = append(all, q)
+	}
+	if got := s.Admit(); len(got) != 3 { // 244 rows each
+		t.Fatalf("%d of 3 are admitted", len(got))
+	}
+	if n := s.Cells(); n > 400 || n < 240+3*4 {
+		t.Errorf("%d cells", n)
+	}
+	for slices.ContainsFunc(all, func(q *Sequence) bool { return q.Phase() == Prefilling }) {
+		if got := s.MakeRoom(); got != nil {
+			t.Fatalf("%d preempted", len(got))
+		}
+		for _, p := range s.TokenBatch() {
+			if s.Computed(p); p.Draw {
+				p.Sequence.Drawn('a')
+			}
+		}
+	}
+	if n := s.Cells(); n > 240+3*8 || all[1].Reused() < 230 || all[2].Reused() < 230 {
+		t.Errorf("%d cells in the end, %d and %d reused", n, all[1].Reused(), all[2].Reused())
+	}
+}
+
+// Who was admitted because another one computes the same prompt has its own cells counted once that one has left.
+func TestAPromiseEndsWithTheLeader(t *testing.T) {
+	s := New(sharing(420, 4, 420))
+	ask(t, s, strings.Repeat("o", 120))
+	long := strings.Repeat("abcdefgh", 30)
+	first, second := NewSequence(Request{Prompt: worded(long + "x"), MaxTokens: 5}), NewSequence(Request{Prompt: worded(long + "y"), MaxTokens: 5})
+	other := NewSequence(Request{Scope: "s", Prompt: worded(long + "y"), MaxTokens: 5})
+	for _, q := range []*Sequence{first, second, other} {
+		s.Enqueue(q)
+	}
+	if got := s.Admit(); len(got) != 2 || got[1] != second {
+		t.Fatalf("%d admitted", len(got))
+	}
+	if before := s.Cells(); before > 420 {
+		t.Errorf("%d cells", before)
+	}
+	s.Remove(first)
+	if n := s.Cells(); n < 120+241 {
+		t.Errorf("%d cells are counted without the leader", n)
+	}
+	if got := s.MakeRoom(); got != nil {
+		t.Errorf("%d preempted with room", len(got))
+	}
+}
+
 func TestAPreemptedSequenceFindsItsRowsAgain(t *testing.T) {
 	s := New(sharing(300, 4, 300))
 	ask(t, s, strings.Repeat("a", 40))

@@ -90,6 +90,7 @@ func (s *Scheduler) Admit() (admitted []*Sequence) {
 		q.enter(Prefilling)
 		q.hold = s.tree.Hold(q.scope, q.slot)
 		q.admissions++
+		q.leader, q.led = s.leads(q)
 		s.reuse(q)
 		s.active = append(s.active, q)
 		admitted = append(admitted, q)
@@ -99,8 +100,9 @@ func (s *Scheduler) Admit() (admitted []*Sequence) {
 
 // MakeRoom preempts sequences until each that decodes can take one more cell, and returns them. The last one is never
 // preempted: what a single request may need has been checked before it was queued. Parked cells that stand in the way
-// are given up.
+// are given up, and rows that others have computed meanwhile are not counted twice.
 func (s *Scheduler) MakeRoom() (preempted []*Sequence) {
+	s.Reuse()
 	for {
 		need := s.Cells()
 		for _, q := range s.active {
@@ -158,17 +160,17 @@ func (s *Scheduler) Remove(q *Sequence) (held bool) {
 func (s *Scheduler) release(q *Sequence) {
 	s.publish(q)
 	s.tree.Release(q.hold)
-	q.hold = nil
+	q.hold, q.leader = nil, nil
 	s.slots = append(s.slots, q.slot)
 	s.active = slices.DeleteFunc(s.active, func(o *Sequence) bool { return o == q })
 }
 
-// Cells is how many cells the active sequences take, or will once their prompts are computed. Those that they share
-// count once.
+// Cells is how many cells the active sequences take, or will once their prompts are computed. Those that they share, or
+// will, count once.
 func (s *Scheduler) Cells() int {
 	n := s.tree.Stats().Held
 	for _, q := range s.active {
-		n += q.own()
+		n += q.own() - q.promised()
 	}
 	return n
 }
