@@ -63,6 +63,8 @@ type fakeModel struct {
 	cache  map[int32][]*Row // cells that several sequences see are in each of them
 	logits [][]float32
 	steps  int
+	rows   int // that were computed
+	asked  int // of these, with logits
 }
 
 func newFakeModel(t *testing.T, cells int) *fakeModel {
@@ -93,7 +95,9 @@ func (f *fakeModel) Decode(rows []Row) error {
 		}
 		r.Embedding = slices.Clone(r.Embedding) // which is the caller's
 		f.cache[r.Sequence] = append(before, &r)
+		f.rows++
 		if r.Logits {
+			f.asked++
 			f.logits[i] = f.row(r.Sequence)
 		}
 	}

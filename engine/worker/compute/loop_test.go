@@ -63,6 +63,23 @@ func TestCompanyDoesNotChangeAnswers(t *testing.T) {
 	}
 }
 
+// The products with the vocabulary's matrix are as large as a layer's: rows that no token is drawn from do without.
+func TestLogitsAreAskedForWhereATokenIsDrawn(t *testing.T) {
+	m := newFakeModel(t, 1000)
+	l := start(t, m, &fakeEncoder{t: t}, Options{})
+	const tokens = 7
+	for range 3 { // the second and third would find rows of the first, were they shared
+		got := do(t, l, spec(tokens, text(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20), picture(3, 5, 5), text(21, 22)))
+		if got.err != nil || got.result.Usage.CompletionTokens != tokens {
+			t.Fatalf("%+v", got)
+		}
+	}
+	ended := do(t, l, spec(tokens, text(1), picture(3, 1, 2)))
+	if want := 4 * tokens; ended.err != nil || m.asked != want || m.rows < 3*47 {
+		t.Errorf("logits of %d rows of %d, %d tokens were drawn", m.asked, m.rows, want)
+	}
+}
+
 func TestUsageCountsPromptImageAndCompletion(t *testing.T) {
 	l := start(t, newFakeModel(t, 100), &fakeEncoder{t: t}, Options{})
 	got := do(t, l, spec(5, text(1, 2), picture(1, 2, 3), text(3)))
