@@ -17,7 +17,7 @@ type Part struct {
 // order of admission, then as much prompt text as there is time for. It is empty where there is neither.
 func (s *Scheduler) TokenBatch() []Part {
 	batch, rows := s.decoding()
-	within, rate := s.share(), s.costs.Prompt()
+	within, rate := s.textShare(), s.costs.Prompt()
 	most := s.most(rows > 0)
 	for i, q := range s.waiting(false) {
 		room := min(most, s.limits.BatchRows-rows)

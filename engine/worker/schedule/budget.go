@@ -10,23 +10,36 @@ const (
 	// beside is how many times as long as decoding alone the prompts of a step may take. So prompts get that many parts
 	// of the time and answers one, whatever the machine.
 	beside = 5
+	// besidePictures is that where pictures are among them, in tenths. An encode goes on for many steps, all of which
+	// would be as long as may be, and it cannot share the weights' way through memory with decoding as text does.
+	besidePictures = 24
 	// unnoticed is how long they may take in any case: nobody sees an answer stand still for that long.
 	unnoticed = 50 * time.Millisecond
 	// alone is how long a step takes in which nobody decodes. Who comes meanwhile waits for its end.
 	alone = time.Second
 )
 
-// allowance is how long the prompts, images and encodes of a step may take together.
-func (s *Scheduler) allowance() time.Duration {
-	if rows := s.decodingRows(); rows > 0 {
-		return max(unnoticed, beside*s.costs.Decoding(rows))
+// allowance is how long prompts, images and encodes may take together between two tokens of an answer.
+func (s *Scheduler) allowance(pictures bool) time.Duration {
+	rows := s.decodingRows()
+	if rows == 0 {
+		return alone
 	}
-	return alone
+	decoding := s.costs.Decoding(rows)
+	if pictures {
+		return max(unnoticed, besidePictures*decoding/10)
+	}
+	return max(unnoticed, beside*decoding)
 }
 
 // share is what a kind of work gets of the allowance: text, images and encodes get the same where there are any.
 func (s *Scheduler) share() time.Duration {
-	text, image := 0, 0
+	text, image, encode := s.kinds()
+	return s.allowance(image+encode > 0) / time.Duration(max(1, text+image+encode))
+}
+
+// kinds says of what there is any, 1 or 0 each.
+func (s *Scheduler) kinds() (text, image, encode int) {
 	for _, q := range s.active {
 		switch g, ok := s.due(q); {
 		case ok && g.Image:
@@ -35,11 +48,21 @@ func (s *Scheduler) share() time.Duration {
 			text = 1
 		}
 	}
-	kinds := text + image
 	if !s.limits.EncodesBeside && s.Encodes() {
-		kinds++
+		encode = 1
 	}
-	return s.allowance() / time.Duration(max(1, kinds))
+	return text, image, encode
+}
+
+// textShare is the share of the text in a batch that also decodes. What pictures took since the last such batch comes
+// off: answers have waited for it already. So the last slice of an encode, the rows of the picture and the text behind
+// them, which follow each other, do not add up.
+func (s *Scheduler) textShare() time.Duration {
+	share := s.share()
+	if s.decodingRows() > 0 && s.shown > 0 {
+		share = min(share, s.allowance(true)-s.shown)
+	}
+	return max(0, share)
 }
 
 // decodingRows is how many rows of decoding the next batch has.
@@ -81,8 +104,10 @@ func (s *Scheduler) Took(batch []Part, d time.Duration) {
 	b.Depth /= float64(max(1, b.Rows))
 	if image {
 		s.costs.ImageTook(b.Rows, b.Depth, d)
+		s.shown += d
 	} else {
 		s.costs.Took(b, d)
+		s.shown = 0
 	}
 	s.worked += d
 	for i := range batch {

@@ -234,6 +234,7 @@ func (s *Scheduler) Ran(r *Run, d time.Duration, done bool) {
 	}
 	if !s.limits.EncodesBeside {
 		s.worked += d
+		s.shown += d
 	}
 	if done {
 		s.costs.EncodeTook(r.Pictures[0].Rows, r.spent/time.Duration(len(r.Pictures)))

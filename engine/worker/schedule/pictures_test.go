@@ -203,14 +203,73 @@ func TestAnEncodeLeavesTimeForDecoding(t *testing.T) {
 	q := viewer(s, 500)
 	s.Admit()
 	wants(s, q, 0, 'a')
-	if _, within := s.NextRun(); within != beside*30*time.Millisecond {
+	if _, within := s.NextRun(); within != besidePictures*3*time.Millisecond {
 		t.Errorf("%v", within)
 	}
 	enqueue(t, s, "50")
 	s.Admit()
-	if _, within := s.NextRun(); within != beside*30*time.Millisecond/2 {
+	if _, within := s.NextRun(); within != besidePictures*3*time.Millisecond/2 {
 		t.Errorf("with a prompt: %v", within)
 	}
+}
+
+// The last slice of an encode, the rows of the picture and the text behind it come one after the other, in two steps.
+// Answers do not wait for all of them at once.
+func TestWhatComesAfterAPictureWaitsForAToken(t *testing.T) {
+	s := learned(Limits{Cells: 100_000, Sequences: 8, BatchRows: 512, PrefillRows: 512, EncodeMemory: 1 << 30}, 1, 80*time.Millisecond, time.Millisecond)
+	q := NewSequence(Request{Prompt: []Segment{{Rows: 500, Image: true}, {Rows: 5000}}, MaxTokens: 100})
+	s.Enqueue(q)
+	s.Admit()
+	bound := (besidePictures + 10) * 80 * time.Millisecond / 10
+	gap, longest, decoded := time.Duration(0), time.Duration(0), 0
+	pass := func(d time.Duration) { gap += d }
+	wants(s, q, 0, 'a')
+	for left := time.Second; q.Phase() == Prefilling; {
+		batch := s.TokenBatch()
+		d := 80*time.Millisecond + time.Duration(shownRows(batch))*time.Millisecond
+		pass(d)
+		if q.prefill.segment == 0 { // then the text's own bound holds
+			longest = max(longest, gap)
+		}
+		gap, decoded = 0, decoded+1
+		s.Took(batch, d)
+		for _, p := range batch {
+			if s.Computed(p); p.Draw {
+				p.Sequence.Drawn(1)
+			}
+		}
+		if rows := s.ImageBatch(); rows != nil {
+			d := time.Duration(rows[0].Rows) * time.Millisecond
+			pass(d)
+			s.Took(rows, d)
+			s.Computed(rows[0])
+			if next := s.TokenBatch(); q.prefill.segment == 1 && gap+80*time.Millisecond+time.Duration(shownRows(next))*time.Millisecond > bound*21/20 {
+				t.Errorf("%d rows of text after %v for the picture", shownRows(next), gap)
+			}
+		}
+		if r, within := s.NextRun(); r != nil {
+			n := min(within, left)
+			left -= n
+			pass(n)
+			if s.Ran(r, n, left == 0); left == 0 {
+				s.End(r)
+				q.Encoded(0)
+			}
+		}
+	}
+	if longest > bound*21/20 || decoded < 8 {
+		t.Errorf("an answer waited %v, %d tokens were decoded meanwhile", longest, decoded)
+	}
+}
+
+// shownRows is how many rows of a batch are of prompts.
+func shownRows(batch []Part) (n int) {
+	for _, p := range batch {
+		if !p.Decode {
+			n += p.Rows
+		}
+	}
+	return n
 }
 
 // Whatever comes and leaves, each picture that is waited for is encoded, once while anybody waits for it, within memory

@@ -49,7 +49,9 @@ type Scheduler struct {
 
 	costs cost.Model
 	// worked is the work that was done, by which the package tells the time.
-	worked  time.Duration
+	worked time.Duration
+	// shown is how much of it was for pictures since the last batch of tokens.
+	shown   time.Duration
 	tenants map[string]*tenant
 	arrived int // sequences and pictures
 
