@@ -81,7 +81,8 @@ type Sequence struct {
 	slot  int32
 	// hold is what the sequence has in common with others, while it has a slot.
 	hold *prefix.Hold
-	// leader was to compute the first led rows of the prompt when the sequence was given its slot, nil where nobody was.
+	// leader was to compute the first led rows of the prompt when the sequence was given its slot, nil where nobody
+	// was.
 	leader *Sequence
 	led    int
 	// admissions count how often it was given a slot, reused the rows that it found when it was the first time.
