@@ -13,8 +13,13 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// newTool uses the ffmpeg that is installed, or the one in the folder that QWENVLD_TEST_FFMPEG names, such as an image's.
+// The latter makes no videos: makeVideo takes the installed one.
 func newTool(t testing.TB, o Options) *Tool {
 	t.Helper()
+	if dir := os.Getenv("QWENVLD_TEST_FFMPEG"); dir != "" && o.FFmpeg == "" {
+		o.FFmpeg, o.FFprobe = filepath.Join(dir, "ffmpeg"), filepath.Join(dir, "ffprobe")
+	}
 	tool, err := NewTool(context.Background(), o)
 	if err == nil {
 		err = tool.Missing()
