@@ -15,10 +15,11 @@ import (
 // Kubernetes mounts changes by links, and network file systems tell nothing.
 const watchInterval = 2 * time.Second
 
-// loaded is a configuration and the files that it was read from, and that it names and that may change.
+// loaded is a configuration, and what the files looked like before they were read that it stands in, or that it names
+// and that may change.
 type loaded struct {
 	config *config.Config
-	files  []string
+	files  fileStates
 }
 
 // reloader changes what can be changed of a daemon while it serves.
@@ -29,8 +30,15 @@ type reloader struct {
 	// now is what holds, apply has another configuration hold, or fails and changes nothing.
 	now   *loaded
 	apply func(*config.Config) error
-	// seen is what the files looked like when they were last read.
-	seen []fileState
+	// seen is what the files looked like before they were last read, of the configuration that was read last.
+	seen fileStates
+}
+
+// fileStates is what files looked like at a time.
+type fileStates struct {
+	names []string
+	// states are those of the files that were there.
+	states []fileState
 }
 
 // fileState tells a file from what it was before.
@@ -40,6 +48,20 @@ type fileState struct {
 	changed time.Time
 }
 
+// statesOf notes what the files look like.
+func statesOf(names []string) fileStates {
+	out := fileStates{names: names}
+	for _, name := range names {
+		if info, err := os.Stat(name); err == nil {
+			out.states = append(out.states, fileState{name, info.Size(), info.ModTime()})
+		}
+	}
+	return out
+}
+
+// changed says whether one of the files looks different.
+func (f fileStates) changed() bool { return !slices.Equal(f.states, statesOf(f.names).states) }
+
 // run reloads at SIGHUP, and when a file has changed, until ctx is done.
 func (r *reloader) run(ctx context.Context) {
 	hangup, stop := hangups()
@@ -48,7 +70,7 @@ func (r *reloader) run(ctx context.Context) {
 }
 
 func (r *reloader) watch(ctx context.Context, hangup <-chan os.Signal) {
-	r.seen = states(r.now.files)
+	r.seen = r.now.files
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
 	for {
@@ -57,7 +79,7 @@ func (r *reloader) watch(ctx context.Context, hangup <-chan os.Signal) {
 			return
 		case <-hangup:
 		case <-tick.C:
-			if slices.Equal(r.seen, states(r.now.files)) {
+			if !r.seen.changed() {
 				continue
 			}
 		}
@@ -67,12 +89,14 @@ func (r *reloader) watch(ctx context.Context, hangup <-chan os.Signal) {
 
 // reload takes over a configuration that has changed, all of it or nothing.
 func (r *reloader) reload() {
-	r.seen = states(r.now.files)
-	next, err := r.settings.load()
+	before := statesOf(r.seen.names)
+	next, err := r.settings.load(r.seen.names)
 	if err != nil {
+		r.seen = before
 		r.logger.Error("the configuration stays as it was: it has mistakes", "error", err)
 		return
 	}
+	r.seen = next.files
 	live, fixed := config.Changes(r.now.config, next.config)
 	if len(fixed) > 0 {
 		r.logger.Error("the configuration stays as it was: some of what has changed needs a restart",
@@ -85,19 +109,7 @@ func (r *reloader) reload() {
 	}
 	r.settings.level.Set(next.config.Log.SlogLevel())
 	r.now = next
-	r.seen = states(next.files)
 	r.logger.Info("configuration reloaded", "changed", live)
-}
-
-// states are those of the files; one that is not there has none.
-func states(files []string) []fileState {
-	var out []fileState
-	for _, name := range files {
-		if info, err := os.Stat(name); err == nil {
-			out = append(out, fileState{name, info.Size(), info.ModTime()})
-		}
-	}
-	return out
 }
 
 // settings are where the configuration of a daemon comes from.
@@ -106,19 +118,34 @@ type settings struct {
 	level *slog.LevelVar
 }
 
-// load reads the configuration anew.
-func (s *settings) load() (*loaded, error) {
-	c, places, err := s.read()
-	if err != nil {
-		return nil, err
+// load reads the configuration anew. Which files it depends on is known only once it was read, so what they looked like
+// before that is noted for those that are expected. Where there turn out to be others, it is read again.
+func (s *settings) load(expected []string) (*loaded, error) {
+	const most = 3 // files that name others each time are looked at again later
+	var out *loaded
+	for range most {
+		before := statesOf(expected)
+		c, places, err := s.read()
+		if err != nil {
+			return nil, err
+		}
+		out = &loaded{c, before}
+		if expected = filesOf(c, places); slices.Equal(expected, before.names) {
+			return out, nil
+		}
 	}
+	return out, nil
+}
+
+// filesOf are those that a configuration stands in, and those that it names and that may change.
+func filesOf(c *config.Config, places *config.Places) []string {
 	files := places.Files()
 	for _, name := range []string{c.TLS.Certificate, c.TLS.Key, c.Router.Weights} {
 		if name != "" {
 			files = append(files, name)
 		}
 	}
-	return &loaded{c, files}, nil
+	return files
 }
 
 // take has d serve by c from now on, as far as that can change.

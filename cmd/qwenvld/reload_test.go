@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -39,7 +40,7 @@ func TestAConfigurationIsTakenOverAsAWholeOrNotAtAll(t *testing.T) {
 	}
 	write("limits: {images: 1}\n")
 	s := settingsOf(name)
-	first, err := s.load()
+	first, err := s.load(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func TestFilesThatChangeAreReadAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := settingsOf(name)
-	first, err := s.load()
+	first, err := s.load(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,4 +103,84 @@ func TestFilesThatChangeAreReadAgain(t *testing.T) {
 		cancel()
 		running.Wait()
 	})
+}
+
+func TestFilesThatChangeWhileTheyAreReadAreReadAgain(t *testing.T) {
+	folder := t.TempDir()
+	name := filepath.Join(folder, "c.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+	write("")
+	s := settingsOf(name)
+	read, late := s.read, ""
+	s.read = func() (*config.Config, *config.Places, error) {
+		c, places, err := read()
+		if late != "" { // somebody writes the file right after it was read
+			write(late)
+			late = ""
+		}
+		return c, places, err
+	}
+	first, err := s.load(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		applied := make(chan *config.Config)
+		r := &reloader{settings: s, logger: slog.New(slog.DiscardHandler), now: first, apply: func(c *config.Config) error {
+			applied <- c
+			return nil
+		}}
+		// One is changed before anybody watches, the other while it is read for that.
+		write("limits: {images: 7}\n")
+		late = "limits: {images: 11}\nlog: {level: debug}\n"
+		var running sync.WaitGroup
+		running.Go(func() { r.watch(ctx, nil) })
+		for _, want := range []int{7, 11} {
+			select {
+			case c := <-applied:
+				if c.Limits.Images != want {
+					t.Errorf("%d images, want %d", c.Limits.Images, want)
+				}
+			case <-time.After(time.Hour):
+				t.Errorf("the change to %d images was missed", want)
+			}
+		}
+		cancel()
+		running.Wait()
+	})
+}
+
+func TestTheFilesOfARefusedConfigurationAreWatched(t *testing.T) {
+	folder := t.TempDir()
+	name, weights := filepath.Join(folder, "c.yaml"), filepath.Join(folder, "weights.json")
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := settingsOf(name)
+	first, err := s.load(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &reloader{settings: s, logger: slog.New(slog.DiscardHandler), now: first, seen: first.files, apply: func(*config.Config) error {
+		_, err := os.Stat(weights)
+		return err
+	}}
+	if err := os.WriteFile(name, []byte("router: {weights: weights.json}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.reload()
+	if r.now != first || r.seen.changed() {
+		t.Fatal("taken over without its weights, or to be read again for nothing")
+	}
+	if err := os.WriteFile(weights, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if !r.seen.changed() {
+		t.Error("the weights that were missing came unnoticed")
+	}
 }

@@ -28,7 +28,7 @@ one, the model of the configuration is served, and without that the built-in dem
 				}
 				return c, places, err
 			}}
-			given, err := s.load()
+			given, err := s.load(nil)
 			if err != nil {
 				return err
 			}
