@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Engine answers requests with one set of weights.
@@ -228,8 +229,24 @@ type Event struct {
 	Tokens []Token `json:"tokens,omitempty"`
 	// Usage is what was used so far, when Request.RunningUsage asks for it.
 	Usage *Usage `json:"usage,omitempty"`
+	// Timing comes with the first event after Start, from engines that know it.
+	Timing *Timing `json:"timing,omitempty"`
 	// Result is set on the last event only.
 	Result *Result `json:"result,omitempty"`
+}
+
+// Timing tells what a request waited for until its first token.
+type Timing struct {
+	// Taken is when the engine took it.
+	Taken time.Time `json:"taken"`
+	// Queued is how long it then waited for its first rows to be computed among those of others, FirstToken how long it
+	// took from Taken until its first token was drawn.
+	Queued     time.Duration `json:"queued"`
+	FirstToken time.Duration `json:"first_token"`
+	// EncodeBegin and EncodeEnd are how long after Taken the first of its pictures began to be encoded, and the last one
+	// was. EncodeEnd is 0 where no picture had to be.
+	EncodeBegin time.Duration `json:"encode_begin,omitempty"`
+	EncodeEnd   time.Duration `json:"encode_end,omitempty"`
 }
 
 // Token is a generated token with its log-probability under the model (temperature 1, no penalties).

@@ -25,6 +25,9 @@ type generations struct {
 	firstAnswer *prometheus.HistogramVec
 	perToken    *prometheus.HistogramVec
 	gaps        *prometheus.HistogramVec
+	engineQueue *prometheus.HistogramVec
+	encode      *prometheus.HistogramVec
+	prefill     *prometheus.HistogramVec
 }
 
 const (
@@ -89,6 +92,13 @@ func newGenerations(m *Metrics) generations {
 			prometheus.ExponentialBuckets(0.001, 2, 12), labelEndpoint, labelVariant),
 		gaps: histograms(m, "time_between_tokens_seconds", "Time between two tokens of an answer, as they come from the engine.",
 			prometheus.ExponentialBuckets(0.001, 2, 15), labelVariant),
+		engineQueue: histograms(m, "worker_queue_wait_seconds", "Time that an answer waited in the worker for its first rows to be computed.",
+			secondsBuckets(), labelVariant),
+		encode: histograms(m, "image_encode_seconds",
+			"Time from when the first picture of an answer's prompt began to be encoded until the last one was, if any had to be.",
+			secondsBuckets(), labelVariant),
+		prefill: histograms(m, "prefill_seconds", "Time from the worker's queue to the first token: the prompt is computed.",
+			secondsBuckets(), labelVariant),
 	}
 	register(m, g.inFlight)
 	register(m, g.thoughts)
@@ -170,6 +180,9 @@ func (g *Generation) Settled(v router.Variant, whole bool) {
 
 // Event notes an event of an answer; content says that some of it is no reasoning.
 func (g *Generation) Event(answer int, ev *engine.Event, content bool) {
+	if ev.Timing != nil {
+		g.timed(ev.Timing)
+	}
 	a := &g.answers[answer]
 	a.tokens++
 	if ev.Text != "" && !g.whole {
@@ -192,6 +205,16 @@ func (g *Generation) Event(answer int, ev *engine.Event, content bool) {
 	}
 	if ev.Result != nil {
 		g.end(answer, ev.Result)
+	}
+}
+
+// timed notes what an answer's first token waited for in the worker.
+func (g *Generation) timed(t *engine.Timing) {
+	i := &g.m.generations
+	i.engineQueue.WithLabelValues(g.variant).Observe(t.Queued.Seconds())
+	i.prefill.WithLabelValues(g.variant).Observe((t.FirstToken - t.Queued).Seconds())
+	if t.EncodeEnd > 0 {
+		i.encode.WithLabelValues(g.variant).Observe((t.EncodeEnd - t.EncodeBegin).Seconds())
 	}
 }
 

@@ -154,6 +154,23 @@ func sum(t *testing.T, m *Metrics, name string) float64 {
 	return 0
 }
 
+func TestWhatAnAnswerWaitedForInTheWorkerIsTold(t *testing.T) {
+	m, _ := newMetrics(Options{})
+	g := m.Begin(Start{Endpoint: "/x", Variant: router.Instruct, Answers: 2, PerPrompt: 2})
+	g.Event(0, &engine.Event{Text: "a", Timing: &engine.Timing{
+		Queued: 2 * time.Second, EncodeBegin: time.Second, EncodeEnd: 4 * time.Second, FirstToken: 7 * time.Second,
+	}}, true)
+	for name, want := range map[string]float64{"worker_queue_wait_seconds": 2, "image_encode_seconds": 3, "prefill_seconds": 5} {
+		if got := sum(t, m, prefix+name); got != want {
+			t.Errorf("%s: %v s, want %v", name, got, want)
+		}
+	}
+	g.Event(1, &engine.Event{Text: "b", Timing: &engine.Timing{FirstToken: time.Second}}, true) // the picture was encoded by then
+	if got := sum(t, m, prefix+"image_encode_seconds"); got != 3 {
+		t.Errorf("%v s for a picture that was encoded before", got)
+	}
+}
+
 func TestWordsOutsideTheSetsAreOther(t *testing.T) {
 	m, _ := newMetrics(Options{})
 	g := m.Begin(Start{Endpoint: "/x", Variant: router.Thinking, Answers: 1, PerPrompt: 1})

@@ -9,6 +9,8 @@ type emission struct {
 	// withheld are tokens whose bytes have not all been shown, ends the number of bytes after each.
 	withheld []engine.Token
 	ends     []int
+	// timing goes with the next event, nil where that was told.
+	timing *engine.Timing
 }
 
 // withhold keeps the log-probabilities of the token that was generated last, whose bytes are b, and of the others that
@@ -30,6 +32,7 @@ func (e *emission) send(ev engine.Event, shown int) {
 	if ev.Text == "" && n == 0 && ev.Result == nil {
 		return
 	}
+	ev.Timing, e.timing = e.timing, nil
 	ev.Tokens = e.withheld[:n:n]
 	e.withheld, e.ends = e.withheld[n:], e.ends[n:]
 	e.out.put(ev)

@@ -37,17 +37,22 @@ func (l *Loop) encode(ctx context.Context) {
 		return
 	}
 	run, within := l.plan.NextRun()
-	switch {
-	case run == nil:
-	case l.o.EncodesBeside:
+	if run == nil {
+		return
+	}
+	if _, on := l.begun[run]; !on {
+		l.begun[run] = time.Now()
+	}
+	if l.o.EncodesBeside {
 		l.encodeBeside(ctx, run)
-	default:
+	} else {
 		l.encodeSlice(ctx, run, within)
 	}
 }
 
 // abandon ends a run that nobody waits for.
 func (l *Loop) abandon(r *schedule.Run) {
+	delete(l.begun, r)
 	if e := l.encodings[r]; e != nil {
 		_ = e.Close()
 		delete(l.encodings, r)
@@ -144,6 +149,8 @@ func (l *Loop) encodedRun(ctx context.Context, r encodeResult) {
 	l.encoding.steps.Add(1)
 	l.plan.Ran(r.run, r.took, r.err == nil)
 	l.plan.End(r.run)
+	begun, now := l.begun[r.run], time.Now()
+	delete(l.begun, r.run)
 	if r.err != nil {
 		if ctx.Err() == nil { // else the loop ends, and all of its jobs
 			l.encodeFailed(r)
@@ -155,6 +162,7 @@ func (l *Loop) encodedRun(ctx context.Context, r encodeResult) {
 		key := rowcache.Key(p.Key)
 		l.o.Rows.Put(key, rowcache.Pack(r.rows[i*each:(i+1)*each], each/p.Rows))
 		for _, w := range p.Wanted() {
+			l.sequences[w.Sequence].timing.encoding(begun, now)
 			l.want(l.sequences[w.Sequence], w.Segment)
 		}
 		l.o.Rows.Release(key)

@@ -192,6 +192,7 @@ type fakeEncoder struct {
 	// begun counts images, runs how often some were begun, and open those that are not closed.
 	begun, runs, open atomic.Int32
 	slices            int // that each run takes, beyond the last
+	slice             time.Duration
 }
 
 func (e *fakeEncoder) Beside() bool                            { return e.gate != nil }
@@ -239,6 +240,7 @@ func (f *fakeEncoding) Advance(ctx context.Context, within time.Duration) (done 
 			return false, context.Cause(ctx)
 		}
 	}
+	time.Sleep(e.slice) // which is set in bubbles of synctest only
 	f.left--
 	return f.left < 0, nil
 }

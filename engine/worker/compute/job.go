@@ -4,13 +4,15 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/qwenvld/qwenvld/engine"
 )
 
 // Job is a request on its way through the loop.
 type Job struct {
-	spec Spec
+	spec  Spec
+	taken time.Time
 
 	ctx    context.Context //nolint:containedctx // lives as long as the job
 	cancel context.CancelFunc

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -50,7 +51,8 @@ type Loop struct {
 	drawOne   func(i int) // of draws
 	values    []float32   // of image rows in a batch
 	encodings map[*schedule.Run]Encoding
-	beside    *encodeBeside // nil while no run is computed beside the loop
+	begun     map[*schedule.Run]time.Time // when the encode of a run was begun with
+	beside    *encodeBeside               // nil while no run is computed beside the loop
 	worth     sharer
 	guessing  []*sequence // those with guesses, which have these chances and get these shares
 	chances   [][]float64
@@ -74,7 +76,7 @@ func New(o Options, d Decoder, e Encoder, v Vocabulary) *Loop {
 		building: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		worth:    &speculation.Controller{},
 		plan:     schedule.New(o.Limits), sequences: map[*schedule.Sequence]*sequence{},
-		encodings: map[*schedule.Run]Encoding{},
+		encodings: map[*schedule.Run]Encoding{}, begun: map[*schedule.Run]time.Time{},
 	}
 	l.drawOne = func(i int) { l.draws[i].run(l) }
 	l.countCells()
@@ -84,7 +86,7 @@ func New(o Options, d Decoder, e Encoder, v Vocabulary) *Loop {
 // Submit queues a job. It fails with engine.ErrOverloaded when the queue is full, with engine.ErrUnavailable after the
 // loop has ended. The caller reads Events to the end or cancels ctx.
 func (l *Loop) Submit(ctx context.Context, spec Spec) (*Job, error) {
-	j := &Job{spec: spec, out: mailbox{ready: make(chan struct{}, 1)}}
+	j := &Job{spec: spec, taken: time.Now(), out: mailbox{ready: make(chan struct{}, 1)}}
 	start := spec.start()
 	if prompt := start.Usage.PromptTokens; prompt == 0 || prompt+spec.MaxTokens > l.o.Cells || spec.MaxTokens <= 0 {
 		return nil, fmt.Errorf("prompt of %d and completion of %d do not fit into %d cells", prompt, spec.MaxTokens, l.o.Cells)
@@ -213,6 +215,7 @@ func (l *Loop) drop(s *sequence, err error) {
 func (l *Loop) admit() {
 	for _, p := range l.plan.Admit() {
 		s := l.sequences[p]
+		s.timing.admitted(time.Now())
 		s.begin()
 		l.reused(s)
 		for segment := range s.pictures {

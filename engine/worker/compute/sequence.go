@@ -1,6 +1,8 @@
 package compute
 
 import (
+	"time"
+
 	"github.com/qwenvld/qwenvld/engine/worker/schedule"
 	"github.com/qwenvld/qwenvld/multimodal"
 )
@@ -10,6 +12,7 @@ type sequence struct {
 	job    *Job
 	plan   *schedule.Sequence
 	answer *generation
+	timing timing
 	// pictures are its images by segment, as soon as their pixels have come.
 	pictures map[int]*arrival
 
@@ -38,7 +41,7 @@ func newSequence(j *Job, share bool) *sequence {
 	plan := schedule.NewSequence(schedule.Request{
 		Scope: j.spec.Scope, Tenant: j.spec.Tenant, Weight: j.spec.Weight, Prompt: j.spec.prompt(share), MaxTokens: j.spec.MaxTokens,
 	})
-	return &sequence{job: j, plan: plan, answer: newGeneration(&j.spec, &j.out, &j.hurried), pictures: map[int]*arrival{}}
+	return &sequence{job: j, plan: plan, timing: timing{taken: j.taken}, answer: newGeneration(&j.spec, &j.out, &j.hurried), pictures: map[int]*arrival{}}
 }
 
 // active reports whether the sequence has a slot.
@@ -111,6 +114,9 @@ func (l *Loop) computed(s *sequence, part *schedule.Part) {
 // draw draws or takes the next token after logits and reports whether the answer is at its end.
 func (s *sequence) draw(logits []float32, l *Loop) (ended bool, err error) {
 	g := s.answer
+	if len(g.output) == 0 {
+		g.events.timing = s.timing.firstToken(time.Now())
+	}
 	if late := s.mask != nil; late {
 		if err := s.takeMask(); err != nil {
 			return false, err
