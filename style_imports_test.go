@@ -116,6 +116,7 @@ var importRules = []importRule{
 	{packages: "api/grounding", never: pure, why: "text in, places out"},
 	{packages: "api/history/**", may: []string{"api/history"}, why: "what is kept is bytes"},
 	{packages: "api/metrics", may: []string{"engine", "router"}, why: "counting changes nothing"},
+	{packages: "api/tracing", may: []string{"engine", "router"}, why: "telling changes nothing"},
 	{packages: "api/*", why: "a part of the HTTP layer that stands alone"},
 
 	{packages: "", why: "the root embeds the description of the API"},
@@ -145,7 +146,7 @@ const onlyCodes = "a surface decodes and encodes, and nothing else"
 // onlyForTests are packages that no part of the daemon may contain.
 var onlyForTests = []string{
 	"api/history/historytest", "engine/upstream/upstreamtest", "api/surface/surfacetest", "engine/constraint/constrainttest", "engine/enginetest", "hub/hubtest", "internal/contract", "internal/hostile",
-	"internal/testkit",
+	"internal/otlptest", "internal/testkit",
 }
 
 func TestImportsPointOneWay(t *testing.T) {

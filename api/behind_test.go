@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"flag"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
@@ -53,16 +54,22 @@ func placeBehind(t *testing.T, c *Config) {
 }
 
 // startCluster runs a cluster of one server until the test ends. It waits for the server to be up where it can be.
-func startCluster(tb testing.TB, kind dialect.Kind, url, model string, up bool) *upstream.Cluster {
+func startCluster(
+	tb testing.TB, kind dialect.Kind, url, model string, up bool, around ...func(http.RoundTripper) http.RoundTripper,
+) *upstream.Cluster {
 	tb.Helper()
 	d, err := dialect.For(kind)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	cluster, err := upstream.New(upstream.Options{
+	o := upstream.Options{
 		Groups:   []upstream.Group{{Dialect: d, Source: discover.Static{Server: discover.Server{URL: url}}, Model: model}},
 		Timeouts: upstream.Timeouts{ProbeEvery: 50 * time.Millisecond},
-	})
+	}
+	for _, f := range around {
+		o.Around = f
+	}
+	cluster, err := upstream.New(o)
 	if err != nil {
 		tb.Fatal(err)
 	}

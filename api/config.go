@@ -14,6 +14,7 @@ import (
 	"github.com/qwenvld/qwenvld/api/metrics"
 	"github.com/qwenvld/qwenvld/api/openai/chat"
 	"github.com/qwenvld/qwenvld/api/request"
+	"github.com/qwenvld/qwenvld/api/tracing"
 	"github.com/qwenvld/qwenvld/api/web"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/upstream"
@@ -92,6 +93,8 @@ type Config struct {
 	// key too, PublicInfo readiness and the API's description.
 	Metrics                   *metrics.Metrics
 	PublicMetrics, PublicInfo bool
+	// Tracer tells of requests; nil where nobody is told. The caller closes it after Wait.
+	Tracer *tracing.Tracer
 	// Playground says who gets the page at the root (everybody); Samples are questions that it offers, as JSON.
 	Playground PlaygroundAccess
 	Samples    []byte

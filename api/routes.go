@@ -19,7 +19,7 @@ import (
 	"github.com/qwenvld/qwenvld/api/web"
 )
 
-func (s *Server) newRoutes(c *Config) (*chi.Mux, error) {
+func (s *Server) newRoutes(c *Config, counted meter) (*chi.Mux, error) {
 	site, err := playground.New(playground.Options{Samples: c.Samples})
 	if err != nil {
 		return nil, err
@@ -29,7 +29,11 @@ func (s *Server) newRoutes(c *Config) (*chi.Mux, error) {
 		return nil, err
 	}
 	m := chi.NewRouter()
-	m.Use(web.OnePath, middleware.GetHead, s.edge.Identify, s.edge.LogAccess, s.edge.RecoverPanic, s.edge.BoundHeader)
+	m.Use(web.OnePath, middleware.GetHead, s.edge.Identify)
+	if c.Tracer != nil {
+		m.Use(counted.trace)
+	}
+	m.Use(s.edge.LogAccess, s.edge.RecoverPanic, s.edge.BoundHeader)
 	if len(c.Hosts) > 0 {
 		m.Use(s.ownHosts(c.Hosts))
 	}

@@ -49,19 +49,20 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	counted := meter{c.Metrics, c.Tracer, c.Now}
 	s := &Server{
 		keys: access.New(c.Keys, c.Now), bodies: intake.New(c.Bodies, c.Now), metrics: c.Metrics, store: c.Store,
 		now: c.Now, started: c.Now(),
 		media: media.New(media.Options{
 			Fetcher: c.Fetcher, VideoFetcher: c.VideoFetcher, Images: c.Images, Disk: c.Disk, Video: c.Video, Limits: c.Media,
-			Meter: meter{c.Metrics},
+			Meter: counted,
 		}),
 	}
 	s.core, err = generation.New(generation.Options{
 		Models: s.models(&c), Router: c.Router, RouterVersion: c.RouterVersion, Media: s.media,
 		SecondLook: c.SecondLook, Rerun: c.Rerun, MaxConcurrent: c.MaxConcurrent, MaxWaiting: c.MaxWaiting, Patience: c.Patience,
 		KeyedPrefixes: c.KeyedPrefixes,
-		Meter:         meter{c.Metrics}, Logger: c.Logger, Now: c.Now, NewID: c.NewID,
+		Meter:         counted, Logger: c.Logger, Now: c.Now, NewID: c.NewID,
 	})
 	if err != nil {
 		return nil, err
@@ -69,7 +70,7 @@ func New(c Config) (*Server, error) {
 	c.Metrics.WatchQueue(s.core)
 	s.edge = web.New(web.Options{
 		Logger: c.Logger, Now: c.Now, NewID: c.NewID, WriteTimeout: c.WriteTimeout, KeepAlive: c.KeepAlive, Grace: c.Bodies.Grace,
-		Bodies: s.bodies, Vocabulary: qwenvld.OpenAPI, Counter: c.Metrics, RetryIn: s.core.RetryIn,
+		Bodies: s.bodies, Vocabulary: qwenvld.OpenAPI, Counter: counted, RetryIn: s.core.RetryIn,
 		Forms: []web.Form{
 			{Prefix: anthropic.Path, Body: anthropic.ErrorBody, Event: anthropic.EventError},
 			{Prefix: ollama.Prefix, Body: ollama.ErrorBody},
@@ -88,7 +89,7 @@ func New(c Config) (*Server, error) {
 		c.Metrics.Watch(c.Store)
 	}
 	s.stop = sync.OnceFunc(s.responses.Stop)
-	s.routes, err = s.newRoutes(&c)
+	s.routes, err = s.newRoutes(&c, counted)
 	return s, err
 }
 

@@ -53,6 +53,8 @@ type Config struct {
 	TLS  TLS   `mapstructure:"tls"`
 	// Metrics says who may read /metrics.
 	Metrics Metrics `mapstructure:"metrics"`
+	// Tracing says where spans of requests are sent.
+	Tracing Tracing `mapstructure:"tracing"`
 	// Responses says where those of /v1/responses are kept.
 	Responses Responses `mapstructure:"responses"`
 	// Router decides between a model's two sets of weights.
@@ -109,6 +111,7 @@ func Default() Config {
 			Quality: 5, SecondLook: SecondLook{Tokens: 1, Margin: 0.3, Entropy: 0.5},
 			Rerun: Rerun{On: []string{"form", "loop", "length", "logprob"}},
 		},
+		Tracing:   defaultTracing(),
 		Upstreams: defaultUpstreams(),
 		Media: Media{
 			Fetch: true, FetchTimeout: 15 * time.Second, ImageBytes: 32 << 20, ImagePixels: 100_000_000,
@@ -147,6 +150,7 @@ func (c *Config) faults() []*fault {
 	c.Router.validate(&v)
 	c.Upstreams.validate(&v)
 	c.validateAccess(&v)
+	c.Tracing.validate(&v)
 	c.validateModels(&v)
 	return v.faults
 }

@@ -51,7 +51,8 @@ func fromFlags(flags *pflag.FlagSet) []*source {
 	return out
 }
 
-// Load reads the configuration: flags that were given over QWENVLD_* environment variables over the file over defaults.
+// Load reads the configuration: flags that were given over QWENVLD_* environment variables over the file over
+// OpenTelemetry's variables over defaults.
 // The file's paths are relative to its folder. Unknown keys of the file and unknown variables are errors; each fault
 // says where it is. Of the variables of the environment, each NAME=VALUE, those that are empty count as not set.
 func Load(flags *pflag.FlagSet, variables []string) (*Config, error) {
@@ -75,18 +76,19 @@ func Trace(flags *pflag.FlagSet, variables []string) (*Config, *Places, error) {
 	}
 	inEnvironment, err2 := fromEnvironment(environment)
 	sets, err3 := fromSets(flags)
+	standard, err4 := fromStandard(environment)
 	// The weakest first.
 	sources := slices.Concat(inEnvironment, sets, fromFlags(flags))
-	if err = errors.Join(err, checkEnvironment(variables), err2, err3, readAll(sources)); err != nil {
+	if err = errors.Join(err, checkEnvironment(variables), err2, err3, err4, readAll(sources), readAll(standard)); err != nil {
 		return nil, nil, err
 	}
-	c, err := decode(sources, name)
+	c, err := decode(sources, name, standard)
 	if err != nil {
 		return nil, nil, err
 	}
 	c.resolve(filepath.Dir(name))
 	slices.Reverse(sources)
-	places := &Places{sources: sources, file: f}
+	places := &Places{sources: sources, file: f, standard: standard}
 	var faults []error
 	for _, fault := range c.faults() {
 		faults = append(faults, fmt.Errorf("%s: %w", cmp.Or(places.Of(fault.key), "configuration"), fault))
@@ -94,10 +96,13 @@ func Trace(flags *pflag.FlagSet, variables []string) (*Config, *Places, error) {
 	return c, places, errors.Join(faults...)
 }
 
-// decode lays the sources over the file over the defaults.
-func decode(sources []*source, file string) (*Config, error) {
+// decode lays the sources over the file over the standard ones over the defaults.
+func decode(sources []*source, file string, standard []*source) (*Config, error) {
 	v := viper.NewWithOptions(viper.KeyDelimiter(delimiter))
 	setDefaults(v, "", reflect.ValueOf(Default()))
+	for _, s := range standard {
+		v.SetDefault(strings.ReplaceAll(s.key, ".", delimiter), s.value)
+	}
 	if file != "" {
 		v.SetConfigFile(file)
 		v.SetConfigType("yaml")
@@ -134,7 +139,7 @@ func setDefaults(v *viper.Viper, prefix string, s reflect.Value) {
 
 // resolve makes relative paths relative to dir.
 func (c *Config) resolve(dir string) {
-	files := []*string{&c.TLS.Certificate, &c.TLS.Key, &c.Router.Weights}
+	files := []*string{&c.TLS.Certificate, &c.TLS.Key, &c.Router.Weights, &c.Tracing.HeadersFile, &c.Tracing.Certificate}
 	if c.Responses.Path != ResponsesInMemory && c.Responses.Path != ResponsesOff {
 		files = append(files, &c.Responses.Path)
 	}

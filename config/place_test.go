@@ -141,7 +141,7 @@ func FuzzFile(f *testing.F) {
 		if _, err := readFile(name); err != nil {
 			return
 		}
-		if _, err := decode(nil, name); err != nil {
+		if _, err := decode(nil, name, nil); err != nil {
 			t.Errorf("checked, and yet: %v", err)
 		}
 	})

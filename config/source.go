@@ -188,6 +188,8 @@ type Places struct {
 	// sources, the strongest first.
 	sources []*source
 	file    *file // nil without one
+	// standard are those that stand in for defaults alone.
+	standard []*source
 }
 
 // Of says where the value of key comes from, such as "qwenvld.yaml:12" or "environment variable QWENVLD_LISTEN"; "" for
@@ -198,7 +200,20 @@ func (p *Places) Of(key string) string {
 			return at
 		}
 	}
-	return p.file.place(key)
+	if at := p.file.place(key); at != "" {
+		return at
+	}
+	return p.standardly(key)
+}
+
+// standardly says which standard source set the value of key, "" for none.
+func (p *Places) standardly(key string) string {
+	for _, s := range p.standard {
+		if at := s.place(key); at != "" {
+			return at
+		}
+	}
+	return ""
 }
 
 // exactly is Of for what stands under key itself, "" where only what it is part of stands somewhere.
@@ -209,7 +224,7 @@ func (p *Places) exactly(key string) string {
 		}
 	}
 	if p.file == nil || p.file.lines[key] == 0 {
-		return ""
+		return p.standardly(key)
 	}
 	return p.file.place(key)
 }

@@ -243,8 +243,8 @@ type Timing struct {
 	// took from Taken until its first token was drawn.
 	Queued     time.Duration `json:"queued"`
 	FirstToken time.Duration `json:"first_token"`
-	// EncodeBegin and EncodeEnd are how long after Taken the first of its pictures began to be encoded, and the last one
-	// was. EncodeEnd is 0 where no picture had to be.
+	// EncodeBegin and EncodeEnd are how long after Taken the first of its pictures began to be encoded, and the last
+	// one was. EncodeEnd is 0 where no picture had to be.
 	EncodeBegin time.Duration `json:"encode_begin,omitempty"`
 	EncodeEnd   time.Duration `json:"encode_end,omitempty"`
 }

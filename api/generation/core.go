@@ -21,24 +21,26 @@ type Decider interface {
 	Decide(in *router.Input) (router.Decision, error)
 }
 
-// Meter counts what the core does. It must be safe for concurrent use.
+// Meter counts what the core does. It must be safe for concurrent use. Each context is that of the request.
 //
 //nolint:interfacebloat // one set of counters, which is implemented once
 type Meter interface {
-	// Routed tells how long a decision took; Decided and Carried what of a generation that is begun.
-	Routed(took time.Duration)
+	// Routed tells when a decision was begun and how long it took; Decided and Carried what of a generation that is
+	// begun.
+	Routed(ctx context.Context, begun time.Time, took time.Duration)
 	Decided(d *router.Decision)
 	Carried(images, videos int)
 	// Escalated counts a generation that the other variant answers after all, for the given cause; Abandoned tokens
 	// that were produced for nothing.
 	Escalated(to router.Variant, cause string)
 	Abandoned(v router.Variant, tokens int)
-	// Admitted, after a wait for a place, and Released count the requests that are worked on.
-	Admitted(waited time.Duration)
+	// Held tells how long the weights were waited for that a request needs, where they may have to be loaded. Admitted,
+	// after a wait for a place, and Released count the requests that are worked on.
+	Held(ctx context.Context, waited time.Duration)
+	Admitted(ctx context.Context, waited time.Duration)
 	Released()
-	// Begin counts a generation of so many answers, of which perPrompt share a prompt, for a request that came at some
-	// time.
-	Begin(endpoint string, v router.Variant, at time.Time, answers, perPrompt int) Measure
+	// Begin counts a generation of so many answers. What is done for it is to have the context that it returns.
+	Begin(ctx context.Context, d *Decided, answers int) (context.Context, Measure)
 }
 
 // Measure measures one generation from its beginning to End.

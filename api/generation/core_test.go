@@ -59,20 +59,22 @@ func (j *journal) notes() []string {
 	})
 }
 
-func (j *journal) Routed(time.Duration)       { j.note("routed") }
-func (j *journal) Decided(d *router.Decision) { j.note("decided %s", d.Variant) }
+func (j *journal) Routed(context.Context, time.Time, time.Duration) { j.note("routed") }
+func (j *journal) Decided(d *router.Decision)                       { j.note("decided %s", d.Variant) }
+
 func (j *journal) Carried(images, videos int) { j.note("carried %d %d", images, videos) }
 
 func (j *journal) Escalated(to router.Variant, cause string) {
 	j.note("escalated to %s: %s", to, cause)
 }
 
-func (j *journal) Abandoned(v router.Variant, tokens int) { j.note("abandoned %d of %s", tokens, v) }
-func (j *journal) Admitted(time.Duration)                 { j.note("admitted") }
-func (j *journal) Released()                              { j.note("released") }
-func (j *journal) Begin(_ string, v router.Variant, _ time.Time, answers, perPrompt int) Measure {
-	j.note("begin %s %d/%d", v, answers, perPrompt)
-	return j
+func (j *journal) Abandoned(v router.Variant, tokens int)  { j.note("abandoned %d of %s", tokens, v) }
+func (j *journal) Held(context.Context, time.Duration)     {}
+func (j *journal) Admitted(context.Context, time.Duration) { j.note("admitted") }
+func (j *journal) Released()                               { j.note("released") }
+func (j *journal) Begin(ctx context.Context, d *Decided, answers int) (context.Context, Measure) {
+	j.note("begin %s %d/%d", d.Variant(), answers, d.Request.Answers())
+	return ctx, j
 }
 
 func (j *journal) Settled(v router.Variant, whole bool) { j.note("settled %s, whole: %v", v, whole) }

@@ -16,7 +16,7 @@ func (c *Core) Count(ctx context.Context, d *Decided) (Count, error) {
 		return Count{}, err
 	}
 	defer done()
-	c.meter.Routed(d.took)
+	c.meter.Routed(ctx, d.asked, d.took)
 	return d.backend.Count(ctx, d)
 }
 
@@ -55,7 +55,7 @@ func (c *Core) PromptTokens(ctx context.Context, d *Decided, pieces bool) (*Toke
 		return nil, err
 	}
 	defer done()
-	c.meter.Routed(d.took)
+	c.meter.Routed(ctx, d.asked, d.took)
 	ids, err := d.backend.Tokens(ctx, d)
 	return withBytes(ctx, d, ids, pieces, err)
 }

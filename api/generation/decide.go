@@ -33,8 +33,9 @@ type Decided struct {
 	pixels *pixels
 	// input is what was decided by.
 	input *router.Input
-	// took is how long the decision took.
-	took time.Duration
+	// asked is when the decision was begun, took how long it took.
+	asked time.Time
+	took  time.Duration
 	// discarded counts the tokens of an answer that this one replaces.
 	discarded int
 }
@@ -69,7 +70,7 @@ func (c *Core) Decide(ctx context.Context, req *request.Request, caller *Caller)
 		return nil, err
 	}
 	return &Decided{
-		input: &in, took: c.now().Sub(asked),
+		input: &in, asked: asked, took: c.now().Sub(asked),
 		Request: req, Caller: caller, decision: d, rules: rules, pair: name.pair, backend: name.pair.backends[d.Variant],
 		info: known[d.Variant].info, conversation: after, pixels: &pixels{},
 	}, nil
@@ -102,7 +103,7 @@ func (c *Core) Route(ctx context.Context, req *request.Request, caller *Caller) 
 	defer leave()
 	d, err := c.Decide(ctx, req, caller)
 	if err == nil {
-		c.meter.Routed(d.took)
+		c.meter.Routed(ctx, d.asked, d.took)
 	}
 	return d, err
 }
@@ -115,6 +116,12 @@ func (d *Decided) Source() string { return string(d.decision.Source) }
 
 // ModelID is the id of the weights that answer.
 func (d *Decided) ModelID() string { return d.pair.ModelID(d.decision.Variant) }
+
+// Plain says that a text is continued, for which nothing had to be decided.
+func (d *Decided) Plain() bool { return d.input == nil }
+
+// ModelOf is the id of a variant of the model that answers.
+func (d *Decided) ModelOf(v router.Variant) string { return d.pair.ModelID(v) }
 
 // Info tells of the weights that answer, as they were when it was decided.
 func (d *Decided) Info() engine.Info { return d.info }

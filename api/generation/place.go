@@ -66,7 +66,7 @@ func (c *Core) admit(ctx context.Context, caller *Caller, n int) (places int, le
 	if caller.Admitted != nil {
 		caller.Admitted()
 	}
-	c.meter.Admitted(c.now().Sub(asked))
+	c.meter.Admitted(ctx, c.now().Sub(asked))
 	return pass.Places(), func() {
 		pass.Leave()
 		c.meter.Released()

@@ -67,7 +67,9 @@ func (c *Core) hold(ctx context.Context, d *Decided) (held *Decided, release fun
 	if od == nil {
 		return d, func() {}, nil
 	}
+	asked := c.now()
 	release, err = od.Hold(ctx, engine.Hold{KeepAlive: d.Request.KeepAlive, Waiting: d.Caller.Waiting})
+	c.meter.Held(ctx, c.now().Sub(asked))
 	if err != nil {
 		return nil, nil, d.pair.notLoaded(d.decision.Variant, err)
 	}

@@ -10,7 +10,7 @@ import (
 // are to be judged before anything is sent, waits for that. The run must be closed. Errors are those of refusals:
 // nothing was sent by then.
 func (c *Core) Start(ctx context.Context, d *Decided) (*Run, error) {
-	c.meter.Routed(d.took)
+	c.meter.Routed(ctx, d.asked, d.took)
 	c.meter.Decided(&d.decision)
 	c.meter.Carried(len(d.Request.Images), len(d.Request.Videos))
 	return c.start(ctx, d, d.Request.Answers(), func(ctx context.Context, d *Decided) (Prepared, error) {
@@ -62,7 +62,8 @@ func (c *Core) start(
 	}
 	cleanup = append(cleanup, leave)
 	a.places = places
-	measure := c.meter.Begin(d.Caller.Endpoint, d.decision.Variant, d.Caller.At, answers, d.Request.Answers())
+	var measure Measure
+	ctx, measure = c.meter.Begin(ctx, d, answers)
 	cleanup = append(cleanup, func() { measure.End(unwanted(ctx)) })
 	chosen := c.escalate(ctx, a)
 	cleanup = append(cleanup, chosen.release)

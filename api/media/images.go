@@ -63,7 +63,7 @@ func (l *Loader) image(
 	if err := held.take(seen.Tokens); err != nil {
 		return engine.Image{}, Seen{}, err
 	}
-	defer l.o.Meter.Prepared(mediumImage, stepDecode)()
+	defer l.o.Meter.Prepared(ctx, mediumImage, stepDecode)()
 	img, err := l.o.Images.Decode(ctx, data, seen.ResizedWidth, seen.ResizedHeight)
 	if err != nil {
 		return engine.Image{}, Seen{}, err

@@ -26,8 +26,8 @@ type VideoFetcher interface {
 // Meter times what is done with media. It must be safe for concurrent use.
 type Meter interface {
 	// Prepared times a step ("fetch" or "decode") of a medium ("image" or "video") from now until done is called,
-	// whether or not the step succeeds.
-	Prepared(medium, step string) (done func())
+	// whether or not the step succeeds. The context is that of the request.
+	Prepared(ctx context.Context, medium, step string) (done func())
 }
 
 // Words that a Meter is told.
@@ -80,7 +80,7 @@ func New(o Options) *Loader {
 type noMeter struct{}
 
 // Prepared implements Meter.
-func (noMeter) Prepared(_, _ string) (done func()) { return func() {} }
+func (noMeter) Prepared(context.Context, string, string) (done func()) { return func() {} }
 
 // TakesVideoFiles says whether video files can be decoded here. Lists of frames always can.
 func (l *Loader) TakesVideoFiles() bool { return l.o.Video != nil && l.o.Video.Missing() == nil }
@@ -126,7 +126,7 @@ func (l *Loader) pictureBytes(ctx context.Context, address string) ([]byte, erro
 			return nil, fault.Field("", fault.CodeUnsupported,
 				"This server does not fetch URLs; send the image as a data: URI.")
 		}
-		defer l.o.Meter.Prepared(mediumImage, stepFetch)()
+		defer l.o.Meter.Prepared(ctx, mediumImage, stepFetch)()
 		return l.o.Fetcher.Fetch(ctx, address)
 	default:
 		return nil, fault.Field("", fault.CodeImage, "An image must be a data: URI or an http or https URL.")

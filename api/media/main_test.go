@@ -83,7 +83,7 @@ type meter struct {
 	steps []string
 }
 
-func (m *meter) Prepared(medium, step string) (done func()) {
+func (m *meter) Prepared(_ context.Context, medium, step string) (done func()) {
 	return func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()

@@ -136,7 +136,7 @@ func (l *Loader) writeVideo(ctx context.Context, ref *request.Video, w io.Writer
 			return fault.Field(ref.Path, fault.CodeUnsupported,
 				"This server does not fetch URLs; send the video as a data: URI.")
 		}
-		defer l.o.Meter.Prepared(mediumVideo, stepFetch)()
+		defer l.o.Meter.Prepared(ctx, mediumVideo, stepFetch)()
 		return l.o.VideoFetcher.FetchInto(ctx, ref.URL, w)
 	default:
 		return fault.Field(ref.Path, fault.CodeVideo, "A video must be a data: URI or an http or https URL.")

@@ -122,7 +122,7 @@ func (v *Videos) Decode(ctx context.Context) {
 	var failed error
 	for _, in := range v.all() {
 		if failed == nil {
-			decoded := v.meter.Prepared(mediumVideo, stepDecode)
+			decoded := v.meter.Prepared(ctx, mediumVideo, stepDecode)
 			failed = in.decode(ctx)
 			decoded()
 		}

@@ -48,6 +48,7 @@ type Metrics struct {
 	errors      *prometheus.CounterVec
 	inFlight    prometheus.Gauge
 	waits       prometheus.Histogram
+	loads       prometheus.Histogram
 	running     atomic.Int64 // as inFlight
 	queue       atomic.Pointer[Queue]
 	unstored    prometheus.Counter
@@ -78,6 +79,11 @@ func New(o Options) *Metrics {
 		Buckets: secondsBuckets(),
 	})
 	register(m, m.waits)
+	m.loads = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: prefix + "weights_wait_seconds", Help: "Time that requests waited for weights to be loaded, where these are not always there.",
+		Buckets: secondsBuckets(),
+	})
+	register(m, m.loads)
 	m.media = counters(m, "media_total", "Images and videos in requests to generate.", labelMedia)
 	m.mediaTimes = histograms(m, "media_duration_seconds", "Time to fetch or to decode an image or a video.",
 		secondsBuckets(), labelMedia, "step")
@@ -126,6 +132,9 @@ func (m *Metrics) Admitted(waited time.Duration) {
 	m.running.Add(1)
 	m.waits.Observe(waited.Seconds())
 }
+
+// Held notes how long a request waited for weights that may have to be loaded.
+func (m *Metrics) Held(waited time.Duration) { m.loads.Observe(waited.Seconds()) }
 
 // Released ends what Admitted began.
 func (m *Metrics) Released() {

@@ -332,6 +332,10 @@ qwenvld_worker_up{model="m",variant="thinking"} 1
 
 func TestWaitsForAPlaceAreTold(t *testing.T) {
 	m, _ := newMetrics(Options{})
+	m.Held(3 * time.Second)
+	if got := sum(t, m, prefix+"weights_wait_seconds"); got != 3 {
+		t.Errorf("waited %v s for weights", got)
+	}
 	m.Admitted(2 * time.Second)
 	if got := sum(t, m, prefix+"queue_wait_seconds"); got != 2 {
 		t.Errorf("waited %v s", got)

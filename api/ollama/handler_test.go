@@ -37,15 +37,16 @@ func (halfway) Decide(in *router.Input) (router.Decision, error) {
 // uncounted is a meter that counts nothing.
 type uncounted struct{}
 
-func (uncounted) Routed(time.Duration)             {}
-func (uncounted) Decided(*router.Decision)         {}
-func (uncounted) Carried(int, int)                 {}
-func (uncounted) Escalated(router.Variant, string) {}
-func (uncounted) Abandoned(router.Variant, int)    {}
-func (uncounted) Admitted(time.Duration)           {}
-func (uncounted) Released()                        {}
-func (u uncounted) Begin(string, router.Variant, time.Time, int, int) generation.Measure {
-	return u
+func (uncounted) Routed(context.Context, time.Time, time.Duration) {}
+func (uncounted) Decided(*router.Decision)                         {}
+func (uncounted) Carried(int, int)                                 {}
+func (uncounted) Escalated(router.Variant, string)                 {}
+func (uncounted) Abandoned(router.Variant, int)                    {}
+func (uncounted) Held(context.Context, time.Duration)              {}
+func (uncounted) Admitted(context.Context, time.Duration)          {}
+func (uncounted) Released()                                        {}
+func (u uncounted) Begin(ctx context.Context, _ *generation.Decided, _ int) (context.Context, generation.Measure) {
+	return ctx, u
 }
 func (uncounted) Settled(router.Variant, bool)   {}
 func (uncounted) Event(int, *engine.Event, bool) {}

@@ -36,15 +36,16 @@ var (
 	_ generation.Measure = quiet{}
 )
 
-func (quiet) Routed(time.Duration)             {}
-func (quiet) Decided(*router.Decision)         {}
-func (quiet) Carried(int, int)                 {}
-func (quiet) Escalated(router.Variant, string) {}
-func (quiet) Abandoned(router.Variant, int)    {}
-func (quiet) Admitted(time.Duration)           {}
-func (quiet) Released()                        {}
-func (quiet) Begin(string, router.Variant, time.Time, int, int) generation.Measure {
-	return quiet{}
+func (quiet) Routed(context.Context, time.Time, time.Duration) {}
+func (quiet) Decided(*router.Decision)                         {}
+func (quiet) Carried(int, int)                                 {}
+func (quiet) Escalated(router.Variant, string)                 {}
+func (quiet) Abandoned(router.Variant, int)                    {}
+func (quiet) Held(context.Context, time.Duration)              {}
+func (quiet) Admitted(context.Context, time.Duration)          {}
+func (quiet) Released()                                        {}
+func (quiet) Begin(ctx context.Context, _ *generation.Decided, _ int) (context.Context, generation.Measure) {
+	return ctx, quiet{}
 }
 func (quiet) Settled(router.Variant, bool)   {}
 func (quiet) Event(int, *engine.Event, bool) {}

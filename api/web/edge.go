@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -17,8 +18,8 @@ import (
 // Counter counts requests that have ended. Its methods are called from any goroutine.
 type Counter interface {
 	// Requested counts a request by its route's pattern, which is empty where it has none, and by the status that it
-	// was answered with.
-	Requested(endpoint string, status int, took time.Duration)
+	// was answered with. The context is that of the request.
+	Requested(ctx context.Context, method, endpoint string, status int, took time.Duration)
 	// Failed counts an error by its code.
 	Failed(code string)
 }
@@ -100,7 +101,7 @@ type uncounted struct{}
 
 var _ Counter = uncounted{}
 
-func (uncounted) Requested(string, int, time.Duration) {}
+func (uncounted) Requested(context.Context, string, string, int, time.Duration) {}
 
 func (uncounted) Failed(string) {}
 

@@ -24,7 +24,7 @@ func (e *Edge) LogAccess(next http.Handler) http.Handler {
 			e.Log(r.Context(), rec, "request",
 				slog.String("method", methodWord(r.Method)), slog.String("route", pattern),
 				slog.Int("status", rw.status), slog.Int64("bytes", rw.bytes), slog.Duration("duration", took))
-			e.counter.Requested(pattern, rw.outcome(rec), took)
+			e.counter.Requested(r.Context(), methodWord(r.Method), pattern, rw.outcome(rec), took)
 		}()
 		next.ServeHTTP(rw, r)
 	})

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -50,7 +51,7 @@ var _ Counter = (*counted)(nil)
 
 func newCounted() *counted { return &counted{over: make(chan struct{}, 100)} }
 
-func (c *counted) Requested(endpoint string, status int, _ time.Duration) {
+func (c *counted) Requested(_ context.Context, _, endpoint string, status int, _ time.Duration) {
 	c.add("requested " + endpoint + " " + strconv.Itoa(status))
 	c.over <- struct{}{}
 }

@@ -21,6 +21,8 @@ type Record struct {
 	ID string
 	// Key is the name of the API key.
 	Key string
+	// Trace is the id of the trace that the request is a part of, empty where it is not traced.
+	Trace string
 	// Prompt is the member of the body that carries the prompt, "messages" where it is empty.
 	Prompt string
 	// Stream says that the answer is streamed, Background that it is made after the request is over.
@@ -68,6 +70,9 @@ func (r *Record) attrs(words vocabulary) []slog.Attr {
 	var a []slog.Attr
 	if r.Key != "" {
 		a = append(a, slog.String("key", r.Key))
+	}
+	if r.Trace != "" {
+		a = append(a, slog.String("trace_id", r.Trace))
 	}
 	if r.Work != nil {
 		a = append(append(a, slog.Bool("stream", r.Stream)), r.Work.Attrs()...)

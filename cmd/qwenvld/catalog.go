@@ -41,8 +41,11 @@ var (
 	_ metrics.Worker   = (*residence.Member)(nil)
 )
 
-// newCatalog plans where the weights of all models go. What can never fit is an error.
-func newCatalog(ctx context.Context, e *environment, c *config.Config, sources []*source, logger *slog.Logger) (*catalog, error) {
+// newCatalog plans where the weights of all models go. What can never fit is an error. Requests to servers of others go
+// through around, unless it is nil.
+func newCatalog(
+	ctx context.Context, e *environment, c *config.Config, sources []*source, around transportAround, logger *slog.Logger,
+) (*catalog, error) {
 	program, err := computes(e)
 	if err != nil {
 		return nil, fmt.Errorf("find this binary: %w", err)
@@ -57,7 +60,7 @@ func newCatalog(ctx context.Context, e *environment, c *config.Config, sources [
 			return nil, err
 		}
 		units = append(units, own...)
-		elsewhere, err := newClusters(s.model, &c.Upstreams, logger)
+		elsewhere, err := newClusters(s.model, &c.Upstreams, around, logger)
 		if err != nil {
 			return nil, fmt.Errorf("%s.%w", s.key, err)
 		}

@@ -143,7 +143,7 @@ func TestAServerIsMadeOfACatalogAndSaysThatItsWeightsLoad(t *testing.T) {
 	for i, member := range models.keeper.Members() {
 		models.models[0].members[[]router.Variant{router.Instruct, router.Thinking}[i]] = member
 	}
-	s, err := newServer(&c, models, mediaSources{}, nil, slog.New(slog.DiscardHandler))
+	s, err := newServer(&c, models, mediaSources{}, nil, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

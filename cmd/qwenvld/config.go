@@ -30,7 +30,7 @@ func configCheckCommand(e *environment) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := checkNamedFiles(c); err != nil {
+			if err := checkNamedFiles(e, c); err != nil {
 				return err
 			}
 			what := places.File()
@@ -46,7 +46,7 @@ func configCheckCommand(e *environment) *cobra.Command {
 }
 
 // checkNamedFiles reads what the files that c names say of themselves. Weights that are to be fetched are not.
-func checkNamedFiles(c *config.Config) error {
+func checkNamedFiles(e *environment, c *config.Config) error {
 	_, certificate := readCertificate(&c.TLS)
 	var models []error
 	for i := range c.Models {
@@ -55,7 +55,8 @@ func checkNamedFiles(c *config.Config) error {
 		}
 	}
 	_, _, weights := newRouter(&c.Router, nil)
-	return errors.Join(certificate, errors.Join(models...), weights)
+	_, traces := tracerOptions(e, &c.Tracing)
+	return errors.Join(certificate, errors.Join(models...), weights, traces)
 }
 
 func configPrintCommand(e *environment) *cobra.Command {

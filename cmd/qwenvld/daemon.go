@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/qwenvld/qwenvld/api"
+	"github.com/qwenvld/qwenvld/api/tracing"
 	"github.com/qwenvld/qwenvld/config"
 	"github.com/qwenvld/qwenvld/engine/llama"
 	"github.com/qwenvld/qwenvld/internal/running"
@@ -30,7 +31,8 @@ type daemon struct {
 	models      *catalog
 	fetchers    fetchers
 	decoders    *decoders.Pool
-	store       responseStore // nil where nothing is kept
+	store       responseStore   // nil where nothing is kept
+	tracer      *tracing.Tracer // nil where requests are not traced
 	server      *api.Server
 	certificate *x509.Certificate // at start; nil without TLS
 	// pair is the certificate that clients are shown, which can be exchanged.
@@ -53,7 +55,14 @@ func assemble(ctx context.Context, e *environment, c *config.Config, logger *slo
 		return nil, err
 	}
 	d.warn(llama.SystemInfo(), time.Now())
-	if d.models, err = newCatalog(ctx, e, c, d.sources, logger); err != nil {
+	if d.tracer, err = newTracer(ctx, e, &c.Tracing, logger); err != nil {
+		return nil, err
+	}
+	var around transportAround
+	if d.tracer != nil {
+		around = d.tracer.Transport
+	}
+	if d.models, err = newCatalog(ctx, e, c, d.sources, around, logger); err != nil {
 		return nil, err
 	}
 	d.fetchers = newFetchers(&d.config.Media)
@@ -68,7 +77,7 @@ func assemble(ctx context.Context, e *environment, c *config.Config, logger *slo
 	if d.store, err = openStore(ctx, &d.config.Responses); err != nil {
 		return nil, err
 	}
-	d.server, err = newServer(d.config, d.models, mediaSources{d.fetchers, images, tool}, d.store, logger)
+	d.server, err = newServer(d.config, d.models, mediaSources{d.fetchers, images, tool}, d.store, d.tracer, logger)
 	return d, err
 }
 
@@ -114,6 +123,7 @@ func (d *daemon) close() {
 	if d.store != nil {
 		_ = d.store.Close() // all is written
 	}
+	closeTracer(d.tracer, d.logger)
 }
 
 // run serves on l until ctx is done, then drains. changes, unless nil, has it take over other configurations meanwhile.

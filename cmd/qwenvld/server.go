@@ -12,6 +12,7 @@ import (
 	"github.com/qwenvld/qwenvld/api/metrics"
 	"github.com/qwenvld/qwenvld/api/openai/chat"
 	"github.com/qwenvld/qwenvld/api/request"
+	"github.com/qwenvld/qwenvld/api/tracing"
 	"github.com/qwenvld/qwenvld/config"
 	"github.com/qwenvld/qwenvld/internal/demopair"
 	"github.com/qwenvld/qwenvld/multimodal"
@@ -20,13 +21,13 @@ import (
 
 // newServer makes the server of the weights that members keep, by the ids of their models.
 func newServer(
-	c *config.Config, weights *catalog, media mediaSources, store responseStore, logger *slog.Logger,
+	c *config.Config, weights *catalog, media mediaSources, store responseStore, tracer *tracing.Tracer, logger *slog.Logger,
 ) (*api.Server, error) {
 	a, err := serverConfig(c, weights.observed(), weights.observedUpstreams)
 	if err != nil {
 		return nil, err
 	}
-	a.Models, a.Logger, a.Store = weights.served(), logger, store
+	a.Models, a.Logger, a.Store, a.Tracer = weights.served(), logger, store, tracer
 	a.Images, a.Video = media.images, media.tool
 	if f := media.fetchers; f.images != nil { // a nil *Fetcher in an interface is not nil
 		a.Fetcher, a.VideoFetcher = f.images, f.videos

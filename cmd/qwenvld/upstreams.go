@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 
@@ -22,8 +23,11 @@ import (
 // clusters are the servers of others, for each variant that has its weights there.
 type clusters map[router.Variant]*upstream.Cluster
 
+// transportAround makes what requests to servers of others go through, nil for nothing.
+type transportAround func(http.RoundTripper) http.RoundTripper
+
 // newClusters makes a cluster for each variant that is configured to have one.
-func newClusters(m *config.Model, timeouts *config.Upstreams, logger *slog.Logger) (clusters, error) {
+func newClusters(m *config.Model, timeouts *config.Upstreams, around transportAround, logger *slog.Logger) (clusters, error) {
 	out := clusters{}
 	for variant, w := range map[router.Variant]*config.Weights{router.Instruct: &m.Instruct, router.Thinking: &m.Thinking} {
 		if !w.Remote() {
@@ -37,7 +41,7 @@ func newClusters(m *config.Model, timeouts *config.Upstreams, logger *slog.Logge
 			}
 		}
 		c, err := upstream.New(upstream.Options{
-			Groups: groups, Logger: logger.With("variant", string(variant)),
+			Groups: groups, Logger: logger.With("variant", string(variant)), Around: around,
 			Timeouts: upstream.Timeouts{
 				Connect: timeouts.ConnectTimeout, FirstToken: timeouts.FirstTokenTimeout, Silence: timeouts.SilenceTimeout,
 				ProbeEvery: timeouts.ProbeInterval, Probe: timeouts.ProbeTimeout, DiscoverEvery: timeouts.DiscoverInterval,

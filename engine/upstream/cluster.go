@@ -25,6 +25,8 @@ type Options struct {
 	// Now is the clock, Transport sends requests; both have defaults.
 	Now       func() time.Time
 	Transport http.RoundTripper
+	// Around, unless nil, makes what requests go through on their way to the Transport.
+	Around func(http.RoundTripper) http.RoundTripper
 }
 
 // Cluster is a pool of servers. It is safe for concurrent use. It has servers while Run runs.
@@ -56,6 +58,9 @@ func New(o Options) (*Cluster, error) {
 	if o.Transport == nil {
 		c.owned = newTransport(&c.o.Timeouts)
 		c.o.Transport = c.owned
+	}
+	if o.Around != nil {
+		c.o.Transport = o.Around(c.o.Transport)
 	}
 	return c, nil
 }

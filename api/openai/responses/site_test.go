@@ -44,16 +44,17 @@ var (
 	_ generation.Measure = noMeter{}
 )
 
-func (noMeter) Routed(time.Duration)             {}
-func (noMeter) Decided(*router.Decision)         {}
-func (noMeter) Carried(int, int)                 {}
-func (noMeter) Escalated(router.Variant, string) {}
-func (noMeter) Abandoned(router.Variant, int)    {}
-func (noMeter) Admitted(time.Duration)           {}
-func (noMeter) Released()                        {}
+func (noMeter) Routed(context.Context, time.Time, time.Duration) {}
+func (noMeter) Decided(*router.Decision)                         {}
+func (noMeter) Carried(int, int)                                 {}
+func (noMeter) Escalated(router.Variant, string)                 {}
+func (noMeter) Abandoned(router.Variant, int)                    {}
+func (noMeter) Held(context.Context, time.Duration)              {}
+func (noMeter) Admitted(context.Context, time.Duration)          {}
+func (noMeter) Released()                                        {}
 
-func (noMeter) Begin(string, router.Variant, time.Time, int, int) generation.Measure {
-	return noMeter{}
+func (noMeter) Begin(ctx context.Context, _ *generation.Decided, _ int) (context.Context, generation.Measure) {
+	return ctx, noMeter{}
 }
 
 func (noMeter) Settled(router.Variant, bool)   {}
