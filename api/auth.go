@@ -37,16 +37,21 @@ func (s *Server) authenticate(next http.Handler) http.Handler {
 		}
 		account := s.keys.Find(presentedKey(r))
 		if account == nil {
-			web.RecordOf(r.Context()).Stranger = true
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			s.edge.Refuse(w, r, &fault.Error{
-				Status: http.StatusUnauthorized, Type: fault.TypeInvalidRequest, Code: fault.CodeInvalidKey,
-				Message: "Send a valid API key as Authorization: Bearer KEY or in the header X-Api-Key.",
-			})
+			s.refuseStranger(w, r)
 			return
 		}
 		web.RecordOf(r.Context()).Key = account.Name()
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), accountKey{}, account)))
+	})
+}
+
+// refuseStranger refuses a request without a key that is known.
+func (s *Server) refuseStranger(w http.ResponseWriter, r *http.Request) {
+	web.RecordOf(r.Context()).Stranger = true
+	w.Header().Set("WWW-Authenticate", "Bearer")
+	s.edge.Refuse(w, r, &fault.Error{
+		Status: http.StatusUnauthorized, Type: fault.TypeInvalidRequest, Code: fault.CodeInvalidKey,
+		Message: "Send a valid API key as Authorization: Bearer KEY or in the header X-Api-Key.",
 	})
 }
 

@@ -42,7 +42,9 @@ func (s *Server) newRoutes(c *Config, counted meter) (*chi.Mux, error) {
 	}
 	m.Use(ownPages)
 	m.NotFound(s.authenticate(s.edge.Handle(notFound)).ServeHTTP)
-	m.MethodNotAllowed(s.authenticate(s.edge.Handle(s.methodNotAllowed)).ServeHTTP)
+	m.MethodNotAllowed(s.authenticate(s.edge.Handle(func(w http.ResponseWriter, r *http.Request) error {
+		return methodNotAllowed(m, w, r)
+	})).ServeHTTP)
 	protected := m.With(s.authenticate)
 	open := func(public bool) chi.Router {
 		if public {
@@ -132,9 +134,9 @@ func notFound(_ http.ResponseWriter, r *http.Request) error {
 		jsonbody.Abbreviate(r.Method), jsonbody.Abbreviate(r.URL.Path))
 }
 
-func (s *Server) methodNotAllowed(w http.ResponseWriter, r *http.Request) error {
+func methodNotAllowed(routes chi.Routes, w http.ResponseWriter, r *http.Request) error {
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
-		if !s.routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
+		if !routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
 			continue
 		}
 		w.Header().Add("Allow", method)

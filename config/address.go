@@ -11,11 +11,13 @@ import (
 const unixPrefix = "unix:"
 
 // Network is the address to serve on as package net takes it: "tcp" with host:port, or "unix" with a file.
-func (c *Config) Network() (network, address string) {
-	if file, ok := strings.CutPrefix(c.Listen, unixPrefix); ok {
+func (c *Config) Network() (network, address string) { return splitAddress(c.Listen) }
+
+func splitAddress(listen string) (network, address string) {
+	if file, ok := strings.CutPrefix(listen, unixPrefix); ok {
 		return "unix", file
 	}
-	return "tcp", c.Listen
+	return "tcp", listen
 }
 
 // validAddress tells whether listen can be served on.

@@ -53,6 +53,8 @@ type Config struct {
 	TLS  TLS   `mapstructure:"tls"`
 	// Metrics says who may read /metrics.
 	Metrics Metrics `mapstructure:"metrics"`
+	// Admin is where operators look into the daemon.
+	Admin Admin `mapstructure:"admin"`
 	// Tracing says where spans of requests are sent.
 	Tracing Tracing `mapstructure:"tracing"`
 	// Responses says where those of /v1/responses are kept.
@@ -150,6 +152,7 @@ func (c *Config) faults() []*fault {
 	c.Router.validate(&v)
 	c.Upstreams.validate(&v)
 	c.validateAccess(&v)
+	c.validateAdmin(&v)
 	c.Tracing.validate(&v)
 	c.validateModels(&v)
 	return v.faults

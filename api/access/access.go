@@ -100,6 +100,11 @@ func perMinute(n int) *rate.Limiter {
 // Open says whether no key is needed.
 func (k *Keyring) Open() bool { return len(*k.accounts.Load()) == 0 }
 
+// Administered says whether there is a key that may administer the server.
+func (k *Keyring) Administered() bool {
+	return slices.ContainsFunc(*k.accounts.Load(), (*Account).Administers)
+}
+
 // Find gives the account of a key, nil if there is none. It takes the same time whichever key is right.
 func (k *Keyring) Find(key string) *Account {
 	h := sha256.Sum256([]byte(key))

@@ -14,16 +14,21 @@ import (
 	"github.com/qwenvld/qwenvld/config"
 )
 
-// listen opens c's address, or says what to do where that is not possible.
+// listen opens c's address.
 func listen(ctx context.Context, c *config.Config) (net.Listener, error) {
 	network, address := c.Network()
+	return listenAt(ctx, network, address, "--listen or `listen` in the configuration")
+}
+
+// listenAt opens an address, or says what to do where that is not possible; setting is what chooses it.
+func listenAt(ctx context.Context, network, address, setting string) (net.Listener, error) {
 	if network == "unix" {
-		if err := removeStale(ctx, address); err != nil {
+		if err := removeStale(ctx, address, setting); err != nil {
 			return nil, err
 		}
 	}
 	l, err := (&net.ListenConfig{}).Listen(ctx, network, address)
-	const other = "choose another address with --listen or `listen` in the configuration"
+	other := "choose another address with " + setting
 	switch {
 	case err == nil:
 		return l, nil
@@ -38,7 +43,7 @@ func listen(ctx context.Context, c *config.Config) (net.Listener, error) {
 }
 
 // removeStale removes a socket that nobody serves on any more.
-func removeStale(ctx context.Context, file string) error {
+func removeStale(ctx context.Context, file, setting string) error {
 	info, err := os.Lstat(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -47,7 +52,7 @@ func removeStale(ctx context.Context, file string) error {
 		return err
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("%s is there already and is no socket: choose another path with --listen", file)
+		return fmt.Errorf("%s is there already and is no socket: choose another path with %s", file, setting)
 	}
 	conn, err := (&net.Dialer{}).DialContext(ctx, "unix", file)
 	if err == nil {

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"net"
-	"net/netip"
 	"os"
 
 	"github.com/qwenvld/qwenvld/config"
@@ -24,10 +22,5 @@ func ownNames(c *config.Config) []string {
 // isLoopback reports whether only this machine reaches the daemon, by TCP.
 func isLoopback(c *config.Config) bool {
 	network, address := c.Network()
-	host, _, err := net.SplitHostPort(address)
-	if network != "tcp" || err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
+	return network == "tcp" && config.Local(network, address)
 }

@@ -60,6 +60,7 @@ func withOwnDaemon(ctx context.Context, e *environment, c *config.Config, use fu
 	own := *c
 	own.Listen = "unix:" + filepath.Join(dir, "q.sock")
 	own.TLS, own.Keys, own.ShutdownTimeout, own.DrainDelay = config.TLS{}, nil, 0, 0
+	own.Admin = config.Admin{}
 	own.Responses.Path = config.ResponsesOff // another daemon may hold the file
 	logger := slog.New(slog.NewTextHandler(e.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
 	if err := fetchAll(ctx, e, &own, logger); err != nil {

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/qwenvld/qwenvld/config"
@@ -19,6 +21,7 @@ const watchInterval = 2 * time.Second
 // and that may change.
 type loaded struct {
 	config *config.Config
+	places *config.Places
 	files  fileStates
 }
 
@@ -27,6 +30,8 @@ type reloader struct {
 	settings *settings
 
 	logger *slog.Logger
+	// mu guards now, which is read from elsewhere, too.
+	mu sync.Mutex
 	// now is what holds, apply has another configuration hold, or fails and changes nothing.
 	now   *loaded
 	apply func(*config.Config) error
@@ -46,6 +51,17 @@ type fileState struct {
 	name    string
 	size    int64
 	changed time.Time
+}
+
+// print writes the configuration that holds: c where nothing can change it, which is said by a nil r.
+func (r *reloader) print(w io.Writer, c *config.Config) error {
+	if r == nil {
+		return config.Print(w, c, nil)
+	}
+	r.mu.Lock()
+	now := r.now
+	r.mu.Unlock()
+	return config.Print(w, now.config, now.places)
 }
 
 // statesOf notes what the files look like.
@@ -108,7 +124,9 @@ func (r *reloader) reload() {
 		return
 	}
 	r.settings.level.Set(next.config.Log.SlogLevel())
+	r.mu.Lock()
 	r.now = next
+	r.mu.Unlock()
 	r.logger.Info("configuration reloaded", "changed", live)
 }
 
@@ -129,7 +147,7 @@ func (s *settings) load(expected []string) (*loaded, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = &loaded{c, before}
+		out = &loaded{c, places, before}
 		if expected = filesOf(c, places); slices.Equal(expected, before.names) {
 			return out, nil
 		}

@@ -58,12 +58,26 @@ func serve(ctx context.Context, e *environment, c *config.Config, logger *slog.L
 	if err != nil {
 		return err
 	}
+	defer func() { _ = listener.Close() }() // serving closes it, too
+	operators, err := listenAdmin(ctx, c)
+	if err != nil {
+		return err
+	}
 	d, err := assemble(ctx, e, c, logger)
 	if err != nil {
-		_ = listener.Close()
+		if operators != nil {
+			_ = operators.Close()
+		}
 		return err
 	}
 	defer d.close()
+	if operators != nil {
+		stop, err := d.serveAdmin(operators, func(w io.Writer) error { return changes.print(w, d.config) })
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	d.url = baseURL(c, listener.Addr(), d.certificate)
 	if out != nil {
 		defer d.note()()
