@@ -62,6 +62,14 @@ bench: setup ## run the Go benchmarks; PKG=./multimodal/... narrows them
 conformance: build ## ask the built-in pair through other languages' SDKs (python3, and node, cargo and maven where installed)
 	@tools/conformance/run.sh
 
+.PHONY: metrics-check
+metrics-check: build ## have a real Prometheus find what the dashboard and the rules in deploy/ ask for
+	@$(WITH_ENV) scripts/metrics-check.sh
+
+.PHONY: traces-check
+traces-check: build ## have a real OpenTelemetry Collector take the traces
+	@$(WITH_ENV) scripts/traces-check.sh
+
 .PHONY: lint
 lint: setup $(TOOLS)/golangci-lint ## gofumpt, go vet and golangci-lint over all modules
 	@$(WITH_ENV) scripts/lint.sh $(TOOLS)
