@@ -98,9 +98,9 @@ func TestFaultsOfTracingSayWhereTheyAre(t *testing.T) {
 		file      string
 		variables []string
 	}{
-		"c.yaml:1: tracing.endpoint must be http":            {"tracing: {endpoint: 'localhost:4318'}", nil},
-		"c.yaml:1: tracing.sample must be between":           {"tracing: {sample: 2}", nil},
-		"c.yaml:1: tracing.attributes must be NAME=VALUE":    {"tracing: {attributes: [a]}", nil},
+		"c.yaml:1: tracing.endpoint must be http":             {"tracing: {endpoint: 'localhost:4318'}", nil},
+		"c.yaml:1: tracing.sample must be between":            {"tracing: {sample: 2}", nil},
+		"c.yaml:1: tracing.attributes must be NAME=VALUE":     {"tracing: {attributes: [a]}", nil},
 		"tracing.compression":                                 {"tracing: {compression: zip}", nil},
 		"OTEL_EXPORTER_OTLP_ENDPOINT: tracing.endpoint":       {"", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=c:4317"}},
 		"OTEL_EXPORTER_OTLP_PROTOCOL: spans are sent by http": {"", []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4317", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"}},
