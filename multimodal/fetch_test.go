@@ -138,6 +138,22 @@ func TestFetchRefusesAddressesInside(t *testing.T) {
 		"user and password":   {"http://a:b@example.com/", KindURL},
 		"not a URL":           {"http://exa mple/%zz", KindURL},
 		"unix socket in host": {"http://%2Fvar%2Frun%2Fdocker.sock/", KindURL},
+		"path":                {"/etc/passwd", KindURL},
+		// Parsers that take a backslash for a slash read another host than those that do not.
+		"backslash, inside behind": {`http://example.com\@127.0.0.1/`, KindURL},
+		"backslash, inside before": {`http://127.0.0.1\@example.com/`, KindURL},
+		"backslashes":              {`http:\\127.0.0.1\`, KindURL},
+		"line break":               {"http://127.0.0.1/\r\nHost: example.com", KindURL},
+		"hexadecimal loopback":     {"http://0x7f.0.0.1/", ""},
+		"digits in circles":        {"http://\u2460\u2461\u2466.\u24ea.\u24ea.\u2460/", ""},
+		"full stops of ideographs": {"http://127\u30020\u30020\u30021/", ""},
+		"loopback and a dot":       {"http://127.0.0.1./", ""},
+		"zone":                     {"http://[fe80::1%25lo]/", KindForbidden},
+		"compatible loopback":      {"http://[::127.0.0.1]/", KindForbidden},
+		"Teredo":                   {"http://[2001:0:7f00:1::]/", KindForbidden},
+		"site-local":               {"http://[fec0::1]/", KindForbidden},
+		"benchmarks":               {"http://198.18.0.1/", KindForbidden},
+		"reserved":                 {"http://240.0.0.1/", KindForbidden},
 	} {
 		t.Run(name, func(t *testing.T) {
 			data, err := f.Fetch(context.Background(), c.url)
