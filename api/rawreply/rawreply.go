@@ -1,5 +1,6 @@
 // Package rawreply makes JSON of the few replies that net/http writes by itself, past every handler: to requests that
-// are malformed or whose header is too long even to be looked at.
+// are malformed or whose header is too long even to be looked at. Where net/http closes a connection without a word,
+// because a header did not come in time, it says why.
 //
 // It knows such a reply by its exact form. It must not touch any other bytes of a connection.
 package rawreply
@@ -9,8 +10,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"os"
 	"strconv"
+	"sync"
+	"time"
 )
 
 // Listen wraps l so that its connections reply in JSON. It is of no use below TLS, where the replies are encrypted.
@@ -25,11 +30,54 @@ func (l listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{c}, nil
+	return &conn{Conn: c}, nil
 }
 
 // conn looks at what is written and replaces the replies that net/http writes by itself.
-type conn struct{ net.Conn }
+type conn struct {
+	net.Conn
+
+	mu sync.Mutex
+	// begun says that something of a request has come since the last reply, late that the last wait for more was too
+	// long.
+	begun, late bool
+}
+
+// Read implements net.Conn.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.begun = c.begun || n > 0
+	c.late = errors.Is(err, os.ErrDeadlineExceeded)
+	return n, err
+}
+
+// Close implements net.Conn. It answers a request of which a part has come and not the rest.
+func (c *conn) Close() error {
+	c.mu.Lock()
+	unanswered := c.begun && c.late
+	c.begun = false
+	c.mu.Unlock()
+	if unanswered {
+		c.sayLate()
+	}
+	return c.Conn.Close()
+}
+
+// sayLate replies to a request whose header does not come to its end. What the client sends on would have the system
+// drop the reply, so it is read for a moment.
+func (c *conn) sayLate() {
+	const moment = 500 * time.Millisecond
+	_ = c.SetDeadline(time.Now().Add(moment))
+	reply, err := inJSON("408 Request Timeout", "request_timeout", "The request's header did not come in time.")
+	if err != nil {
+		return
+	}
+	if _, err := c.Conn.Write(reply); err == nil && c.CloseWrite() == nil {
+		_, _ = io.Copy(io.Discard, c.Conn)
+	}
+}
 
 // CloseWrite lets net/http end its replies without breaking the connection off, where the network can.
 func (c *conn) CloseWrite() error {
@@ -39,11 +87,19 @@ func (c *conn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// Write implements net.Conn.
+// Write implements net.Conn. What net/http takes for a malformed request may be one of which the rest did not come.
 func (c *conn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	late := c.late
+	c.begun = false
+	c.mu.Unlock()
 	out, ok := translate(p)
 	if !ok {
 		return c.Conn.Write(p)
+	}
+	if late {
+		c.sayLate()
+		return len(p), nil
 	}
 	if _, err := c.Conn.Write(out); err != nil {
 		return 0, err
@@ -76,12 +132,18 @@ func translate(p []byte) ([]byte, bool) {
 	case 501, 505:
 		code = "unsupported_protocol"
 	}
+	reply, err := inJSON(line, code, text)
+	return reply, err == nil
+}
+
+// inJSON is a reply with an error in the API's form. The status line's end names the status.
+func inJSON[T string | []byte](status T, code string, text T) ([]byte, error) {
 	body, err := json.Marshal(map[string]any{"error": map[string]any{
 		"message": string(text), "type": "invalid_request_error", "param": nil, "code": code,
 	}})
 	if err != nil {
-		return nil, false
+		return nil, fmt.Errorf("write an error: %w", err)
 	}
-	return fmt.Appendf(nil, "%s%s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
-		start, line, len(body), body), true
+	return fmt.Appendf(nil, "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
+		status, len(body), body), nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,6 +75,62 @@ func TestWhatTheServerRefusesByItselfIsJSON(t *testing.T) {
 			}
 			if resp.Header.Get("Content-Type") != "application/json" {
 				t.Errorf("%v", resp.Header)
+			}
+		})
+	}
+}
+
+func TestAHeaderThatDoesNotComeInTimeIsToldSo(t *testing.T) {
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{
+		ReadHeaderTimeout: 50 * time.Millisecond, IdleTimeout: 50 * time.Millisecond,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "answered") }),
+	}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = srv.Serve(Listen(l)) }()
+	defer func() { _ = srv.Close(); <-done }()
+	const whole = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+	for name, tc := range map[string]struct {
+		sent     string
+		statuses []int // of all replies until the connection ends
+	}{
+		"nothing":              {"", nil},
+		"a part of a line":     {"GET / HT", []int{408}},
+		"a part of a field":    {"GET / HTTP/1.1\r\nHo", []int{408}},
+		"a part of the fields": {"GET / HTTP/1.1\r\nHost: a\r\nX: b", []int{408}},
+		"a whole one":          {whole, []int{200}},
+		"a part after another": {whole + "GET / HTTP/1.1\r\nHo", []int{200, 408}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := net.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if _, err := io.WriteString(c, tc.sent); err != nil {
+				t.Fatal(err)
+			}
+			var statuses []int
+			replies := bufio.NewReader(c)
+			for {
+				resp, err := http.ReadResponse(replies, nil)
+				if err != nil {
+					break
+				}
+				body, err := io.ReadAll(resp.Body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if resp.StatusCode == 408 && !strings.Contains(string(body), `"code":"request_timeout"`) {
+					t.Errorf("%s", body)
+				}
+				statuses = append(statuses, resp.StatusCode)
+			}
+			if !slices.Equal(statuses, tc.statuses) {
+				t.Errorf("%v, want %v", statuses, tc.statuses)
 			}
 		})
 	}
