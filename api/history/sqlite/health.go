@@ -21,6 +21,8 @@ const (
 type health struct {
 	// trouble is why it could not be used the last time, nil if it could.
 	trouble error
+	// reading says that what is kept could not be read, either. On a full disk it can.
+	reading bool
 	// again is when to try the next time.
 	again time.Time
 	watch func(error)
@@ -40,10 +42,18 @@ func (s *Store) Trouble() error {
 	return s.health.trouble
 }
 
+// access is what a use does with the file.
+type access bool
+
+const (
+	reads  access = false
+	writes access = true
+)
+
 // use runs op with the connection for itself. An error of the file comes out as history.ErrUnavailable, and everybody
-// then leaves the file alone for a while.
-func (s *Store) use(ctx context.Context, what string, op func(context.Context) error) error {
-	if err := s.resting(what); err != nil {
+// then leaves the file alone for a while: after a write that failed only those who write, after a read everybody.
+func (s *Store) use(ctx context.Context, a access, what string, op func(context.Context) error) error {
+	if err := s.resting(a, what); err != nil {
 		return err
 	}
 	select {
@@ -52,7 +62,7 @@ func (s *Store) use(ctx context.Context, what string, op func(context.Context) e
 	case <-ctx.Done():
 		return fmt.Errorf("%s: %w", what, context.Cause(ctx))
 	}
-	if err := s.resting(what); err != nil { // since those before have tried
+	if err := s.resting(a, what); err != nil { // since those before have tried
 		return err
 	}
 	limited, cancel := context.WithTimeout(ctx, patience)
@@ -60,36 +70,41 @@ func (s *Store) use(ctx context.Context, what string, op func(context.Context) e
 	err := op(limited)
 	switch {
 	case err == nil:
-		s.report(nil)
+		s.report(a, nil)
 		return nil
 	case errors.Is(err, sql.ErrNoRows), errors.Is(err, history.ErrNotFound):
-		s.report(nil)
+		s.report(a, nil)
 		return history.ErrNotFound
 	case errors.Is(err, history.ErrTooLarge):
-		s.report(nil)
+		s.report(a, nil)
 		return fmt.Errorf("%s: %w", what, history.ErrTooLarge)
 	case ctx.Err() != nil: // the caller's end says nothing about the file
 		return fmt.Errorf("%s: %w", what, context.Cause(ctx))
 	}
-	s.report(err)
+	s.report(a, err)
 	return fmt.Errorf("%s: %w: %w", what, history.ErrUnavailable, err)
 }
 
-func (s *Store) resting(what string) error {
+func (s *Store) resting(a access, what string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if h := &s.health; h.trouble != nil && time.Now().Before(h.again) {
+	if h := &s.health; h.trouble != nil && time.Now().Before(h.again) && (a == writes || h.reading) {
 		return fmt.Errorf("%s: %w: %w", what, history.ErrUnavailable, h.trouble)
 	}
 	return nil
 }
 
-// report notes how a use went.
-func (s *Store) report(err error) {
+// report notes how a use went. That reading goes well says nothing of writing.
+func (s *Store) report(a access, err error) {
 	s.mu.Lock()
-	changed := (err == nil) != (s.health.trouble == nil)
-	s.health.trouble, s.health.again = err, time.Now().Add(rest)
-	watch := s.health.watch
+	h := &s.health
+	if a == reads && err == nil && !h.reading {
+		s.mu.Unlock()
+		return
+	}
+	changed := (err == nil) != (h.trouble == nil)
+	h.trouble, h.again, h.reading = err, time.Now().Add(rest), a == reads && err != nil
+	watch := h.watch
 	s.mu.Unlock()
 	if changed && watch != nil {
 		watch(err)

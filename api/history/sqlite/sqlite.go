@@ -126,7 +126,7 @@ func (s *Store) Update(ctx context.Context, r *history.Response) error {
 
 // transact changes the response id and makes room for it, or does nothing.
 func (s *Store) transact(ctx context.Context, id, query string, args ...any) error {
-	return s.use(ctx, "keep a response", func(ctx context.Context) error {
+	return s.use(ctx, writes, "keep a response", func(ctx context.Context) error {
 		tx, err := s.db.BeginTx(ctx, nil)
 		if err != nil {
 			return err
@@ -170,7 +170,7 @@ func (s *Store) makeRoom(ctx context.Context, tx *sql.Tx, id string) error {
 // Get implements history.Store.
 func (s *Store) Get(ctx context.Context, owner, id string) (*history.Response, error) {
 	r := &history.Response{ID: id, Owner: owner}
-	err := s.use(ctx, "read a kept response", func(ctx context.Context) error {
+	err := s.use(ctx, reads, "read a kept response", func(ctx context.Context) error {
 		var created int64
 		var events []byte
 		const query = `SELECT previous, created, input, body, events FROM response WHERE id = ? AND owner = ?`
@@ -190,7 +190,7 @@ func (s *Store) Get(ctx context.Context, owner, id string) (*history.Response, e
 // GetBounded implements history.Store. It reads nothing of a response that is too large.
 func (s *Store) GetBounded(ctx context.Context, owner, id string, maxBytes int64) (*history.Response, error) {
 	r := &history.Response{ID: id, Owner: owner}
-	err := s.use(ctx, "read a kept response", func(ctx context.Context) error {
+	err := s.use(ctx, reads, "read a kept response", func(ctx context.Context) error {
 		var created, size int64
 		err := s.db.QueryRowContext(ctx, `SELECT previous, created, length(input) + length(body),
 			CASE WHEN length(input) + length(body) <= ?3 THEN input END, CASE WHEN length(input) + length(body) <= ?3 THEN body END
@@ -209,7 +209,7 @@ func (s *Store) GetBounded(ctx context.Context, owner, id string, maxBytes int64
 
 // Delete implements history.Store.
 func (s *Store) Delete(ctx context.Context, owner, id string) error {
-	return s.use(ctx, "forget a response", func(ctx context.Context) error {
+	return s.use(ctx, writes, "forget a response", func(ctx context.Context) error {
 		done, err := s.db.ExecContext(ctx, `DELETE FROM response WHERE id = ? AND owner = ?`, id, owner)
 		if err != nil {
 			return err
@@ -223,7 +223,7 @@ func (s *Store) Delete(ctx context.Context, owner, id string) error {
 
 // Expire forgets what was created before t and says how much that was.
 func (s *Store) Expire(ctx context.Context, t time.Time) (n int64, err error) {
-	err = s.use(ctx, "forget old responses", func(ctx context.Context) error {
+	err = s.use(ctx, writes, "forget old responses", func(ctx context.Context) error {
 		done, err := s.db.ExecContext(ctx, `DELETE FROM response WHERE created < ?`, t.Unix())
 		if err == nil {
 			n, err = done.RowsAffected()

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -96,5 +97,46 @@ func TestALockedFileIsToldOnceAndLeftAloneForAWhile(t *testing.T) {
 	}
 	if len(told) != 2 || told[0] == nil || told[1] != nil || s.Trouble() != nil {
 		t.Errorf("told %v", told)
+	}
+}
+
+// TestWhatIsKeptCanBeReadOnAFullDisk takes the file's room away, as a full disk does.
+func TestWhatIsKeptCanBeReadOnAFullDisk(t *testing.T) {
+	ctx := t.Context()
+	s := openAt(t, filepath.Join(t.TempDir(), "r.db"), 0)
+	var told []error
+	s.Watch(func(err error) { told = append(told, err) })
+	kept := &history.Response{ID: "kept", Created: time.Unix(1, 0), Input: []byte("[]"), Body: []byte("{}")}
+	if err := s.Put(ctx, kept); err != nil {
+		t.Fatal(err)
+	}
+	room := func(pages int) {
+		t.Helper()
+		if _, err := s.db.ExecContext(ctx, fmt.Sprintf("PRAGMA max_page_count = %d", pages)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	room(1) // which SQLite takes for as many as there are
+	more := &history.Response{ID: "more", Created: time.Unix(2, 0), Input: make([]byte, 1<<20), Body: []byte("{}")}
+	for range 3 {
+		if err := s.Put(ctx, more); !errors.Is(err, history.ErrUnavailable) {
+			t.Fatalf("kept on a full disk: %v", err)
+		}
+		if got, err := s.Get(ctx, "", "kept"); err != nil || string(got.Body) != "{}" {
+			t.Fatalf("read: %+v, %v", got, err)
+		}
+		if _, err := s.GetBounded(ctx, "", "kept", 1<<10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.Trouble() == nil || len(told) != 1 {
+		t.Errorf("trouble %v, told %v", s.Trouble(), told)
+	}
+	room(1 << 20)
+	s.mu.Lock()
+	s.health.again = time.Time{} // the rest is over
+	s.mu.Unlock()
+	if err := s.Put(ctx, more); err != nil || s.Trouble() != nil || len(told) != 2 {
+		t.Errorf("%v, trouble %v, told %v", err, s.Trouble(), told)
 	}
 }
