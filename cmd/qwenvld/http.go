@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/qwenvld/qwenvld/api"
@@ -37,12 +38,13 @@ var _ drainable = (*api.Server)(nil)
 
 // serveHTTP serves until ctx is done. Then it says for a while that it is not ready, so that load balancers send
 // requests elsewhere, stops listening, and lets requests finish for the shutdown timeout; a second signal ends all of
-// that.
+// that. Where others accept from l, too, it leaves new connections to them at once, and refuses nothing.
 func serveHTTP(
 	ctx context.Context, c *config.Config, l net.Listener, secured *tls.Config, s drainable, logger *slog.Logger, stopWorkers func(),
 ) error {
+	leaving := &atomic.Bool{}
 	srv := &http.Server{
-		Handler:           s,
+		Handler:           lastReplies(s, leaving),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		// The API refuses headers long before, in its own words.
@@ -66,15 +68,33 @@ func serveHTTP(
 	case <-ctx.Done():
 	}
 	logger.Info("draining", "delay", c.DrainDelay, "timeout", c.ShutdownTimeout)
-	s.Drain()
 	patient, cancel := untilHurried(context.WithoutCancel(ctx), hurryOf(ctx))
 	defer cancel()
-	pause(patient, c.DrainDelay)
+	if shared, ok := l.(*sharedListener); ok {
+		shared.Leave()
+		leaving.Store(true)
+		pause(patient, c.DrainDelay)
+		s.Drain()
+	} else {
+		s.Drain()
+		pause(patient, c.DrainDelay)
+	}
 	err := finish(patient, srv, s, c.ShutdownTimeout, logger)
 	if end := <-served; !errors.Is(end, http.ErrServerClosed) {
 		err = errors.Join(err, end)
 	}
 	return err
+}
+
+// lastReplies has the client of each reply close its connection once leaving is set, so that its next request goes to
+// who accepts connections then.
+func lastReplies(next http.Handler, leaving *atomic.Bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if leaving.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // finish stops listening and waits until all requests have ended, which it sees to itself when the timeout has passed

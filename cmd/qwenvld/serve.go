@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -54,7 +55,10 @@ func newLogger(c config.Log, level *slog.LevelVar, out io.Writer) *slog.Logger {
 // before anything is said to be served, the address first: a second daemon started by mistake must not first load its
 // models. Without out nobody is told that it runs, and without changes its configuration stays.
 func serve(ctx context.Context, e *environment, c *config.Config, logger *slog.Logger, out io.Writer, changes *reloader) error {
-	listener, err := listen(ctx, c)
+	listener, err := handedOver(e, os.Getpid())
+	if err == nil && listener == nil {
+		listener, err = listen(ctx, c)
+	}
 	if err != nil {
 		return err
 	}
