@@ -49,3 +49,22 @@ func TestThisBuildHasALevel(t *testing.T) {
 		t.Errorf("a build of %v counts as %s on a processor of %s", kernels, own, here)
 	}
 }
+
+func TestChildrenAreOfTheProgramThatRunsWhateverIsInstalled(t *testing.T) {
+	self := func() (string, error) { return "/bin/q", nil }
+	for name, tc := range map[string]struct {
+		itself, program, want string
+	}{
+		"this program":          {"/proc/self/exe", "/bin/q", "/proc/self/exe"},
+		"another build":         {"/proc/self/exe", "/lib/q-v3", "/lib/q-v3"},
+		"a system without proc": {"", "/bin/q", "/bin/q"},
+	} {
+		e := &environment{executable: self, itself: tc.itself}
+		if got := e.running(tc.program); got != tc.want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	if here, none := itselfAt(t.TempDir()), itselfAt("/none"); here == "" || none != "" {
+		t.Errorf("%q, %q", here, none)
+	}
+}

@@ -243,7 +243,10 @@ func (p *planner) filesOf(m *config.Model) (map[router.Variant]residence.Files, 
 			Need: where.need(string(v), w), About: info,
 			Start: func() (residence.Worker, error) {
 				return process.New(process.Options{
-					Command: process.Command{Path: p.program, Args: []string{"worker"}, Env: env, Config: text}, Logger: logger,
+					Command: process.Command{
+						Path: p.environment.running(p.program), Name: p.program, Args: []string{"worker"}, Env: env, Config: text,
+					},
+					Logger: logger,
 				}), nil
 			},
 		}

@@ -25,6 +25,7 @@ func decodeCommand(e *environment) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			// The daemon decides when this ends: by closing its input.
 			signal.Ignore(syscall.SIGINT, syscall.SIGTERM)
+			beNamed()
 			if memory > 0 {
 				limit := syscall.Rlimit{Cur: uint64(memory), Max: uint64(memory)}
 				if err := syscall.Setrlimit(syscall.RLIMIT_AS, &limit); err != nil {
@@ -48,7 +49,7 @@ func newDecoders(e *environment, m *config.Media) (*decoders.Pool, error) {
 	// what the program and its runtime reserve without using it.
 	const reserved = 4 << 30
 	p := decoders.New(decoders.Command{
-		Path: self, Args: []string{"decode", "--address-space", strconv.FormatInt(2*m.DecodeMemory+reserved, 10)},
+		Path: e.running(self), Name: self, Args: []string{"decode", "--address-space", strconv.FormatInt(2*m.DecodeMemory+reserved, 10)},
 		Env: append(slices.Clone(e.variables), "GOTRACEBACK=none", "GOGC=50"),
 	})
 	if err := p.Warm(); err != nil {

@@ -14,7 +14,7 @@ func main() {
 	ctx, stop := withSignals(context.Background())
 	err := run(ctx, &environment{
 		args: os.Args, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, variables: os.Environ(),
-		tempDir: os.TempDir(), cacheDir: os.UserCacheDir, executable: os.Executable,
+		tempDir: os.TempDir(), cacheDir: os.UserCacheDir, executable: os.Executable, itself: itselfAt(linuxItself),
 	})
 	stop()
 	os.Exit(exitCode(err))

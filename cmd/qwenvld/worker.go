@@ -29,6 +29,7 @@ func workerCommand(e *environment) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			// The daemon decides when a worker ends: by closing its input.
 			signal.Ignore(syscall.SIGINT, syscall.SIGTERM)
+			beNamed()
 			return runWorker(context.Background(), e)
 		},
 	}

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,6 +27,8 @@ import (
 // standard error.
 type Command struct {
 	Path string
+	// Name is how the program is called in lists of processes; "" is by its path.
+	Name string
 	Args []string
 	Env  []string
 	// Config is one JSON value.
@@ -86,6 +89,7 @@ func startChild(c Command, logger *slog.Logger) (_ *child, err error) {
 	defer func() { _ = listening.Close() }()
 
 	p.cmd = exec.Command(c.Path, c.Args...) //nolint:gosec,noctx // our own binary; stopped by closing its input first
+	p.cmd.Args[0] = cmp.Or(c.Name, c.Path)
 	p.cmd.Env = c.Env
 	p.cmd.ExtraFiles = []*os.File{listening}
 	// A group of its own: Ctrl-C in a terminal must reach the daemon only, which drains before it stops workers.

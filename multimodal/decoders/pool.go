@@ -2,6 +2,7 @@ package decoders
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 // Command is the program that calls Serve on its standard input and output.
 type Command struct {
 	Path string
+	// Name is how the program is called in lists of processes; "" is by its path.
+	Name string
 	Args []string
 	Env  []string
 }
@@ -135,6 +138,7 @@ type child struct {
 
 func (p *Pool) start() (*child, error) {
 	cmd := exec.Command(p.command.Path, p.command.Args...) //nolint:gosec,noctx // our own binary; ended by kill
+	cmd.Args[0] = cmp.Or(p.command.Name, p.command.Path)
 	cmd.Env = p.command.Env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the daemon
 	in, err := cmd.StdinPipe()
