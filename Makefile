@@ -58,6 +58,22 @@ darwin: ## vet for Apple's processors what has no C
 bench: setup ## run the Go benchmarks; PKG=./multimodal/... narrows them
 	@$(WITH_ENV) go test -run '^$$' -bench . -benchmem $(or $(PKG),./...)
 
+.PHONY: faults
+faults: build ## kill, stop, fill, stall and damage a daemon under load; ONLY="decoders,full disk" narrows, MUTANTS=500
+	@$(WITH_ENV) go run ./cmd/trial faults -binary $(BIN) $(if $(ONLY),-only "$(ONLY)") -mutants $(or $(MUTANTS),500)
+
+.PHONY: soak
+soak: build ## ask a daemon for a while and see whether anything grows; DURATION=30m
+	@$(WITH_ENV) go run ./cmd/trial soak -binary $(BIN) -duration $(or $(DURATION),30m)
+
+.PHONY: day
+day: build ## install, reload, fill, restart and upgrade a daemon under load, as its unit for systemd says
+	@$(WITH_ENV) go run ./cmd/trial day -binary $(BIN)
+
+.PHONY: fuzz
+fuzz: setup ## run every fuzz target for FUZZTIME=60s
+	@$(WITH_ENV) scripts/fuzz.sh $(or $(FUZZTIME),60s)
+
 .PHONY: conformance
 conformance: build ## ask the built-in pair through other languages' SDKs (python3, and node, cargo and maven where installed)
 	@tools/conformance/run.sh
