@@ -7,6 +7,7 @@ package layout
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/qwenvld/qwenvld/engine/device"
@@ -52,6 +53,8 @@ type Layout struct {
 	names      []string
 	// auto says that a smaller number of layers is not what was asked for.
 	auto bool
+	// spared is the card that would have been chosen, had its results been right.
+	spared string
 }
 
 // What a worker's process takes on each card besides what is estimated: the driver's context, its kernels, and work
@@ -68,7 +71,11 @@ func Plan(w Wish, cards []device.Device, all []Weights) (*Layout, error) {
 	if err != nil {
 		return nil, fmt.Errorf("device: %w", err)
 	}
-	l := &Layout{Cards: chosen, auto: w.Layers == AutoLayers}
+	l := &Layout{auto: w.Layers == AutoLayers}
+	if isAuto(w.Device) && len(chosen) > 0 && wrong(chosen[0].Backend, all) {
+		l.spared, chosen = chosen[0].Name, nil
+	}
+	l.Cards = chosen
 	for i := range all {
 		l.names = append(l.names, all[i].Name)
 		n, err := footprint.Layers(all[i].Model)
@@ -77,7 +84,7 @@ func Plan(w Wish, cards []device.Device, all []Weights) (*Layout, error) {
 		}
 		l.Of = max(l.Of, n)
 	}
-	asked := w.Tower != "" && !strings.EqualFold(w.Tower, device.Auto)
+	asked := !isAuto(w.Tower)
 	if l.Tower, err = tower(w.Tower, chosen, cards); err != nil {
 		return nil, fmt.Errorf("tower_device: %w", err)
 	}
@@ -91,6 +98,14 @@ func Plan(w Wish, cards []device.Device, all []Weights) (*Layout, error) {
 		l.Cards = nil
 	}
 	return l, nil
+}
+
+func isAuto(setting string) bool { return setting == "" || strings.EqualFold(setting, device.Auto) }
+
+// wrong says that a backend is known not to compute some of the weights as it must. Vulkan's products of many rows with
+// a mixture of experts do not pass the selftest (docs/GPU.md).
+func wrong(backend string, all []Weights) bool {
+	return strings.EqualFold(backend, "Vulkan") && slices.ContainsFunc(all, func(w Weights) bool { return w.Model.Experts() > 0 })
 }
 
 // choose finds how many layers of each weights the cards take.
@@ -109,7 +124,7 @@ func (l *Layout) choose(wanted int, all []Weights, mayMoveTower bool) error {
 
 // tower is the card that setting names.
 func tower(setting string, chosen, cards []device.Device) (*device.Device, error) {
-	if setting == "" || strings.EqualFold(setting, device.Auto) {
+	if isAuto(setting) {
 		if len(chosen) == 0 {
 			return nil, nil
 		}

@@ -14,11 +14,16 @@ const reference = "../../testdata/reference/dense-tied/"
 
 func weights(t *testing.T, names ...string) []Weights {
 	t.Helper()
-	model, err := gguf.Read(reference + "model.gguf")
+	return weightsOf(t, reference, names...)
+}
+
+func weightsOf(t *testing.T, folder string, names ...string) []Weights {
+	t.Helper()
+	model, err := gguf.Read(folder + "model.gguf")
 	if err != nil {
 		t.Fatal(err)
 	}
-	projector, err := gguf.Read(reference + "mmproj.gguf")
+	projector, err := gguf.Read(folder + "mmproj.gguf")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,5 +148,28 @@ func TestNothingGoesToCardsThatAreNotThereOrNotWanted(t *testing.T) {
 	}
 	if _, err := Plan(Wish{Tower: "cuda5"}, cards, all); err == nil || !strings.Contains(err.Error(), "tower_device") {
 		t.Error(err)
+	}
+}
+
+func TestAMixtureOfExpertsIsNotPutOnVulkanUnasked(t *testing.T) {
+	const mixture = "../../testdata/reference/moe/"
+	for name, tt := range map[string]struct {
+		folder, backend, device string
+		onCards                 bool
+	}{
+		"a mixture on Vulkan":       {mixture, "Vulkan", "auto", false},
+		"named by the operator":     {mixture, "Vulkan", "vulkan0", true},
+		"a mixture on another card": {mixture, "CUDA", "auto", true},
+		"no mixture":                {reference, "Vulkan", "auto", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := plan(t, Wish{Device: tt.device, Layers: AutoLayers}, []device.Device{card(tt.backend+"0", 1<<40)}, weightsOf(t, tt.folder, "instruct"))
+			if l.OnCards() != tt.onCards {
+				t.Errorf("%s", l)
+			}
+			if said := strings.Contains(l.String(), "Vulkan0 would compute a mixture of experts wrongly"); said == tt.onCards {
+				t.Errorf("%s", l)
+			}
+		})
 	}
 }

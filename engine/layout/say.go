@@ -47,7 +47,11 @@ func (l *Layout) Check() error {
 func (l *Layout) String() string {
 	where := "the processors"
 	if !l.OnCards() {
-		return fmt.Sprintf("%s on %s", strings.Join(l.names, " and "), where)
+		text := fmt.Sprintf("%s on %s", strings.Join(l.names, " and "), where)
+		if l.spared != "" {
+			text += fmt.Sprintf(" (%s would compute a mixture of experts wrongly; engine.device takes it all the same)", l.spared)
+		}
+		return text
 	}
 	var parts []string
 	switch {
