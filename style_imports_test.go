@@ -80,6 +80,7 @@ var importRules = []importRule{
 	{packages: "engine/worker/schedule", may: []string{"engine/worker/cost", "engine/worker/prefix"}, why: "a decision knows rows, what they cost, and which of them are shared"},
 	{packages: "engine/worker/endpoint", may: []string{"engine", "engine/wire"}, why: "requests are read and events written for any model"},
 	{packages: "engine/worker/rowcache", may: []string{"internal/bytecache"}, why: "rows are kept by their key, whatever they show"},
+	{packages: "engine/worker/rowfolder", may: []string{"engine/worker/rowcache"}, never: []string{"net"}, why: "a folder holds rows, whoever wants them"},
 	{packages: "engine/worker/sampler", may: []string{"engine"}, why: "a token is drawn from numbers"},
 	{packages: "engine/worker/*", why: "a part of the worker that stands alone"},
 

@@ -88,6 +88,27 @@ func TestSpeculationIsAWordOrANumber(t *testing.T) {
 	}
 }
 
+func TestAFolderOfRowsIsAWordOrAPath(t *testing.T) {
+	for value, want := range map[string]string{
+		"": "", "vision_folder: auto": "auto", "vision_folder: off": "off", "vision_folder: /rows": "/rows", "vision_folder: rows": "*/rows",
+	} {
+		c, err := load(t, "models: [{id: m, instruct: {model: i.gguf}, engine: {"+value+"}}]\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := c.Models[0].Engine.VisionFolder
+		if base, ok := strings.CutPrefix(want, "*/"); ok && filepath.IsAbs(got) && filepath.Base(got) == base {
+			continue
+		}
+		if got != want {
+			t.Errorf("%q: %q", value, got)
+		}
+	}
+	if _, err := load(t, "models: [{id: m, instruct: {model: i.gguf}, engine: {vision_folder_bytes: -1}}]\n"); err == nil {
+		t.Error("a folder of fewer than no bytes")
+	}
+}
+
 func TestModelPathsAreRelativeToTheFile(t *testing.T) {
 	c, err := load(t, `
 models:

@@ -153,6 +153,9 @@ func (c *Config) resolve(dir string) {
 		if strings.HasPrefix(m.Pull, ".") { // a folder
 			m.Pull = filepath.Join(dir, m.Pull)
 		}
+		if p := &m.Engine.VisionFolder; *p != "" && *p != FolderAuto && *p != FolderOff && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
 		for _, p := range []*string{&m.Instruct.Model, &m.Instruct.Projector, &m.Thinking.Model, &m.Thinking.Projector} {
 			if *p != "" && !filepath.IsAbs(*p) {
 				*p = filepath.Join(dir, *p)

@@ -2,6 +2,12 @@ package config
 
 import "strings"
 
+// Words for Engine.VisionFolder: a folder that goes with the daemon, where two workers may have a use for it, and none.
+const (
+	FolderAuto = "auto"
+	FolderOff  = "off"
+)
+
 // Model is a pair of weights behind one name; either may be missing.
 type Model struct {
 	ID string `mapstructure:"id"`
@@ -40,7 +46,11 @@ type Engine struct {
 	TowerDevice  string `mapstructure:"tower_device"` // as Device, of which one card encodes pictures
 	ImageMemory  int64  `mapstructure:"image_memory"` // bytes of working memory of encoding one image
 	VisionCache  int64  `mapstructure:"vision_cache"` // bytes of rows kept of pictures encoded before; negative: none
-	PrefixCache  int    `mapstructure:"prefix_cache"` // tokens of cache_tokens kept of prompts computed before; negative: none
+	// VisionFolder is where workers share such rows: auto (also where it is empty), off, or a folder that keeps them.
+	// VisionFolderBytes bounds it.
+	VisionFolder      string `mapstructure:"vision_folder"`
+	VisionFolderBytes int64  `mapstructure:"vision_folder_bytes"`
+	PrefixCache       int    `mapstructure:"prefix_cache"` // tokens of cache_tokens kept of prompts computed before; negative: none
 	// Speculation is off, or how many tokens are guessed ahead.
 	Speculation Speculation `mapstructure:"speculation"`
 }
@@ -66,7 +76,7 @@ func (e *Engine) validate(v *validation, key string) {
 	for name, n := range map[string]int64{
 		"context_size": int64(e.ContextSize), "cache_tokens": int64(e.CacheTokens), "max_sequences": int64(e.MaxSequences),
 		"max_queue": int64(e.MaxQueue), "batch_size": int64(e.BatchSize), "prefill_chunk": int64(e.PrefillChunk),
-		"threads": int64(e.Threads), "image_memory": e.ImageMemory,
+		"threads": int64(e.Threads), "image_memory": e.ImageMemory, "vision_folder_bytes": e.VisionFolderBytes,
 	} {
 		v.atLeast(key+"."+name, n, 0)
 	}

@@ -60,6 +60,15 @@ type Guesses struct {
 	Held uint64 `json:"held"`
 }
 
+// Pictures count those whose rows were needed, by where these came from.
+type Pictures struct {
+	// Encoded went through the vision tower. Memory is how often rows were at hand. Folder were found in a folder,
+	// where another worker or an earlier one had left them.
+	Encoded uint64 `json:"encoded"`
+	Memory  uint64 `json:"memory"`
+	Folder  uint64 `json:"folder"`
+}
+
 // States are all of them, in the order that weights go through them.
 func States() []State {
 	return []State{

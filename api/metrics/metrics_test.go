@@ -227,6 +227,7 @@ type worker struct {
 func (w worker) Health() (engine.State, int64) { return w.state, w.restarts }
 func (w worker) Cells() engine.Cells           { return w.cells }
 func (w worker) Guesses() engine.Guesses       { return engine.Guesses{Made: 9, Held: 7} }
+func (w worker) Pictures() engine.Pictures     { return engine.Pictures{Encoded: 4, Memory: 5, Folder: 6} }
 func (worker) Resident() int64                 { return 4 << 20 }
 func (worker) Memory() map[string]int64        { return map[string]int64{"host": 1 << 20} }
 

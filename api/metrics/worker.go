@@ -16,6 +16,8 @@ type Worker interface {
 	Cells() engine.Cells
 	// Guesses counts the tokens that it computed ahead. It must not block.
 	Guesses() engine.Guesses
+	// Pictures counts those whose rows were needed. It must not block.
+	Pictures() engine.Pictures
 	// Memory tells what the weights take while they are loaded, in bytes, by device. It must not block.
 	Memory() map[string]int64
 	// Resident is how many bytes of the process are in memory, 0 where that is not known. It must not block.
@@ -37,7 +39,7 @@ type workers struct {
 	cells, evicted      *prometheus.Desc
 	memory, resident    *prometheus.Desc
 	preemptions         *prometheus.Desc
-	guesses             *prometheus.Desc
+	guesses, pictures   *prometheus.Desc
 }
 
 func newWorkers(all []Weights) *workers {
@@ -56,6 +58,9 @@ func newWorkers(all []Weights) *workers {
 		guesses: desc("speculative_tokens_total",
 			"Tokens of answers that were guessed and computed ahead since the process was started: accepted into the answer, or rejected.",
 			"outcome"),
+		pictures: desc("pictures_total",
+			"Pictures and pairs of frames by where their rows came from since the process was started: encoded by it, at hand in its memory, "+
+				"or in the folder that it shares with others.", "source"),
 		resident: desc("worker_resident_bytes", "Memory that the process takes, with the files that it maps."),
 		preemptions: desc("preemptions_total",
 			"How often a request gave its cells up for others, to be computed again, since the process was started."),
@@ -71,6 +76,7 @@ func (w *workers) Describe(out chan<- *prometheus.Desc) {
 	out <- w.evicted
 	out <- w.memory
 	out <- w.guesses
+	out <- w.pictures
 	out <- w.resident
 	out <- w.preemptions
 }
@@ -99,6 +105,10 @@ func (w *workers) Collect(out chan<- prometheus.Metric) {
 		g := worker.Guesses()
 		for outcome, n := range map[string]uint64{"accepted": g.Held, "rejected": g.Made - g.Held} {
 			out <- prometheus.MustNewConstMetric(w.guesses, prometheus.CounterValue, float64(n), model, string(v), outcome)
+		}
+		p := worker.Pictures()
+		for source, n := range map[string]uint64{"encoded": p.Encoded, "memory": p.Memory, "folder": p.Folder} {
+			out <- prometheus.MustNewConstMetric(w.pictures, prometheus.CounterValue, float64(n), model, string(v), source)
 		}
 		out <- prometheus.MustNewConstMetric(w.preemptions, prometheus.CounterValue, float64(cells.Preemptions), model, string(v))
 		if bytes := worker.Resident(); bytes > 0 {

@@ -26,6 +26,7 @@ import (
 type catalog struct {
 	models []*servedModel
 	keeper *residence.Keeper
+	rows   *rowFolder
 }
 
 // servedModel is a model and the members of the keeper that hold its weights.
@@ -51,8 +52,9 @@ func newCatalog(
 		return nil, fmt.Errorf("find this binary: %w", err)
 	}
 	p := &planner{environment: e, config: c, program: program, reports: findDevices(ctx, e), logger: logger, several: len(sources) > 1}
+	p.rows = &rowFolder{parent: e.tempDir}
 	budget := p.budget()
-	out := &catalog{}
+	out := &catalog{rows: p.rows}
 	var units []residence.Unit
 	for _, s := range sources {
 		own, err := p.unitsOf(s)
@@ -142,6 +144,8 @@ type planner struct {
 	logger      *slog.Logger
 	// several says that logs must name the model.
 	several bool
+	// rows is nil where no folder goes with the daemon.
+	rows *rowFolder
 
 	// mu is held while weights are laid out: what some take of a card, others do not have.
 	mu sync.Mutex
@@ -229,6 +233,7 @@ func (p *planner) filesOf(m *config.Model) (map[router.Variant]residence.Files, 
 		if err != nil {
 			return nil, err
 		}
+		p.rows.share(m, &c, p.logger)
 		where.apply(string(v), &c)
 		text, err := json.Marshal(c)
 		if err != nil {

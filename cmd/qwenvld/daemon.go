@@ -49,7 +49,7 @@ func assemble(ctx context.Context, e *environment, c *config.Config, logger *slo
 			d.close()
 		}
 	}()
-	clearLeftovers(logger)
+	clearLeftovers(e.tempDir, logger)
 	limitMemory(c, logger)
 	if err := d.check(ctx); err != nil {
 		return nil, err
@@ -116,6 +116,9 @@ func (d *daemon) check(ctx context.Context) error {
 }
 
 func (d *daemon) close() {
+	if d.models != nil {
+		_ = d.models.rows.close() // no worker is left
+	}
 	d.fetchers.close()
 	if d.decoders != nil {
 		_ = d.decoders.Close() // no request is left

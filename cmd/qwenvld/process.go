@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"math"
 	"os"
@@ -12,10 +13,12 @@ import (
 	"github.com/qwenvld/qwenvld/internal/tempdir"
 )
 
-// clearLeftovers removes the temporary folders of daemons that were killed.
-func clearLeftovers(logger *slog.Logger) {
+// clearLeftovers removes the temporary folders of daemons that were killed, of which some lie in parent.
+func clearLeftovers(parent string, logger *slog.Logger) {
 	n, err := tempdir.Clear(process.SocketFolder(), process.DirPrefix)
-	if err != nil {
+	more, err2 := tempdir.Clear(parent, rowsPrefix)
+	n += more
+	if err = errors.Join(err, err2); err != nil {
 		logger.Warn("temporary folders of an earlier run stay", "error", err)
 	} else if n > 0 {
 		logger.Info("cleared temporary folders of an earlier run", "count", n)

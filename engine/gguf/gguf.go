@@ -87,6 +87,9 @@ type File struct {
 	Path    string
 	Tensors []Tensor
 
+	// Start is where the weights begin in the first file.
+	Start int64
+
 	keys      map[string]*Value
 	order     []string // the keys as they stand in the file
 	alignment int64

@@ -130,7 +130,8 @@ func parse(from io.Reader, size int64) (*File, error) {
 		f.byName[t.Name] = i
 		f.Tensors = append(f.Tensors, t)
 	}
-	return f, f.place(pad(r.at, f.alignment), size)
+	f.Start = pad(r.at, f.alignment)
+	return f, f.place(f.Start, size)
 }
 
 func (r *reader) begin() error {

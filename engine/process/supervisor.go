@@ -74,6 +74,7 @@ type Supervisor struct {
 	restarts     int64
 	cells        engine.Cells // as the worker told last
 	guesses      engine.Guesses
+	pictures     engine.Pictures
 	resident     int64 // likewise
 }
 
@@ -158,6 +159,13 @@ func (s *Supervisor) Guesses() engine.Guesses {
 	return s.guesses
 }
 
+// Pictures counts the pictures of the worker until the last check, none where there is no worker.
+func (s *Supervisor) Pictures() engine.Pictures {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pictures
+}
+
 // Resident is how many bytes of the worker were in memory at the last check, 0 where there is no worker or the system
 // does not tell.
 func (s *Supervisor) Resident() int64 {
@@ -166,11 +174,11 @@ func (s *Supervisor) Resident() int64 {
 	return s.resident
 }
 
-// setCounts keeps what a worker tells of its cache, its guesses and its memory.
+// setCounts keeps what a worker tells of its cache, its guesses, its pictures and its memory.
 func (s *Supervisor) setCounts(h *wire.Health) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cells, s.guesses, s.resident = h.Cells, h.Guesses, h.Resident
+	s.cells, s.guesses, s.pictures, s.resident = h.Cells, h.Guesses, h.Pictures, h.Resident
 }
 
 // Info implements engine.Engine. Where no worker is ready its error is an engine.UnavailableError.

@@ -19,10 +19,11 @@ type Worker interface { //nolint:interfacebloat // an engine with the beginning 
 	Run(ctx context.Context) error
 	// Wait blocks until the weights can be used, or it is known that they never will, or ctx is done.
 	Wait(ctx context.Context) error
-	// Health, Cells, Guesses and Resident tell how it fares. They must not block.
+	// Health, Cells, Guesses, Pictures and Resident tell how it fares. They must not block.
 	Health() (state engine.State, restarts int64)
 	Cells() engine.Cells
 	Guesses() engine.Guesses
+	Pictures() engine.Pictures
 	Resident() int64
 }
 

@@ -252,6 +252,14 @@ func (m *Member) Guesses() engine.Guesses {
 	return engine.Guesses{}
 }
 
+// Pictures counts the pictures of the worker by where their rows came from, none where there is no worker.
+func (m *Member) Pictures() engine.Pictures {
+	if w := m.current(); w != nil {
+		return w.Pictures()
+	}
+	return engine.Pictures{}
+}
+
 // Resident is how many bytes of the worker are in memory, 0 where there is none or the system does not tell.
 func (m *Member) Resident() int64 {
 	if w := m.current(); w != nil {

@@ -89,6 +89,8 @@ func (w *fakeWorker) Resident() int64 { return 9 }
 
 func (w *fakeWorker) Guesses() engine.Guesses { return engine.Guesses{Made: 3, Held: 2} }
 
+func (w *fakeWorker) Pictures() engine.Pictures { return engine.Pictures{Folder: 4} }
+
 func (w *fakeWorker) Info(ctx context.Context) (engine.Info, error) {
 	if state, _ := w.Health(); state != engine.StateReady {
 		return engine.Info{}, &engine.UnavailableError{State: state, Progress: 0.5}
@@ -208,7 +210,7 @@ func TestWeightsAreLoadedForWhoAsksAndUnloadedWhenIdle(t *testing.T) {
 		if info, err := m.Info(s.t.Context()); err != nil || info.Name != "a" {
 			t.Errorf("%+v, %v", info, err)
 		}
-		if m.Guesses().Held != 2 || m.Cells().Free != 7 || m.Resident() != 9 {
+		if m.Guesses().Held != 2 || m.Pictures().Folder != 4 || m.Cells().Free != 7 || m.Resident() != 9 {
 			t.Error("cells")
 		}
 		time.Sleep(time.Hour)

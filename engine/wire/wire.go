@@ -65,6 +65,8 @@ type Health struct {
 	Cells engine.Cells `json:"cells"`
 	// Guesses count tokens that were computed ahead.
 	Guesses engine.Guesses `json:"guesses"`
+	// Pictures count those whose rows were needed.
+	Pictures engine.Pictures `json:"pictures"`
 	// Resident is how many bytes of the process are in memory, 0 where the system does not tell.
 	Resident int64 `json:"resident"`
 }

@@ -38,6 +38,11 @@ type Config struct {
 	ImageMemory int64 `json:"image_memory,omitempty"`
 	// VisionCache bounds the rows kept of pictures encoded before, in bytes; 0 means 512 MiB, less keeps none.
 	VisionCache int64 `json:"vision_cache,omitempty"`
+	// RowFolder is where rows of pictures are shared with workers of equal towers; empty shares none. RowFolderBytes
+	// bound it; RowFolderLasts says that they are of use to workers to come.
+	RowFolder      string `json:"row_folder,omitempty"`
+	RowFolderBytes int64  `json:"row_folder_bytes,omitempty"`
+	RowFolderLasts bool   `json:"row_folder_lasts,omitempty"`
 	// PrefixCache bounds the cells of CacheTokens that keep computed rows for prompts that begin with them, while
 	// nobody uses them; 0 means half of CacheTokens, or a quarter with a GPU, where a step costs more the fuller the
 	// cache. Less shares nothing.

@@ -17,6 +17,7 @@ import (
 	"github.com/qwenvld/qwenvld/engine/worker/compute"
 	"github.com/qwenvld/qwenvld/engine/worker/pace"
 	"github.com/qwenvld/qwenvld/engine/worker/rowcache"
+	"github.com/qwenvld/qwenvld/engine/worker/rowfolder"
 )
 
 var (
@@ -38,7 +39,8 @@ type weights struct {
 	encodes     *thread
 	endTokens   []int32
 	constraints *constraints
-	rows        *rowcache.Cache // of pictures
+	rows        *rowcache.Cache   // of pictures
+	shelf       *rowfolder.Folder // of rows that are shared with others, nil without
 
 	tagsMu sync.Mutex
 	tags   map[string]*compute.Tag
@@ -85,6 +87,8 @@ func load(ctx context.Context, c Config, logger *slog.Logger, progress func(stag
 			return w, err
 		}
 	}
+	shelf := w.openShelf(ctx, logger)
+	defer func() { w.shelf = shelf() }()
 	progress("cache", 0)
 	w.context, err = llama.NewContext(w.model, llama.ContextOptions{
 		ContextSize: c.CacheTokens, BatchSize: c.BatchSize, MaxSequences: c.MaxSequences, Threads: c.Threads, KV: llama.KVType(c.CacheType),
@@ -187,6 +191,9 @@ func (w *weights) loadVision(ctx context.Context, logger *slog.Logger, progress 
 func (w *weights) close() {
 	w.decodes.close()
 	w.encodes.close()
+	if w.shelf != nil {
+		_ = w.shelf.Close() // what is in it stays
+	}
 	for _, b := range []*llama.Batch{w.tokens, w.embeddings} {
 		if b != nil {
 			_ = b.Close()

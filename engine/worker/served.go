@@ -28,7 +28,7 @@ func (s *served) Info() engine.Info { return s.info }
 func (s *served) Health() wire.Health {
 	health := wire.Health{
 		Decode: wire.Pulse(s.loop.Decoding()), Encode: wire.Pulse(s.loop.Encoding()), Cells: s.loop.Cells(),
-		Guesses: s.loop.Guesses(), Resident: resident(),
+		Guesses: s.loop.Guesses(), Pictures: s.loop.Pictures(), Resident: resident(),
 	}
 	health.Decode.Beats += s.weights.context.Beats()
 	if s.weights.vision != nil {

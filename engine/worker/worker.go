@@ -70,13 +70,17 @@ func serve(ctx context.Context, w *weights, o Options, hello *helloWriter) error
 		encoder = newTower(w)
 	}
 	c := &w.config
+	var shelf compute.Shelf
+	if w.shelf != nil {
+		shelf = w.shelf
+	}
 	loop := compute.New(compute.Options{
 		Limits: schedule.Limits{
 			Cells: c.CacheTokens, Sequences: c.MaxSequences, BatchRows: c.BatchSize, PrefillRows: c.PrefillChunk,
 			ParkedCells: w.parked(), Branches: w.branches(), RowBytes: w.rowBytes(), AheadBytes: max(0, c.VisionCache) / 2,
 			EncodeMemory: c.ImageMemory,
 		},
-		MaxQueue: c.MaxQueue, Rows: w.rows, Guesses: max(0, c.Speculation), Logger: o.Logger,
+		MaxQueue: c.MaxQueue, Rows: w.rows, Shelf: shelf, Guesses: max(0, c.Speculation), Logger: o.Logger,
 	}, w, encoder, w)
 	handler := endpoint.New(&served{weights: w, loop: loop, info: w.info()}, o.Logger)
 	defer handler.Wait()

@@ -83,6 +83,8 @@ type Options struct {
 	MaxQueue int
 	// Rows keeps those of pictures, nil for none beyond their use.
 	Rows *rowcache.Cache
+	// Shelf has rows that are not among them; nil for none.
+	Shelf Shelf
 	// Guesses bound the tokens of a sequence that are computed ahead in a step; with none, no tokens are guessed.
 	Guesses int
 	Logger  *slog.Logger

@@ -33,6 +33,8 @@ func (l *Loop) encode(ctx context.Context) {
 	for _, r := range l.plan.Abandoned() {
 		l.abandon(r)
 	}
+	l.releaseClaims()
+	l.seek(ctx)
 	if l.beside != nil {
 		return
 	}
@@ -159,13 +161,13 @@ func (l *Loop) encodedRun(ctx context.Context, r encodeResult) {
 	}
 	each := len(r.rows) / len(r.run.Pictures)
 	for i, p := range r.run.Pictures {
-		key := rowcache.Key(p.Key)
-		l.o.Rows.Put(key, rowcache.Pack(r.rows[i*each:(i+1)*each], each/p.Rows))
 		for _, w := range p.Wanted() {
 			l.sequences[w.Sequence].timing.encoding(begun, now)
-			l.want(l.sequences[w.Sequence], w.Segment)
 		}
-		l.o.Rows.Release(key)
+		rows := rowcache.Pack(r.rows[i*each:(i+1)*each], each/p.Rows)
+		l.encodedPictures.Add(1)
+		l.hand(p, rows)
+		l.shelve(ctx, p, rows)
 	}
 }
 
@@ -181,21 +183,23 @@ func (l *Loop) encodeFailed(r encodeResult) {
 	}
 }
 
-// want gives a sequence the rows of an image whose pixels have come, or has them encoded.
-func (l *Loop) want(s *sequence, segment int) {
+// want gives a sequence the rows of an image whose pixels have come, and reports whether they are at hand. Otherwise it
+// has them encoded.
+func (l *Loop) want(s *sequence, segment int) (given bool) {
 	p := s.pictures[segment]
 	if p == nil || p.rows != nil || s.active() && segment < s.plan.Segment() {
-		return
+		return false
 	}
 	if rows, ok := l.o.Rows.Take(p.key); ok {
 		p.rows = rows
 		s.plan.Encoded(segment)
-		return
+		return true
 	}
 	g := &s.job.spec.Segments[segment]
 	l.plan.Want(schedule.Want{Sequence: s.plan, Segment: segment}, schedule.Picture{
 		Key: p.key, Width: g.Image.Width, Height: g.Image.Height, Rows: g.Len(), Memory: p.memory,
 	})
+	return false
 }
 
 // release gives the rows of an image back, which are not needed any more or can be had again.

@@ -30,14 +30,18 @@ type Loop struct {
 	submit  chan *Job
 	encoded chan encodeResult
 	arrived chan arrivedImage
+	sought  chan sought
 	wake    chan struct{} // capacity 1: a job was cancelled, or a mask is ready
 	stopped chan struct{}
 
 	decoding, encoding pulse
 	cells              atomic.Pointer[engine.Cells]
 	guessed, held      atomic.Uint64 // tokens
+	// encodedPictures and fetched count pictures, shared how often rows were at hand.
+	encodedPictures, fetched, shared atomic.Uint64
+	unsaved                          sync.Once // tells that rows could not be saved
 
-	encoders sync.WaitGroup // goroutines that wait for pixels or encode beside the loop
+	encoders sync.WaitGroup // goroutines that wait for pixels, look for rows, save them or encode beside the loop
 	builders sync.WaitGroup // goroutines that build masks
 	building chan struct{}  // holds a value for each mask that is being built; its capacity bounds them
 
@@ -53,6 +57,7 @@ type Loop struct {
 	encodings map[*schedule.Run]Encoding
 	begun     map[*schedule.Run]time.Time // when the encode of a run was begun with
 	beside    *encodeBeside               // nil while no run is computed beside the loop
+	claims    map[[32]byte]func()         // of pictures that are encoded here; others wait until the function is called
 	worth     sharer
 	guessing  []*sequence // those with guesses, which have these chances and get these shares
 	chances   [][]float64
@@ -68,10 +73,12 @@ func New(o Options, d Decoder, e Encoder, v Vocabulary) *Loop {
 		o.Rows = rowcache.New(0)
 	}
 	o.EncodesBeside = e != nil && e.Beside()
+	o.Shelved = o.Shelf != nil
 	l := &Loop{
 		o: o, decoder: d, encoder: e, vocab: v,
 		places: semaphore.NewWeighted(int64(o.MaxQueue + o.Sequences)),
 		submit: make(chan *Job), encoded: make(chan encodeResult), arrived: make(chan arrivedImage),
+		sought: make(chan sought), claims: map[[32]byte]func(){},
 		wake: make(chan struct{}, 1), stopped: make(chan struct{}),
 		building: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 		worth:    &speculation.Controller{},
@@ -157,6 +164,8 @@ func (l *Loop) collect(ctx context.Context) {
 			l.encodedBeside(ctx, r)
 		case a := <-l.arrived:
 			l.pixelsCame(a)
+		case a := <-l.sought:
+			l.soughtCame(a)
 		case <-l.wake:
 		case <-ctx.Done():
 		}
@@ -170,6 +179,8 @@ func (l *Loop) collect(ctx context.Context) {
 			l.encodedBeside(ctx, r)
 		case a := <-l.arrived:
 			l.pixelsCame(a)
+		case a := <-l.sought:
+			l.soughtCame(a)
 		case <-l.wake:
 		default:
 			return
@@ -186,7 +197,7 @@ func (l *Loop) enqueue(ctx context.Context, j *Job) {
 
 // runnable reports whether there is something to compute or to draw.
 func (l *Loop) runnable() bool {
-	if l.plan.Runnable() || l.beside == nil && l.plan.Encodes() {
+	if l.plan.Runnable() || l.beside == nil && l.plan.Encodes() || l.plan.Seeks() {
 		return true
 	}
 	return slices.ContainsFunc(l.plan.Active(), func(p *schedule.Sequence) bool { return l.sequences[p].maskArrived() })
@@ -219,7 +230,9 @@ func (l *Loop) admit() {
 		s.begin()
 		l.reused(s)
 		for segment := range s.pictures {
-			l.want(s, segment)
+			if l.want(s, segment) {
+				l.shared.Add(1)
+			}
 		}
 	}
 }

@@ -76,5 +76,7 @@ func (l *Loop) pixelsCame(a arrivedImage) {
 	if s.active() {
 		l.reuse()
 	}
-	l.want(s, a.segment)
+	if l.want(s, a.segment) {
+		l.shared.Add(1)
+	}
 }

@@ -19,6 +19,7 @@ type Picture struct {
 	wanted []Want
 	date   time.Duration // when it is due, as that of a sequence
 	number int
+	at     whereabouts
 }
 
 // Want is an image of a sequence.
@@ -164,11 +165,11 @@ func (s *Scheduler) NextRun() (r *Run, within time.Duration) {
 
 // nextPicture is what would be begun next, nil where nothing may be.
 func (s *Scheduler) nextPicture() *Picture {
-	s.pictures = slices.DeleteFunc(s.pictures, func(p *Picture) bool { return len(p.Wanted()) == 0 })
+	s.forgetUnwanted()
 	var next *Picture
 	ahead := s.ahead()
 	for _, p := range s.pictures {
-		if !p.active() && ahead+s.bytes(p) > s.limits.AheadBytes {
+		if s.limits.Shelved && p.at != here || !p.active() && ahead+s.bytes(p) > s.limits.AheadBytes {
 			continue
 		}
 		if next == nil || sooner(p, next) < 0 {
@@ -209,7 +210,7 @@ func (s *Scheduler) begin(p *Picture) *Run {
 	other := slices.ContainsFunc(s.pictures, func(o *Picture) bool { return o.Width != p.Width || o.Height != p.Height })
 	room := s.limits.AheadBytes - s.ahead() - s.bytes(p)
 	for _, o := range s.pictures {
-		alike := o != p && o.active() == p.active()
+		alike := o != p && o.active() == p.active() && o.at == p.at
 		if other || len(s.runs) > 0 || !alike || r.rows()+o.Rows > runRows || r.memory()+o.Memory > s.limits.EncodeMemory {
 			continue
 		}
@@ -263,6 +264,11 @@ func (s *Scheduler) ahead() (n int64) {
 			if !p.active() {
 				n += s.bytes(p)
 			}
+		}
+	}
+	for _, p := range s.pictures {
+		if !p.active() && (p.at == sought || p.at == elsewhere) {
+			n += s.bytes(p)
 		}
 	}
 	return n

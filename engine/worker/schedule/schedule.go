@@ -33,6 +33,9 @@ type Limits struct {
 	// time as batches are computed, and takes none of their time.
 	EncodeMemory  int64
 	EncodesBeside bool
+	// Shelved says that rows of pictures may be found outside of this worker: they are looked for before a picture is
+	// encoded.
+	Shelved bool
 }
 
 // admissionHeadroom is how many free cells beyond its prompt a sequence is admitted with, so that it is not preempted
