@@ -3,10 +3,12 @@ package api
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/qwenvld/qwenvld/api/access"
+	"github.com/qwenvld/qwenvld/api/request"
 	"github.com/qwenvld/qwenvld/engine"
 )
 
@@ -109,5 +111,42 @@ func TestWithoutAKeyOnlyLivenessIsServed(t *testing.T) {
 		if got := s.get(path); got.status != http.StatusOK {
 			t.Errorf("%s: %d %s", path, got.status, got.body)
 		}
+	}
+}
+
+// Everything of which a request can hold many has a bound, which the operator sets or which has a default.
+func TestARequestHoldsNoMoreThanItMay(t *testing.T) {
+	s := newSite(t, func(c *Config) {
+		c.Limits = request.Limits{Messages: 3, Images: 2, Videos: 1, Tools: 2, Stops: 2, LogitBias: 2, Choices: 2, Depth: 12, Values: 200, SchemaBytes: 200}
+	})
+	repeat := func(text string, n int) string { return strings.TrimSuffix(strings.Repeat(text+",", n), ",") }
+	message := `{"role":"user","content":"hi"}`
+	content := func(part string, n int) string {
+		return `"messages":[{"role":"user","content":[` + repeat(part, n) + `]}]`
+	}
+	const image = `{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}`
+	const video = `{"type":"video_url","video_url":{"url":"data:video/mp4;base64,AAAA"}}`
+	one := `"messages":[` + message + `]`
+	tool := `{"type":"function","function":{"name":"f%","parameters":{"type":"object"}}}`
+	for name, members := range map[string]string{
+		"messages":   `"messages":[` + repeat(message, 4) + `]`,
+		"images":     content(image, 3),
+		"videos":     content(video, 2),
+		"tools":      one + `,"tools":[` + repeat(tool, 3) + `]`,
+		"stops":      one + `,"stop":["a","b","c"]`,
+		"logit bias": one + `,"logit_bias":{"1":1,"2":1,"3":1}`,
+		"choices":    one + `,"n":3`,
+		"depth":      one + `,"metadata":` + strings.Repeat(`{"a":`, 20) + `1` + strings.Repeat(`}`, 20),
+		"values":     one + `,"stop":[` + repeat(`"a"`, 300) + `]`,
+		"schema":     one + `,"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"enum":["` + strings.Repeat("x", 300) + `"]}}}`,
+	} {
+		got := s.post("/v1/chat/completions", `{"model":"qwen3-vl-instruct",`+members+`}`)
+		told := func(words string) bool { return strings.Contains(string(got.body), words) }
+		if got.status != http.StatusBadRequest || !slices.ContainsFunc([]string{"most", "deep", "many", "larger", "bytes", "between", "more than"}, told) {
+			t.Errorf("%s: %d %s", name, got.status, got.body)
+		}
+	}
+	if n := len(s.instruct.Asked()); n != 0 {
+		t.Errorf("%d generations were begun", n)
 	}
 }

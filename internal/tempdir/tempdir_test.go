@@ -69,3 +69,22 @@ func TestFoldersOfKilledProcessesAreCleared(t *testing.T) {
 		t.Error("a closed folder is still there")
 	}
 }
+
+func TestFoldersOfSocketsAreTheUsersAlone(t *testing.T) {
+	parent := t.TempDir()
+	if err := os.Chmod(parent, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	d, err := New(parent, "qwenvld-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	info, err := os.Stat(d.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if others := info.Mode().Perm() & 0o077; others != 0 {
+		t.Errorf("others may do %o with %s", others, d.Path)
+	}
+}
