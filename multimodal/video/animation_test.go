@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -159,5 +160,22 @@ func TestDiskIsBoundedOverAllFiles(t *testing.T) {
 	}
 	if _, err := b.Write(make([]byte, 100)); err != nil {
 		t.Errorf("after the other was closed: %v", err)
+	}
+}
+
+func TestAFullDiskIsNotTheVideosFault(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skipf("this system has no file that is always full: %v", err)
+	}
+	disk := NewDisk(t.TempDir(), 100)
+	f := &File{f: full, disk: disk}
+	defer f.Close()
+	var media *multimodal.Error
+	if _, err := f.Write([]byte("a film")); !errors.As(err, &media) || media.Kind != multimodal.KindBusy || !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("%v", err)
+	}
+	if used := disk.used.Load(); used != 0 {
+		t.Errorf("%d bytes count as used", used)
 	}
 }

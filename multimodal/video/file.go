@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/qwenvld/qwenvld/multimodal"
 	"github.com/qwenvld/qwenvld/multimodal/video/limits"
@@ -29,12 +30,21 @@ func NewDisk(dir string, most int64) *Disk {
 func (d *Disk) NewFile() (*File, error) {
 	f, err := os.CreateTemp(d.dir, temporary)
 	if err != nil {
-		return nil, fmt.Errorf("keep a video: %w", err)
+		return nil, keepError(err)
 	}
 	if err := os.Remove(f.Name()); err != nil {
 		return nil, errors.Join(fmt.Errorf("keep a video: %w", err), f.Close())
 	}
 	return &File{f: f, disk: d}, nil
+}
+
+// keepError is why a video's bytes could not be kept: KindBusy where the file system is full, which is no fault of the
+// video.
+func keepError(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return multimodal.NewError(multimodal.KindBusy, err, "The server has no room on its disk for videos at the moment.")
+	}
+	return fmt.Errorf("keep a video: %w", err)
 }
 
 // temporary is the name that files have for an instant.
@@ -58,7 +68,7 @@ type File struct {
 	close sync.Once
 }
 
-// Write implements io.Writer. It fails with KindBusy where the disk's bound is reached.
+// Write implements io.Writer. It fails with KindBusy where the disk's bound is reached, or the disk is full.
 func (f *File) Write(p []byte) (int, error) {
 	if err := f.disk.take(int64(len(p))); err != nil {
 		return 0, err
@@ -66,7 +76,10 @@ func (f *File) Write(p []byte) (int, error) {
 	n, err := f.f.Write(p)
 	f.disk.used.Add(int64(n - len(p)))
 	f.size += int64(n)
-	return n, err
+	if err != nil {
+		return n, keepError(err)
+	}
+	return n, nil
 }
 
 // Size in bytes.
