@@ -180,6 +180,7 @@ func fillPull(ctx context.Context, s *subject) (err error) {
 	} else {
 		s.ledger.Note(traffic.Result{Outcome: traffic.Told, Reason: said})
 	}
+	s.note = "the pull said: " + lastLine(said)
 	if err := s.small.Empty(); err != nil {
 		return err
 	}
@@ -188,7 +189,6 @@ func fillPull(ctx context.Context, s *subject) (err error) {
 		return nil
 	}
 	s.ledger.Note(traffic.Result{Outcome: traffic.Answered})
-	s.note = fmt.Sprintf("the pull said: %s", strings.TrimSpace(lastLine(said)))
 	return nil
 }
 

@@ -111,9 +111,12 @@ func (o *Options) watch(ctx context.Context, a *arena.Arena) ([]*daemon.Vitals, 
 func columns(seen []*daemon.Vitals) []series {
 	const mebibyte = 1 << 20
 	out := []series{
-		{name: "daemon, resident", unit: "MiB", tolerated: 8}, {name: "instruct worker, resident", unit: "MiB", tolerated: 8},
-		{name: "thinking worker, resident", unit: "MiB", tolerated: 8}, {name: "goroutines", tolerated: 5},
-		{name: "descriptors", tolerated: 5}, {name: "temporary files", tolerated: 1},
+		{name: "daemon, resident", unit: "MiB", tolerated: 8},
+		{name: "instruct worker, resident", unit: "MiB", tolerated: 8},
+		{name: "thinking worker, resident", unit: "MiB", tolerated: 8},
+		{name: "goroutines", tolerated: 5},
+		{name: "descriptors", tolerated: 5},
+		{name: "temporary files", tolerated: 1},
 	}
 	for _, v := range seen {
 		for i, value := range []float64{

@@ -102,8 +102,13 @@ func TestAConnectionThatBreaksLosesItsRequestUnlessTheClientLeft(t *testing.T) {
 func TestALedgerAddsUp(t *testing.T) {
 	var l Ledger
 	for i, r := range []Result{
-		{Outcome: Answered}, {Outcome: Refused, Status: 503}, {Outcome: Refused, Status: 503}, {Outcome: Refused, Status: 400},
-		{Outcome: Lost, Reason: "cut"}, {Outcome: Left}, {Outcome: Told},
+		{Outcome: Answered},
+		{Outcome: Refused, Status: 503},
+		{Outcome: Refused, Status: 503},
+		{Outcome: Refused, Status: 400},
+		{Outcome: Lost, Reason: "cut"},
+		{Outcome: Left},
+		{Outcome: Told},
 	} {
 		l.Note(r)
 		if n := l.Counts().Sent; n != i+1 {
