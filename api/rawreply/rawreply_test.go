@@ -124,7 +124,7 @@ func TestAHeaderThatDoesNotComeInTimeIsToldSo(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if resp.StatusCode == 408 && !strings.Contains(string(body), `"code":"request_timeout"`) {
+				if resp.StatusCode == http.StatusRequestTimeout && !strings.Contains(string(body), `"code":"request_timeout"`) {
 					t.Errorf("%s", body)
 				}
 				statuses = append(statuses, resp.StatusCode)

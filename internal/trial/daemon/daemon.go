@@ -102,7 +102,8 @@ func (o *Options) command() *exec.Cmd {
 	args = append(args, o.Args...)
 	var c *exec.Cmd
 	if o.Socket == nil {
-		c = exec.Command(o.Binary, append(args, "--listen", "127.0.0.1:0")...) //nolint:gosec,noctx // the binary under trial; ended by signals
+		args = append(args, "--listen", "127.0.0.1:0")
+		c = exec.Command(o.Binary, args...) //nolint:gosec,noctx // the binary under trial; ended by signals
 	} else {
 		handOver := append([]string{"-c", `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"`, o.Binary}, args...)
 		c = exec.Command("/bin/sh", handOver...) //nolint:gosec,noctx // as above

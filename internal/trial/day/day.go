@@ -85,7 +85,7 @@ func Run(ctx context.Context, o *Options) (err error) {
 			t.d.Kill()
 		}
 	}()
-	_, _ = fmt.Fprint(o.Out, "| step | took | sent | answered | refused with a reason | error told in the stream | lost | |\n"+
+	_, _ = fmt.Fprint(o.Out, "| step | took | sent | answered | refused with a reason | told in the stream | lost | |\n"+
 		"| --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	failed := false
 	for _, s := range t.steps(small) {

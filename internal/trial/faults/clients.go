@@ -77,7 +77,8 @@ func (s *subject) connect(ctx context.Context) (*net.TCPConn, error) {
 
 // head is a request's header for a body of so many bytes.
 func head(length int) string {
-	return fmt.Sprintf("POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", length)
+	const fields = "Host: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+	return fmt.Sprintf("POST /v1/chat/completions HTTP/1.1\r\n"+fields, length)
 }
 
 // leaveSending closes connections in the middle of bodies.

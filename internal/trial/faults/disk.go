@@ -151,8 +151,9 @@ func fillPull(ctx context.Context, s *subject) (err error) {
 	h := hubtest.New()
 	defer h.Close()
 	const repo = "org/Test-Instruct-GGUF"
-	for name, file := range map[string]string{"Test-Instruct-Q4_K_M.gguf": "instruct.gguf", "mmproj-Test-Instruct-F16.gguf": "projector.gguf"} {
-		data, err := os.ReadFile(filepath.Join(s.Weights, file))
+	files := map[string]string{"Test-Instruct-Q4_K_M.gguf": "instruct.gguf", "mmproj-Test-Instruct-F16.gguf": "projector.gguf"}
+	for name, file := range files {
+		data, err := os.ReadFile(filepath.Join(s.Weights, file)) //nolint:gosec // whoever runs the trial names the folder
 		if err != nil {
 			return fmt.Errorf("read weights: %w", err)
 		}

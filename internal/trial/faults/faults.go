@@ -130,7 +130,7 @@ func writeTable(w io.Writer, rows []Row) {
 	if len(rows) == 0 {
 		return
 	}
-	_, _ = fmt.Fprint(w, "| fault | sent | answered | refused with a reason | error told in the stream | client left | lost | not ready for | remains |\n"+
+	_, _ = fmt.Fprint(w, "| fault | sent | answered | refused with a reason | told in the stream | client left | lost | not ready | remains |\n"+
 		"| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	var sum traffic.Counts
 	for i := range rows {

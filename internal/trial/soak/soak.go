@@ -131,8 +131,8 @@ func columns(seen []*daemon.Vitals) []series {
 
 // write writes the table and tells whether all of it is flat.
 func (o *Options) write(seen []*daemon.Vitals) bool {
-	_, _ = fmt.Fprintf(o.Out, "| %v, %d clients | first | median | last | most | trend to the end | |\n| --- | --- | --- | --- | --- | --- | --- |\n",
-		o.Duration, o.Clients)
+	_, _ = fmt.Fprintf(o.Out, "| %v, %d clients | first | median | last | most | trend to the end | |\n", o.Duration, o.Clients)
+	_, _ = fmt.Fprint(o.Out, "| --- | --- | --- | --- | --- | --- | --- |\n")
 	flat := true
 	for _, s := range columns(seen) {
 		v := s.judge()
@@ -156,8 +156,9 @@ func (o *Options) tell(c *traffic.Counts, remains string) {
 	if remains == "" {
 		remains = "nothing"
 	}
-	_, _ = fmt.Fprintf(o.Out, "\n%d requests: %d answered, %s refused with a reason, %d ended with an error, %d left by their clients, %d lost. "+
-		"Afterwards remains: %s.\n", c.Sent, n[traffic.Answered], c.Refusals(), n[traffic.Told], n[traffic.Left], n[traffic.Lost], remains)
+	_, _ = fmt.Fprintf(o.Out, "\n%d requests: %d answered, %s refused with a reason, %d told of an error in the stream, ",
+		c.Sent, n[traffic.Answered], c.Refusals(), n[traffic.Told])
+	_, _ = fmt.Fprintf(o.Out, "%d left by their clients, %d lost. Afterwards remains: %s.\n", n[traffic.Left], n[traffic.Lost], remains)
 	for _, loss := range c.Losses {
 		_, _ = fmt.Fprintf(o.Out, "\nlost: %s\n", loss)
 	}
