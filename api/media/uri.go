@@ -1,39 +1,43 @@
 package media
 
 import (
-	"bytes"
-	"context"
 	"encoding/base64"
 
 	"github.com/qwenvld/qwenvld/api/fault"
-	"github.com/qwenvld/qwenvld/api/request"
 )
 
-// VideoURI brings a video file in and gives it as a data URI.
-func (l *Loader) VideoURI(ctx context.Context, ref *request.Video) (string, error) {
-	if schemeOf(ref.URL) == schemeData {
-		return ref.URL, nil
+// URIs are the files of each video as data URIs: one for a video, those of its frames for a list of them.
+func (v *Videos) URIs() ([][]string, error) {
+	out := make([][]string, len(v.all()))
+	for i, in := range v.all() {
+		var err error
+		if out[i], err = in.uris(); err != nil {
+			return nil, fault.Video(in.ref.Path, err)
+		}
 	}
-	var file bytes.Buffer
-	if err := l.writeVideo(ctx, ref, &file); err != nil {
-		return "", fault.Video(ref.Path, err)
-	}
-	return asURI("video/mp4", file.Bytes()), nil
+	return out, nil
 }
 
-// PictureURI brings an image, or a frame of a list, in and gives it as a data URI.
-func (l *Loader) PictureURI(ctx context.Context, ref *request.Image) (string, error) {
-	if schemeOf(ref.URL) == schemeData {
-		return ref.URL, nil
+func (in *openVideo) uris() ([]string, error) {
+	urls, format := []string{in.ref.URL}, "video/mp4" // those who read it tell its format by its bytes
+	if in.ref.Frames != nil {
+		urls, format = urls[:0], "image/png"
+		for i := range in.ref.Frames {
+			urls = append(urls, in.ref.Frames[i].URL)
+		}
 	}
-	data, err := l.pictureBytes(ctx, ref.URL)
-	if err != nil {
-		return "", fault.Image(ref.Path, err)
+	var files [][]byte // read where a URL has not the bytes itself
+	for i, url := range urls {
+		if schemeOf(url) == schemeData {
+			continue
+		}
+		if files == nil {
+			var err error
+			if files, err = in.source.Files(); err != nil {
+				return nil, err
+			}
+		}
+		urls[i] = "data:" + format + ";base64," + base64.StdEncoding.EncodeToString(files[i])
 	}
-	return asURI("image/png", data), nil
-}
-
-// asURI writes bytes as a URI. Those who read it tell its format by its bytes.
-func asURI(format string, data []byte) string {
-	return "data:" + format + ";base64," + base64.StdEncoding.EncodeToString(data)
+	return urls, nil
 }

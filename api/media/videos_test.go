@@ -19,6 +19,7 @@ import (
 // film is a Source of black frames. read, if set, is asked before each.
 type film struct {
 	info   video.Info
+	files  [][]byte
 	read   func(ctx context.Context, n int) error
 	closed int
 }
@@ -43,6 +44,9 @@ func (f *film) Read(ctx context.Context, indices []int, frame func(n int, img *m
 	}
 	return nil
 }
+
+// Files implements video.Source.
+func (f *film) Files() ([][]byte, error) { return f.files, nil }
 
 func (f *film) Close() error {
 	f.closed++

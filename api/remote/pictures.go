@@ -59,7 +59,7 @@ func (p *pictures) writeAll(ctx context.Context) error {
 		return nil
 	}
 	if p.asVideos {
-		return p.bringVideos(ctx)
+		return p.bringVideos()
 	}
 	return p.stampFrames(ctx)
 }
@@ -90,24 +90,18 @@ func (p *pictures) stampFrames(ctx context.Context) error {
 	return nil
 }
 
-// bringVideos fetches the videos again under this daemon's rules, to be sent as they are with what is to be shown of
-// them.
-func (p *pictures) bringVideos(ctx context.Context) error {
-	for _, ref := range p.decided.Request.Videos {
+// bringVideos takes the videos as they came, to be sent with what is to be shown of them.
+func (p *pictures) bringVideos() error {
+	uris, err := p.material.Videos.URIs()
+	if err != nil {
+		return err
+	}
+	for i, ref := range p.decided.Request.Videos {
 		v := &dialect.Video{Options: videoOptions(ref, &p.decided.Request.VideoDefaults)}
-		if ref.Frames == nil {
-			uri, err := p.backend.o.Media.VideoURI(ctx, ref)
-			if err != nil {
-				return err
-			}
-			v.URL = uri
-		}
-		for i := range ref.Frames {
-			uri, err := p.backend.o.Media.PictureURI(ctx, &ref.Frames[i])
-			if err != nil {
-				return err
-			}
-			v.Frames = append(v.Frames, uri)
+		if ref.Frames != nil {
+			v.Frames = uris[i]
+		} else {
+			v.URL = uris[i][0]
 		}
 		p.videos = append(p.videos, []dialect.Part{{Video: v}})
 	}

@@ -77,6 +77,9 @@ func (a *animation) Info() *Info { return &a.info }
 // Reach implements Source.
 func (*animation) Reach(indices []int) []int { return indices }
 
+// Files implements Source.
+func (a *animation) Files() ([][]byte, error) { return [][]byte{a.data}, nil }
+
 // Close implements Source.
 func (a *animation) Close() error {
 	a.data = nil

@@ -27,6 +27,12 @@ type clip struct {
 // Info implements Source.
 func (c *clip) Info() *Info { return &c.info }
 
+// Files implements Source.
+func (c *clip) Files() ([][]byte, error) {
+	data, err := c.file.part(0, c.file.size)
+	return [][]byte{data}, err
+}
+
 // Close implements Source.
 func (c *clip) Close() error { return c.file.Close() }
 

@@ -46,6 +46,8 @@ type Source interface {
 	// during the call. The same index may come several times. An error of frame ends Read, as ctx does; nothing is left
 	// running.
 	Read(ctx context.Context, indices []int, frame func(n int, img *multimodal.Image) error) error
+	// Files are the bytes that the video came as: a file, or the pictures of a list in their order.
+	Files() ([][]byte, error)
 	// Close gives up what the source holds.
 	Close() error
 }

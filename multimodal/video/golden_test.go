@@ -52,6 +52,7 @@ type fixed struct{ info Info }
 
 func (f fixed) Info() *Info             { return &f.info }
 func (fixed) Reach(indices []int) []int { return indices }
+func (fixed) Files() ([][]byte, error)  { panic("nothing is read") }
 func (fixed) Close() error              { return nil }
 func (fixed) Read(context.Context, []int, func(int, *multimodal.Image) error) error {
 	panic("nothing is read")

@@ -110,5 +110,17 @@ func (l *pictureList) readSized(
 	return nil
 }
 
+// Files implements Source.
+func (l *pictureList) Files() ([][]byte, error) {
+	out := make([][]byte, len(l.pictures.parts))
+	for i, part := range l.pictures.parts {
+		var err error
+		if out[i], err = l.pictures.file.part(part.offset, part.size); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 // Close implements Source.
 func (l *pictureList) Close() error { return l.pictures.Close() }
