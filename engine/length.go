@@ -32,9 +32,14 @@ type ContextLengthError struct {
 	// More says that PromptTokens is no count: there are more than so many.
 	More        bool `json:"more,omitempty"`
 	ContextSize int  `json:"context_size"`
+	// Told is what is wrong in the words of a server that counted by itself; the numbers are not known then.
+	Told string `json:"told,omitempty"`
 }
 
 func (e *ContextLengthError) Error() string {
+	if e.Told != "" {
+		return e.Told
+	}
 	return fmt.Sprintf("the prompt has %s tokens, but the context holds %d", e.Prompt(), e.ContextSize)
 }
 

@@ -98,6 +98,9 @@ func fromModel(err error) *Error {
 }
 
 func contextMessage(e *engine.ContextLengthError, counting bool) string {
+	if e.Told != "" {
+		return e.Told
+	}
 	if counting {
 		return fmt.Sprintf("The text has %s tokens, which are too many to be counted. This model's context holds %d.",
 			e.Prompt(), e.ContextSize)

@@ -140,24 +140,12 @@ func (l *Local) request(d *Decided) *engine.Request {
 	out := &engine.Request{
 		ID: d.Caller.ID, Sampling: d.Sampling(), Stop: req.Stop, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs,
 		CacheScope: l.scope(d), Constraint: req.Constraint, RunningUsage: req.RunningUsage, MayRepeat: req.MayRepeat,
-		Prediction: req.Prediction, Tenant: d.Caller.Client, Weight: weight(req.Tier),
+		Prediction: req.Prediction, Tenant: d.Caller.Client, Weight: req.Tier.Weight(),
 	}
 	if req.MaxTokens != nil {
 		out.MaxTokens = *req.MaxTokens
 	}
 	return out
-}
-
-// weight is how much of an engine's time is due to a request of a tier.
-func weight(t request.Tier) float64 {
-	switch t {
-	case request.TierPriority:
-		return 4
-	case request.TierFlex:
-		return 0.25
-	default:
-		return 1
-	}
 }
 
 // scope names those whose prompts may share rows with the request's.

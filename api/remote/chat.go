@@ -21,12 +21,10 @@ const (
 	leastAnswer   = 16
 )
 
-// bound is how much may be thought where that is bounded here, by the same rule as in a worker of this daemon.
-func bound(c *dialect.Chat) int {
-	if c.MaxTokens == 0 {
-		return c.Budget
-	}
-	return max(0, min(c.Budget, c.MaxTokens-max(leastAnswer, c.MaxTokens/answerReserve)))
+// bound is how much may be thought of an answer that has room for so many tokens, by the same rule as in a worker of
+// this daemon.
+func bound(c *dialect.Chat, room int) int {
+	return max(0, min(c.Budget, room-max(leastAnswer, room/answerReserve)))
 }
 
 // chat writes a request down for a choice, whatever server it will go to.
@@ -37,6 +35,7 @@ func (p *prepared) chat(choice int, demand *generation.Demand) *dialect.Chat {
 		Thinks: thinks(d), Budget: d.ThinkingBudget(), Sampling: d.Sampling(),
 		Logprobs: req.Logprobs || demand.Logprobs || demand.FirstTop > 0, TopLogprobs: max(req.TopLogprobs, demand.FirstTop),
 		MayRepeat: req.MayRepeat, CacheSalt: p.salt(), MinPixels: p.leastPixels(), VisionID: req.VisionID, Tools: req.Tools,
+		Prediction: req.Prediction, Tier: string(req.Tier),
 		Choice: dialect.Choice{Off: req.ToolsOff, Required: req.Choice.Required, Name: req.Choice.Name, Single: req.Choice.Single},
 	}
 	if req.MaxTokens != nil {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/qwenvld/qwenvld/api/fault"
+	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/upstream"
 	"github.com/qwenvld/qwenvld/engine/upstream/dialect"
 )
@@ -34,10 +35,34 @@ func explain(err error, param string) error {
 	return err
 }
 
-func refused(r *dialect.RefusalError, param string) error {
-	e := fault.Field("", fault.CodeInvalidValue, "The server that has the model refuses the request: %s", r.Message)
+// explainText turns what became of a question about a text into an engine's error, since whoever asked knows what the
+// text is called in the request. field is the engine's name of it.
+func explainText(err error, field string) error {
+	var refusal *dialect.RefusalError
+	if errors.As(err, &refusal) {
+		switch refusal.Cause {
+		case dialect.CauseLength:
+			return &engine.ContextLengthError{Told: words(refusal)}
+		case dialect.CauseRequest:
+			return &engine.RequestError{Field: field, Message: words(refusal)}
+		case dialect.CauseBusy, dialect.CauseLoading, dialect.CauseAccess, dialect.CauseServer:
+		}
+	}
+	return explain(err, field)
+}
+
+// words are those of a refusal for whoever asked here.
+func words(r *dialect.RefusalError) string {
 	if r.Code != "" {
-		e.Message, e.Code, e.Param, e.Status = r.Message, r.Code, r.Param, r.Status
+		return r.Message // a qwenvld's, which are meant for its clients
+	}
+	return "The server that has the model refuses the request: " + r.Message
+}
+
+func refused(r *dialect.RefusalError, param string) error {
+	e := fault.Field("", fault.CodeInvalidValue, "%s", words(r))
+	if r.Code != "" {
+		e.Code, e.Param, e.Status = r.Code, r.Param, r.Status
 	}
 	if r.Cause == dialect.CauseLength {
 		e.Param, e.Code = param, fault.CodeContextLength

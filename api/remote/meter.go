@@ -9,7 +9,9 @@ import (
 // meter counts an answer's tokens. What the server says counts where it can be true; otherwise each event is a token,
 // as with nearly all servers.
 type meter struct {
+	// images and videos are what this daemon counted of the prompt's pictures, or a qwenvld, which knows.
 	images, videos int
+	knows          bool
 	// most is how many tokens the answer may have, 0 for no bound.
 	most int
 
@@ -17,6 +19,8 @@ type meter struct {
 	prompt, cached, guess int
 	// done are the tokens of requests before this one, for the same answer; thought those of them that were thoughts.
 	done, thought int
+	// accepted and rejected are those of a prediction in all requests for the answer, as servers told.
+	accepted, rejected int
 	// told is what the server said of this request, counted and counting what came.
 	told              *engine.Usage
 	counted, thoughts int
@@ -28,6 +32,7 @@ type meter struct {
 func (m *meter) look(s *upstream.Stream) {
 	if u := s.Told(); u != nil {
 		m.prompt, m.cached = max(u.PromptTokens, 0), clamp(u.CachedTokens, u.PromptTokens)
+		m.see(u)
 	}
 }
 
@@ -41,6 +46,7 @@ func (m *meter) add(d *dialect.Delta, thinking bool) {
 	}
 	if u := d.Usage; u != nil {
 		m.told = u
+		m.see(u)
 		if (m.done == 0 || m.prompt == 0) && u.PromptTokens > m.done { // the prompt of a second request has what the first gave
 			m.prompt = u.PromptTokens - m.done
 			m.cached = clamp(u.CachedTokens, m.prompt)
@@ -51,10 +57,18 @@ func (m *meter) add(d *dialect.Delta, thinking bool) {
 	}
 }
 
+// see takes in what a server tells of the prompt's pictures.
+func (m *meter) see(u *engine.Usage) {
+	if n := u.ImageTokens + u.VideoTokens; m.knows && n <= u.PromptTokens && min(u.ImageTokens, u.VideoTokens) >= 0 {
+		m.images, m.videos = u.ImageTokens, u.VideoTokens
+	}
+}
+
 // next begins another request for the same answer.
 func (m *meter) next() {
 	u := m.usage()
 	m.done, m.thought = u.CompletionTokens, u.ReasoningTokens
+	m.accepted, m.rejected = u.AcceptedPrediction, u.RejectedPrediction
 	m.told, m.counted, m.thoughts, m.atThoughts = nil, 0, 0, 0
 }
 
@@ -80,15 +94,37 @@ func (m *meter) reasoning() int {
 	return clamp(n, m.completion())
 }
 
+// promptTokens is how long the prompt is, as far as is known.
+func (m *meter) promptTokens() int {
+	if m.prompt == 0 {
+		return m.guess
+	}
+	return m.prompt
+}
+
 func (m *meter) usage() engine.Usage {
-	prompt := m.prompt
-	if prompt == 0 {
-		prompt = m.guess
-	}
-	return engine.Usage{
-		PromptTokens: prompt, CachedTokens: m.cached, ImageTokens: m.images, VideoTokens: m.videos,
+	u := engine.Usage{
+		PromptTokens: m.promptTokens(), CachedTokens: m.cached, ImageTokens: m.images, VideoTokens: m.videos,
 		CompletionTokens: m.done + m.completion(), ReasoningTokens: m.thought + m.reasoning(),
+		AcceptedPrediction: m.accepted, RejectedPrediction: m.rejected,
 	}
+	if m.told != nil {
+		u.AcceptedPrediction += clamp(m.told.AcceptedPrediction, m.completion())
+		u.RejectedPrediction += max(m.told.RejectedPrediction, 0)
+	}
+	return u
 }
 
 func clamp(n, high int) int { return max(0, min(n, high)) }
+
+// room is how many tokens an answer may get, of which so many are asked for (0 for any number), the server tells told
+// (0 where it does not) and the context leaves left.
+func room(asked, told, left int) int {
+	if told == 0 {
+		told = max(1, left)
+	}
+	if asked == 0 {
+		return told
+	}
+	return min(asked, told)
+}

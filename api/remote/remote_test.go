@@ -495,3 +495,23 @@ func TestRequestsThatBeginAlikeHaveTheSameKey(t *testing.T) {
 		t.Error("neither a session nor a cache key counts")
 	}
 }
+
+func TestPredictionsGoToServersThatTakeThem(t *testing.T) {
+	for _, kind := range dialect.Kinds() {
+		s := script("stop", text("a"), text("b"), text("c"))
+		s.Events[len(s.Events)-1] = `{"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3,` +
+			`"completion_tokens_details":{"accepted_prediction_tokens":2,"rejected_prediction_tokens":5}}}`
+		b := newBench(t, kind, -1, s)
+		whole, err := b.ask(t, question(func(r *request.Request) { r.Prediction = "abd" }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent, _ := b.server.Requests()[0].Body["prediction"].(map[string]any)
+		if takes := kind == dialect.OpenAI || kind == dialect.Qwenvld; takes != (sent["content"] == "abd") || takes != (sent["type"] == "content") {
+			t.Errorf("%s: %v", kind, sent)
+		}
+		if u := whole.Usage; u.AcceptedPrediction != 2 || u.RejectedPrediction != 5 {
+			t.Errorf("%s: %+v", kind, u)
+		}
+	}
+}

@@ -3,9 +3,8 @@ package remote
 import (
 	"context"
 	"io"
-	"slices"
-	"strings"
 
+	"github.com/qwenvld/qwenvld/api/request"
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/upstream"
 	"github.com/qwenvld/qwenvld/engine/upstream/dialect"
@@ -28,110 +27,12 @@ func (e *texts) Info(context.Context) (engine.Info, error) {
 	return e.info(), nil
 }
 
-// Tokenize asks a server. Special tokens are recognised in all of the text as soon as a part of it is the template's.
-func (e *texts) Tokenize(ctx context.Context, pieces []engine.Piece) ([]int32, error) {
-	if !e.cluster.Can().Tokenizes {
-		return nil, &engine.RequestError{Field: "prompt", Message: "the servers of this model do not tell its tokens"}
-	}
-	var out []int32
-	var text strings.Builder
-	special := slices.ContainsFunc(pieces, func(p engine.Piece) bool { return p.Kind == engine.PieceControl })
-	flush := func() error {
-		if text.Len() == 0 {
-			return nil
-		}
-		ids, err := e.tokenize(ctx, text.String(), special)
-		text.Reset()
-		out = append(out, ids...)
-		return err
-	}
-	for i := range pieces {
-		switch p := &pieces[i]; p.Kind {
-		case engine.PieceTokens:
-			if err := flush(); err != nil {
-				return nil, err
-			}
-			out = append(out, p.Tokens...)
-		case engine.PieceControl, engine.PieceText, engine.PieceImage, engine.PieceVideo:
-			text.WriteString(p.Text)
-		}
-	}
-	return out, flush()
-}
-
-func (e *texts) tokenize(ctx context.Context, text string, special bool) ([]int32, error) {
-	data, d, err := e.cluster.Ask(ctx, func(d *dialect.Dialect) string { return d.Paths.Tokenize },
-		func(d *dialect.Dialect, model string) ([]byte, error) { return d.Tokenize(model, text, special) })
-	if err != nil {
-		return nil, explain(err, "prompt")
-	}
-	return d.Tokens(data)
-}
-
-// bytesPerToken guesses the tokens of a text where nobody tells them.
-const bytesPerToken = 3
-
-// count is how many tokens a prompt is, by a guess where the servers do not tell.
-func (e *texts) count(ctx context.Context, pieces []engine.Piece) (int, error) {
-	if e.cluster.Can().Tokenizes {
-		tokens, err := e.Tokenize(ctx, pieces)
-		return len(tokens), err
-	}
-	return guess(pieces), nil
-}
-
-func guess(pieces []engine.Piece) int {
-	n, tokens := 0, 0
-	for i := range pieces {
-		n += len(pieces[i].Text)
-		tokens += len(pieces[i].Tokens)
-	}
-	return tokens + (n+bytesPerToken-1)/bytesPerToken
-}
-
-// maxTokenTexts bounds the tokens whose texts are asked for, each of which is a question.
-const maxTokenTexts = 1024
-
-// TokenBytes asks a server for each token by itself, since only so it is known which text is whose.
-func (e *texts) TokenBytes(ctx context.Context, tokens []int32) ([][]byte, error) {
-	if !e.cluster.Can().Tokenizes || len(tokens) > maxTokenTexts {
-		return nil, &engine.RequestError{Field: "tokens", Message: "the servers of this model do not tell what so many tokens stand for"}
-	}
-	out := make([][]byte, len(tokens))
-	for i := 0; i < len(tokens); {
-		// A part of a character has no text: the tokens of one count together, as the first of them.
-		const most = 8 // tokens of a character
-		n := 1
-		text, err := e.textOf(ctx, tokens[i:i+n])
-		for err == nil && strings.Contains(text, replacement) && n < most && i+n < len(tokens) {
-			n++
-			text, err = e.textOf(ctx, tokens[i:i+n])
-		}
-		if err != nil {
-			return nil, err
-		}
-		out[i] = []byte(text)
-		i += n
-	}
-	return out, nil
-}
-
-const replacement = "\uFFFD"
-
-func (e *texts) textOf(ctx context.Context, tokens []int32) (string, error) {
-	data, d, err := e.cluster.Ask(ctx, func(d *dialect.Dialect) string { return d.Paths.Detokenize },
-		func(d *dialect.Dialect, model string) ([]byte, error) { return d.Detokenize(model, tokens) })
-	if err != nil {
-		return "", explain(err, "tokens")
-	}
-	return d.DetokenizedText(data)
-}
-
 // Generate continues a text.
 func (e *texts) Generate(ctx context.Context, req *engine.Request) (engine.Stream, error) {
 	t := dialect.Text{
 		ID: req.ID, Form: req.Constraint, MaxTokens: req.MaxTokens, Sampling: req.Sampling, MayRepeat: req.MayRepeat,
 		Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs, CacheSalt: req.CacheScope,
+		Tier: string(request.TierOf(req.Weight)),
 	}
 	for i := range req.Prompt {
 		t.Prompt += req.Prompt[i].Text
@@ -149,7 +50,8 @@ func (e *texts) Generate(ctx context.Context, req *engine.Request) (engine.Strea
 		return nil, explain(err, "prompt")
 	}
 	return &textStream{
-		upstream: stream, req: req, text: answer.New(answer.Options{Stop: req.Stop}), meter: meter{guess: guess(req.Prompt)},
+		upstream: stream, req: req, text: answer.New(answer.Options{Stop: req.Stop}), context: e.info().ContextSize,
+		meter: meter{guess: guess(req.Prompt), knows: stream.Dialect().Can.Verifies},
 	}, nil
 }
 
@@ -166,11 +68,17 @@ type textStream struct {
 	req      *engine.Request
 	text     *answer.Text
 	meter    meter
+	context  int // of the weights, in tokens
 	started  bool
 	over     bool
 }
 
 var _ engine.Stream = (*textStream)(nil)
+
+// maxTokens is how long the text may get.
+func (s *textStream) maxTokens() int {
+	return room(s.req.MaxTokens, s.upstream.Most(), s.context-s.meter.promptTokens())
+}
 
 // Next gives Start first, then texts, then the result.
 func (s *textStream) Next() (engine.Event, error) {
@@ -180,7 +88,7 @@ func (s *textStream) Next() (engine.Event, error) {
 	if !s.started {
 		s.started = true
 		s.meter.look(s.upstream)
-		return engine.Event{Start: &engine.Start{Usage: s.meter.usage(), MaxTokens: s.req.MaxTokens}}, nil
+		return engine.Event{Start: &engine.Start{Usage: s.meter.usage(), MaxTokens: s.maxTokens()}}, nil
 	}
 	finish := ""
 	for {

@@ -88,6 +88,36 @@ const (
 	TierPriority Tier = "priority"
 )
 
+// How much of an engine's time is due to requests of each tier; to others, 1.
+const (
+	weightFlex     = 0.25
+	weightPriority = 4
+)
+
+// Weight is how much of an engine's time is due to a request of the tier.
+func (t Tier) Weight() float64 {
+	switch t {
+	case TierPriority:
+		return weightPriority
+	case TierFlex:
+		return weightFlex
+	default:
+		return 1
+	}
+}
+
+// TierOf is the tier whose requests have a weight.
+func TierOf(weight float64) Tier {
+	switch weight {
+	case weightPriority:
+		return TierPriority
+	case weightFlex:
+		return TierFlex
+	default:
+		return ""
+	}
+}
+
 // Choice is how tools may be called.
 type Choice struct {
 	// Required says that one must be, Name which, where it may be no other.

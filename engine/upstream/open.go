@@ -84,10 +84,10 @@ func (c *Cluster) Open(ctx context.Context, call *Call) (*Stream, error) {
 			return s, nil
 		}
 		if !s.mayGoOn(ctx, err) {
-			return nil, s.told(ctx, err)
+			return nil, t.told(ctx, err, s.header)
 		}
 		c.o.Logger.Info("a server failed a request before its first token", "server", t.id, "error", err)
-		last = s.told(ctx, err)
+		last = t.told(ctx, err, s.header)
 		tried = append(tried, t.id)
 	}
 	return nil, last
@@ -212,8 +212,8 @@ func (s *Stream) mayGoOn(ctx context.Context, err error) bool {
 	return false
 }
 
-// told is err as Open's caller has it.
-func (s *Stream) told(ctx context.Context, err error) error {
+// told is err as the caller of Open and Ask has it. header is that of the server's reply, nil where none came.
+func (t *target) told(ctx context.Context, err error, header http.Header) error {
 	var refusal *dialect.RefusalError
 	var unwritten *bodyError
 	switch {
@@ -222,14 +222,16 @@ func (s *Stream) told(ctx context.Context, err error) error {
 	case errors.As(err, &unwritten):
 		return unwritten.err
 	case errors.As(err, &refusal) && refusal.Cause == dialect.CauseBusy:
-		return &BusyError{Wait: waitOf(s.header)}
+		return &BusyError{Wait: waitOf(header)}
+	case errors.As(err, &refusal) && refusal.Cause == dialect.CauseLoading:
+		return &engine.UnavailableError{State: engine.StateUnloaded, RetryIn: waitOf(header)}
 	case errors.As(err, &refusal) && (refusal.Cause == dialect.CauseRequest || refusal.Cause == dialect.CauseLength):
-		if !s.target.group.Dialect.Can.Verifies {
+		if !t.group.Dialect.Can.Verifies {
 			refusal.Code, refusal.Param = "", "" // in words of its own
 		}
 		return refusal
 	}
-	return &FailedError{Server: s.target.id, Err: err}
+	return &FailedError{Server: t.id, Err: err}
 }
 
 // verdict is what an error tells of its server.
@@ -243,7 +245,7 @@ func verdict(ctx context.Context, err error) pool.Verdict {
 		switch refusal.Cause {
 		case dialect.CauseRequest, dialect.CauseLength:
 			return pool.Served
-		case dialect.CauseBusy:
+		case dialect.CauseBusy, dialect.CauseLoading:
 			return pool.Busy
 		case dialect.CauseAccess, dialect.CauseServer:
 		}
@@ -292,7 +294,7 @@ func (c *Cluster) Ask(
 		req.Header.Set("Content-Type", "application/json")
 		t.authorize(req.Header)
 		if data, err = c.small(req); err != nil {
-			return nil, nil, err
+			return nil, nil, t.told(ctx, err, nil)
 		}
 		return data, t.group.Dialect, nil
 	}

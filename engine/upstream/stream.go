@@ -3,9 +3,12 @@ package upstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/tmaxmax/go-sse"
@@ -39,6 +42,9 @@ type Stream struct {
 	ahead []dialect.Delta
 	lead  dialect.Delta
 	usage *engine.Usage
+	most  int
+	// id is the server's name of the answer, where something can be wanted of it meanwhile.
+	id string
 	// finished says that the server said how the answer ended, over that nothing is to come, released that the place
 	// was given back.
 	finished, over, released bool
@@ -52,6 +58,25 @@ func (s *Stream) Server() string { return s.target.id }
 
 // First is the first part of the answer, which has come.
 func (s *Stream) First() dialect.Delta { return s.lead }
+
+// Most is how long the answer may get, in tokens, where the server told with the first part; 0 where it did not.
+func (s *Stream) Most() int { return s.most }
+
+// TakesHurry says whether AnswerNow can be asked of the server.
+func (s *Stream) TakesHurry() bool { return s.id != "" }
+
+// AnswerNow has the server end the answer's thoughts, after which the stream goes on with the answer itself. Another
+// goroutine than that of the stream may call it, until the stream is closed.
+func (s *Stream) AnswerNow(ctx context.Context) error {
+	path := strings.Replace(s.target.group.Dialect.Paths.AnswerNow, "{id}", url.PathEscape(s.id), 1)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.target.url(path), http.NoBody)
+	if err != nil {
+		return fmt.Errorf("ask a server: %w", err)
+	}
+	s.target.authorize(req.Header)
+	_, err = s.cluster.small(req)
+	return err
+}
 
 // Told is the usage that the server told with the first part, nil where it told none.
 func (s *Stream) Told() *engine.Usage { return s.usage }
@@ -68,9 +93,10 @@ func (s *Stream) first() error {
 			return err
 		}
 		s.ahead = append(s.ahead, d)
-		if d.Usage != nil {
+		if d.Usage != nil && (s.usage == nil || s.usage.PromptTokens <= 0) {
 			s.usage = d.Usage
 		}
+		s.most = max(s.most, d.MaxTokens)
 		s.lead = d
 		if d.Text != "" || d.Thoughts != "" || d.Calls != nil || d.Finish != "" {
 			return nil
@@ -100,6 +126,9 @@ func (s *Stream) next() (dialect.Delta, error) {
 			return dialect.Delta{}, err
 		}
 		s.finished = s.finished || d.Finish != ""
+		if s.id == "" && s.target.group.Dialect.Paths.AnswerNow != "" {
+			s.id = dialect.AnswerID([]byte(ev.Data))
+		}
 		return d, nil
 	}
 }

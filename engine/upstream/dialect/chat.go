@@ -35,6 +35,11 @@ type Chat struct {
 	VisionID    bool
 	// MinPixels has pictures stay as small as they are sent; 0 leaves that to the server.
 	MinPixels int
+	// Prediction is text that the answer is expected to have much of. It is sent to kinds that take one; for others there
+	// is nothing to make up for, since it changes no answer.
+	Prediction string
+	// Tier is OpenAI's service_tier, where the client chose one that means something here.
+	Tier string
 }
 
 // Choice says how tools may be called.
@@ -93,6 +98,7 @@ type Text struct {
 	TopLogprobs int
 	CacheSalt   string
 	MayRepeat   bool
+	Tier        string
 }
 
 // body is a request's body before it is written. Keys are sorted when it is.
@@ -185,6 +191,12 @@ func drawing(b body, s *engine.Sampling, penalty string) {
 	}
 	if s.RepetitionPenalty > 0 && s.RepetitionPenalty != 1 {
 		b[penalty] = s.RepetitionPenalty
+	}
+}
+
+func prediction(b body, c *Chat) {
+	if c.Prediction != "" {
+		b["prediction"] = body{"type": "content", "content": c.Prediction}
 	}
 }
 

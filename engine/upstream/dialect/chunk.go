@@ -17,8 +17,10 @@ type Delta struct {
 	Finish string
 	// Tokens are those whose log-probabilities came.
 	Tokens []engine.Token
-	// ClosedBy is what ended the thoughts, which only a qwenvld tells.
-	ClosedBy string
+	// ClosedBy is what ended the thoughts, MaxTokens how long the answer may get where more was asked for than the context
+	// leaves. Only a qwenvld tells.
+	ClosedBy  string
+	MaxTokens int
 	// Usage is what was used so far, or at the end; nil where the event has none.
 	Usage *engine.Usage
 }
@@ -55,7 +57,8 @@ type chunk struct {
 	Timings *chunkTimings `json:"timings"` // llama-server
 	Error   *chunkError   `json:"error"`
 	Routing *struct {
-		ClosedBy string `json:"closed_by"`
+		ClosedBy  string `json:"closed_by"`
+		MaxTokens int    `json:"max_tokens"`
 	} `json:"routing"` // qwenvld
 	// SGLang's errors stand by themselves.
 	Object  string `json:"object"`
@@ -77,9 +80,13 @@ type chunkUsage struct {
 	CompletionTokens int `json:"completion_tokens"`
 	PromptDetails    struct {
 		CachedTokens int `json:"cached_tokens"`
+		ImageTokens  int `json:"image_tokens"` // qwenvld
+		VideoTokens  int `json:"video_tokens"` // qwenvld
 	} `json:"prompt_tokens_details"`
 	CompletionDetails struct {
-		ReasoningTokens int `json:"reasoning_tokens"`
+		ReasoningTokens    int `json:"reasoning_tokens"`
+		AcceptedPrediction int `json:"accepted_prediction_tokens"`
+		RejectedPrediction int `json:"rejected_prediction_tokens"`
 	} `json:"completion_tokens_details"`
 	ReasoningTokens int `json:"reasoning_tokens"` // SGLang
 }
@@ -140,6 +147,17 @@ func (t *chunkToken) bytes() []byte {
 	return out
 }
 
+// AnswerID reads the id that an event's data gives its answer, "" where it has none.
+func AnswerID(data []byte) string {
+	var c struct {
+		ID string `json:"id"`
+	}
+	if json.Unmarshal(data, &c) != nil {
+		return ""
+	}
+	return c.ID
+}
+
 // Read reads the data of one event, which is not Done.
 func Read(data []byte) (Delta, error) {
 	var c chunk
@@ -169,7 +187,7 @@ func Read(data []byte) (Delta, error) {
 		d.Tokens = ch.Logprobs.tokens()
 	}
 	if c.Routing != nil {
-		d.ClosedBy = c.Routing.ClosedBy
+		d.ClosedBy, d.MaxTokens = c.Routing.ClosedBy, c.Routing.MaxTokens
 	}
 	d.Usage = c.usage()
 	return d, nil
@@ -180,7 +198,10 @@ func (c *chunk) usage() *engine.Usage {
 	case u != nil:
 		return &engine.Usage{
 			PromptTokens: u.PromptTokens, CompletionTokens: u.CompletionTokens, CachedTokens: u.PromptDetails.CachedTokens,
-			ReasoningTokens: max(u.CompletionDetails.ReasoningTokens, u.ReasoningTokens),
+			ImageTokens: u.PromptDetails.ImageTokens, VideoTokens: u.PromptDetails.VideoTokens,
+			ReasoningTokens:    max(u.CompletionDetails.ReasoningTokens, u.ReasoningTokens),
+			AcceptedPrediction: u.CompletionDetails.AcceptedPrediction,
+			RejectedPrediction: u.CompletionDetails.RejectedPrediction,
 		}
 	case c.Timings != nil:
 		t := c.Timings

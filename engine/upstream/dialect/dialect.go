@@ -44,6 +44,8 @@ type Capabilities struct {
 	// Tokenizes says that it gives the tokens of a text, Texts that it continues texts without a chat template, and
 	// TokenPrompts that such a text may come as tokens.
 	Tokenizes, Texts, TokenPrompts bool
+	// Pieces says that the bytes of a text's tokens come with them.
+	Pieces bool
 	// Enforces says that forms of answers and choices of tools bind the model; otherwise they are requests to it.
 	// Verifies says that the server looks at its answers by itself, so that nobody else has to.
 	Enforces, Verifies bool
@@ -74,6 +76,7 @@ func Common(all ...Capabilities) Capabilities {
 			{&c.Tokenizes, &o.Tokenizes},
 			{&c.Texts, &o.Texts},
 			{&c.TokenPrompts, &o.TokenPrompts},
+			{&c.Pieces, &o.Pieces},
 			{&c.Enforces, &o.Enforces},
 			{&c.Verifies, &o.Verifies},
 			{&c.Parses, &o.Parses},
@@ -96,6 +99,8 @@ func Common(all ...Capabilities) Capabilities {
 // Paths are where a kind is asked. An empty one says that it cannot be.
 type Paths struct {
 	Health, Models, Tokenize, Detokenize string
+	// AnswerNow ends the thoughts of the answer whose id stands in place of {id}.
+	AnswerNow string
 }
 
 // Dialect is how one kind of server is spoken to. It does not change.

@@ -132,7 +132,7 @@ func TestRefusals(t *testing.T) {
 		"SGLang, too long":       {400, `{"object":"error","message":"The input (9 tokens) is longer than the model's context length (8 tokens).","type":"BadRequestError","param":null,"code":400}`, CauseLength, "The input (9 tokens) is longer than the model's context length (8 tokens)."},
 		"llama-server, too long": {400, `{"error":{"code":400,"message":"the request exceeds the available context size","type":"exceed_context_size_error","n_prompt_tokens":9,"n_ctx":8}}`, CauseLength, "the request exceeds the available context size"},
 		"FastAPI":                {422, `{"detail":[{"loc":["body"],"msg":"no"}]}`, CauseRequest, `[{"loc":["body"],"msg":"no"}]`},
-		"llama-server loads":     {503, `{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}`, CauseBusy, "Loading model"},
+		"llama-server loads":     {503, `{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}`, CauseLoading, "Loading model"},
 		"a limit":                {429, `{"error":{"message":"slow down"}}`, CauseBusy, "slow down"},
 		"a key":                  {401, `{"error":"Unauthorized"}`, CauseAccess, "Unauthorized"},
 		"a proxy":                {502, "<html>\n<b>Bad Gateway</b>", CauseServer, "<html> <b>Bad Gateway</b>"},
@@ -152,6 +152,7 @@ func TestRefusals(t *testing.T) {
 func everything() *Chat {
 	return &Chat{
 		ID: "req_1", Model: "weights", Thinks: true, Budget: 512, MaxTokens: 1024, Logprobs: true, TopLogprobs: 2, CacheSalt: "salt", VisionID: true,
+		Prediction: "a cat", Tier: "priority",
 		Messages: []Message{
 			{Role: "system", Parts: []Part{{Text: "Be brief."}}},
 			{Role: "user", Parts: []Part{{Image: "data:image/png;base64,AA=="}, {Text: "What is it?"}}},
@@ -196,9 +197,10 @@ func TestRequestsAreWrittenForEachKind(t *testing.T) {
 		data, err = d.Text(&Text{
 			ID: "req_1", Model: "weights", Prompt: "Once", Form: &engine.Constraint{Pattern: "[a-z]+"}, Logprobs: true, TopLogprobs: 1,
 			Sampling: engine.Sampling{Temperature: 1, TopK: 5},
+			Tier:     "flex",
 		})
 		write("text", data, err)
-		data, err = d.Tokenize("weights", "Once", true)
+		data, err = d.Tokenize("weights", "Once", true, d.Can.Pieces)
 		write("tokenize", data, err)
 		name := filepath.Join("testdata", string(kind)+".request")
 		if *update {
@@ -261,6 +263,41 @@ func TestModelsTokensAndTextsAreRead(t *testing.T) {
 		_, two := d.DetokenizedText([]byte(reply))
 		if one == nil || two == nil {
 			t.Errorf("%q: %v, %v", reply, one, two)
+		}
+	}
+}
+
+func TestBytesOfTokensAreRead(t *testing.T) {
+	want := [][]byte{[]byte("h"), {0xc3}, {0xa9}, []byte(" x\n"), []byte("<|im_end|>")}
+	for kind, reply := range map[Kind]string{
+		VLLM: `{"tokens":[1,2,3,4,5],"token_strs":["h","Ã","©","ĠxĊ","<|im_end|>"]}`,
+		LlamaServer: `{"tokens":[{"id":1,"piece":"h"},{"id":2,"piece":[195]},{"id":3,"piece":[169]},{"id":4,"piece":" x\n"},` +
+			`{"id":5,"piece":"<|im_end|>"}]}`,
+	} {
+		d, err := For(kind)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids, pieces, err := d.Pieces([]byte(reply))
+		if err != nil || !cmp.Equal(ids, []int32{1, 2, 3, 4, 5}) || !cmp.Equal(pieces, want) {
+			t.Errorf("%s: %v %q, %v", kind, ids, pieces, err)
+		}
+		for _, reply := range []string{
+			"", "[]", `{"tokens":[1,2]}`, `{"tokens":[{"id":1,"piece":[256]}]}`, `{"tokens":[{"id":1}]}`, `{"tokens":[1],"token_strs":["漢"]}`,
+		} {
+			if ids, pieces, err := d.Pieces([]byte(reply)); err == nil {
+				t.Errorf("%s: %q is %v %q", kind, reply, ids, pieces)
+			}
+		}
+	}
+}
+
+func TestWeightsThatComeWhenTheyAreAskedForAreNotDown(t *testing.T) {
+	for status, down := range map[string]bool{"ready": false, "unloaded": false, "loading": false, "unloading": false, "failed": true, "restarting": true} {
+		loaded := fmt.Sprint(status == "ready")
+		cards, err := Models([]byte(`{"data":[{"id":"m","variants":[{"loaded":` + loaded + `,"status":"` + status + `"}]}]}`))
+		if err != nil || len(cards) != 1 || cards[0].Down != down {
+			t.Errorf("%s: %+v, %v", status, cards, err)
 		}
 	}
 }

@@ -6,7 +6,7 @@ func openAI() *Dialect {
 		Kind:      OpenAI,
 		Can:       Capabilities{Budget: BudgetAsked, Texts: true, LogitBias: true},
 		Paths:     Paths{Health: "/v1/models", Models: "/v1/models"},
-		extend:    func(body, *Chat) {},
+		extend:    prediction,
 		continued: func(body, *Chat) {},
 		text:      func(body, *Text) {},
 	}

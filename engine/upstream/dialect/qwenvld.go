@@ -7,14 +7,18 @@ func qwenvld() *Dialect {
 	return &Dialect{
 		Kind: Qwenvld,
 		Can: Capabilities{
-			Budget: BudgetOwn, Continues: true, Tokenizes: true, Texts: true, TokenPrompts: true, Enforces: true,
+			Budget: BudgetOwn, Continues: true, Tokenizes: true, Texts: true, TokenPrompts: true, Pieces: true, Enforces: true,
 			Verifies: true, Parses: true, Patterns: true, Choices: true, TopK: true, MinP: true, RepetitionPenalty: true, LogitBias: true,
 			Videos: true, Salts: true, VisionIDs: true,
 		},
-		Paths:    Paths{Health: "/health/ready", Models: "/v1/models", Tokenize: "/tokenize", Detokenize: "/detokenize"},
+		Paths: Paths{
+			Health: "/health/ready", Models: "/v1/models", Tokenize: "/tokenize", Detokenize: "/detokenize",
+			AnswerNow: "/v1/chat/completions/{id}/answer_now",
+		},
 		thoughts: "reasoning_content",
 		extend: func(b body, c *Chat) {
 			qwenvldCommon(b, &c.Sampling, c.Form, c.CacheSalt, c.MayRepeat)
+			tier(b, c.Tier)
 			if c.Thinks {
 				b["thinking_budget"] = c.Budget
 				if c.MaxTokens > 1 { // one that leaves nothing for the answer is refused; less than that it bounds by itself
@@ -22,6 +26,7 @@ func qwenvld() *Dialect {
 				}
 			}
 			smallPictures(b, c)
+			prediction(b, c)
 			if c.VisionID {
 				b["chat_template_kwargs"] = body{"add_vision_id": true}
 			}
@@ -32,6 +37,7 @@ func qwenvld() *Dialect {
 		continued: func(body, *Chat) {}, // an assistant message at the end is gone on from
 		text: func(b body, t *Text) {
 			qwenvldCommon(b, &t.Sampling, t.Form, t.CacheSalt, t.MayRepeat)
+			tier(b, t.Tier)
 			if f := t.Form; f != nil {
 				switch {
 				case f.Object:
@@ -57,6 +63,12 @@ func qwenvldCommon(b body, s *engine.Sampling, f *engine.Constraint, salt string
 		b["structured_outputs"] = body{"regex": f.Pattern}
 	case f.Choices != nil:
 		b["structured_outputs"] = body{"choice": f.Choices}
+	}
+}
+
+func tier(b body, name string) {
+	if name != "" {
+		b["service_tier"] = name
 	}
 }
 

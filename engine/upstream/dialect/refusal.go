@@ -17,8 +17,9 @@ const (
 	// CauseRequest is a fault of the request, CauseLength that it does not fit into the context.
 	CauseRequest Cause = iota
 	CauseLength
-	// CauseBusy is a server that takes no more at the moment.
+	// CauseBusy is a server that takes no more at the moment, CauseLoading one whose weights are not loaded.
 	CauseBusy
+	CauseLoading
 	// CauseAccess is a key or a model that the server does not know: a fault of this daemon's configuration.
 	CauseAccess
 	// CauseServer is a fault of the server.
@@ -44,7 +45,9 @@ func Refused(status int, data []byte) *RefusalError {
 	r.Code, r.Param = codeOf(data)
 	switch {
 	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
-		r.Cause = CauseBusy
+		if r.Cause = CauseBusy; loading(data) {
+			r.Cause = CauseLoading
+		}
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusNotFound,
 		status == http.StatusMethodNotAllowed:
 		r.Cause = CauseAccess
@@ -98,6 +101,17 @@ func codeOf(data []byte) (code, param string) {
 	code, _ = e.Error.Code.(string)
 	param, _ = e.Error.Param.(string)
 	return code, param
+}
+
+// loading recognises the error of llama-server, and that of qwenvld, that weights are not loaded.
+func loading(data []byte) bool {
+	var e struct {
+		Error struct {
+			Type string
+			Code any
+		} `json:"error"`
+	}
+	return json.Unmarshal(data, &e) == nil && (e.Error.Type == "unavailable_error" || e.Error.Code == "model_unavailable")
 }
 
 // tooLong recognises the words in which servers say that a prompt does not fit.

@@ -4,19 +4,25 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/qwenvld/qwenvld/engine"
 )
 
 // Tokenize writes the body of a request for the tokens of a text. Special tokens are recognised in it where special
 // says so, and by vLLM and SGLang in any case.
-func (d *Dialect) Tokenize(model, text string, special bool) ([]byte, error) {
+// pieces asks for their bytes, too, which kinds tell whose Can.Pieces says so.
+func (d *Dialect) Tokenize(model, text string, special, pieces bool) ([]byte, error) {
 	b := body{"model": model}
 	switch d.Kind {
 	case LlamaServer:
-		b["content"], b["parse_special"], b["add_special"] = text, special, false
+		b["content"], b["parse_special"], b["add_special"], b["with_pieces"] = text, special, false, pieces
 	case Qwenvld:
-		b["content"], b["parse_special"] = text, special
+		b["content"], b["parse_special"], b["with_pieces"] = text, special, pieces
 	default:
 		b["prompt"], b["add_special_tokens"] = text, false
+		if pieces {
+			b["return_token_strs"] = true
+		}
 	}
 	return write(b)
 }
@@ -79,7 +85,8 @@ func Models(data []byte) ([]Card, error) {
 				ContextTrain int `json:"n_ctx_train"`
 			} `json:"meta"` // llama-server
 			Variants []struct {
-				Loaded bool `json:"loaded"`
+				Loaded bool   `json:"loaded"`
+				Status string `json:"status"`
 				Vision *struct {
 					MinPixels int `json:"min_pixels"`
 					MaxPixels int `json:"max_pixels"`
@@ -102,11 +109,20 @@ func Models(data []byte) ([]Card, error) {
 		}
 		if len(m.Variants) > 0 {
 			v := &m.Variants[0]
-			out[i].Down, out[i].Blind = !v.Loaded, v.Loaded && v.Vision == nil
+			out[i].Down, out[i].Blind = !v.Loaded && !comes(v.Status), v.Loaded && v.Vision == nil
 			if v.Vision != nil {
 				out[i].MinPixels, out[i].MaxPixels = v.Vision.MinPixels, v.Vision.MaxPixels
 			}
 		}
 	}
 	return out, nil
+}
+
+// comes says whether weights of a state that are not loaded are loaded for who asks for them.
+func comes(status string) bool {
+	switch engine.State(status) {
+	case engine.StateUnloaded, engine.StateLoading, engine.StateUnloading:
+		return true
+	}
+	return false
 }

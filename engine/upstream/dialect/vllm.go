@@ -8,7 +8,7 @@ func vllm() *Dialect {
 	return &Dialect{
 		Kind: VLLM,
 		Can: Capabilities{
-			Budget: BudgetContinued, Continues: true, Tokenizes: true, Texts: true, TokenPrompts: true, Enforces: true,
+			Budget: BudgetContinued, Continues: true, Tokenizes: true, Texts: true, TokenPrompts: true, Pieces: true, Enforces: true,
 			Patterns: true, Choices: true, TopK: true, MinP: true, RepetitionPenalty: true, LogitBias: true, Salts: true,
 			VisionIDs: true,
 		},

@@ -10,7 +10,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// ErrNone means that no server of the pool takes requests; ErrFull that all that do have as many as they may.
+// ErrNone means that no server of the pool takes requests; ErrFull that all that are up have as many
+// as they may, or said that they are busy.
 var (
 	ErrNone = errors.New("no server of the pool is up")
 	ErrFull = errors.New("every server of the pool has as many requests as it may")
@@ -125,6 +126,7 @@ func (p *Pool) Pick(now time.Time, key string, not ...string) (*Lease, error) {
 	hash := xxhash.Sum64String(key)
 	for _, m := range p.members {
 		if !m.takes(now) {
+			full = full || m.breaker.State(now) == Resting && !slices.Contains(not, m.ID)
 			continue
 		}
 		total += m.inFlight

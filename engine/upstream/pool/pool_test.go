@@ -339,3 +339,20 @@ func BenchmarkPick(b *testing.B) {
 		})
 	}
 }
+
+func TestAPoolOfBusyServersIsFull(t *testing.T) {
+	var p Pool
+	p.Set([]Server{{ID: "a"}, {ID: "b"}})
+	p.Probed("a", true)
+	lease, err := p.Pick(start, "k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lease.End(start, Busy, 0)
+	if _, err := p.Pick(start, "k"); !errors.Is(err, ErrFull) {
+		t.Error(err)
+	}
+	if _, err := p.Pick(start, "k", "a"); !errors.Is(err, ErrNone) {
+		t.Errorf("where the busy one was tried: %v", err)
+	}
+}
