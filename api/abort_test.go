@@ -15,7 +15,8 @@ func TestAStreamThatIsBrokenOffIsLoggedAsSuch(t *testing.T) {
 		"error_code=shutting_down":         func(s *site, _ func()) { s.server.Abort() },
 	} {
 		s := newSite(t, nil)
-		s.instruct.Hold = make(chan struct{})
+		s.instruct.Hold = make(chan struct{}, 1)
+		s.instruct.Hold <- struct{}{} // the first token comes, the second does not
 		ctx, leave := context.WithCancel(t.Context())
 		defer leave()
 		req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/v1/chat/completions",

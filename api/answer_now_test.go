@@ -120,7 +120,8 @@ func TestAnswerNowIsForThoughtsOfOnesOwn(t *testing.T) {
 
 func TestAnswerNowIsRefusedOnceTheAnswerHasBegun(t *testing.T) {
 	s := newSite(t, nil)
-	s.instruct.Hold = make(chan struct{})
+	s.instruct.Hold = make(chan struct{}, 1)
+	s.instruct.Hold <- struct{}{} // the first token comes, the second does not
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/v1/chat/completions",
 		strings.NewReader(`{"model":"qwen3-vl-instruct","stream":true,"messages":[{"role":"user","content":"hi"}]}`))
 	if err != nil {

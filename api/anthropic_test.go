@@ -82,7 +82,7 @@ func TestMessagesReachTheEngine(t *testing.T) {
 	s := newSite(t, nil)
 	const picture = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 	body := map[string]any{
-		"model": "qwen3-vl-instruct", "max_tokens": 50, "stop_sequences": []string{"END"}, "temperature": 0, "metadata": map[string]any{"user_id": "u"},
+		"model": "qwen3-vl-instruct", "max_tokens": 50, "temperature": 0, "metadata": map[string]any{"user_id": "u"},
 		"system": []any{block("text", map[string]any{"text": "Be brief.", "cache_control": map[string]any{"type": "ephemeral"}})},
 		"tools":  []any{map[string]any{"name": "look", "description": "Looks.", "input_schema": map[string]any{"type": "object"}}},
 		"messages": []any{
@@ -120,7 +120,7 @@ func TestMessagesReachTheEngine(t *testing.T) {
 			t.Errorf("%q is not in\n%s", part, prompt.String())
 		}
 	}
-	if len(r.Images) != 1 || r.Stop[0] != "END" || r.MaxTokens != 50 {
+	if len(r.Images) != 1 || r.MaxTokens != 50 {
 		t.Errorf("%+v", r)
 	}
 	var count struct {

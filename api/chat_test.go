@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -150,10 +151,10 @@ func TestLogprobsAreOfTheContent(t *testing.T) {
 
 func TestControlsReachTheEngine(t *testing.T) {
 	s := newSite(t, nil)
-	s.ask(map[string]any{"reasoning_effort": "low", "max_tokens": 2000, "seed": 5, "temperature": 0.25, "stop": "x"})
+	s.ask(map[string]any{"reasoning_effort": "low", "max_tokens": 2000, "seed": 5, "temperature": 0.25})
 	req := s.thinking.Request(t)
-	if req.Thinking.Budget != 1024 || !req.Thinking.Open || req.MaxTokens != 2000 || *req.Sampling.Seed != 5 || req.Sampling.Temperature != 0.25 ||
-		req.Stop[0] != "x" || req.Sampling.TopP != 0.95 {
+	if req.Thinking.Budget != 1024 || !req.Thinking.Open || req.MaxTokens != 2000 || *req.Sampling.Seed != 5 ||
+		req.Sampling.Temperature != 0.25 || req.Sampling.TopP != 0.95 {
 		t.Errorf("%+v", req)
 	}
 	s.ask(map[string]any{"reasoning_effort": "none"})
@@ -178,13 +179,19 @@ func TestUserTextIsNeverAControlPiece(t *testing.T) {
 	}
 }
 
-func TestEngineFaultsHaveTheirStatus(t *testing.T) {
-	cases := map[string]struct {
-		err    error
-		status int
-		code   string
-		retry  bool
-	}{
+func TestStopStringsReachTheEngine(t *testing.T) {
+	s := newSite(t, nil)
+	for path, member := range map[string]string{chatPath: "stop", messagesPath: "stop_sequences", textPath: "stop"} {
+		got := s.post(path, with(path, `"model":"qwen3-vl-instruct","`+member+`":["x","END"]`))
+		if asked := s.instruct.Request(t); got.status != http.StatusOK || !slices.Equal(asked.Stop, []string{"x", "END"}) {
+			t.Errorf("%s: %q, %d %s", path, asked.Stop, got.status, got.body)
+		}
+	}
+}
+
+// engineFaults are what an engine may fail with, and what is told of that.
+func engineFaults() map[string]engineFault {
+	return map[string]engineFault{
 		"context":     {&engine.ContextLengthError{PromptTokens: 9, ContextSize: 8}, 400, fault.CodeContextLength, false},
 		"field":       {&engine.RequestError{Field: "sampling.top_k", Message: "no"}, 400, fault.CodeInvalidValue, false},
 		"unavailable": {engine.ErrUnavailable, 503, fault.CodeModelNotLoaded, true},
@@ -192,40 +199,54 @@ func TestEngineFaultsHaveTheirStatus(t *testing.T) {
 		"died":        {engine.ErrWorkerDied, 500, fault.CodeWorkerDied, false},
 		"unknown":     {errBoom, 500, fault.CodeInternal, false},
 	}
-	for name, tc := range cases {
+}
+
+type engineFault struct {
+	err    error
+	status int
+	code   string
+	retry  bool
+}
+
+func TestEngineFaultsHaveTheirStatus(t *testing.T) {
+	for name, tc := range engineFaults() {
 		t.Run(name, func(t *testing.T) {
-			s := newSite(t, nil)
 			for _, stream := range []bool{false, true} {
+				s := newSite(t, nil)
 				s.instruct.Refuse = tc.err
 				got := s.ask(map[string]any{"model": "qwen3-vl-instruct", "stream": stream})
 				code, _, message := got.failure(t)
 				if got.status != tc.status || code != tc.code || (got.header.Get("Retry-After") != "") != tc.retry || strings.Contains(message, "secret") {
-					t.Errorf("refused: %d %s", got.status, got.body)
-				}
-				s.instruct.Refuse, s.instruct.Events, s.instruct.Fail = nil, []engine.Event{{Text: "a"}}, tc.err
-				got = s.ask(map[string]any{"model": "qwen3-vl-instruct", "stream": stream})
-				if !stream {
-					if got.status != tc.status {
-						t.Errorf("failed: %d %s", got.status, got.body)
-					}
-					continue
-				}
-				events := got.events(t)
-				last := events[len(events)-1]
-				if got.status != 200 || !strings.HasPrefix(last, `{"error"`) || !strings.Contains(last, tc.code) || strings.Contains(last, "secret") {
-					t.Errorf("failed in a stream: %s", got.body)
+					t.Errorf("%d %s", got.status, got.body)
 				}
 			}
-			if n := s.instruct.Open(); n != 0 {
-				t.Errorf("%d streams are open", n)
+		})
+	}
+}
+
+func TestEngineFaultsEndAnAnswer(t *testing.T) {
+	for name, tc := range engineFaults() {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, nil)
+			s.instruct.Events, s.instruct.Fail = []engine.Event{{Text: "a"}}, tc.err
+			if got := s.ask(map[string]any{"model": "qwen3-vl-instruct"}); got.status != tc.status {
+				t.Errorf("%d %s", got.status, got.body)
 			}
+			got := s.ask(map[string]any{"model": "qwen3-vl-instruct", "stream": true})
+			events := got.events(t)
+			last := events[len(events)-1]
+			if got.status != 200 || !strings.HasPrefix(last, `{"error"`) || !strings.Contains(last, tc.code) || strings.Contains(last, "secret") {
+				t.Errorf("in a stream: %s", got.body)
+			}
+			s.letGo()
 		})
 	}
 }
 
 func TestDisconnectCancelsTheGeneration(t *testing.T) {
 	s := newSite(t, nil)
-	s.instruct.Hold, s.instruct.Closed = make(chan struct{}), make(chan struct{})
+	s.instruct.Hold, s.instruct.Closed = make(chan struct{}, 1), make(chan struct{})
+	s.instruct.Hold <- struct{}{} // the first token comes, the second does not
 	ctx, cancel := context.WithCancel(t.Context())
 	req, _ := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/v1/chat/completions",
 		strings.NewReader(`{"model":"qwen3-vl-instruct","stream":true,"messages":[{"role":"user","content":"hi"}]}`))
@@ -312,6 +333,7 @@ func TestTooManyRequestsAreRefused(t *testing.T) {
 func TestOneVariantAnswersForBoth(t *testing.T) {
 	s := newSite(t, nil)
 	s.thinking.Down = true
+	s.known()
 	var c completion
 	s.ask(map[string]any{"reasoning_effort": "high"}).json(t, &c)
 	if c.Model != "qwen3-vl-instruct" || !strings.HasPrefix(c.Routing.Reasons[0], "unavailable") {
@@ -325,6 +347,7 @@ func TestOneVariantAnswersForBoth(t *testing.T) {
 		t.Errorf("%d %s", got.status, got.body)
 	}
 	s.instruct.Down = true
+	s.known()
 	if got := s.do(req); got.status != 503 {
 		t.Errorf("%d %s", got.status, got.body)
 	}

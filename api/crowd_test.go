@@ -263,8 +263,8 @@ func TestNothingOfARequestReachesTheLog(t *testing.T) {
 func TestAFaultOnTheWayToAnEventIsNotALostClient(t *testing.T) {
 	s := newSite(t, nil)
 	nan := func() float64 { var zero float64; return zero / zero }()
-	broken := text("Hello")
-	broken[0].Tokens = append(broken[0].Tokens, tokenOf(nan))
+	broken := text("Hello", " world") // the first of which has its tokens as they should be
+	broken[1].Tokens = append(broken[1].Tokens, tokenOf(nan))
 	s.instruct.Events = broken
 	for path, body := range map[string]string{
 		"/v1/chat/completions": `{"model":"qwen3-vl-instruct","messages":[{"role":"user","content":"hi"}],"stream":true,"logprobs":true}`,

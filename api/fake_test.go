@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,10 +60,26 @@ type site struct {
 	thinking *enginetest.Fake
 	log      *testkit.Buffer
 	check    *checker
+	// probes count those of each engine that lies with another server.
+	probes []*atomic.Int64
 }
 
 // shippedScorer unpacks the router's weights once: with the race detector that takes a large part of a second.
 var shippedScorer = sync.OnceValues(difficulty.Default)
+
+// shippedRouter is the router as it is shipped.
+func shippedRouter(tb testing.TB) *router.Router {
+	tb.Helper()
+	scorer, err := shippedScorer()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	r, err := router.New(scorer, router.DefaultQuality)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r
+}
 
 func newSite(t *testing.T, edit func(*Config)) *site {
 	t.Helper()
@@ -71,19 +88,11 @@ func newSite(t *testing.T, edit func(*Config)) *site {
 		thinking: &enginetest.Fake{Model: fakeInfo(prompt.ThinkingTemplate()), Events: text("hm", "\n</think>\n\n", "42")},
 		log:      &testkit.Buffer{}, check: apiContract(t),
 	}
-	scorer, err := shippedScorer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := router.New(scorer, router.DefaultQuality)
-	if err != nil {
-		t.Fatal(err)
-	}
 	c := Config{
 		Models: []Model{{
 			ID: "qwen3-vl", Engines: map[router.Variant]engine.Engine{router.Instruct: s.instruct, router.Thinking: s.thinking},
 		}},
-		Router: r, Logger: slog.New(slog.NewTextHandler(s.log, nil)),
+		Router: shippedRouter(t), Logger: slog.New(slog.NewTextHandler(s.log, nil)),
 		NewID: func() string { return "id" }, KeepAlive: time.Minute,
 	}
 	c.Store = history.NewMemory(0)
@@ -91,8 +100,9 @@ func newSite(t *testing.T, edit func(*Config)) *site {
 		edit(&c)
 	}
 	if *throughAnother {
-		placeBehind(t, &c)
+		s.probes = placeBehind(t, &c)
 	}
+	var err error
 	if s.server, err = New(c); err != nil {
 		t.Fatal(err)
 	}

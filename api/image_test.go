@@ -93,6 +93,7 @@ func TestPixelLimitsAreTheOperatorsThenTheRequests(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, func(conf *Config) { conf.Media.Pixels = c.own })
 			s.instruct.Model.Vision.MinPixels = c.projector
+			s.known()
 			body := map[string]any{"model": "qwen3-vl-instruct"}
 			if c.asked != nil {
 				body["mm_processor_kwargs"] = c.asked
@@ -130,6 +131,7 @@ func TestBadImagesNameTheirPlace(t *testing.T) {
 		}
 	}
 	s.instruct.Model.Vision, s.thinking.Model.Vision = nil, nil
+	s.known()
 	got := s.ask(photo(t, nil, "../multimodal/testdata/page.png"))
 	if code, _, _ := got.failure(t); got.status != 400 || code != fault.CodeUnsupported {
 		t.Errorf("a text model: %d %s", got.status, got.body)
@@ -139,6 +141,7 @@ func TestBadImagesNameTheirPlace(t *testing.T) {
 func TestImagesThatFillTheContextAreRefusedBeforeDecoding(t *testing.T) {
 	s := newSite(t, nil)
 	s.instruct.Model.ContextSize, s.thinking.Model.ContextSize = 50, 50
+	s.known()
 	got := s.ask(photo(t, nil, "../multimodal/testdata/page.png"))
 	if code, _, _ := got.failure(t); got.status != 400 || code != fault.CodeContextLength {
 		t.Errorf("%d %s", got.status, got.body)

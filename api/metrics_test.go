@@ -72,6 +72,13 @@ func thought(closedBy string, end engine.FinishReason) []engine.Event {
 	}}}
 }
 
+// plain are the events of a text that was cut.
+func plain() []engine.Event {
+	return []engine.Event{{Text: "hm"}, {Text: "42"}, {Result: &engine.Result{FinishReason: engine.FinishLength, Usage: engine.Usage{
+		PromptTokens: 20, CachedTokens: 6, ImageTokens: 8, VideoTokens: 4, CompletionTokens: 5,
+	}}}}
+}
+
 func TestWhateverGeneratesIsMeasured(t *testing.T) {
 	const question = `[{"role":"user","content":"hi"}]`
 	cases := map[string]struct{ path, body string }{
@@ -90,6 +97,10 @@ func TestWhateverGeneratesIsMeasured(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, nil)
 			s.thinking.Events = thought("budget", engine.FinishLength)
+			thoughts := 1.0
+			if tc.path == textPath { // texts are continued without any
+				s.thinking.Events, thoughts = plain(), 0
+			}
 			if got := s.post(tc.path, `{"model":"qwen3-vl-thinking",`+tc.body+`}`); got.status != http.StatusOK {
 				t.Fatalf("%d %s", got.status, got.body)
 			}
@@ -105,14 +116,14 @@ func TestWhateverGeneratesIsMeasured(t *testing.T) {
 				`time_to_answer_seconds_count` + at + `variant="thinking"}`:      1,
 				`time_per_token_seconds_count` + at + `variant="thinking"}`:      1,
 				`answers_total{finish_reason="length",variant="thinking"}`:       1,
-				`thinking_blocks_total{closed_by="budget"}`:                      1,
-				`thinking_block_tokens_sum`:                                      3,
+				`thinking_blocks_total{closed_by="budget"}`:                      thoughts,
+				`thinking_block_tokens_sum`:                                      3 * thoughts,
 				`prompt_tokens_total{kind="text",variant="thinking"}`:            8,
 				`prompt_tokens_total{kind="image",variant="thinking"}`:           8,
 				`prompt_tokens_total{kind="video",variant="thinking"}`:           4,
 				`cached_prompt_tokens_total{variant="thinking"}`:                 6,
-				`completion_tokens_total{kind="answer",variant="thinking"}`:      2,
-				`completion_tokens_total{kind="reasoning",variant="thinking"}`:   3,
+				`completion_tokens_total{kind="answer",variant="thinking"}`:      5 - 3*thoughts,
+				`completion_tokens_total{kind="reasoning",variant="thinking"}`:   3 * thoughts,
 				`abandoned_tokens_total{variant="thinking"}`:                     0,
 			})
 		})
@@ -163,14 +174,14 @@ func TestFailuresAreCountedByTheirCode(t *testing.T) {
 	}{
 		"engine full":       {refuse(engine.ErrOverloaded), path, ask + `}`, nil, path, "503", fault.CodeOverloaded, 1, 0},
 		"too long":          {refuse(&engine.ContextLengthError{}), path, ask + `}`, nil, path, "400", fault.CodeContextLength, 1, 0},
-		"worker died":       {broken, path, ask + `}`, nil, path, "500", fault.CodeWorkerDied, 1, 2},
-		"died in a stream":  {broken, path, ask + `,"stream":true}`, nil, path, "500", fault.CodeWorkerDied, 1, 2},
-		"died in a message": {broken, "/v1/messages", ask + `,"max_tokens":9,"stream":true}`, nil, "/v1/messages", "500", fault.CodeWorkerDied, 1, 2},
+		"worker died":       {broken, path, ask + `}`, nil, path, "500", diedCode(), 1, 2},
+		"died in a stream":  {broken, path, ask + `,"stream":true}`, nil, path, "500", diedCode(), 1, 2},
+		"died in a message": {broken, "/v1/messages", ask + `,"max_tokens":9,"stream":true}`, nil, "/v1/messages", "500", diedCode(), 1, 2},
 		"died in a response": {
-			broken, "/v1/responses", `{"model":"qwen3-vl-instruct","input":"hi","stream":true}`, nil, "/v1/responses", "500", fault.CodeWorkerDied, 1, 2,
+			broken, "/v1/responses", `{"model":"qwen3-vl-instruct","input":"hi","stream":true}`, nil, "/v1/responses", "500", diedCode(), 1, 2,
 		},
 		"died in the background": {
-			broken, "/v1/responses", `{"model":"qwen3-vl-instruct","input":"hi","background":true}`, nil, "/v1/responses", "200", fault.CodeWorkerDied, 1, 2,
+			broken, "/v1/responses", `{"model":"qwen3-vl-instruct","input":"hi","background":true}`, nil, "/v1/responses", "200", diedCode(), 1, 2,
 		},
 		"draining":     {func(s *site) { s.server.Drain() }, path, ask + `}`, nil, path, "503", fault.CodeShuttingDown, 0, 0},
 		"bad field":    {nil, path, ask + `,"zebra":1}`, nil, path, "400", fault.CodeUnknown, 0, 0},

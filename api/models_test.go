@@ -30,6 +30,7 @@ func TestModelCardsTellWhatIsLoaded(t *testing.T) {
 	s := newSite(t, nil)
 	s.instruct.Model.Vision = &engine.VisionInfo{PatchSize: 16, MergeSize: 2}
 	s.thinking.Model.Vision = s.instruct.Model.Vision
+	s.known()
 	card := func(id string) (c modelCard) {
 		s.get("/v1/models/"+id).json(t, &c)
 		return c
@@ -42,6 +43,7 @@ func TestModelCardsTellWhatIsLoaded(t *testing.T) {
 		t.Error(diff)
 	}
 	s.thinking.Down = true
+	s.known()
 	if c := card("qwen3-vl"); c.Variants[1].Loaded || !c.Variants[0].Loaded || c.MaxModelLen != 4096 {
 		t.Errorf("%+v", c)
 	}

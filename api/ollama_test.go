@@ -41,10 +41,12 @@ func TestOllamasClientsAreToldWhatEachModelCanDo(t *testing.T) {
 		}
 	}
 	s.instruct.Model.Architecture = "qwen3vlmoe"
+	s.known()
 	if _, info := show("qwen3-vl-instruct"); info["general.architecture"] != "qwen3vlmoe" || info["qwen3vlmoe.context_length"] != 4096.0 {
 		t.Errorf("experts: %v", info)
 	}
 	s.instruct.Down, s.thinking.Down = true, true
+	s.known()
 	if got, info := show("qwen3-vl-instruct"); !slices.Equal(got, []string{"completion", "tools"}) || len(info) != 1 {
 		t.Errorf("while nothing is loaded: %v %v", got, info)
 	}

@@ -22,7 +22,6 @@ import (
 	"github.com/qwenvld/qwenvld/engine/enginetest"
 	"github.com/qwenvld/qwenvld/engine/prompt"
 	"github.com/qwenvld/qwenvld/router"
-	"github.com/qwenvld/qwenvld/router/difficulty"
 )
 
 // The benchmarks here measure the HTTP layer alone: the engine costs nothing. Client and server share the process and
@@ -60,16 +59,8 @@ func paced(tokens int, interval time.Duration) enginetest.Script {
 func overheadServer(b *testing.B, e *enginetest.Fake) string {
 	b.Helper()
 	e.Model = fakeInfo(prompt.InstructTemplate())
-	scorer, err := difficulty.Default()
-	if err != nil {
-		b.Fatal(err)
-	}
-	r, err := router.New(scorer, router.DefaultQuality)
-	if err != nil {
-		b.Fatal(err)
-	}
 	s, err := New(Config{
-		Models: []Model{{ID: "qwen3-vl", Engines: map[router.Variant]engine.Engine{router.Instruct: e}}}, Router: r, MaxConcurrent: 4096,
+		Models: []Model{{ID: "qwen3-vl", Engines: map[router.Variant]engine.Engine{router.Instruct: e}}}, Router: shippedRouter(b), MaxConcurrent: 4096,
 		KeepAlive: time.Hour,
 	})
 	if err != nil {

@@ -98,6 +98,7 @@ func TestEveryOperationRefusesAsItsDescriptionSays(t *testing.T) {
 			name: "nothing works", status: http.StatusServiceUnavailable, edit: func(c *Config) { withFailingStore(c).breakDown() },
 			ready: func(s *site) {
 				s.instruct.Down, s.thinking.Down = true, true
+				s.known()
 				s.server.Drain()
 			},
 		},

@@ -285,6 +285,7 @@ func TestSeveralModelsAreServed(t *testing.T) {
 		c.Models = append(c.Models, Model{ID: "small", Engines: map[router.Variant]engine.Engine{router.Instruct: other}})
 	})
 	other.Down = true
+	s.known()
 	var ready readyReply
 	s.get("/health/ready").json(t, &ready)
 	if ready.Status != "degraded" || len(ready.Variants) != 2 || len(ready.Models) != 2 || ready.Models["small"]["instruct"].Status == "ready" {
@@ -292,6 +293,7 @@ func TestSeveralModelsAreServed(t *testing.T) {
 	}
 	other.Down = false
 	other.Model = s.instruct.Model
+	s.known()
 	for model, want := range map[string]string{"small": "other", "small-instruct": "other", "qwen3-vl-instruct": "Hello world", "auto": "Hello world"} {
 		body := map[string]any{"messages": []any{map[string]any{"role": "user", "content": "hi"}}, "model": model}
 		if got := s.post("/v1/chat/completions", body); got.status != http.StatusOK || !strings.Contains(string(got.body), want) {

@@ -156,9 +156,12 @@ func TestAResponseLargerThanTheStoreIsDeliveredAndHarmsNoOther(t *testing.T) {
 
 func TestABackgroundResponseIsNotLostWithItsRow(t *testing.T) {
 	s := newSite(t, numbered)
-	s.instruct.Hold = make(chan struct{})
+	s.instruct.Hold = make(chan struct{}, 1)
+	s.instruct.Hold <- struct{}{} // the first token comes, the second does not
 	queued := s.post("/v1/responses", map[string]any{"model": "qwen3-vl-instruct", "input": "hi", "background": true}).response(t)
-	testkit.Eventually(t, "the generation", func() bool { return s.instruct.Open() == 1 })
+	testkit.Eventually(t, "the generation", func() bool {
+		return s.get("/v1/responses/"+queued.ID).response(t).Status == responses.StatusInProgress
+	})
 	// As when others need the room.
 	if err := s.server.store.Delete(t.Context(), "", queued.ID); err != nil {
 		t.Fatal(err)

@@ -183,6 +183,7 @@ func TestASecondLookNeverFailsARequest(t *testing.T) {
 		s := newSite(t, lookAtAll(uncertain(c.decision)))
 		s.instruct.Events = beginning("Red", 0.5, "Blue", 0.45)
 		c.edit(s)
+		s.known()
 		if r := s.ask(nil); r.status != http.StatusOK || r.header.Get(surface.HeaderVariant) != c.variant {
 			t.Errorf("%s: %d %s %s", name, r.status, r.header.Get(surface.HeaderVariant), r.body)
 		}

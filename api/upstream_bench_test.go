@@ -2,9 +2,15 @@ package api
 
 import (
 	"bufio"
+	"encoding/json"
+	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -16,7 +22,6 @@ import (
 	"github.com/qwenvld/qwenvld/engine/upstream/dialect"
 	"github.com/qwenvld/qwenvld/engine/upstream/upstreamtest"
 	"github.com/qwenvld/qwenvld/router"
-	"github.com/qwenvld/qwenvld/router/difficulty"
 )
 
 // streamOf is an answer of n tokens as vLLM streams it.
@@ -35,16 +40,8 @@ func streamOf(n int) upstreamtest.Script {
 // frontOf is a daemon in front of one server.
 func frontOf(b *testing.B, url string) string {
 	b.Helper()
-	scorer, err := difficulty.Default()
-	if err != nil {
-		b.Fatal(err)
-	}
-	r, err := router.New(scorer, router.DefaultQuality)
-	if err != nil {
-		b.Fatal(err)
-	}
 	s, err := New(Config{
-		Router: r, MaxConcurrent: 1024,
+		Router: shippedRouter(b), MaxConcurrent: 1024,
 		Models: []Model{{
 			ID: "m", Clusters: map[router.Variant]*upstream.Cluster{router.Instruct: startCluster(b, dialect.VLLM, url, "m", true)},
 		}},
@@ -57,20 +54,87 @@ func frontOf(b *testing.B, url string) string {
 	return h.URL
 }
 
+// party makes this program a process of the benchmark beside the daemon's, and nothing else.
+var party = flag.Bool("party", false, "be a process of BenchmarkThroughAnotherServer")
+
+// errand is what the benchmark's client is sent to do: to ask for so many streams at a time.
+type errand struct {
+	URL, Model string
+	Streams    int
+}
+
+// outcome is what came of it: events, and how long each stream's first one took.
+type outcome struct {
+	Events int
+	First  []time.Duration
+	Failed string
+}
+
+// TestServerParty serves streams of as many tokens as it reads, until there is nothing more to read.
+func TestServerParty(t *testing.T) {
+	if !*party {
+		t.Skip("a process of BenchmarkThroughAnotherServer")
+	}
+	in := bufio.NewScanner(os.Stdin)
+	for in.Scan() {
+		tokens := 0
+		if _, err := fmt.Sscan(in.Text(), &tokens); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Println(upstreamtest.New(t, streamOf(tokens)).URL)
+	}
+}
+
+// TestClientParty does the errands that it reads.
+func TestClientParty(t *testing.T) {
+	if !*party {
+		t.Skip("a process of BenchmarkThroughAnotherServer")
+	}
+	in, out := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
+	for {
+		var e errand
+		if err := in.Decode(&e); errors.Is(err, io.EOF) {
+			return
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if err := out.Encode(e.do(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (e *errand) do(t *testing.T) (sum outcome) {
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	for i := range e.Streams {
+		all.Go(func() {
+			n, first, err := e.streamed(t, fmt.Sprint(i))
+			mu.Lock()
+			defer mu.Unlock()
+			sum.Events += n
+			sum.First = append(sum.First, first)
+			if err != nil {
+				sum.Failed = err.Error()
+			}
+		})
+	}
+	all.Wait()
+	return sum
+}
+
 // streamed asks for a stream and counts its events. first is how long the first one took.
-func streamed(b *testing.B, url, model, question string) (events int, first time.Duration) {
-	body := fmt.Sprintf(`{"model":%q,"stream":true,"messages":[{"role":"user","content":%q}]}`, model, question)
-	req, err := http.NewRequestWithContext(b.Context(), http.MethodPost, url+"/v1/chat/completions", strings.NewReader(body))
+func (e *errand) streamed(t *testing.T, question string) (events int, first time.Duration, err error) {
+	body := fmt.Sprintf(`{"model":%q,"stream":true,"messages":[{"role":"user","content":%q}]}`, e.Model, question)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, e.URL+"/v1/chat/completions", strings.NewReader(body))
 	if err != nil {
-		b.Error(err)
-		return 0, 0
+		return 0, 0, err
 	}
 	req.Header.Set("Content-Type", "application/json")
 	began := time.Now()
 	resp, err := http.DefaultTransport.RoundTrip(req)
 	if err != nil {
-		b.Error(err)
-		return 0, 0
+		return 0, 0, err
 	}
 	defer resp.Body.Close()
 	lines := bufio.NewScanner(resp.Body)
@@ -81,62 +145,119 @@ func streamed(b *testing.B, url, model, question string) (events int, first time
 			}
 		}
 	}
-	return events, first
+	return events, first, lines.Err()
 }
 
-// BenchmarkThroughAnotherServer measures what passing on costs, with client, daemon and server in one process.
+// other is a process of the benchmark as the daemon's sees it.
+type other struct {
+	to   io.Writer
+	from *bufio.Reader
+}
+
+// startParty starts the test of a name in a process of its own, which ends with the benchmark.
+func startParty(b *testing.B, name string) *other {
+	b.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd := exec.CommandContext(b.Context(), self, "-party", "-test.run", "^"+name+"$", "-test.timeout", "0")
+	cmd.Stderr = os.Stderr
+	to, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	from, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = to.Close()
+		_ = cmd.Wait() // it was killed, or has nothing more to read
+	})
+	return &other{to, bufio.NewReader(from)}
+}
+
+// say sends a line and gives the one that comes back.
+func (o *other) say(b *testing.B, line string) string {
+	b.Helper()
+	if _, err := fmt.Fprintln(o.to, line); err != nil {
+		b.Fatal(err)
+	}
+	reply, err := o.from.ReadString('\n')
+	if err != nil {
+		b.Fatal(err)
+	}
+	return strings.TrimSpace(reply)
+}
+
+// run has the client do an errand.
+func (o *other) run(b *testing.B, e errand) (out outcome) {
+	b.Helper()
+	text, err := json.Marshal(e)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := json.Unmarshal([]byte(o.say(b, string(text))), &out); err != nil {
+		b.Fatal(err)
+	}
+	if out.Failed != "" {
+		b.Fatal(out.Failed)
+	}
+	return out
+}
+
+// BenchmarkThroughAnotherServer measures what passing on costs. Client and server are processes of their own, so that
+// the processor time of this one is the daemon's alone, however busy the machine is.
 func BenchmarkThroughAnotherServer(b *testing.B) {
 	b.Run("events", func(b *testing.B) {
 		const tokens, streams = 500, 32
-		front := frontOf(b, upstreamtest.New(b, streamOf(tokens)).URL)
-		total := 0
-		var before syscall.Rusage
-		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &before); err != nil {
-			b.Fatal(err)
-		}
+		server, client := startParty(b, "TestServerParty"), startParty(b, "TestClientParty")
+		task := errand{frontOf(b, server.say(b, fmt.Sprint(tokens))), "m-instruct", streams}
+		client.run(b, task) // connections are made, pages are there
+		events := 0
+		began := cpuTime(b)
+		b.ResetTimer()
 		for b.Loop() {
-			var all sync.WaitGroup
-			var mu sync.Mutex
-			for i := range streams {
-				all.Go(func() {
-					n, _ := streamed(b, front, "m-instruct", fmt.Sprint(i))
-					mu.Lock()
-					total += n
-					mu.Unlock()
-				})
-			}
-			all.Wait()
+			events += client.run(b, task).Events
 		}
-		var used syscall.Rusage
-		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
-			b.Fatal(err)
-		}
-		b.ReportMetric(float64(total)/b.Elapsed().Seconds(), "events/s")
-		b.ReportMetric(float64(processor(&used)-processor(&before))/1e3/float64(total), "cpu-us/event")
+		spent := cpuTime(b) - began
+		b.ReportMetric(float64(events)/b.Elapsed().Seconds(), "events/s")
+		b.ReportMetric(float64(events)/spent.Seconds(), "events/cpu-s")
+		b.ReportMetric(float64(spent.Microseconds())/float64(events), "cpu-us/event")
 	})
 	b.Run("added to the first token", func(b *testing.B) {
-		server := upstreamtest.New(b, streamOf(1)).URL
-		front := frontOf(b, server)
+		server, client := startParty(b, "TestServerParty"), startParty(b, "TestClientParty")
+		url := server.say(b, "1")
+		directly, behind := errand{url, "m", 1}, errand{frontOf(b, url), "m-instruct", 1}
+		client.run(b, directly)
+		client.run(b, behind)
 		var with, without []time.Duration
-		for b.Loop() {
-			_, direct := streamed(b, server, "m", "hi")
-			_, behind := streamed(b, front, "m-instruct", "hi")
-			with, without = append(with, behind), append(without, direct)
+		b.ResetTimer()
+		for b.Loop() { // in turns, so that both meet the same noise
+			without = append(without, client.run(b, directly).First...)
+			with = append(with, client.run(b, behind).First...)
 		}
-		b.ReportMetric(1000*(middle(with)-middle(without)), "ms/median")
-		b.ReportMetric(1000*(late(with)-late(without)), "ms/p99")
+		b.ReportMetric(1000*(quantile(with, 0.5)-quantile(without, 0.5)), "ms/median")
+		b.ReportMetric(1000*(quantile(with, 0.99)-quantile(without, 0.99)), "ms/p99")
 	})
 }
 
-// processor is the time that a process had, in nanoseconds.
-func processor(u *syscall.Rusage) int64 { return u.Utime.Nano() + u.Stime.Nano() }
-
-func middle(d []time.Duration) float64 {
-	slices.Sort(d)
-	return d[len(d)/2].Seconds()
+// cpuTime is the processor time that this process has had.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func late(d []time.Duration) float64 {
+// quantile is the quantile q of d, in seconds.
+func quantile(d []time.Duration, q float64) float64 {
 	slices.Sort(d)
-	return d[len(d)*99/100].Seconds()
+	return d[min(int(float64(len(d))*q), len(d)-1)].Seconds()
 }

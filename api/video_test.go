@@ -275,6 +275,7 @@ func TestBadVideosNameTheirPlace(t *testing.T) {
 		}
 	}
 	s.instruct.Model.Vision, s.thinking.Model.Vision = nil, nil
+	s.known()
 	if got := s.ask(object{"messages": watch(with(nil))}); got.status != 400 {
 		t.Errorf("without a projector: %s", got.body)
 	}
@@ -301,6 +302,7 @@ func TestVideosThatDoNotFit(t *testing.T) {
 	s := newSite(t, withVideo)
 	uri := clip(t, "320x192", "10", "40") // 60 tokens a pair and its stamp: 80 frames at 2 fps
 	s.instruct.Model.ContextSize = 2000
+	s.known()
 	const url = "messages[0].content[0].video_url.url"
 	ask := func(more object, top object) (reply, string) {
 		body := object{"model": "qwen3-vl-instruct", "max_tokens": 200, "messages": watch(videoPart(uri, more), textPart("What?"))}
