@@ -31,7 +31,7 @@ var throughAnother = flag.Bool("through-another", false, "ask the engines by way
 func placeBehind(t *testing.T, c *Config) (probes []*atomic.Int64) {
 	t.Helper()
 	inner := *c
-	inner.Keys, inner.Metrics, inner.Store, inner.Logger, inner.Hosts = nil, nil, nil, nil, nil
+	inner.Keys, inner.Metrics, inner.Store, inner.Logger, inner.Hosts, inner.Tracer = nil, nil, nil, nil, nil, nil
 	inner.MaxConcurrent, inner.MaxWaiting, inner.NewID = 1024, 0, nil
 	// The server there is asked for weights by their name, and decides nothing.
 	inner.Router, inner.SecondLook, inner.Rerun = shippedRouter(t), generation.SecondLook{}, generation.Rerun{}
@@ -182,7 +182,7 @@ func again(t *testing.T, args ...string) ([]byte, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return exec.CommandContext(t.Context(), self, append([]string{"-through-another", "-test.timeout", "10m"}, args...)...).CombinedOutput()
+	return exec.CommandContext(t.Context(), self, append([]string{"-through-another", "-test.timeout", "18m"}, args...)...).CombinedOutput()
 }
 
 // TestTheAPIThroughAnotherServer runs all tests of the API again, with the engines behind another server. Those that

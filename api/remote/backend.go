@@ -71,7 +71,7 @@ func describe(o *Options) engine.Info {
 		vision = nil
 	}
 	return engine.Info{
-		Name: "upstream", Architecture: "qwen3vl",
+		Name: "upstream", Architecture: cmp.Or(card.Architecture, "qwen3vl"),
 		ContextSize: cmp.Or(o.ContextSize, card.ContextSize, defaultContext), ChatTemplate: template,
 		SpecialTokens: []string{
 			"<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>",

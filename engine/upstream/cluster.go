@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -228,6 +229,7 @@ func (c *Cluster) Card() dialect.Card {
 			out.ContextSize = card.ContextSize
 		}
 		out.Blind = out.Blind || card.Blind
+		out.Architecture = cmp.Or(out.Architecture, card.Architecture)
 		if out.MaxPixels == 0 {
 			out.MinPixels, out.MaxPixels = card.MinPixels, card.MaxPixels
 		}

@@ -70,6 +70,8 @@ type Card struct {
 	ContextSize int
 	// MinPixels and MaxPixels bound the area of pictures as the model sees them.
 	MinPixels, MaxPixels int
+	// Architecture is that of the model file, which only a qwenvld tells.
+	Architecture string
 	// Blind says that the model sees no pictures, Down that it cannot be asked at the moment: only a qwenvld tells.
 	Blind, Down bool
 }
@@ -85,9 +87,10 @@ func Models(data []byte) ([]Card, error) {
 				ContextTrain int `json:"n_ctx_train"`
 			} `json:"meta"` // llama-server
 			Variants []struct {
-				Loaded bool   `json:"loaded"`
-				Status string `json:"status"`
-				Vision *struct {
+				Loaded       bool   `json:"loaded"`
+				Status       string `json:"status"`
+				Architecture string `json:"architecture"`
+				Vision       *struct {
 					MinPixels int `json:"min_pixels"`
 					MaxPixels int `json:"max_pixels"`
 				} `json:"vision"`
@@ -109,6 +112,7 @@ func Models(data []byte) ([]Card, error) {
 		}
 		if len(m.Variants) > 0 {
 			v := &m.Variants[0]
+			out[i].Architecture = v.Architecture
 			out[i].Down, out[i].Blind = !v.Loaded && !comes(v.Status), v.Loaded && v.Vision == nil
 			if v.Vision != nil {
 				out[i].MinPixels, out[i].MaxPixels = v.Vision.MinPixels, v.Vision.MaxPixels
