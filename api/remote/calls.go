@@ -16,9 +16,9 @@ type openCall struct {
 	args  bool // some of its arguments have come
 }
 
-// writeCalls writes what an event adds to calls. Weights call tools behind their thoughts, and now and then among them,
-// which only a qwenvld tells: by thoughts that go on behind a call, all of whose arguments came at once. So its calls are
-// held back until that is known.
+// writeCalls writes what an event adds to calls. Weights call tools behind their thoughts, and now and then among them.
+// Only a qwenvld tells which: behind a call among thoughts, whose arguments come in one piece, more thoughts may come.
+// So its calls are held back until it is known.
 func (a *chatAnswer) writeCalls(b *strings.Builder, calls []dialect.CallDelta) {
 	if len(calls) == 0 {
 		return

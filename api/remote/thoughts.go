@@ -25,8 +25,8 @@ func (a *chatAnswer) budgetSpent() bool {
 		a.meter.completion() >= a.bound
 }
 
-// listen has the server told when nobody wants to wait for more thoughts, where it can end them by itself. Where it then
-// does not, it is left to this daemon.
+// listen has the server told when nobody wants to wait for more thoughts, where it can end them by itself. Where it
+// does not do so, this daemon does.
 func (a *chatAnswer) listen() {
 	if !a.inBlock || a.now == nil || !a.upstream.TakesHurry() {
 		return

@@ -35,8 +35,8 @@ type Chat struct {
 	VisionID    bool
 	// MinPixels has pictures stay as small as they are sent; 0 leaves that to the server.
 	MinPixels int
-	// Prediction is text that the answer is expected to have much of. It is sent to kinds that take one; for others there
-	// is nothing to make up for, since it changes no answer.
+	// Prediction is text that the answer is expected to have much of. It is sent to kinds that take one. Others lack
+	// nothing, since it changes no answer.
 	Prediction string
 	// Tier is OpenAI's service_tier, where the client chose one that means something here.
 	Tier string

@@ -17,8 +17,8 @@ type Delta struct {
 	Finish string
 	// Tokens are those whose log-probabilities came.
 	Tokens []engine.Token
-	// ClosedBy is what ended the thoughts, MaxTokens how long the answer may get where more was asked for than the context
-	// leaves. Only a qwenvld tells.
+	// ClosedBy is what ended the thoughts, MaxTokens how long the answer may get where more was asked for than the
+	// context leaves. Only a qwenvld tells.
 	ClosedBy  string
 	MaxTokens int
 	// Usage is what was used so far, or at the end; nil where the event has none.
