@@ -43,28 +43,50 @@ def patches(image, size):
 CHARS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-def dense(scene, size):
-    """What each patch shows, int64 [patches, 3] in merge order: colour, shape and character centred there, 0 for none."""
-    w, h = scene.image.size
+@dataclass
+class Shown:
+    """What each patch of the groups shows, in merge order: names [groups, patches, 4] are colour, shape and character centred there and the
+    colour in the group's last frame, 0 for none; boxes [groups, patches, 4] are the sides of the shape there as shares of the picture's."""
+    names: np.ndarray
+    boxes: np.ndarray
+
+
+def merged(a):
+    """Patches of a grid [gh, gw, n] in merge order."""
+    gh, gw, n = a.shape
+    return a.reshape(gh // 2, 2, gw // 2, 2, n).transpose(0, 2, 1, 3, 4).reshape(gh * gw, n)
+
+
+def shown(groups, size):
+    both = [_shown(group, size) for group in groups]
+    return Shown(np.stack([n for n, _ in both]), np.stack([b for _, b in both]))
+
+
+def _shown(group, size):
+    w, h = group[0].image.size
     gw, gh = size[0] // 16, size[1] // 16
-    out = np.zeros((gh, gw, 3), np.int64)
+    names, boxes = np.zeros((gh, gw, 4), np.int64), np.zeros((gh, gw, 4), np.float32)
     ys, xs = np.mgrid[:gh, :gw]
     xs, ys = (xs + 0.5) * w / gw, (ys + 0.5) * h / gh
 
     def at(x, y):
         return min(gh - 1, max(0, int(y * gh / h))), min(gw - 1, max(0, int(x * gw / w)))
 
-    for t in scene.things:
-        if t.shape in scenes.SHAPES:
-            inside = np.hypot(xs - t.x, ys - t.y) < t.r * 0.75
-            inside[at(t.x, t.y)] = True
-            out[inside, 0] = list(scenes.COLOURS).index(t.colour) + 1
-            out[inside, 1] = scenes.SHAPES.index(t.shape) + 1
-        elif t.shape == "bar":
-            out[at(t.x, min(h * 0.92, t.y + h * 0.03))][0] = list(scenes.COLOURS).index(t.colour) + 1
-    for c, x, y in scene.chars:
-        out[at(x, y)][2] = CHARS.index(c.lower()) + 1
-    return out.reshape(gh // 2, 2, gw // 2, 2, 3).transpose(0, 2, 1, 3, 4).reshape(gh * gw, 3)
+    for frame, channels in ((group[0], (0, 1)), (group[-1], (3,))):
+        for t in frame.things:
+            colour = list(scenes.COLOURS).index(t.colour) + 1 if t.colour else 0
+            if t.shape in scenes.SHAPES:
+                inside = np.hypot(xs - t.x, ys - t.y) < t.r * 0.75
+                inside[at(t.x, t.y)] = True
+                for c in channels:
+                    names[inside, c] = scenes.SHAPES.index(t.shape) + 1 if c == 1 else colour
+                if 1 in channels:
+                    boxes[inside] = np.array(t.box) / (w, h, w, h)
+            elif t.shape == "bar":
+                names[at(t.x, min(h * 0.92, t.y + h * 0.03))][list(channels)[:1]] = colour
+    for c, x, y in group[0].chars:
+        names[at(x, y)][2] = CHARS.index(c.lower()) + 1
+    return merged(names), merged(boxes)
 
 
 @dataclass
@@ -76,7 +98,7 @@ class Encoded:
     pixels: np.ndarray | None  # [groups, patches, frames, 768]
     grid: tuple | None  # (gh, gw)
     answers: list  # number of answer tokens of each turn
-    dense: np.ndarray | None = None
+    shown: Shown | None = None
 
 
 class Encoder:
@@ -95,6 +117,13 @@ class Encoder:
             self.cache[s] = self.tok.encode(s, add_special_tokens=False).ids
         return self.cache[s]
 
+    def beginning(self, tokens, text):
+        """How many of the tokens spell no more than the text's beginning."""
+        n = 0
+        while n < len(tokens) and text.startswith(self.tok.decode(tokens[:n + 1], skip_special_tokens=False)):
+            n += 1
+        return n
+
     def encode(self, sample, thinking):
         """A sample as the model is trained on it; only the last turn of a thinking conversation keeps its thoughts."""
         ids, weight, at, blocks = [], [], [], []
@@ -104,13 +133,14 @@ class Encoder:
             weight.extend([w] * len(tokens))
 
         size = None
-        if sample.visuals:
-            first = sample.visuals[0][0]
+        visuals = sample.visuals
+        if visuals:
+            first = visuals[0][0]
             size = smart_resize(*first.size, high=CLIP_MAX_PIXELS if sample.stamps else MAX_PIXELS)
 
         def show():
             n = size[0] * size[1] // 1024
-            for i in range(len(sample.visuals)):
+            for i in range(len(visuals)):
                 if sample.stamps:
                     add(self.text(f"<{sample.stamps[i]:.1f} seconds>"))
                 add([self.id["<|vision_start|>"]])
@@ -129,11 +159,11 @@ class Encoder:
             add(self.text("user\n"))
             if i and sample.tools:
                 add(self.tok.encode(f"<tool_response>\n{turn.check['expect']}\n</tool_response>", add_special_tokens=False).ids)
-            elif i == 0 and sample.visuals and sample.picture_last:
+            elif i == 0 and visuals and sample.picture_last:
                 add(self.text(turn.ask))
                 show()
             else:
-                if i == 0 and sample.visuals:
+                if i == 0 and visuals:
                     show()
                 add(self.text(turn.ask))
             add([self.id["<|im_end|>"]])
@@ -146,9 +176,11 @@ class Encoder:
                 said = f"{turn.thought}\n</think>\n\n{said}"
             tokens = self.text(said) + [self.id["<|im_end|>"]]
             learn = not (thinking and not last)
-            add(tokens, int(learn))
+            skip = self.beginning(tokens, said[:said.index(turn.answer)] + turn.given) if turn.given else 0
+            add(tokens[:skip])
+            add(tokens[skip:], int(learn))
             if learn:
-                answers.append(len(tokens))
+                answers.append(len(tokens) - skip)
             if not last:
                 add(self.text("\n"))
         positions = np.zeros((3, len(ids)), np.int64)
@@ -163,10 +195,10 @@ class Encoder:
                 positions[:, start:start + n] = p + np.stack([np.zeros(n, np.int64), k // ww, k % ww])
                 p += max(hh, ww)
             i = start + n
-        pixels = np.stack([np.stack([patches(f, size) for f in group], 1) for group in sample.visuals]) if sample.visuals else None
+        pixels = np.stack([np.stack([patches(f, size) for f in group], 1) for group in visuals]) if visuals else None
         return Encoded(np.array(ids), np.array(weight, np.float32), positions, np.array(at, np.int64), pixels,
                        (size[1] // 16, size[0] // 16) if size else None, answers,
-                       dense(sample.scene, size) if sample.scene else None)
+                       shown(sample.scenes, size) if visuals else None)
 
 
 def weigh(e, how):
@@ -183,18 +215,19 @@ def collate(group, how):
     for i, e in enumerate(group):
         ids[i, :len(e.ids)], weight[i, :len(e.ids)], positions[:, i, :len(e.ids)] = e.ids, weigh(e, how), e.positions
         at.append(e.at + i * longest)
-    out = {"ids": torch.from_numpy(ids), "weight": torch.from_numpy(weight), "positions": torch.from_numpy(positions)}
+    rows, cols = np.nonzero(weight[:, 1:])
+    out = {"ids": ids, "positions": positions, "asked": rows * longest + cols, "truth": ids[rows, cols + 1], "weight": weight[rows, cols + 1]}
     if group[0].pixels is not None:
-        out |= {"at": torch.from_numpy(np.concatenate(at)), "pixels": torch.from_numpy(np.concatenate([e.pixels for e in group])), "grid": group[0].grid}
-    if all(e.dense is not None for e in group):
-        out["dense"] = torch.from_numpy(np.stack([e.dense for e in group]))
-    return out
+        out |= {"at": np.concatenate(at), "pixels": np.concatenate([e.pixels for e in group]),
+                "names": np.concatenate([e.shown.names for e in group]), "boxes": np.concatenate([e.shown.boxes for e in group])}
+    return {k: torch.from_numpy(v) for k, v in out.items()} | {"grid": group[0].grid}
 
 
 class Stream:
     """An endless stream of steps; a step is one batch of pictures, one of clips or several pictures, and one of text."""
+    HELD = 4  # batches of a kind that may wait for their like
 
-    def __init__(self, encoder, seed, mix, sizes=(64, 16, 48), thinking=0.5, how="sqrt", languages=0.25):
+    def __init__(self, encoder, seed, mix, sizes=(64, 16, 48), thinking=0.5, how="sqrt", languages=0.36):
         self.encoder, self.rng, self.mix, self.sizes = encoder, np.random.default_rng(seed), mix, sizes
         self.thinking, self.how, self.languages = thinking, how, languages
         self.pools = [{}, {}, {}]
@@ -217,12 +250,14 @@ class Stream:
             if e.pixels is None:
                 key = len(e.ids) // 24
             else:
-                key = e.grid, e.pixels.shape[0], e.pixels.shape[2], e.dense is None
+                key = e.grid, e.pixels.shape[0], e.pixels.shape[2]
             pool = pools.setdefault(key, [])
             pool.append(e)
-            if len(pool) >= self.sizes[kind]:
-                pools[key] = []
-                return collate(pool, self.how)
+            if len(pool) < self.sizes[kind]:
+                if sum(map(len, pools.values())) < self.HELD * self.sizes[kind]:
+                    continue
+                key = max(pools, key=lambda k: len(pools[k]))  # of so many forms none may fill up for long: take the fullest
+            return collate(pools.pop(key), self.how)
 
     def step(self):
         return [self.batch(k) for k in range(3) if self.sizes[k]]

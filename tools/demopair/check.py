@@ -64,7 +64,7 @@ def compare_text(encoder, tok, variant, thinking):
     template = env.from_string((export.ROOT / f"engine/prompt/templates/{variant}.jinja").read_text())
     for skill in questions.MAKERS:
         s = evaluate.samples(skill, 1)[0]
-        if s.tools:
+        if len(s.turns) > 1:
             continue
         content = []
         for i in range(len(s.visuals)):
@@ -83,7 +83,7 @@ def compare_text(encoder, tok, variant, thinking):
 
 def compare_answers(model, tok, encoder, thinking, url, name, n):
     """The share of n held-out samples that daemon and transformers answer with the same text, greedily."""
-    client, same, skills = evaluate.Client(url), 0, [s for s in questions.MAKERS if s != "tool"]
+    client, same, skills = evaluate.Client(url), 0, [s for s in questions.MAKERS if s not in ("tool", "follow")]
     for i in range(n):
         s = evaluate.samples(skills[i % len(skills)], i // len(skills) + 1)[-1]
         truth = transformers_answer(model, tok, encoder, s, thinking)
@@ -104,7 +104,7 @@ def main():
     a = parser.parse_args()
     thinking = a.model.endswith("thinking")
     model, tok = export.transformers_model(a.run)
-    state = torch.load(a.run / "checkpoint.pt", weights_only=False)
+    state = torch.load(a.run / "checkpoint.pt", weights_only=False, map_location="cpu")
     net = network.Network(state["shape"])
     net.load_state_dict(state["net"])
     encoder = batches.Encoder(tok, train.TEMPLATE.read_text())

@@ -20,17 +20,15 @@ import tempfile
 import gguf
 import numpy as np
 import torch
-from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import (PreTrainedTokenizerFast, Qwen2VLImageProcessor, Qwen3VLConfig, Qwen3VLForConditionalGeneration,
                           Qwen3VLProcessor, Qwen3VLVideoProcessor)
 
 import batches
 import evaluate
 import questions
+from tokens import field, tokenizer_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-QWEN2_SPLIT = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
-               r"|\s+(?!\S)|\s+")
 TEXT = {"token_embd": "embed_tokens", "output_norm": "norm", "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
         "attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
         "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
@@ -43,28 +41,6 @@ MERGER = {"v.post_ln": "merger.norm", "mm.0": "merger.linear_fc1", "mm.2": "merg
 def tensors(path):
     r = gguf.GGUFReader(path)
     return r, {t.name: torch.from_numpy(np.array(t.data, dtype=np.float32)) for t in r.tensors}
-
-
-def field(r, key):
-    return r.fields[key].contents()
-
-
-def tokenizer_of(r):
-    """transformers' tokenizer with the vocabulary of a model file."""
-    tokens, types = field(r, "tokenizer.ggml.tokens"), field(r, "tokenizer.ggml.token_type")
-    plain = {t: i for i, (t, k) in enumerate(zip(tokens, types)) if k == gguf.TokenType.NORMAL}
-    tok = Tokenizer(models.BPE(plain, [tuple(m.split(" ")) for m in field(r, "tokenizer.ggml.merges")]))
-    tok.normalizer = normalizers.NFC()
-    tok.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(QWEN2_SPLIT), "isolated"),
-                                                 pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
-    tok.decoder = decoders.ByteLevel()
-    for t, k in zip(tokens, types):
-        if k != gguf.TokenType.NORMAL:
-            tok.add_special_tokens([AddedToken(t, special=True, normalized=False)]) if k == gguf.TokenType.CONTROL else \
-                tok.add_tokens([AddedToken(t, special=False, normalized=False)])
-    if any(tok.token_to_id(t) != i for i, t in enumerate(tokens)):
-        raise SystemExit("the tokenizer numbers tokens otherwise than the model file")
-    return tok
 
 
 def load(variant):

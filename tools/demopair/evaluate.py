@@ -2,10 +2,12 @@
 """Asks a running daemon held-out questions and reports the share of right answers for each skill and variant.
 
   make run &   # in another terminal
-  python tools/demopair/evaluate.py [--n 500] [--skills colour,number] [--out work/eval.json]
+  python tools/demopair/evaluate.py [--n 500] [--skills colour,number] [--held] [--look pen] [--out work/eval.json]
 
-Seeds are apart from those of training. Clips are sent as their frames, each with its time as text; --videos sends real ones, MP4 files that
-ffmpeg makes, of which the daemon chooses, pairs and stamps the frames.
+Seeds are apart from those of training. --held asks in the wordings that are never trained, --look has pictures of shapes drawn in one way.
+Clips are sent as their frames, each with its time as text; --videos sends real ones, MP4 files that ffmpeg makes, of which the daemon chooses,
+pairs and stamps the frames. A conversation is asked turn by turn, with the daemon's own answers between, and its last answer is judged.
+tables.py makes all the tables of README.md.
 """
 import argparse
 import base64
@@ -20,10 +22,14 @@ import tempfile
 import urllib.parse
 
 import numpy as np
+from matplotlib import get_data_path
+from PIL import Image
 
 import batches
 import checks
+import phrases
 import questions
+import scenes
 
 SEED = 20_000_003  # training draws its seeds as CRC-32 of words; these generators start from another sequence
 
@@ -34,8 +40,8 @@ def data_uri(image):
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
 
 
-def request_of(sample, model, timestamps=True):
-    """The chat request that asks the sample's last question."""
+def request_of(sample, model, timestamps=True, said=()):
+    """The chat request that asks the sample's last question, or, in a conversation, the one after the answers `said`."""
     content = []
     for i, group in enumerate(sample.visuals):
         if sample.stamps and timestamps:
@@ -44,7 +50,9 @@ def request_of(sample, model, timestamps=True):
     turns = sample.turns
     content.append({"type": "text", "text": turns[0].ask})
     messages = [{"role": "user", "content": content if sample.visuals else turns[0].ask}]
-    if len(turns) > 1:  # a tool's result
+    for turn, answer in zip(turns[1:], said):
+        messages += [{"role": "assistant", "content": answer}, {"role": "user", "content": turn.ask}]
+    if len(turns) > 1 and sample.tools:
         call = json.loads(turns[0].answer.split("\n")[1])
         messages += [{"role": "assistant", "content": None, "tool_calls": [{"id": "call_1", "type": "function", "function": {
             "name": call["name"], "arguments": json.dumps(call["arguments"])}}]},
@@ -86,17 +94,31 @@ def videos(skill, n, lang="en"):
     return out
 
 
-def samples(skill, n, lang="en"):
+def samples(skill, n, lang="en", held=False, look=None):
     """n held-out samples, always the same ones."""
-    rng = np.random.default_rng([SEED, batches.seed_of(skill, lang)])
-    more = {"paired": False} if skill in questions.VIDEO else {"topics": questions.TOPICS[-20:]} if skill == "unknown" else {}
+    rng = np.random.default_rng([SEED, batches.seed_of(skill, lang, *["held"] * held, *filter(None, [look]))])
+    more = {"paired": False} if skill in questions.VIDEO else {"topics": phrases.HELD_TOPICS} if skill == "unknown" else {}
     out = []
     for i in range(n):
         if skill in questions.VIDEO and i % 2:  # frame rates and lengths that training has not seen
             fps, frames = questions.pick(rng, [0.9, 4.5, 5.0, 6.0]), int(rng.integers(4, 10))
             more["times"] = [k / fps for k in range(frames)]
-        out.append(questions.make(rng, skill, lang, **more))
+        out.append(questions.make(rng, skill, lang, held=held, look=look, **more))
         more.pop("times", None)
+    return out
+
+
+def photographs(n, lang="en", folder=None):
+    """n questions about parts of real photographs: those of a folder, else the one that comes with matplotlib. None is trained on."""
+    rng = np.random.default_rng([SEED + 2, batches.seed_of("photographs", lang)])
+    files = sorted(f for f in pathlib.Path(folder).iterdir() if f.suffix.lower() in (".jpg", ".jpeg", ".png")) if folder else \
+        [pathlib.Path(get_data_path()) / "sample_data/grace_hopper.jpg"]
+    whole, out = [Image.open(f).convert("RGB") for f in files], []
+    for _ in range(n):
+        photo = questions.pick(rng, whole)
+        w, h = (int(side * rng.uniform(0.35, 1.0)) for side in photo.size)
+        x, y = int(rng.integers(photo.width - w + 1)), int(rng.integers(photo.height - h + 1))
+        out.append(questions.make(rng, "photo", lang, scene=scenes.Scene(photo.crop((x, y, x + w, y + h)).resize(scenes.native_size(rng)))))
     return out
 
 
@@ -117,13 +139,50 @@ class Client:
             c.close()
 
 
+def answered(client, sample, model, body=None, timestamps=True):
+    """The reply to a sample's last question."""
+    if body:
+        return client.ask({**body, "model": model})
+    said = []
+    for _ in sample.turns[:-1] if not sample.tools else ():
+        said.append(client.ask(request_of(sample, model, timestamps, said))["choices"][0]["message"]["content"] or "")
+    return client.ask(request_of(sample, model, timestamps, said))
+
+
+def judge(client, todo, model, bodies=None, timestamps=True, wrong=False):
+    """Of each sample: whether the answer is right, and its completion tokens."""
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(lambda i: answered(client, todo[i], model, bodies and bodies[i], timestamps), range(len(todo))))
+    out = []
+    for s, r in zip(todo, replies):
+        m = r["choices"][0]["message"]
+        ok = checks.right(s.turns[-1].check, m["content"] or "", [c["function"] for c in m.get("tool_calls") or []])
+        if wrong and not ok:
+            print("  wrong:", repr(s.turns[-1].ask), s.turns[-1].check["expect"], "|", repr(m["content"]), repr(m.get("reasoning_content")))
+        out.append((ok, r["usage"]["completion_tokens"]))
+    return out
+
+
+def percent(rows):
+    return 100 * sum(ok for ok, _ in rows) / len(rows)
+
+
+def mean_tokens(rows):
+    return sum(n for _, n in rows) / len(rows)
+
+
+MODELS = "qwen3-vl-instruct,qwen3-vl-thinking"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", default="http://127.0.0.1:8080")
     parser.add_argument("--n", type=int, default=500)
     parser.add_argument("--skills", default=",".join(questions.MAKERS))
-    parser.add_argument("--models", default="qwen3-vl-instruct,qwen3-vl-thinking")
+    parser.add_argument("--models", default=MODELS)
     parser.add_argument("--languages", default="en")
+    parser.add_argument("--held", action="store_true", help="in wordings that are never trained")
+    parser.add_argument("--look", help="pictures of shapes drawn so: " + ", ".join(scenes.looks.NAMES))
     parser.add_argument("--without-timestamps", action="store_true")
     parser.add_argument("--videos", action="store_true", help="send the skills that have clips as MP4 files")
     parser.add_argument("--out", type=pathlib.Path)
@@ -134,27 +193,11 @@ def main():
     print(f"| skill | {' | '.join(models)} | completion tokens |\n| --- |{' --- |' * (len(models) + 1)}")
     for skill in a.skills.split(",") if not a.videos else questions.VIDEO:
         for lang in a.languages.split(","):
-            if a.videos:
-                todo, bodies = map(list, zip(*videos(skill, a.n, lang)))
-            else:
-                todo, bodies = samples(skill, a.n, lang), None
-            row, used = [], []
-            for model in models:
-                with concurrent.futures.ThreadPoolExecutor(8) as pool:
-                    answers = list(pool.map(client.ask, ({**b, "model": model} for b in bodies) if bodies else
-                                            (request_of(s, model, not a.without_timestamps) for s in todo)))
-                good = 0
-                for s, r in zip(todo, answers):
-                    m = r["choices"][0]["message"]
-                    ok = checks.right(s.turns[-1].check, m["content"] or "", [c["function"] for c in m.get("tool_calls") or []])
-                    good += ok
-                    if a.wrong and not ok:
-                        print("  wrong:", repr(s.turns[-1].ask), s.turns[-1].check["expect"], "|", repr(m["content"]), repr(m.get("reasoning_content")))
-                row.append(100 * good / len(todo))
-                used.append(sum(r["usage"]["completion_tokens"] for r in answers) / len(todo))
+            todo, bodies = map(list, zip(*videos(skill, a.n, lang))) if a.videos else (samples(skill, a.n, lang, a.held, a.look), None)
+            rows = [judge(client, todo, m, bodies, not a.without_timestamps, a.wrong) for m in models]
             name = skill if lang == "en" else f"{skill} ({lang})"
-            table[name] = {"accuracy": dict(zip(models, row)), "completion_tokens": dict(zip(models, used)), "n": len(todo)}
-            print(f"| {name} | {' | '.join(f'{v:.1f}' for v in row)} | {' / '.join(f'{v:.0f}' for v in used)} |", flush=True)
+            table[name] = {"accuracy": dict(zip(models, map(percent, rows))), "completion_tokens": dict(zip(models, map(mean_tokens, rows))), "n": len(todo)}
+            print(f"| {name} | {' | '.join(f'{percent(r):.1f}' for r in rows)} | {' / '.join(f'{mean_tokens(r):.0f}' for r in rows)} |", flush=True)
     if a.out:
         a.out.write_text(json.dumps(table, indent=1))
 

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
 import batches
+import tokens
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools/reference"))
@@ -21,7 +22,7 @@ from make_reference import CONTROL, USER_DEFINED  # noqa: E402
 
 def transformers_model(run):
     """The run's weights in transformers' own model, float32, and its tokenizer."""
-    tok = Tokenizer.from_file(str(run / "tokenizer.json"))
+    tok = Tokenizer.from_file(str(tokens.FILE))
     state = torch.load(run / "checkpoint.pt", weights_only=False, map_location="cpu")
     s = state["shape"]
     config = Qwen3VLConfig(
@@ -34,7 +35,7 @@ def transformers_model(run):
         image_token_id=tok.token_to_id("<|image_pad|>"), video_token_id=tok.token_to_id("<|video_pad|>"),
         vision_start_token_id=tok.token_to_id("<|vision_start|>"), vision_end_token_id=tok.token_to_id("<|vision_end|>"), tie_word_embeddings=True)
     model = Qwen3VLForConditionalGeneration(config).eval()
-    missing, unexpected = model.load_state_dict(state["net"], strict=False)
+    missing, unexpected = model.load_state_dict({k: v.float() for k, v in state["net"].items()}, strict=False)
     if unexpected or set(missing) - {"lm_head.weight"}:
         raise ValueError(f"weights that do not fit: {missing} {unexpected}")
     model.tie_weights()

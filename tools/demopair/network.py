@@ -1,4 +1,4 @@
-"""Qwen3-VL for training on a CPU: the same computation and parameter names as transformers' Qwen3VLForConditionalGeneration, but for
+"""Qwen3-VL for training on a CPU or a card: the same computation and parameter names as transformers' Qwen3VLForConditionalGeneration, but for
 batches in which all pictures have one grid, so that nothing is padded in the vision tower and nothing is looped over.
 
 `python tools/demopair/check.py` compares it with transformers.
@@ -47,7 +47,9 @@ def rotate(x, cos, sin):
 
 
 def attend(q, k, v, mask=None):
-    """Plain attention: on a CPU and at these lengths twice as fast, forward and back, as the fused one."""
+    """Plain attention: on a CPU and at these lengths twice as fast, forward and back, as the fused one, which cards take."""
+    if q.is_cuda:
+        return F.scaled_dot_product_attention(q, k, v)
     score = q @ (k * q.shape[-1] ** -0.5).transpose(-1, -2)
     if mask is not None:
         score = score + mask
@@ -169,6 +171,11 @@ class Grid:
         angle = torch.cat([angle, angle], 1)
         self.cos, self.sin = angle.cos(), angle.sin()
 
+    def to(self, device):
+        self.cos, self.sin = self.cos.to(device), self.sin.to(device)
+        self.lookups = [(index.to(device), weight.to(device)) for index, weight in self.lookups]
+        return self
+
     def positions(self, table):
         return sum(table[index] * weight.to(table.dtype) for index, weight in self.lookups)
 
@@ -190,6 +197,9 @@ class Attention(nn.Module):
         k = self.k_norm(self.k_proj(x).view(b, n, -1, d)).transpose(1, 2)
         v = self.v_proj(x).view(b, n, -1, d).transpose(1, 2)
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+        if q.is_cuda:
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+            return self.o_proj(y.transpose(1, 2).reshape(b, n, -1))
         # The query heads of one key head stand below each other, so that keys and values are not repeated.
         y = attend(q.reshape(b, -1, groups * n, d), k, v, mask)
         return self.o_proj(y.reshape(b, -1, n, d).transpose(1, 2).reshape(b, n, -1))
@@ -259,7 +269,7 @@ class Network(nn.Module):
         Returns the last hidden state [b, n, hidden]; self.patches is then what the vision tower's last block gave.
         """
         lm = self.model.language_model
-        x = lm.embed_tokens(ids).to(torch.bfloat16 if torch.is_autocast_enabled("cpu") else lm.embed_tokens.weight.dtype)
+        x = lm.embed_tokens(ids).to(torch.bfloat16 if torch.is_autocast_enabled(ids.device.type) else lm.embed_tokens.weight.dtype)
         b, n, c = x.shape
         seen = None
         if pixels is not None:
@@ -269,7 +279,7 @@ class Network(nn.Module):
         angle = positions.float().permute(1, 2, 0)[:, :, self.axis] * self.freq
         angle = torch.cat([angle, angle], -1)[:, None]
         cos, sin = angle.cos().to(x.dtype), angle.sin().to(x.dtype)
-        mask = torch.full((n, n), -1e4, dtype=x.dtype).triu(1).repeat(self.s.heads // self.s.kv_heads, 1)
+        mask = None if x.is_cuda else torch.full((n, n), -1e4, dtype=x.dtype).triu(1).repeat(self.s.heads // self.s.kv_heads, 1)
         for i, layer in enumerate(lm.layers):
             x = layer(x, cos, sin, mask)
             if seen is not None and i < len(seen) - 1 and not no_deepstack:

@@ -1,6 +1,7 @@
 """Draws the synthetic pictures and clips of the demo pair and says what is in them.
 
-Everything is drawn with Pillow from one numpy Generator: the same generator state, the same picture. Fonts come with matplotlib.
+Everything is drawn from one numpy Generator: the same generator state, the same picture. Fonts come with matplotlib. looks.py paints, and
+outlines.py, handwriting.py and grounds.py say what.
 """
 import functools
 import math
@@ -11,11 +12,16 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+import grounds
+import handwriting
+import looks
+from grounds import contrast
+from outlines import SHAPES
+
 COLOURS = {
     "red": (214, 40, 40), "green": (40, 160, 60), "blue": (40, 80, 220), "yellow": (245, 210, 40), "purple": (140, 50, 180),
     "orange": (245, 130, 20), "black": (20, 20, 20), "white": (250, 250, 250), "pink": (250, 140, 190), "brown": (120, 72, 30),
 }
-SHAPES = ["circle", "square", "triangle", "star", "cross", "diamond"]
 PLACES = [["top left", "top", "top right"], ["left", "middle", "right"], ["bottom left", "bottom", "bottom right"]]
 WORDS = ("ant ape apple arm ball bear bed bee bell bird boat book bread bus cake camel car cat chair clock coat cow cup desk dog door "
          "duck egg eye fish flag fork fox frog game gate goat gold hand hat hill home horse ice jam key king lake lamp leaf lion map milk "
@@ -42,6 +48,7 @@ class Thing:
     r: float
     place: str = ""
     text: str = ""
+    box: tuple = ()  # x1, y1, x2, y2 of what is drawn, in pixels
 
     @property
     def key(self):
@@ -53,6 +60,7 @@ class Scene:
     image: Image.Image
     things: list = field(default_factory=list)
     chars: list = field(default_factory=list)  # (character, x, y) of its centre
+    look: looks.Look | None = None
 
 
 def pick(rng, seq):
@@ -67,66 +75,6 @@ def native_size(rng, low=96, high=320):
             h = w
         if max(w, h) <= 2.5 * min(w, h):
             return w, h
-
-
-def _near(rng, rgb, spread=14):
-    return tuple(int(np.clip(c + rng.integers(-spread, spread + 1), 0, 255)) for c in rgb)
-
-
-def contrast(a, b):
-    return sum(abs(x - y) for x, y in zip(a, b))
-
-
-def background(rng, size, avoid):
-    """A canvas whose colour differs from all of `avoid`; sometimes a gradient or noise."""
-    for _ in range(50):
-        base = rng.integers(0, 256, 3) if rng.random() < 0.3 else np.full(3, pick(rng, [245, 225, 190, 128, 60, 30])) + rng.integers(-10, 11, 3)
-        base = tuple(int(v) for v in np.clip(base, 0, 255))
-        if all(contrast(base, c) > 110 for c in avoid):
-            break
-    else:
-        base = next(c for c in [(200, 220, 200), (90, 110, 120), (170, 150, 200), (150, 200, 220)]
-                    if all(contrast(c, a) > 70 for a in avoid) or c[0] == 150)
-    kind = rng.random()
-    if kind < 0.7:
-        return Image.new("RGB", size, base)
-    w, h = size
-    if kind < 0.85:  # a gentle gradient
-        ramp = np.linspace(-18, 18, w if rng.random() < 0.5 else h)
-        grid = np.broadcast_to(ramp[None, :, None] if len(ramp) == w else ramp[:, None, None], (h, w, 3))
-        return Image.fromarray(np.clip(np.asarray(base) + grid, 0, 255).astype(np.uint8))
-    noise = rng.integers(-12, 13, (h, w, 1))
-    return Image.fromarray(np.clip(np.asarray(base) + noise, 0, 255).astype(np.uint8))
-
-
-def _polygon(cx, cy, r, n, inner=None, turn=-math.pi / 2):
-    points = []
-    steps = n * (2 if inner else 1)
-    for i in range(steps):
-        q = r * inner if inner and i % 2 else r
-        a = turn + 2 * math.pi * i / steps
-        points.append((cx + q * math.cos(a), cy + q * math.sin(a)))
-    return points
-
-
-def draw_shape(draw, shape, x, y, r, fill):
-    if shape == "circle":
-        draw.ellipse([x - r, y - r, x + r, y + r], fill=fill)
-    elif shape == "square":
-        s = r * 0.88
-        draw.rectangle([x - s, y - s, x + s, y + s], fill=fill)
-    elif shape == "triangle":
-        draw.polygon([(x, y - r), (x - r * 0.95, y + r * 0.8), (x + r * 0.95, y + r * 0.8)], fill=fill)
-    elif shape == "star":
-        draw.polygon(_polygon(x, y, r * 1.08, 5, inner=0.42), fill=fill)
-    elif shape == "cross":
-        a = r * 0.32
-        draw.rectangle([x - a, y - r, x + a, y + r], fill=fill)
-        draw.rectangle([x - r, y - a, x + r, y + a], fill=fill)
-    elif shape == "diamond":
-        draw.polygon([(x, y - r * 1.1), (x + r * 0.75, y), (x, y + r * 1.1), (x - r * 0.75, y)], fill=fill)
-    else:
-        raise ValueError(shape)
 
 
 def text_in(draw, text, x, y, height, face, fill):
@@ -173,45 +121,83 @@ def free_places(rng, n, size):
     return [(x, y, m * 0.8, "") for x, y, m, _ in cells(rng, n, size)]
 
 
-def shapes_scene(rng, n, layout=None, same_colour=0.0, same_shape=0.0, sizes=(0.55, 1.0), distinct=True, size=None):
-    """A picture of n shapes. distinct: no two with the same colour and shape."""
-    size = size or native_size(rng)
+def shapes_scene(rng, n, layout=None, same_colour=0.0, same_shape=0.0, sizes=(0.55, 1.0), distinct=True, size=None, look=None):
+    """A picture of n shapes. distinct: no two with the same colour and shape. look: a name, else any."""
+    look = looks.any_look(rng, look)
+    size = size or look.size(rng, native_size)
     layout = layout or ("cells" if rng.random() < 0.6 else "free")
     spots = cells(rng, n, size) if layout == "cells" else free_places(rng, n, size)
-    colour0, shape0 = pick(rng, list(COLOURS)), pick(rng, SHAPES)
+    colours = visible(look)
+    colour0, shape0 = pick(rng, colours), pick(rng, SHAPES)
     things, seen = [], set()
     for x, y, r, place in spots:
         for _ in range(60):
-            colour = colour0 if rng.random() < same_colour else pick(rng, list(COLOURS))
+            colour = colour0 if rng.random() < same_colour else pick(rng, colours)
             shape = shape0 if rng.random() < same_shape else pick(rng, SHAPES)
             if not distinct or (colour, shape) not in seen:
                 break
         seen.add((colour, shape))
         scale = rng.uniform(*sizes) if layout == "cells" else 1.0
         things.append(Thing(shape, colour, x, y, r * scale, place))
-    return Scene(render(rng, size, things), things)
+    return Scene(render(rng, size, things, look), things, look=look)
 
 
-def render(rng, size, things):
-    fills = [_near(rng, COLOURS[t.colour]) for t in things]
-    image = background(rng, size, fills)
-    draw = ImageDraw.Draw(image)
+def visible(look):
+    """The colours that can be seen: white cannot, on the playground's canvas."""
+    return [c for c in COLOURS if not (look.by_mouse and c == "white")]
+
+
+def render(rng, size, things, look):
+    """The picture of the things, whose boxes it tells."""
+    fills = [look.shade(rng, COLOURS[t.colour]) for t in things]
+    image = look.ground(rng, size, fills)
     for t, fill in zip(things, fills):
-        draw_shape(draw, t.shape, t.x, t.y, t.r, fill)
-    return image
+        t.box = looks.paint(image, look, looks.stroke(rng, look, t.shape), t.shape, t.x, t.y, t.r, fill)
+    return look.finish(image)
 
 
-def number_scene(rng, texts, boxed=None, size=None):
+def written_scene(rng, text):
+    """A text written by mouse on the playground's canvas."""
+    size = (looks.CANVAS_SIZE, looks.CANVAS_SIZE)
+    strokes, centres, (x0, y0, x1, y1) = handwriting.write(rng, text)
+    scale = min(rng.uniform(0.5, 1.5), 196 / max(1.0, x1 - x0), 196 / max(1.0, y1 - y0))
+    width = looks.PEN_WIDTH if rng.random() < 0.8 else rng.uniform(5, 12)
+    free = [max(0.0, size[i] - 16 - (b - a) * scale) for i, (a, b) in enumerate(((x0, x1), (y0, y1)))]
+    dx, dy = 8 + free[0] * rng.uniform(0.1, 0.9) - x0 * scale, 8 + free[1] * rng.uniform(0.1, 0.9) - y0 * scale
+    look = looks.Look("pen")
+    colour = "black" if rng.random() < 0.3 else pick(rng, visible(look))
+    image = Image.new("RGB", size, looks.CANVAS_GROUND) if rng.random() < 0.85 else grounds.plain(rng, size, [COLOURS[colour]])
+    lines = [[(x * scale + dx, y * scale + dy) for x, y in s] for s in strokes]
+    looks.stamp(image, COLOURS[colour], lines=lines, width=width)
+    return Scene(image, [], [(c, x * scale + dx, y * scale + dy) for c, x, y in centres], look)
+
+
+def photo_scene(rng):
+    """A picture of nothing the pair knows: a photograph's look-alike, at times an empty ground."""
+    size = native_size(rng)
+    image = grounds.photo(rng, size) if rng.random() < 0.9 else grounds.texture(rng, size, [])
+    return Scene(looks.Look("photo", int(rng.integers(35, 96)) if rng.random() < 0.8 else 0).finish(image))
+
+
+TEXT_LOOKS = ("plain", "texture", "photo", "canvas")
+
+
+def number_scene(rng, texts, boxed=None, look=None):
     """A picture with one or several texts (numbers or words), each apart, some on coloured boxes (Thing.colour, "" without box)."""
-    size = size or native_size(rng, 112 if len(texts) > 1 else 96)
+    look = looks.any_look(rng, look, TEXT_LOOKS)
+    if look.name == "canvas" and len(texts) == 1:
+        return typed_scene(rng, texts[0], look)
+    size = look.size(rng, lambda r: native_size(r, 112 if len(texts) > 1 else 96))
     w, h = size
     boxed = rng.random() < 0.4 if boxed is None else boxed
     n = len(texts)
     across = w >= h if n < 4 else True
     colours = [list(COLOURS)[i] for i in rng.permutation(len(COLOURS))[:n]]
-    fills = [_near(rng, COLOURS[c]) for c in colours]
+    fills = [look.shade(rng, COLOURS[c]) for c in colours]
     ink = pick(rng, [(15, 15, 15), (250, 250, 250), (200, 30, 30), (30, 60, 200), (20, 120, 50)])
-    image = background(rng, size, fills if boxed else [ink])
+    if look.by_mouse:
+        boxed, ink = False, (20, 20, 20)
+    image = look.ground(rng, size, fills if boxed else [ink])
     draw = ImageDraw.Draw(image)
     things, chars = [], []
     for i, (text, colour, fill) in enumerate(zip(texts, colours, fills)):
@@ -233,7 +219,15 @@ def number_scene(rng, texts, boxed=None, size=None):
             shade = ink
         chars += text_in(draw, text, cx, cy, height, face, shade)
         things.append(Thing("box", colour if boxed else "", cx, cy, height, "", text))
-    return Scene(image, things, chars)
+    return Scene(look.finish(image), things, chars, look)
+
+
+def typed_scene(rng, text, look):
+    """A text as the playground's canvas places it: bold, 56 pixels high."""
+    size = look.size(rng, native_size)
+    image, x, y = look.ground(rng, size, []), rng.uniform(85, 139), rng.uniform(45, 180)
+    chars = text_in(ImageDraw.Draw(image), text, x, y, 56 / 1.3, "DejaVuSans-Bold", COLOURS[pick(rng, visible(look))])
+    return Scene(image, [], chars, look)
 
 
 def bar_chart(rng, n):
@@ -242,8 +236,9 @@ def bar_chart(rng, n):
     w, h = size
     values = [int(v) for v in rng.permutation(np.arange(1, 10))[:n]]
     colours = [list(COLOURS)[i] for i in rng.permutation(len(COLOURS))[:n]]
-    fills = [_near(rng, COLOURS[c]) for c in colours]
-    image = background(rng, size, fills)
+    look = looks.any_look(rng, None, ("plain", "plain", "texture"))
+    fills = [look.shade(rng, COLOURS[c]) for c in colours]
+    image = look.ground(rng, size, fills)
     draw = ImageDraw.Draw(image)
     ink = (0, 0, 0) if contrast(image.getpixel((1, 1)), (0, 0, 0)) > 380 else (255, 255, 255)
     base, slot = h * 0.94, w * 0.92 / n
@@ -255,34 +250,41 @@ def bar_chart(rng, n):
         draw.rectangle([x - slot * 0.34, top, x + slot * 0.34, base], fill=fill)
         chars += text_in(draw, str(v), x, top - h * 0.07, h * 0.11, "DejaVuSans-Bold", ink)
         things.append(Thing("bar", c, x, top, v, "", str(v)))
-    return Scene(image, things, chars)
-
-
-def unknown_picture(rng):
-    """A picture of nothing the pair knows: blurred patches, like an unsharp photograph."""
-    w, h = native_size(rng)
-    coarse = rng.integers(0, 256, (int(rng.integers(3, 9)), int(rng.integers(3, 9)), 3), dtype=np.uint8)
-    image = Image.fromarray(coarse).resize((w, h), Image.BICUBIC)
-    if rng.random() < 0.6:
-        fine = rng.integers(0, 256, (max(4, h // 10), max(4, w // 10), 3), dtype=np.uint8)
-        image = Image.blend(image, Image.fromarray(fine).resize((w, h), Image.BICUBIC), rng.uniform(0.2, 0.6))
-    return Scene(image)
+    return Scene(look.finish(image), things, chars, look)
 
 
 FRAME_SIZES = [(96, 96), (128, 96), (96, 128), (112, 112), (160, 96)]
 DIRECTIONS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 
 
-def moving_clip(rng, n, direction=None):
-    """n frames of one shape that moves steadily. Returns (frames, direction, thing)."""
+CLIP_LOOKS = ("plain", "smooth", "outline", "rim", "texture", "photo")
+
+
+class Clip:
+    """A shape that moves or changes before a ground that stays."""
+
+    def __init__(self, rng, size, shape, colours, r, look=None):
+        self.look = looks.any_look(rng, look, CLIP_LOOKS)
+        self.shape, self.colours, self.r = shape, colours, r
+        self.fills = [self.look.shade(rng, COLOURS[c]) for c in colours]
+        self.form = looks.stroke(rng, self.look, shape)
+        self.image = self.look.ground(rng, size, self.fills)
+
+    def frame(self, x, y, k=0):
+        image, thing = self.image.copy(), Thing(self.shape, self.colours[k], x, y, self.r)
+        thing.box = looks.paint(image, self.look, self.form, self.shape, x, y, self.r, self.fills[k])
+        return Scene(self.look.finish(image), [thing], look=self.look)
+
+
+def moving_clip(rng, n, direction=None, look=None):
+    """n frames of one shape that moves steadily. Returns (scenes, direction, thing)."""
     size = pick(rng, FRAME_SIZES)
     w, h = size
     direction = direction or pick(rng, list(DIRECTIONS))
     dx, dy = DIRECTIONS[direction]
     r = min(w, h) * rng.uniform(0.1, 0.2)
     thing = Thing(pick(rng, SHAPES), pick(rng, list(COLOURS)), 0, 0, r)
-    fill = _near(rng, COLOURS[thing.colour])
-    ground = background(rng, size, [fill])
+    clip = Clip(rng, size, thing.shape, [thing.colour], r, look)
     span = (w if dx else h) - 2 * r
     run = span * rng.uniform(0.45, 0.95)
     start = rng.uniform(0, span - run) + r
@@ -292,27 +294,20 @@ def moving_clip(rng, n, direction=None):
         along = start + run * (i / max(1, n - 1))
         if dx + dy < 0:
             along = (w if dx else h) - along
-        frame = ground.copy()
-        draw_shape(ImageDraw.Draw(frame), thing.shape, *((along, side) if dx else (side, along)), r, fill)
-        frames.append(frame)
+        frames.append(clip.frame(*((along, side) if dx else (side, along))))
     return frames, direction, thing
 
 
-def changing_clip(rng, times):
-    """One frame for each time in seconds; the shape changes colour once. Returns (frames, time of change, thing, new colour)."""
+def changing_clip(rng, times, look=None):
+    """One frame for each time in seconds; the shape changes colour once. Returns (scenes, time of change, thing, new colour)."""
     size = pick(rng, FRAME_SIZES)
     w, h = size
     r = min(w, h) * rng.uniform(0.16, 0.32)
     x, y = rng.uniform(r, w - r), rng.uniform(r, h - r)
     a, b = (list(COLOURS)[i] for i in rng.permutation(len(COLOURS))[:2])
     thing = Thing(pick(rng, SHAPES), a, x, y, r)
-    fills = [_near(rng, COLOURS[c]) for c in (a, b)]
-    ground = background(rng, size, fills)
+    clip = Clip(rng, size, thing.shape, [a, b], r, look)
     first = int(rng.integers(1, len(times)))
     when = times[first] - rng.uniform(0, 1) * (times[first] - times[first - 1])
-    frames = []
-    for t in times:
-        frame = ground.copy()
-        draw_shape(ImageDraw.Draw(frame), thing.shape, x, y, r, fills[int(t >= when)])
-        frames.append(frame)
-    return frames, float(when), thing, b
+    before, after = clip.frame(x, y), clip.frame(x, y, 1)
+    return [after if t >= when else before for t in times], float(when), thing, b

@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
-"""Trains the demo pair.
+"""Trains one stage of the demo pair; recipe.py runs them all.
 
-  python tools/demopair/train.py vision    --out work/vision   --steps 1500
-  python tools/demopair/train.py base      --out work/base     --steps 3600 --start work/vision
-  python tools/demopair/train.py instruct  --out work/instruct --steps 400 --start work/base
-  python tools/demopair/train.py thinking  --out work/thinking --steps 400 --start work/base
+  python tools/demopair/train.py vision --out work/vision --steps 1800 --sizes 84 10 0
+  python tools/demopair/train.py base   --out work/base   --steps 5200 --start work/vision [--device cuda --limit 280]
 
-`vision` teaches the tower alone to name what each patch shows; `base` sees both kinds of answers; the two short fine-tunings see one
-kind each and leave the tower as it is, so that both variants share one projector file. A checkpoint is written every --every steps;
-the same command again goes on from it.
+`vision` teaches the tower alone to name what each patch shows; `base` sees both kinds of answers; the two short fine-tunings, `instruct` and
+`thinking`, see one kind each and leave the tower as it is, so that both variants share one projector file. A checkpoint is written every
+--every steps; the same command again goes on from it. With --limit the run ends after so many seconds of training, its learning rate
+having fallen as it would over all steps.
 """
 import argparse
 import json
+import os
 import pathlib
+import resource
 import time
 
 import torch
@@ -21,6 +22,7 @@ from torch import nn
 from tokenizers import Tokenizer
 
 import batches
+import grounds
 import network
 import scenes
 import tokens
@@ -28,72 +30,95 @@ import tokens
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "engine/prompt/templates/instruct.jinja"
 # How often each skill is drawn, within pictures, clips and text.
-MIX = {"number": 1.8, "sum": 1.3, "range": 1.5, "points": 3.5, "count": 3.0, "json": 0.6, "chart": 0.7, "exists": 0.8, "corner": 0.5, "where": 0.7,
-       "larger": 1.5, "side": 1.8, "word": 1.4, "compare": 1.2, "change": 1.2, "motion": 0.6, "greet": 0.6, "unknown": 0.9, "arithmetic": 1.3, "chain": 2.5, "tool": 0.3}
-# The same for the first tenth of base training: seeing before reckoning.
-EARLY = MIX | {"count": 1.5, "sum": 0.3, "range": 0.2, "points": 0.3, "json": 0.2, "chart": 0.3, "describe": 2.0, "exists": 0.3, "chain": 1.0, "arithmetic": 2.0}
+MIX = {"colour": 1.2, "shape": 1.2, "number": 1.4, "sum": 1.2, "range": 1.3, "points": 3.0, "count": 2.8, "json": 0.5, "chart": 0.8, "exists": 0.8, "corner": 0.5,
+       "where": 0.8, "larger": 1.3, "side": 1.7, "word": 1.0, "mouse_number": 1.2, "mouse_word": 1.8, "box": 2.4, "boxes": 1.2, "point": 1.0, "follow": 2.2,
+       "photo": 1.0, "stray": 0.4, "compare": 1.2, "change": 2.4, "motion": 0.6, "greet": 0.5, "unknown": 1.0, "arithmetic": 1.3, "chain": 2.5, "tool": 0.4}
 GRIDS = {}
+BINS = 40  # of a picture's side, for the sides of boxes
 
 
 def grid_of(batch, shape):
-    if "grid" not in batch:
+    """The grid of the batch's pictures, on their device."""
+    if batch["grid"] is None:
         return None
-    key = tuple(batch["grid"])
+    key = *batch["grid"], str(batch["pixels"].device)
     if key not in GRIDS:
-        GRIDS[key] = network.Grid(*key, shape)
+        GRIDS[key] = network.Grid(*batch["grid"], shape).to(batch["pixels"].device)
     return GRIDS[key]
 
 
 def losses(net, batch):
-    """Summed weighted loss, summed weight, and for each place with an answer whether its token is the likeliest."""
+    """Summed weighted loss, summed weight, and the logits and truths of the tokens that are learnt."""
     h = net(batch["ids"], batch["positions"], batch.get("pixels"), batch.get("at"), grid_of(batch, net.s))
-    weight = batch["weight"][:, 1:]
-    some = weight > 0
-    logits = net.logits(h[:, :-1][some]).float()
-    truth = batch["ids"][:, 1:][some]
-    each = F.cross_entropy(logits, truth, reduction="none")
-    return (each * weight[some]).sum(), weight.sum(), logits, truth
+    logits = net.logits(h.flatten(0, 1)[batch["asked"]]).float()
+    each = F.cross_entropy(logits, batch["truth"], reduction="none")
+    return (each * batch["weight"]).sum(), batch["weight"].sum(), logits
 
 
 class Dense(nn.Module):
-    """Heads that name the colour, shape and character of each patch. They teach the vision tower to see and are not exported."""
+    """Heads that name the colour, shape and character of each patch, its colour in the group's last frame, and the sides of the shape's box.
+    They teach the vision tower to see and are not exported."""
+    NAMES = ("colour", "shape", "char", "later")
 
     def __init__(self, shape):
         super().__init__()
-        self.heads = nn.ModuleList(nn.Linear(shape.vision_hidden, n + 1) for n in (len(scenes.COLOURS), len(scenes.SHAPES), len(batches.CHARS)))
+        kinds = len(scenes.COLOURS), len(scenes.SHAPES), len(batches.CHARS), len(scenes.COLOURS)
+        self.heads = nn.ModuleList(nn.Linear(shape.vision_hidden, n + 1) for n in kinds)
+        self.sides = nn.Linear(shape.vision_hidden, 4 * BINS)
 
-    def forward(self, patches, truth):
-        """Mean loss over the patches, those that show something weighing ten times as much; and the share of these that are right."""
-        loss, right, some = 0.0, [], truth > 0
-        for i, head in enumerate(self.heads):
-            logits = head(patches.float())
-            weight = 1.0 + 9.0 * some[..., i]
-            each = F.cross_entropy(logits.flatten(0, 1), truth[..., i].flatten(), reduction="none")
-            loss = loss + (each * weight.flatten()).sum() / weight.sum()
-            right.append(((logits.argmax(-1) == truth[..., i]) & some[..., i]).sum().item() / max(1, some[..., i].sum().item()))
-        return loss, right
+    def forward(self, patches, names, boxes):
+        """Mean loss over the patches, those that show something weighing ten times as much; and what share of these is right."""
+        patches, loss, figures = patches.float(), 0.0, {}
+        for i, (head, name) in enumerate(zip(self.heads, self.NAMES)):
+            logits, truth = head(patches).flatten(0, 1), names[..., i].flatten()
+            some = truth > 0
+            weight = 1.0 + 9.0 * some
+            loss = loss + (F.cross_entropy(logits, truth, reduction="none") * weight).sum() / weight.sum()
+            figures[name] = ((logits.argmax(-1) == truth) & some).sum() / some.sum().clamp(min=1)
+        of_shapes = (names[..., 1] > 0).flatten().float()
+        sides = self.sides(patches).flatten(0, 1).view(-1, 4, BINS)
+        at = (boxes.flatten(0, 1) * BINS - 0.5).clamp(0, BINS - 1)
+        low = at.floor().long()
+        share = (at - low).unsqueeze(-1)
+        logs = sides.log_softmax(-1)
+        near = logs.gather(-1, low.unsqueeze(-1)) * (1 - share) + logs.gather(-1, (low + 1).clamp(max=BINS - 1).unsqueeze(-1)) * share
+        count = of_shapes.sum().clamp(min=1)
+        loss = loss - 0.3 * (near.sum((1, 2)) * of_shapes).sum() / count
+        told = ((sides.detach().argmax(-1) + 0.5) / BINS - boxes.flatten(0, 1)).abs().mean(-1)
+        figures["box_off"] = (told * of_shapes).sum() / count
+        return loss, figures
 
 
-def optimisers(net, lr, frozen):
+def optimisers(net, lr, frozen, fused=True):
     matrices, rest = [], []
     for name, p in net.named_parameters():
         if frozen and not name.startswith("net.model.language_model"):
             p.requires_grad_(False)
             continue
-        (matrices if p.ndim == 2 and "embed" not in name and "heads" not in name else rest).append(p)
+        (matrices if p.ndim == 2 and not any(k in name for k in ("embed", "heads", "sides")) else rest).append(p)
     decay = [p for p in rest if p.ndim > 1]
     plain = [p for p in rest if p.ndim == 1]
     return [torch.optim.Muon(matrices, lr=lr, weight_decay=0.05, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW([{"params": decay, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}], lr=lr, betas=(0.9, 0.98), fused=True)]
+            torch.optim.AdamW([{"params": decay, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}], lr=lr, betas=(0.9, 0.98), fused=fused)]
 
 
-def rate(step, steps, warm, hold):
+def rate(step, progress, warm, hold):
     """Warm up, hold, then fall linearly to a hundredth."""
     if step < warm:
         return (step + 1) / warm
-    if step < hold * steps:
-        return 1.0
-    return max(0.01, (steps - step) / (steps * (1 - hold)))
+    return 1.0 if progress < hold else max(0.01, (1 - progress) / (1 - hold))
+
+
+class Stream:
+    """What a worker process makes: its own endless stream of steps."""
+
+    def __init__(self, a, tok, step, sizes, thinking):
+        self.a, self.tok, self.step, self.sizes, self.thinking = a, tok, step, sizes, thinking
+
+    def __call__(self, worker):
+        torch.set_num_threads(1)
+        encoder = batches.Encoder(self.tok, TEMPLATE.read_text())
+        return batches.Stream(encoder, batches.seed_of(self.a.kind, self.a.seed, self.step, worker), self.a.mix, self.sizes, self.thinking, self.a.weighting)
 
 
 class Trainer:
@@ -102,107 +127,112 @@ class Trainer:
     def __init__(self, a):
         self.a = a
         self.vision, self.base = a.kind == "vision", a.kind == "base"
-        tokenizer = (a.start or a.out) / "tokenizer.json"
-        if not tokenizer.exists():
-            tokens.train().save(str(tokenizer))
-        self.tok = Tokenizer.from_file(str(tokenizer))
-        self.tok.save(str(a.out / "tokenizer.json"))
+        self.device = torch.device(a.device)
+        self.tok = Tokenizer.from_file(str(tokens.FILE))
         self.shape = network.Shape(vocab=self.tok.get_vocab_size())
         self.net, self.dense = network.Network(self.shape), Dense(self.shape)
-        both = nn.ModuleDict({"net": self.net, "dense": self.dense})
-        self.lr = a.lr or {"vision": 3e-3, "base": 2.5e-3}.get(a.kind, 6e-4)
+        both = nn.ModuleDict({"net": self.net, "dense": self.dense}).to(self.device)
+        self.lr = a.lr or {"vision": 3e-3, "base": 2.5e-3}.get(a.kind, 1e-3)
         self.opts = optimisers(both, self.lr, frozen=not (self.vision or self.base))
         self.parameters = [p for p in both.parameters() if p.requires_grad]
-        self.first, self.checkpoint = 0, a.out / "checkpoint.pt"
+        self.first, self.trained, self.checkpoint = 0, 0.0, a.out / "checkpoint.pt"
         if self.checkpoint.exists():
-            state = torch.load(self.checkpoint, weights_only=False)
+            state = torch.load(self.checkpoint, weights_only=False, map_location=self.device)
             for o, s in zip(self.opts, state["opts"]):
                 o.load_state_dict(s)
-            self.first = state["step"]
+            self.first, self.trained = state["step"], state["seconds"]
         elif a.start:
-            state = torch.load(a.start / "checkpoint.pt", weights_only=False)
+            state = torch.load(a.start / "checkpoint.pt", weights_only=False, map_location=self.device)
         else:
             state = None
-        if state and a.fresh_language and not self.checkpoint.exists():
-            self.net.model.visual.load_state_dict({k[len("model.visual."):]: v for k, v in state["net"].items() if k.startswith("model.visual.")})
-        elif state:
-            self.net.load_state_dict(state["net"])
         if state:
+            only_tower = a.fresh_language and not self.checkpoint.exists()
+            self.net.load_state_dict({k: v for k, v in state["net"].items() if not only_tower or k.startswith("model.visual.")}, strict=not only_tower)
             if "dense" in state:
                 self.dense.load_state_dict(state["dense"])
-        if not a.eager:
+        if not a.eager and self.device.type == "cpu":
             lm, visual = self.net.model.language_model, self.net.model.visual
             for part in [*lm.layers, *visual.blocks, visual.merger, *visual.deepstack_merger_list]:
                 part.compile(dynamic=True)
 
-    def save(self, step):
+    def save(self, step, done):
         tmp = self.checkpoint.with_suffix(".tmp")
         torch.save({"net": self.net.state_dict(), "dense": self.dense.state_dict(), "opts": [o.state_dict() for o in self.opts], "step": step,
-                    "shape": self.shape}, tmp)
+                    "seconds": self.trained, "shape": self.shape}, tmp)
         tmp.rename(self.checkpoint)
+        if done:
+            (self.a.out / "done").write_text(f"{step} steps in {self.trained:.0f} s\n")
 
-    def loader(self, step, mix):
-        a, tok, template = self.a, self.tok, TEMPLATE.read_text()
+    def loader(self, step):
+        a = self.a
         thinking = {"instruct": 0.0, "thinking": 1.0}.get(a.kind, 0.5)
-        sizes = [a.sizes[0], 0, 0] if self.vision else a.sizes
+        stream = Stream(a, self.tok, step, a.sizes[:2] + [0] if self.vision else a.sizes, thinking)
+        grounds.prepare()  # before the workers are forked, so that they share it
+        return iter(torch.utils.data.DataLoader(batches.Steps(stream), batch_size=None, num_workers=a.workers, prefetch_factor=6 if a.workers == 1 else 2,
+                                                pin_memory=self.device.type == "cuda"))
 
-        def stream(worker):
-            torch.set_num_threads(1)
-            return batches.Stream(batches.Encoder(tok, template), batches.seed_of(a.kind, a.seed, step, worker), mix, sizes, thinking, a.weighting)
-        return iter(torch.utils.data.DataLoader(batches.Steps(stream), batch_size=None, num_workers=1, prefetch_factor=6))
+    def here(self, part):
+        return {k: v.to(self.device, non_blocking=True) if torch.is_tensor(v) else v for k, v in part.items()}
 
     def backward(self, part, total):
-        """Adds the part's gradients. Returns figures for the log."""
+        """Adds the part's gradients. Returns figures for the log, still on the device."""
         out = {}
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
             if self.vision:
                 patches, loss = self.net.model.visual.see(part["pixels"], grid_of(part, self.shape))[1], 0.0
             else:
-                loss, weight, logits, truth = losses(self.net, part)
-                out |= {"loss": loss.item(), "weight": weight.item(), "right": (logits.argmax(-1) == truth).sum().item(), "of": len(truth)}
+                loss, weight, logits = losses(self.net, part)
+                out |= {"loss": loss.detach(), "weight": weight, "right": (logits.detach().argmax(-1) == part["truth"]).sum(), "of": len(part["truth"])}
                 loss, patches = loss / total, self.net.patches
-        if "dense" in part and (self.vision or self.base):
-            dense, right = self.dense(patches, part["dense"])
-            out |= {"dense": dense.item(), "colour": right[0], "shape": right[1], "char": right[2], "dense_of": 1}
+        if "names" in part and (self.vision or self.base):
+            dense, figures = self.dense(patches, part["names"], part["boxes"])
+            out |= {"dense": dense.detach(), "dense_of": 1} | figures
             loss = loss + (1.0 if self.vision else 0.5) * dense
-        if torch.is_tensor(loss) and loss.requires_grad:
-            loss.backward()
+        loss.backward()
         return out
 
+    def step(self, parts, scale):
+        total, sums = sum(p["weight"].sum() for p in parts).to(self.device), {}
+        for part in parts:
+            for k, v in self.backward(self.here(part), total).items():
+                sums[k] = sums.get(k, 0) + v
+        nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        for o in self.opts:
+            for g in o.param_groups:
+                g["lr"] = self.lr * scale
+            o.step()
+            o.zero_grad()
+        return sums
+
     def run(self):
-        a = self.a
-        early = int(a.steps * 0.1) if self.base and not self.a.start else 0
-        data, mix = None, None
-        began, seen, sums = time.time(), 0, {}
+        a, seen, sums, step = self.a, 0, {}, self.first
+        data = self.loader(step)
+        began, before = None, self.trained
         with (a.out / "log.jsonl").open("a") as log:
-            for step in range(self.first, a.steps):
-                now = EARLY if step < early else a.mix
-                if now is not mix:
-                    data, mix = self.loader(step, now), now
+            while True:
                 parts = next(data)
-                total = sum(float(p["weight"].sum()) for p in parts)
-                for part in parts:
-                    for k, v in self.backward(part, total).items():
-                        sums[k] = sums.get(k, 0) + v
-                    seen += len(part["ids"])
-                nn.utils.clip_grad_norm_(self.parameters, 1.0)
-                scale = rate(step, a.steps, 100 if self.vision or self.base else 20, a.hold)
-                for o in self.opts:
-                    for g in o.param_groups:
-                        g["lr"] = self.lr * scale
-                    o.step()
-                    o.zero_grad()
-                if (step + 1) % 20 == 0:
-                    row = {"step": step + 1, "samples_per_s": round(seen / (time.time() - began), 1)}
+                began = began or time.time()  # the workers' first batches are not training
+                self.trained = before + time.time() - began
+                progress = max(step / a.steps, self.trained / a.limit if a.limit else 0)
+                if progress >= 1:
+                    break
+                for k, v in self.step(parts, rate(step, progress, 100 if self.vision or self.base else 20, a.hold)).items():
+                    sums[k] = sums.get(k, 0) + v
+                seen += sum(len(p["ids"]) for p in parts)
+                step += 1
+                if step % 20 == 0:
+                    sums = {k: float(v) for k, v in sums.items()}
+                    row = {"step": step, "progress": round(progress, 3), "samples_per_s": round(seen / (time.time() - began), 1)}
                     if "of" in sums:
                         row |= {"loss": round(sums["loss"] / sums["weight"], 4), "tokens_right": round(sums["right"] / sums["of"], 4)}
                     if "dense_of" in sums:
-                        row |= {k: round(sums[k] / sums["dense_of"], 4) for k in ("dense", "colour", "shape", "char")}
+                        row |= {k: round(sums[k] / sums["dense_of"], 4) for k in ("dense", *Dense.NAMES, "box_off")}
                     print(json.dumps(row), file=log, flush=True)
                     sums = {}
-                if (step + 1) % a.every == 0 or step + 1 == a.steps:
-                    self.save(step + 1)
-        print("done", self.first, a.steps, round(time.time() - began), "s")
+                if step % a.every == 0:
+                    self.save(step, done=False)
+        self.save(step, done=True)
+        print(f"{a.kind}: steps {self.first} to {step}, {seen} samples, {round(time.time() - began)} s", flush=True)
 
 
 def main():
@@ -212,19 +242,30 @@ def main():
     parser.add_argument("--start", type=pathlib.Path, help="folder of the run whose weights to start from")
     parser.add_argument("--fresh-language", action="store_true", help="take only the vision tower from --start")
     parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--limit", type=float, default=0, help="seconds of training after which the run ends at the latest")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--workers", type=int, help="processes that make samples (1, or with a card all cores but two)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of the training process, on a CPU")
     parser.add_argument("--lr", type=float)
-    parser.add_argument("--hold", type=float, default=0.5, help="share of the steps before the learning rate falls")
+    parser.add_argument("--hold", type=float, default=0.45, help="share of the run before the learning rate falls")
     parser.add_argument("--weighting", choices=["token", "sample", "sqrt"], default="sqrt", help="how a sample's tokens weigh in the loss")
-    parser.add_argument("--sizes", type=int, nargs=3, default=[72, 16, 20], help="samples a step: pictures, clips, text")
+    parser.add_argument("--sizes", type=int, nargs=3, default=[72, 20, 20], help="samples a step: pictures, clips, text")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--every", type=int, default=200)
+    parser.add_argument("--every", type=int, default=200, help="steps between checkpoints")
     parser.add_argument("--eager", action="store_true", help="do not compile (for short runs)")
     parser.add_argument("--favour", default="", help="draw skills more often: count=4,change=3")
     a = parser.parse_args()
     a.mix = MIX | {s: MIX.get(s, 1.0) * float(n) for s, _, n in (part.partition("=") for part in a.favour.split(",") if part)}
+    a.workers = a.workers or (max(1, os.cpu_count() - 2) if a.device == "cuda" else 1)
+    if (a.out / "done").exists():
+        return print(f"{a.out} is done: {(a.out / 'done').read_text().strip()}")
     a.out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(a.seed)
-    torch.set_num_threads(2)
+    torch.set_num_threads(a.threads)
+    if a.device == "cuda":  # batches come through shared memory, a descriptor each
+        torch.backends.cuda.matmul.allow_tf32 = True
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     Trainer(a).run()
 
 

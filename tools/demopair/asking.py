@@ -1,0 +1,105 @@
+"""A sample, and the one who asks: chooses a wording, fills it in, and writes it as people type."""
+from dataclasses import dataclass, field
+
+import numpy as np
+
+import phrases
+import scenes
+from scenes import pick
+
+
+@dataclass
+class Turn:
+    ask: str
+    answer: str
+    thought: str
+    check: dict
+    key: str = ""  # the question's section in wordings/*.txt
+    about: scenes.Thing | None = None  # what a follow-up may call "it"
+    given: str = ""  # the answer's beginning where a form of answers forces it: not to be learnt here
+
+
+@dataclass
+class Sample:
+    """visuals are groups of one scene (an image) or two (a pair of video frames); stamps holds a time for each, or is empty."""
+    skill: str
+    lang: str
+    scenes: list
+    turns: list
+    stamps: list = field(default_factory=list)
+    tools: list = field(default_factory=list)
+    picture_last: bool = False
+
+    @property
+    def visuals(self):
+        """The pictures alone, grouped likewise."""
+        return [[s.image for s in group] for group in self.scenes]
+
+
+def one_of(expect, among):
+    return {"kind": "choice", "expect": expect, "among": list(among)}
+
+
+def number(n):
+    return {"kind": "number", "expect": n}
+
+
+def all_of(*parts):
+    return {"kind": "all", "expect": list(parts)}
+
+
+BEFORE = {"en": ["Please tell me: ", "Look at this. ", "Quick question: ", "Hey, ", "Hi! ", "Excuse me, ", "OK. "], "ko": ["저기요, ", "질문이 있어요. ", "자, ", "음, ", "안녕하세요. "],
+          "zh": ["请问，", "你好，", "看这个。", "那个，", "麻烦你，"]}
+AFTER = {"en": [" Thanks!", " Thank you.", " please", " I need it quickly."], "ko": [" 감사합니다.", " 부탁해요.", " 고마워"], "zh": ["谢谢！", "谢谢。", "拜托了"]}
+
+
+def mistyped(rng, form):
+    """A slip in one of the wording's own words; names and numbers, still in braces, stay as they are."""
+    words = form.split(" ")
+    at = [i for i, w in enumerate(words) if len(w) > 3 and w.isalpha() and w.isascii()]
+    if not at:
+        return form
+    i = pick(rng, at)
+    w, k, roll = words[i], int(rng.integers(1, len(words[i]) - 2)), rng.random()
+    words[i] = w[:k] + w[k + 1] + w[k] + w[k + 2:] if roll < 0.5 else w[:k] + w[k + 1:] if roll < 0.75 else w[:k] + w[k] + w[k:]
+    return " ".join(words)
+
+
+@dataclass
+class Asker:
+    """What one sample's questions are asked with. held: only wordings that are never trained; look: a name, else any."""
+    rng: np.random.Generator
+    lang: str = "en"
+    held: bool = False
+    look: str | None = None
+
+    def wording(self, key):
+        w = phrases.wordings(self.lang)[key]
+        return pick(self.rng, w.held if self.held else w.trained)
+
+    def question(self, key, **words):
+        """A question as people type it: at times in lower case, without its mark, with a slip, with a word before or after."""
+        rng, form = self.rng, self.wording(key)
+        if self.lang == "en" and rng.random() < 0.06:
+            form = mistyped(rng, form)
+        text = phrases.filled(form, self.lang, words)
+        roll = rng.random()
+        if roll < 0.07:
+            head = pick(rng, BEFORE[self.lang])
+            text = head + (text[0].lower() + text[1:] if self.lang == "en" and head[-2] in ":," and not text[1:2].isupper() else text)
+        elif roll < 0.1:
+            text += pick(rng, AFTER[self.lang])
+        elif roll < 0.18:
+            text = text.lower() if "bbox" not in text and "JSON" not in text else text
+        elif roll < 0.21 and self.lang == "ko" and " " in text:
+            i = pick(rng, [k for k, ch in enumerate(text) if ch == " "])
+            text = text[:i] + text[i + 1:]
+        if rng.random() < 0.1:
+            text = text.rstrip("?.？。") or text
+        elif rng.random() < 0.02:
+            text += text[-1] if text[-1] in "?？" else ""
+        return text
+
+    def ask(self, key, thought, check, answer=None, about=None, **words):
+        form = phrases.wordings(self.lang)[key].answer if answer is None else answer
+        return Turn(self.question(key, **words), phrases.filled(form, self.lang, words) if answer is None else answer, thought, check, key, about)

@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""Makes the demo pair from nothing: trains, checks, exports, measures, ships. One command, which goes on where it was stopped.
+
+  python tools/demopair/recipe.py                    # everything, on a card where there is one, else on the CPU
+  python tools/demopair/recipe.py --until instruct   # the training alone, for a machine that has only python and a card
+  python tools/demopair/recipe.py --pack OUT         # then: the weights in half precision, to carry elsewhere (two files below 16 MB)
+  python tools/demopair/recipe.py --unpack IN        # there: takes them as trained, and goes on with the rest
+
+Stages that are done are skipped; training goes on from its last checkpoint. --work (default work/) keeps all of it. Everything up to
+`parts` only writes there. `ship` copies the weights into internal/demopair and builds; `router` and `examples` and `video` make anew what
+depends on them: the router's calibration, examples/, e2e/testdata/demo.jsonl. --tiny runs all stages that train with a few steps of few
+samples, to see that they work.
+"""
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import torch
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+FAVOUR = {"thinking": "count=1.3,change=1.5,sum=2,range=2,compare=1.5,box=1.5,boxes=1.5",
+          "instruct": "count=2,change=2,box=2,boxes=2,point=1.5,side=1.3,range=0.3,sum=0.3,points=0.3,chain=0.3"}
+# What each stage of training is given: on a CPU by steps, on a card by steps and a time after which it ends.
+PLAN = {
+    "cpu": {"vision": ["--steps", "1800", "--sizes", "84", "10", "0"],
+            "base": ["--steps", "5200", "--sizes", "72", "20", "20"],
+            "thinking": ["--steps", "1100", "--hold", "0.3", "--sizes", "56", "28", "15"],
+            "instruct": ["--steps", "1200", "--hold", "0.3", "--sizes", "60", "26", "10"]},
+    "cuda": {"vision": ["--steps", "4000", "--limit", "60", "--sizes", "224", "24", "0"],
+             "base": ["--steps", "12000", "--limit", "255", "--sizes", "224", "64", "64"],
+             "thinking": ["--steps", "4000", "--limit", "75", "--hold", "0.3", "--sizes", "192", "96", "48"],
+             "instruct": ["--steps", "4000", "--limit", "75", "--hold", "0.3", "--sizes", "208", "88", "32"]},
+}
+START = {"base": "vision", "thinking": "base", "instruct": "base"}
+TRAINED = ["vision", "base", "thinking", "instruct"]
+KEPT = ["base", "thinking", "instruct"]
+
+
+def python(script, *more):
+    subprocess.run([sys.executable, str(HERE / script), *map(str, more)], check=True)
+
+
+def train(a, stage):
+    more = list(PLAN[a.device][stage])
+    if a.tiny:
+        more[1] = "6"
+        at = more.index("--sizes") + 1
+        more[at:at + 3] = [str(min(int(n), 4)) for n in more[at:at + 3]]
+        more += ["--eager", "--workers", "1"]
+    if stage in START:
+        more += ["--start", a.work / START[stage]]
+    if stage in FAVOUR:
+        more += ["--favour", FAVOUR[stage]]
+    python("train.py", stage, "--out", a.work / stage, "--device", a.device, *(["--threads", a.threads] if a.threads else []), *more)
+
+
+def check(a):
+    for variant in ("instruct", "thinking"):
+        python("check.py", "--run", a.work / variant, "--model", f"qwen3-vl-{variant}")
+
+
+def export(a):
+    python("export.py", "--instruct", a.work / "instruct", "--thinking", a.work / "thinking", "--out", a.work / "weights")
+
+
+def build(a, to):
+    env = subprocess.run(["bash", "-c", 'eval "$(scripts/cgo-env.sh)"; env -0'], cwd=ROOT, check=True, capture_output=True).stdout.decode()
+    subprocess.run(["go", "build", "-o", str(to), "./cmd/qwenvld"], cwd=ROOT, check=True, env=dict(e.split("=", 1) for e in env.split("\0") if e))
+
+
+@contextlib.contextmanager
+def served(a):
+    """A daemon with the new weights, at a free port of this machine. Its address."""
+    binary = a.work / "qwenvld"
+    build(a, binary.resolve())
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    files = (a.work / "weights").resolve()
+    models = [{"id": "qwen3-vl", **{v: {"model": str(files / f"{v}.gguf"), "projector": str(files / "projector.gguf")} for v in ("instruct", "thinking")}}]
+    with (a.work / "daemon.log").open("w") as log:
+        daemon = subprocess.Popen([str(binary.resolve()), "serve", "--listen", f"127.0.0.1:{port}", "--set", "models=" + json.dumps(models)], stdout=log, stderr=log)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            for _ in range(600):
+                with contextlib.suppress(urllib.error.URLError, ConnectionError):
+                    urllib.request.urlopen(url + "/health/ready", timeout=5)
+                    break
+                if daemon.poll() is not None:
+                    raise SystemExit(f"the daemon ended: {a.work / 'daemon.log'}")
+                time.sleep(0.2)
+            yield url
+        finally:
+            daemon.terminate()
+            daemon.wait(60)
+
+
+def tables(a):
+    with served(a) as url:
+        python("tables.py", "--url", url, "--out", a.work / "tables", *(["--photos", a.photos] if a.photos else []))
+
+
+def parts(a):
+    out = subprocess.run([sys.executable, str(HERE / "parts.py"), "--run", str(a.work / "instruct"), "--out", str(a.work / "parts.json")], check=True,
+                         capture_output=True, text=True).stdout
+    (a.work / "parts.md").write_text(out)
+
+
+def ship(a):
+    for f in (a.work / "weights").glob("*.gguf"):
+        shutil.copy(f, ROOT / "internal/demopair/weights" / f.name)
+    build(a, (a.work / "qwenvld").resolve())
+
+
+def router(a):
+    with served(a) as url:
+        python("routed.py", "--url", url, "--skills", "all", "--n", "40", "--outcomes", a.work / "outcomes.jsonl")
+    subprocess.run([str((a.work / "qwenvld").resolve()), "router", "calibrate", str(a.work / "outcomes.jsonl"), "-o", str(ROOT / "internal/demopair/router.weights")],
+                   check=True)
+
+
+def examples(a):
+    python("examples.py", "--instruct", a.work / "instruct", "--thinking", a.work / "thinking")
+
+
+def video(a):
+    with served(a) as url:
+        python("check_video.py", "--url", url, "--n", "60")
+    python("check_video.py", "--example")
+
+
+LATER = {f.__name__: f for f in (check, export, tables, parts, ship, router, examples, video)}
+STAGES = [*TRAINED, *LATER]
+
+
+def pack(a, out):
+    """The trained weights alone, in half precision, as the built-in files have them."""
+    for run in KEPT:
+        state = torch.load(a.work / run / "checkpoint.pt", weights_only=False, map_location="cpu")
+        to = out / run
+        to.mkdir(parents=True, exist_ok=True)
+        torch.save({"net": {k: v.half() for k, v in state["net"].items()}, "shape": state["shape"], "step": state["step"]}, to / "checkpoint.pt")
+    logs = [f"== {s}\n" + (a.work / s / "log.jsonl").read_text() for s in TRAINED if (a.work / s / "log.jsonl").exists()]
+    (out / "log.txt").write_text("\n".join(logs))
+
+
+def unpack(a, source):
+    for run in KEPT:
+        (a.work / run).mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / run / "checkpoint.pt", a.work / run / "checkpoint.pt")
+        (a.work / run / "done").write_text("trained elsewhere\n")
+    (a.work / "vision").mkdir(exist_ok=True)
+    (a.work / "vision/done").write_text("trained elsewhere\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=pathlib.Path, default=pathlib.Path("work"))
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, help="of training on a CPU (all cores)")
+    parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="the last stage")
+    parser.add_argument("--photos", type=pathlib.Path, help="folder of photographs that `tables` asks about, too")
+    parser.add_argument("--tiny", action="store_true")
+    parser.add_argument("--pack", type=pathlib.Path, metavar="OUT")
+    parser.add_argument("--unpack", type=pathlib.Path, metavar="IN")
+    a = parser.parse_args()
+    a.work.mkdir(parents=True, exist_ok=True)
+    os.environ["PYTHONUNBUFFERED"] = "1"
+    if a.pack:
+        return pack(a, a.pack)
+    if a.unpack:
+        return unpack(a, a.unpack)
+    for stage in STAGES[:STAGES.index(a.until) + 1]:
+        done = a.work / stage / "done" if stage in TRAINED else a.work / f"{stage}.done"
+        if done.exists():
+            print(f"== {stage}: done before", flush=True)
+            continue
+        began = time.time()
+        print(f"== {stage}", flush=True)
+        train(a, stage) if stage in TRAINED else LATER[stage](a)
+        print(f"== {stage}: {time.time() - began:.0f} s", flush=True)
+        if stage not in TRAINED:
+            done.write_text(f"{time.time() - began:.0f} s\n")
+
+
+if __name__ == "__main__":
+    main()
