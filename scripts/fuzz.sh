@@ -11,13 +11,14 @@ targets=$(grep -rn --include='*_test.go' -o '^func Fuzz[A-Za-z0-9_]*' -- */ | gr
 [[ -n $targets ]] || { echo "no fuzz targets found" >&2; exit 1; }
 
 fuzz() {
-	local package=$1 target=$2 out
-	if out=$(go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" -parallel 1 -timeout 30m "$package" 2>&1); then
-		printf '%-32s %-28s %s\n' "$package" "$target" "$(sed -nE 's/.*execs: ([0-9]+).*/\1 runs/p' <<<"$out" | tail -1)"
-	else
+	local package=$1 target=$2 out status=0
+	out=$(go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" -parallel 1 -timeout 30m "$package" 2>&1) || status=$?
+	# Go takes its own end of the time for a failure now and then. A real one has an input.
+	if ((status)) && { [[ $out != *"context deadline exceeded"* ]] || [[ $out == *"Failing input"* ]]; }; then
 		printf '%s %s fails:\n%s\n' "$package" "$target" "$out" >&2
 		return 1
 	fi
+	printf '%-32s %-28s %s\n' "$package" "$target" "$(sed -nE 's/.*execs: ([0-9]+).*/\1 runs/p' <<<"$out" | tail -1)"
 }
 export -f fuzz
 export time
