@@ -131,7 +131,7 @@ func TestAServerOfOthersBelongsToTheTrace(t *testing.T) {
   decide
   queue
   chat far
-    POST
+    POST /v1/chat/completions
       POST /v1/chat/completions
         receive
         decide
@@ -214,16 +214,8 @@ func stages(n noting, d *generation.Decided, tokens int) {
 // askedOnce is a request that is to be answered.
 func askedOnce(tb testing.TB) *generation.Decided {
 	tb.Helper()
-	scorer, err := shippedScorer()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	r, err := router.New(scorer, router.DefaultQuality)
-	if err != nil {
-		tb.Fatal(err)
-	}
 	weights := &enginetest.Fake{Model: fakeInfo(prompt.InstructTemplate())}
-	server, err := New(Config{Router: r, Models: []Model{{ID: "m", Engines: map[router.Variant]engine.Engine{router.Instruct: weights}}}})
+	server, err := New(Config{Router: shippedRouter(tb), Models: []Model{{ID: "m", Engines: map[router.Variant]engine.Engine{router.Instruct: weights}}}})
 	if err != nil {
 		tb.Fatal(err)
 	}

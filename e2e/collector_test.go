@@ -142,7 +142,7 @@ service:
 `
 	want := `POST /v1/chat/completions
   chat qwen3-vl-thinking
-    POST
+    POST /v1/chat/completions
       POST /v1/chat/completions
         chat qwen3-vl-thinking
           prefill
@@ -166,7 +166,7 @@ service:
 		t.Error(text)
 	}
 	for _, span := range to.spans {
-		if span.TraceID != trace && span.Name != "POST" {
+		if span.TraceID != trace {
 			t.Errorf("%s belongs to %s", span.Name, span.TraceID)
 		}
 	}

@@ -80,8 +80,8 @@ func New(o Options) *Metrics {
 	})
 	register(m, m.waits)
 	m.loads = prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: prefix + "weights_wait_seconds", Help: "Time that requests waited for weights to be loaded, where these are not always there.",
-		Buckets: secondsBuckets(),
+		Name: prefix + "weights_wait_seconds", Buckets: secondsBuckets(),
+		Help: "Time that requests waited for weights to be loaded, where these are not always there.",
 	})
 	register(m, m.loads)
 	m.media = counters(m, "media_total", "Images and videos in requests to generate.", labelMedia)

@@ -237,7 +237,7 @@ func TestWhoIsAskedIsToldOfTheTrace(t *testing.T) {
 	tracer.End(ctx, &Ending{Method: "POST", Route: "/x", Status: 500, Code: "internal"})
 	closed(t, tracer)
 	spans := named(t, to.Spans())
-	get, root := spans["GET"], spans["POST /x"]
+	get, root := spans["GET /pot"], spans["POST /x"]
 	if len(spans) != 2 || get.Parent != root.ID || !get.Failed || get.Attributes["http.response.status_code"] != "418" {
 		t.Errorf("%+v", spans)
 	}

@@ -29,7 +29,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !trace.SpanContextFromContext(r.Context()).IsValid() {
 		return t.next.RoundTrip(r)
 	}
-	ctx, span := t.tracer.tracer.Start(r.Context(), r.Method, trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(t.tracer.now()))
+	// The paths of servers are a few.
+	ctx, span := t.tracer.tracer.Start(r.Context(), r.Method+" "+r.URL.Path, trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(t.tracer.now()))
 	own := r.Clone(ctx) // a RoundTripper must not change the request
 	Inject(ctx, own.Header)
 	end := sync.OnceFunc(func() { span.End(trace.WithTimestamp(t.tracer.now())) })

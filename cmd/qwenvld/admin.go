@@ -26,10 +26,10 @@ func listenAdmin(ctx context.Context, c *config.Config) (net.Listener, error) {
 
 // serveAdmin serves operators on l until stop is called, which the daemon does last: it is looked into most when it
 // does not come to its end. Beyond this machine https is spoken where clients speak it.
-func (d *daemon) serveAdmin(l net.Listener, print func(io.Writer) error) (stop func(), err error) {
+func (d *daemon) serveAdmin(l net.Listener, printConfig func(io.Writer) error) (stop func(), err error) {
 	network, address := d.config.Admin.Network()
 	remote := !config.Local(network, address)
-	h, err := d.server.Operators(api.OperatorOptions{Remote: remote, PrintConfig: print})
+	h, err := d.server.Operators(api.OperatorOptions{Remote: remote, PrintConfig: printConfig})
 	if err != nil {
 		return nil, err
 	}

@@ -85,14 +85,7 @@ func TestFilesThatChangeAreReadAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		applied := make(chan *config.Config)
-		r := &reloader{settings: s, logger: slog.New(slog.DiscardHandler), now: first, apply: func(c *config.Config) error {
-			applied <- c
-			return nil
-		}}
-		var running sync.WaitGroup
-		running.Go(func() { r.watch(ctx, nil) })
+		applied := takenOver(t, s, first)
 		synctest.Wait() // it has seen the file as it is
 		if err := os.WriteFile(name, []byte("limits: {images: 7}\n"), 0o600); err != nil {
 			t.Error(err)
@@ -100,9 +93,24 @@ func TestFilesThatChangeAreReadAgain(t *testing.T) {
 		if c := <-applied; c.Limits.Images != 7 {
 			t.Errorf("%d images", c.Limits.Images)
 		}
+	})
+}
+
+// takenOver watches the files of first until the bubble of the test ends, and gives what is applied.
+func takenOver(t *testing.T, s *settings, first *loaded) <-chan *config.Config {
+	ctx, cancel := context.WithCancel(t.Context())
+	applied := make(chan *config.Config)
+	r := &reloader{settings: s, logger: slog.New(slog.DiscardHandler), now: first, apply: func(c *config.Config) error {
+		applied <- c
+		return nil
+	}}
+	var running sync.WaitGroup
+	running.Go(func() { r.watch(ctx, nil) })
+	t.Cleanup(func() {
 		cancel()
 		running.Wait()
 	})
+	return applied
 }
 
 func TestFilesThatChangeWhileTheyAreReadAreReadAgain(t *testing.T) {
@@ -129,17 +137,10 @@ func TestFilesThatChangeWhileTheyAreReadAreReadAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		applied := make(chan *config.Config)
-		r := &reloader{settings: s, logger: slog.New(slog.DiscardHandler), now: first, apply: func(c *config.Config) error {
-			applied <- c
-			return nil
-		}}
 		// One is changed before anybody watches, the other while it is read for that.
 		write("limits: {images: 7}\n")
 		late = "limits: {images: 11}\nlog: {level: debug}\n"
-		var running sync.WaitGroup
-		running.Go(func() { r.watch(ctx, nil) })
+		applied := takenOver(t, s, first)
 		for _, want := range []int{7, 11} {
 			select {
 			case c := <-applied:
@@ -150,8 +151,6 @@ func TestFilesThatChangeWhileTheyAreReadAreReadAgain(t *testing.T) {
 				t.Errorf("the change to %d images was missed", want)
 			}
 		}
-		cancel()
-		running.Wait()
 	})
 }
 

@@ -54,7 +54,8 @@ func tracingHeaders(e *environment, file string) (map[string]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("tracing.headers_file: %w", err)
 		}
-		header, err := textproto.NewReader(bufio.NewReader(strings.NewReader(strings.TrimSpace(string(text)) + "\r\n\r\n"))).ReadMIMEHeader()
+		lines := strings.NewReader(strings.TrimSpace(string(text)) + "\r\n\r\n")
+		header, err := textproto.NewReader(bufio.NewReader(lines)).ReadMIMEHeader()
 		if err != nil {
 			return nil, fmt.Errorf("tracing.headers_file: %s must have one NAME: VALUE a line", file)
 		}
