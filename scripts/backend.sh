@@ -106,6 +106,21 @@ libraries() {
 	done
 }
 
+# notices copies the terms under which these libraries may be passed on.
+notices() {
+	mkdir -p "$out/licences"
+	if [[ -d $home/licences ]]; then
+		cp -r "$home/licences/." "$out/licences/"
+	elif [[ -e $home/EULA.txt ]]; then
+		mkdir -p "$out/licences/cuda"
+		cp "$home/EULA.txt" "$out/licences/cuda/"
+		local version
+		version=$("$home/bin/nvcc" --version | sed -n "s/.*, V//p")
+		printf '{"type": "library", "name": "cuda", "version": "%s", "license": "LicenseRef-NVIDIA-Proprietary", "purl": "pkg:generic/cuda@%s"}\n' \
+			"$version" "$version" >"$out/licences/cuda/component.json"
+	fi
+}
+
 case $kind in
 cuda | vulkan) "$kind" ;;
 *) die "$kind is neither cuda nor vulkan" ;;
@@ -124,6 +139,9 @@ mkdir -p "$out"
 cp "$build/lib/libggml-base.so.0" "$out/"
 cp "$build/lib/libggml-$kind.so" "$out/"
 strip --strip-unneeded "$out/libggml-base.so.0" "$out/libggml-$kind.so"
-[[ $kind != cuda ]] || libraries
+if [[ $kind == cuda ]]; then
+	libraries
+	notices
+fi
 printf '%s\n' "$wanted" >"$out/built"
 echo "built $out in $((SECONDS - start)) s: $(du -h "$out/libggml-$kind.so" | cut -f1)"

@@ -23,6 +23,15 @@ rm -rf "$dir" "$dir.part"
 mkdir -p "$dir.part"
 python3 -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --target "$dir.part" "${packages[@]}"
 mv "$dir.part"/nvidia/cu* "$dir"
+# The terms of what a backend holds and is linked to, which go where that goes.
+for info in "$dir.part"/nvidia_{cuda_runtime,cublas,cuda_cccl,cuda_crt}-*.dist-info; do
+	[[ -d $info ]] || continue
+	name=$(sed -n "s/^Name: //p" "$info/METADATA" | head -n 1) number=$(sed -n "s/^Version: //p" "$info/METADATA" | head -n 1)
+	mkdir -p "$dir/licences/$name"
+	find "$info" -iname "licen[cs]e*" -type f -exec cp {} "$dir/licences/$name/" \;
+	printf '{"type": "library", "name": "%s", "version": "%s", "license": "LicenseRef-NVIDIA-Proprietary", "purl": "pkg:pypi/%s@%s"}\n' \
+		"$name" "$number" "$name" "$number" >"$dir/licences/$name/component.json"
+done
 rm -rf "$dir.part"
 # Wheels hold libcudart.so.13 and the like alone; compilers look for libcudart.so, in lib64.
 for library in "$dir"/lib/*.so.[0-9]*; do
