@@ -26,8 +26,8 @@ test: build ## set up, build and run every test
 	@$(WITH_ENV) scripts/test.sh
 
 .PHONY: build
-build: setup ## build bin/qwenvld with kernels for this machine's processor
-	@$(WITH_ENV) go build -o $(BIN) ./cmd/qwenvld
+build: setup ## build bin/qwenvld with kernels for this machine's processor (GO_LDFLAGS="-s -w" leaves symbols out)
+	@$(WITH_ENV) go build -ldflags "$(GO_LDFLAGS)" -o $(BIN) ./cmd/qwenvld
 
 .PHONY: cuda
 cuda: setup ## build the CUDA backend into lib/qwenvld/cuda, for the cards present or CUDA_ARCHS="90-real"; needs no card
@@ -45,6 +45,14 @@ vulkan: setup ## build the Vulkan backend into lib/qwenvld/vulkan
 gpu-check: build ## prove and measure this build on a card (DEVICE=cuda0, MODEL=, PROJECTOR=, LLAMA_SERVER=); build its backend before
 	@$(WITH_ENV) go test -c -o bin/llama.test ./engine/llama
 	@scripts/gpu-check.sh
+
+.PHONY: image-check
+image-check: ## build the image with buildah, start it as a container would, and ask it; needs root on Debian (TARGET=cuda)
+	@scripts/image-check.sh
+
+.PHONY: manifests
+manifests: ## check the compose files and deploy/kubernetes against their schemas
+	@scripts/manifests.sh
 
 .PHONY: workers
 workers: setup ## build workers for levels of x86-64 (LEVELS="v3 v4") into lib/qwenvld/workers, for binaries that run anywhere
