@@ -97,7 +97,7 @@ var importRules = []importRule{
 		"api/fault", "api/request", "engine", "multimodal", "multimodal/video", "multimodal/video/limits",
 	}, no: []string{"net/http"}, why: "pictures are prepared without knowing who asks"},
 	{packages: "api/generation", may: []string{
-		"api/admission", "api/fault", "api/jsonbody", "api/media", "api/request", "engine", "engine/prompt", "router", "router/escalation",
+		"api/admission", "api/backlog", "api/fault", "api/jsonbody", "api/media", "api/request", "engine", "engine/prompt", "router", "router/escalation",
 	}, no: []string{"net/http"}, why: "what is generated does not depend on how it is sent"},
 	{packages: "api/remote", may: []string{
 		"api/fault", "api/generation", "api/media", "api/request", "engine", "engine/prompt", "engine/upstream", "engine/upstream/dialect",

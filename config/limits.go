@@ -8,6 +8,8 @@ type Limits struct {
 	// MaxWaiting more may wait for a place, each for WaitTimeout.
 	MaxWaiting  int           `mapstructure:"max_waiting"`
 	WaitTimeout time.Duration `mapstructure:"wait_timeout"`
+	// MaxBacklog is how long the requests that are there may be likely to take, for one more to be let in; 0 for ever.
+	MaxBacklog time.Duration `mapstructure:"max_backlog"`
 	// LoadTimeout is how long a request may wait for weights to be loaded.
 	LoadTimeout time.Duration `mapstructure:"load_timeout" live:"no"`
 	BodyBytes   int64         `mapstructure:"body_bytes"`
@@ -24,6 +26,7 @@ func (c *Limits) validate(v *validation) {
 	v.atLeast(key+"max_concurrent", int64(c.MaxConcurrent), 1)
 	v.atLeast(key+"max_waiting", int64(c.MaxWaiting), 0)
 	v.atLeast(key+"wait_timeout", int64(c.WaitTimeout), 0)
+	v.atLeast(key+"max_backlog", int64(c.MaxBacklog), 0)
 	v.atLeast(key+"load_timeout", int64(c.LoadTimeout), 0)
 	v.atLeast(key+"body_bytes", c.BodyBytes, 1024)
 	v.atLeast(key+"body_rate", c.BodyRate, 1)

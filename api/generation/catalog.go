@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/qwenvld/qwenvld/api/backlog"
 	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/api/jsonbody"
 	"github.com/qwenvld/qwenvld/engine"
@@ -24,6 +25,8 @@ type Pair struct {
 	// ID is the routed model id; the variants append -instruct and -thinking.
 	ID       string
 	backends map[router.Variant]Backend
+	// lines are of those weights that this daemon has.
+	lines map[router.Variant]*backlog.Backlog
 }
 
 // Catalog are the models that are served. It does not change.

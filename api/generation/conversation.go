@@ -96,13 +96,20 @@ func userTurns(r *request.Request) []router.Features {
 
 // aboutTokens guesses the tokens of the text of all messages but the last: four bytes a token.
 func aboutTokens(r *request.Request) int {
-	const bytesPerToken = 4
 	n := 0
 	for i := range r.Messages[:max(0, len(r.Messages)-1)] {
-		n += len(r.Messages[i].Text)
-		for _, p := range r.Messages[i].Parts {
-			n += len(p.Text)
-		}
+		n += messageBytes(&r.Messages[i])
 	}
 	return n / bytesPerToken
+}
+
+// bytesPerToken is about how many bytes of text a token is.
+const bytesPerToken = 4
+
+func messageBytes(m *request.Message) int {
+	n := len(m.Text)
+	for i := range m.Parts {
+		n += len(m.Parts[i].Text)
+	}
+	return n
 }

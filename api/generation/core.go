@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/qwenvld/qwenvld/api/admission"
+	"github.com/qwenvld/qwenvld/api/backlog"
 	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/api/media"
 	"github.com/qwenvld/qwenvld/engine"
@@ -84,6 +85,8 @@ type Options struct {
 	// place, each for Patience (5 s). The client with the fewest places comes first.
 	MaxConcurrent, MaxWaiting int
 	Patience                  time.Duration
+	// MaxBacklog refuses requests where those before them, with their own, are likely to take longer; 0 none.
+	MaxBacklog time.Duration
 	// KeyedPrefixes has only requests with the same API key share what is computed of their prompts.
 	KeyedPrefixes bool
 
@@ -143,7 +146,7 @@ func newPair(m *Model, o *Options) (*Pair, error) {
 	if m.ID == "" || len(m.Engines)+len(m.Backends) == 0 {
 		return nil, errors.New("api: a model needs a name and at least one engine")
 	}
-	pair := &Pair{ID: m.ID, backends: map[router.Variant]Backend{}}
+	pair := &Pair{ID: m.ID, backends: map[router.Variant]Backend{}, lines: map[router.Variant]*backlog.Backlog{}}
 	add := func(v router.Variant, b Backend) error {
 		if v != router.Instruct && v != router.Thinking || pair.backends[v] != nil {
 			return fmt.Errorf("api: unusable engine for variant %q", v)
@@ -158,6 +161,7 @@ func newPair(m *Model, o *Options) (*Pair, error) {
 		if err := add(v, NewLocal(e, LocalOptions{Media: o.Media, NewID: o.NewID, KeyedPrefixes: o.KeyedPrefixes})); err != nil {
 			return nil, err
 		}
+		pair.lines[v] = backlog.New(o.Now)
 	}
 	for v, b := range m.Backends {
 		if err := add(v, b); err != nil {

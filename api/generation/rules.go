@@ -17,6 +17,7 @@ type Rules struct {
 	MaxConcurrent int
 	MaxWaiting    int
 	Patience      time.Duration
+	MaxBacklog    time.Duration
 }
 
 // rules are Rules at work.
@@ -24,13 +25,14 @@ type rules struct {
 	router        Decider
 	routerVersion string
 	maxConcurrent int
+	maxBacklog    time.Duration
 	escalator     escalator
 }
 
 func (o *Options) rules() *Rules {
 	return &Rules{
 		Router: o.Router, RouterVersion: o.RouterVersion, SecondLook: o.SecondLook, Rerun: o.Rerun,
-		MaxConcurrent: o.MaxConcurrent, MaxWaiting: o.MaxWaiting, Patience: o.Patience,
+		MaxConcurrent: o.MaxConcurrent, MaxWaiting: o.MaxWaiting, Patience: o.Patience, MaxBacklog: o.MaxBacklog,
 	}
 }
 
@@ -50,7 +52,7 @@ func (c *Core) SetRules(r *Rules) error {
 	}
 	slots, fetches := r.bounds()
 	c.rules.Store(&rules{
-		router: r.Router, routerVersion: r.RouterVersion, maxConcurrent: slots.Places, escalator: newEscalator(r.SecondLook, r.Rerun),
+		router: r.Router, routerVersion: r.RouterVersion, maxConcurrent: slots.Places, maxBacklog: r.MaxBacklog, escalator: newEscalator(r.SecondLook, r.Rerun),
 	})
 	c.slots.Resize(slots)
 	c.fetches.Resize(fetches)

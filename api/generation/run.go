@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/qwenvld/qwenvld/api/backlog"
 	"github.com/qwenvld/qwenvld/engine"
 )
 
@@ -28,6 +29,8 @@ type Run struct {
 	total     engine.Usage // of the answers that have ended
 	finish    engine.FinishReason
 	produced  int // events of answers, about their tokens
+	// item is the run among those that the weights work on.
+	item *backlog.Item
 	// patience is what is left for thoughts.
 	patience *patience
 	// ahead is what Next gives next, where that is known; over says that nothing comes after it.
@@ -185,6 +188,7 @@ func (r *Run) Context() context.Context { return r.ctx }
 // Close ends the run and waits until the engine has let go: no reply ends before that.
 func (r *Run) Close() {
 	r.source.Close()
+	r.item.End(r.did())
 	r.release()
 }
 

@@ -13,7 +13,7 @@ func (c *Core) Start(ctx context.Context, d *Decided) (*Run, error) {
 	c.meter.Routed(ctx, d.asked, d.took)
 	c.meter.Decided(&d.decision)
 	c.meter.Carried(len(d.Request.Images), len(d.Request.Videos))
-	return c.start(ctx, d, d.Request.Answers(), func(ctx context.Context, d *Decided) (Prepared, error) {
+	return c.start(ctx, d, nil, d.Request.Answers(), func(ctx context.Context, d *Decided) (Prepared, error) {
 		done, err := c.fetching(ctx, d.Caller, d.Request)
 		if err != nil {
 			return nil, err
@@ -23,9 +23,10 @@ func (c *Core) Start(ctx context.Context, d *Decided) (*Run, error) {
 	})
 }
 
-// start has the weights loaded and runs what prepare prepares. answers are those of one prompt.
+// start has the weights loaded and runs what prepare prepares, which is of the request's messages or of the prompts.
+// answers are those of one prompt.
 func (c *Core) start(
-	ctx context.Context, d *Decided, answers int, prepare func(context.Context, *Decided) (Prepared, error),
+	ctx context.Context, d *Decided, prompts []TextPrompt, answers int, prepare func(context.Context, *Decided) (Prepared, error),
 ) (_ *Run, err error) {
 	if c.draining.Load() {
 		return nil, fault.ShuttingDown(nil)
@@ -45,6 +46,11 @@ func (c *Core) start(
 			undo()
 		}
 	}()
+	item, err := c.enqueue(d, prompts, answers)
+	if err != nil {
+		return nil, err
+	}
+	cleanup = append(cleanup, func() { item.End(nil) })
 	d, release, err := c.hold(ctx, d)
 	if err != nil {
 		return nil, because(ctx, err)
@@ -62,6 +68,7 @@ func (c *Core) start(
 	}
 	cleanup = append(cleanup, leave)
 	a.places = places
+	item.Begin()
 	var measure Measure
 	ctx, measure = c.meter.Begin(ctx, d, answers)
 	cleanup = append(cleanup, func() { measure.End(unwanted(ctx)) })
@@ -71,10 +78,13 @@ func (c *Core) start(
 	if d.conversation != (conversationKey{}) {
 		c.conversations.keep(d.conversation, chosen.decided.decision.Mode)
 	}
+	if chosen.decided.decision.Variant != d.decision.Variant { // its time was not this one's alone
+		item.End(nil)
+	}
 	started = true
 	return &Run{
 		core: c, decided: chosen.decided, source: chosen.events, measure: measure, ctx: ctx, cancel: cancel, release: undo,
-		answers: make([]runAnswer, answers), perPrompt: d.Request.Answers(), patience: patience,
+		answers: make([]runAnswer, answers), perPrompt: d.Request.Answers(), patience: patience, item: item,
 	}, nil
 }
 

@@ -19,7 +19,7 @@ func (c *Core) StartText(
 	if err != nil {
 		return nil, nil, err
 	}
-	run, err = c.start(ctx, d, len(prompts)*req.Answers(), func(ctx context.Context, d *Decided) (Prepared, error) {
+	run, err = c.start(ctx, d, prompts, len(prompts)*req.Answers(), func(ctx context.Context, d *Decided) (Prepared, error) {
 		if req.MaxTokens != nil && *req.MaxTokens == 0 {
 			return &countedText{decided: d, prompts: prompts}, nil
 		}

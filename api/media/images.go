@@ -143,6 +143,16 @@ func (l *Loader) PixelLimits(v *engine.VisionInfo) multimodal.PixelLimits {
 	return limits
 }
 
+// LeastTokens is how many tokens each image of a request has, at least.
+func (l *Loader) LeastTokens(req *request.Request, v *engine.VisionInfo) int {
+	limits, err := pixelLimits(req, v, l.o.Limits.Pixels)
+	edge := v.PatchSize * v.MergeSize
+	if err != nil || edge == 0 { // which is told when they are brought in
+		return 1
+	}
+	return max(1, limits.Min/(edge*edge))
+}
+
 // pixelLimits are those on the resized area of the request's images: the projector's, which the operator may replace by
 // operators, narrowed by the request. A smaller picture than the projector asks for costs nobody anything, so a request
 // may ask for it; a larger one than is allowed is refused.

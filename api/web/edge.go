@@ -136,7 +136,7 @@ func (e *Edge) Refuse(w http.ResponseWriter, r *http.Request, failure *fault.Err
 	rec := RecordOf(r.Context())
 	rec.Fail(failure)
 	wait := failure.RetryAfter
-	if failure.Code == fault.CodeOverloaded {
+	if failure.Code == fault.CodeOverloaded && wait <= fault.RetryAfter { // nothing better is known of this one
 		wait = e.retryIn()
 	}
 	if failure.Closes {

@@ -1,0 +1,85 @@
+package generation
+
+import (
+	"errors"
+
+	"github.com/qwenvld/qwenvld/api/backlog"
+	"github.com/qwenvld/qwenvld/api/fault"
+	"github.com/qwenvld/qwenvld/api/request"
+	"github.com/qwenvld/qwenvld/engine"
+)
+
+// enqueue has a request stand in the line of the weights that are to answer it, before anything of it is fetched. What
+// cannot fit into the context, or would wait for longer than the rules allow, is refused. The item is nil where nobody
+// stands in a line: for servers of others, which have their own.
+func (c *Core) enqueue(d *Decided, prompts []TextPrompt, answers int) (*backlog.Item, error) {
+	if err := c.fits(d, prompts); err != nil {
+		return nil, err
+	}
+	line, most := d.pair.lines[d.decision.Variant], d.rules.maxBacklog
+	if line == nil || most <= 0 {
+		return nil, nil
+	}
+	if d.Request.Tier == request.TierFlex { // who is not in a hurry is refused first
+		most /= 2
+	}
+	item, err := line.Enter(d.Caller.Client, expected(d.Request, prompts, answers), most)
+	var full *backlog.FullError
+	if errors.As(err, &full) {
+		busy := fault.Overloaded(err)
+		busy.RetryAfter = full.RetryIn
+		return nil, busy
+	}
+	return item, err
+}
+
+// fits refuses what must have more tokens than the context holds, however its media turn out.
+func (c *Core) fits(d *Decided, prompts []TextPrompt) error {
+	if d.info.ContextSize == 0 || d.info.TokenBytes == 0 {
+		return nil
+	}
+	least := textBytes(d.Request, prompts) / d.info.TokenBytes
+	if d.info.Vision != nil {
+		least += len(d.Request.Images)*c.media.LeastTokens(d.Request, d.info.Vision) + len(d.Request.Videos)
+	}
+	if least < d.info.ContextSize {
+		return nil
+	}
+	return &engine.ContextLengthError{PromptTokens: least, More: true, ContextSize: d.info.ContextSize}
+}
+
+// expected is what a request is likely to consist of, as far as that can be told of one that is not fetched.
+func expected(req *request.Request, prompts []TextPrompt, answers int) backlog.Work {
+	w := backlog.Work{
+		Text: float64(textBytes(req, prompts)) / bytesPerToken, Images: float64(len(req.Images)), Videos: float64(len(req.Videos)),
+	}
+	for i := range prompts {
+		w.Text += float64(len(prompts[i].Tokens))
+	}
+	if req.MaxTokens != nil {
+		w.Answer = float64(*req.MaxTokens * answers)
+	}
+	return w
+}
+
+func textBytes(req *request.Request, prompts []TextPrompt) (n int) {
+	for i := range req.Messages {
+		n += messageBytes(&req.Messages[i])
+	}
+	for i := range prompts {
+		n += len(prompts[i].Text)
+	}
+	return n
+}
+
+// did is what the run turned out to consist of, nil where it was broken off.
+func (r *Run) did() *backlog.Work {
+	if r.ended < len(r.answers) || r.total.PromptTokens == 0 {
+		return nil
+	}
+	u, req := &r.total, r.decided.Request
+	return &backlog.Work{
+		Text: float64(u.PromptTokens - u.ImageTokens - u.VideoTokens), Images: float64(len(req.Images)), Videos: float64(len(req.Videos)),
+		Answer: float64(u.CompletionTokens), Cached: float64(u.CachedTokens) / float64(u.PromptTokens),
+	}
+}

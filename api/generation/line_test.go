@@ -1,0 +1,93 @@
+package generation
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/qwenvld/qwenvld/api/fault"
+	"github.com/qwenvld/qwenvld/api/media"
+	"github.com/qwenvld/qwenvld/api/request"
+	"github.com/qwenvld/qwenvld/engine"
+)
+
+// Once it is known what requests take, one that would wait for too long is refused before anything of it is prepared,
+// and told when it would not.
+func TestALongLineRefusesBeforeAnythingIsPrepared(t *testing.T) {
+	var at atomic.Int64
+	b := newBench(t, plainly, func(o *Options) {
+		o.MaxBacklog = 9 * time.Second
+		o.Now = func() time.Time { return time.Unix(at.Load(), 0) }
+	})
+	answer := func() {
+		run, err := b.start(t, question())
+		if err != nil {
+			t.Fatal(err)
+		}
+		at.Add(6)
+		if _, err := Collect(run); err != nil {
+			t.Error(err)
+		}
+		run.Close()
+	}
+	answer()
+	var held []*Run
+	for range 2 { // of about 6 s each
+		run, err := b.start(t, question())
+		var busy *fault.Error
+		if len(held) == 1 {
+			if !errors.As(err, &busy) || busy.Code != fault.CodeOverloaded || busy.RetryAfter < time.Second || busy.RetryAfter > 4*time.Second {
+				t.Fatalf("%v, %+v", err, busy)
+			}
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, run)
+	}
+	flex := question()
+	flex.Tier = request.TierFlex
+	at.Add(4)
+	if _, err := b.start(t, flex); err == nil {
+		t.Error("who is not in a hurry gets all of the time")
+	}
+	if b.instruct.prepared != 2 {
+		t.Errorf("%d were prepared", b.instruct.prepared)
+	}
+	run, err := b.start(t, question())
+	if err != nil {
+		t.Fatalf("after the time that was told: %v", err)
+	}
+	run.Close()
+	held[0].Close()
+	if left := b.catalog.pairs[0].lines[run.decided.decision.Variant].Wait(); left != 0 {
+		t.Errorf("%v are left of nothing", left)
+	}
+}
+
+// What cannot fit however its pictures turn out is refused before they are fetched.
+func TestMorePicturesThanTheContextHoldsAreNotFetched(t *testing.T) {
+	b := newBench(t, plainly, func(o *Options) { o.Media = media.New(media.Options{}) })
+	b.instruct.info = engine.Info{
+		ContextSize: 1000, TokenBytes: 8, Vision: &engine.VisionInfo{PatchSize: 16, MergeSize: 2, MinPixels: 100 * 32 * 32},
+	}
+	for pictures, fits := range map[int]bool{9: true, 10: false} {
+		req := question()
+		for range pictures {
+			req.Images = append(req.Images, &request.Image{Path: "image", URL: "https://x/a.png"})
+		}
+		run, err := b.start(t, req)
+		var tooLong *engine.ContextLengthError
+		if fits != (err == nil) || !fits && (!errors.As(err, &tooLong) || !tooLong.More || tooLong.PromptTokens != 1000) {
+			t.Errorf("%d pictures of 100 tokens at least: %v", pictures, err)
+		}
+		if err == nil {
+			run.Close()
+		}
+	}
+	if b.instruct.prepared != 1 {
+		t.Errorf("%d were prepared", b.instruct.prepared)
+	}
+}
