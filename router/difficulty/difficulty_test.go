@@ -116,6 +116,19 @@ func prompt(n int) string {
 	return s
 }
 
+// A text that grows beyond all bounds when it is normalised is cut. What is left of it must not get into the next one.
+func TestATextThatIsCutLeavesTheNextAlone(t *testing.T) {
+	next := router.Features{Text: "\xff\xfe한국어 \\frac{1}{2} ①②③"}
+	want := shipped(t).Assess(&next)
+	m := shipped(t)
+	for range 3 {
+		m.Assess(&router.Features{Text: strings.Repeat("ﷺ", 3000)})
+		if got := m.Assess(&next); got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
+}
+
 func FuzzAssessIsTotal(f *testing.F) {
 	f.Add("prove 1+1=2", 1)
 	f.Add("\xff\xfe한국어 \\frac{1}{2} ①②③", 0)

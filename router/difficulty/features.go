@@ -112,6 +112,9 @@ func (e *extraction) appendNFKC(s string) {
 		for e.iter.InitString(norm.NFKC, s); !e.iter.Done() && len(e.text) < limit; {
 			e.text = append(e.text, e.iter.Next()...)
 		}
+		if !e.iter.Done() { // what it still holds would be taken for a part of the next text
+			e.iter = norm.Iter{}
+		}
 	}
 	if len(e.text) > limit {
 		for limit > 0 && !utf8.RuneStart(e.text[limit]) {
