@@ -112,7 +112,7 @@ if [[ $step == all || $step == build ]]; then
 	options=(--format docker --layers --pull-never --target "$target" --tag "$image"
 		--build-arg "VERSION=${VERSION:-dev}" --build-arg "REVISION=$(git rev-parse HEAD 2>/dev/null || echo unknown)")
 	if [[ -d $modules ]]; then
-		options+=(--volume "$modules:/modules:ro" --build-arg GOPROXY=file:///modules,https://proxy.golang.org)
+		options+=(--volume "$modules:/mnt:ro" --build-arg GOPROXY=file:///mnt,https://proxy.golang.org)
 	fi
 	if [[ ${SHARED:-} == 1 ]]; then
 		options+=(--volume "$(go env GOCACHE):/go-build" --build-arg GOCACHE=/go-build)

@@ -8,12 +8,13 @@ cd "$(dirname "$0")/.."
 
 image=$1 config=$2
 say() { printf '%-26s %s\n' "$1" "$2"; }
-fail() { say "$1" "FAILED: $2" >&2; tail -n 5 "$work/log" >&2 || true; exit 1; }
+fail() { say "$1" "FAILED: $2" >&2; tail -n 5 "$work/log" >&2 2>/dev/null || true; exit 1; }
 
 mount --make-rprivate /
 work=$(mktemp -d)
 root=$work/root
 mkdir "$root"
+trap 'umount --recursive --lazy "$root" && rm -rf "$work"' EXIT
 mount --bind "$image" "$root"
 mount -o remount,bind,ro "$root"
 mount -t proc proc "$root/proc"

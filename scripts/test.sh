@@ -27,6 +27,11 @@ OMP_WAIT_POLICY=${OMP_WAIT_POLICY-passive} go test -timeout 40m "${cxx[@]}" </de
 echo "== the measures of the house"
 # Not cached: Go does not see which sources it reads.
 go -C tools test -count=1 ./house </dev/null || status=1
+echo "== what images are made of, and the files for containers"
+# Not cached: Go does not see which files they read.
+for module in inventory deployment; do
+	go -C "tools/$module" test -count=1 ./... </dev/null || status=1
+done
 echo "== a daemon under faults, and its administrator's day"
 # One of each kind; make faults does all.
 go run ./cmd/trial faults -mutants 20 -only "kill -9 of the instruct worker: decode,kill -9 of the decoders,clients leave: prefill,trickle,KV cells,full disk,GGUF" \
