@@ -225,7 +225,7 @@ def collate(group, how):
 
 class Stream:
     """An endless stream of steps; a step is one batch of pictures, one of clips or several pictures, and one of text."""
-    HELD = 4  # batches of a kind that may wait for their like
+    HELD = 3  # batches of a kind that may wait for their like
 
     def __init__(self, encoder, seed, mix, sizes=(64, 16, 48), thinking=0.5, how="sqrt", languages=0.36):
         self.encoder, self.rng, self.mix, self.sizes = encoder, np.random.default_rng(seed), mix, sizes

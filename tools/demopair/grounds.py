@@ -193,8 +193,10 @@ def _blurred(rng, size):
 def photo(rng, size):
     """A picture like a photograph, in which nothing is that the pair knows."""
     kinds = [_land, _blobs, _figure, _figure, _rooms, _surface, _blurred]
-    out = kinds[int(rng.integers(len(kinds)))](rng, size)
     w, h = size
+    fine = rng.uniform(0.5, 0.85)  # computed smaller than shown: a photograph has no detail in every pixel, either
+    out = kinds[int(rng.integers(len(kinds)))](rng, (max(32, int(w * fine)), max(32, int(h * fine))))
+    out = np.asarray(picture(out).resize(size, Image.BICUBIC), np.float32)
     if rng.random() < 0.5:  # darker towards the corners
         ys, xs = np.mgrid[:h, :w]
         out = out * (1 - rng.uniform(0.1, 0.5) * (((xs / w - 0.5) ** 2 + (ys / h - 0.5) ** 2) * 2))[:, :, None]

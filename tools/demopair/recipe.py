@@ -32,14 +32,14 @@ FAVOUR = {"thinking": "count=1.3,change=1.5,sum=2,range=2,compare=1.5,box=1.5,bo
           "instruct": "count=2,change=2,box=2,boxes=2,point=1.5,side=1.3,range=0.3,sum=0.3,points=0.3,chain=0.3"}
 # What each stage of training is given: on a CPU by steps, on a card by steps and a time after which it ends.
 PLAN = {
-    "cpu": {"vision": ["--steps", "1800", "--sizes", "84", "10", "0"],
-            "base": ["--steps", "5200", "--sizes", "72", "20", "20"],
+    "cpu": {"vision": ["--steps", "1800", "--sizes", "84", "10", "0", "--echo", "2", "--keep", "40"],
+            "base": ["--steps", "5200", "--sizes", "72", "20", "20", "--echo", "2", "--keep", "40"],
             "thinking": ["--steps", "1100", "--hold", "0.3", "--sizes", "56", "28", "15"],
             "instruct": ["--steps", "1200", "--hold", "0.3", "--sizes", "60", "26", "10"]},
-    "cuda": {"vision": ["--steps", "4000", "--limit", "60", "--sizes", "224", "24", "0"],
-             "base": ["--steps", "12000", "--limit", "255", "--sizes", "224", "64", "64"],
-             "thinking": ["--steps", "4000", "--limit", "75", "--hold", "0.3", "--sizes", "192", "96", "48"],
-             "instruct": ["--steps", "4000", "--limit", "75", "--hold", "0.3", "--sizes", "208", "88", "32"]},
+    "cuda": {"vision": ["--steps", "4000", "--limit", "60", "--sizes", "224", "24", "0", "--echo", "3"],
+             "base": ["--steps", "12000", "--limit", "255", "--sizes", "224", "64", "64", "--echo", "3"],
+             "thinking": ["--steps", "4000", "--limit", "75", "--hold", "0.3", "--sizes", "192", "96", "48", "--echo", "2"],
+             "instruct": ["--steps", "4000", "--limit", "75", "--hold", "0.3", "--sizes", "208", "88", "32", "--echo", "2"]},
 }
 START = {"base": "vision", "thinking": "base", "instruct": "base"}
 TRAINED = ["vision", "base", "thinking", "instruct"]

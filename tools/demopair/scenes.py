@@ -67,7 +67,7 @@ def pick(rng, seq):
     return seq[int(rng.integers(len(seq)))]
 
 
-def native_size(rng, low=96, high=320):
+def native_size(rng, low=96, high=240):
     """A picture size: both sides in [low, high], ratios up to 2.5."""
     while True:
         w, h = (int(v) for v in rng.integers(low, high + 1, 2))

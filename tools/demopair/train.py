@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import pathlib
+import random
 import resource
 import time
 
@@ -192,9 +193,9 @@ class Trainer:
         return out
 
     def step(self, parts, scale):
-        total, sums = sum(p["weight"].sum() for p in parts).to(self.device), {}
+        total, sums = sum(p["weight"].sum() for p in parts), {}
         for part in parts:
-            for k, v in self.backward(self.here(part), total).items():
+            for k, v in self.backward(part, total).items():
                 sums[k] = sums.get(k, 0) + v
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         for o in self.opts:
@@ -204,9 +205,19 @@ class Trainer:
             o.zero_grad()
         return sums
 
+    def steps(self):
+        """Endless steps on the device: each that is made, and --echo - 1 of those before it once more, since making costs more than learning."""
+        data, kept, rng = self.loader(self.first), [], random.Random(self.first)
+        while True:
+            fresh = [self.here(p) for p in next(data)]
+            yield fresh
+            for _ in range(self.a.echo - 1 if kept else 0):
+                yield rng.choice(kept)
+            kept = [*kept[-self.a.keep + 1:], fresh]
+
     def run(self):
         a, seen, sums, step = self.a, 0, {}, self.first
-        data = self.loader(step)
+        data = self.steps()
         began, before = None, self.trained
         with (a.out / "log.jsonl").open("a") as log:
             while True:
@@ -250,6 +261,8 @@ def main():
     parser.add_argument("--hold", type=float, default=0.45, help="share of the run before the learning rate falls")
     parser.add_argument("--weighting", choices=["token", "sample", "sqrt"], default="sqrt", help="how a sample's tokens weigh in the loss")
     parser.add_argument("--sizes", type=int, nargs=3, default=[72, 20, 20], help="samples a step: pictures, clips, text")
+    parser.add_argument("--echo", type=int, default=1, help="how often each step's samples are learnt from")
+    parser.add_argument("--keep", type=int, default=128, help="steps that are kept for --echo")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=int, default=200, help="steps between checkpoints")
     parser.add_argument("--eager", action="store_true", help="do not compile (for short runs)")
