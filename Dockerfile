@@ -7,9 +7,6 @@
 #
 # scripts/image-check.sh builds, starts and questions one without a container engine.
 
-# An image with a CUDA toolkit for Debian's compiler in /usr/local/cuda; "pypi" is the stage below that fetches one.
-ARG CUDA_TOOLKIT=pypi
-
 # An ffmpeg with nothing but what videos are read with: Debian's brings 138 packages.
 FROM debian:bookworm-slim AS ffmpeg
 COPY scripts/ffmpeg.sh /
@@ -91,8 +88,8 @@ LABEL org.opencontainers.image.title="qwenvld" \
     org.opencontainers.image.version="${VERSION}" \
     org.opencontainers.image.revision="${REVISION}"
 
-# CUDA's compiler and libraries from PyPI.
-FROM golang:1.26-bookworm AS pypi
+# CUDA's compiler and libraries from PyPI. --build-context toolkit=docker-image://NAME takes the /usr/local/cuda of another image.
+FROM golang:1.26-bookworm AS toolkit
 WORKDIR /src
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends python3-pip && rm -rf /var/lib/apt/lists/*
@@ -100,9 +97,6 @@ COPY scripts/cuda-toolkit.sh scripts/
 ARG CUDA_VERSION=13.0
 ARG PIP_INDEX_URL
 RUN scripts/cuda-toolkit.sh && mv .deps/cuda /usr/local/cuda
-
-# hadolint ignore=DL3006
-FROM ${CUDA_TOOLKIT} AS toolkit
 
 FROM build AS cuda-backend
 # hadolint ignore=DL3008
