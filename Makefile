@@ -90,6 +90,10 @@ conformance: build ## ask the built-in pair through other languages' SDKs (pytho
 metrics-check: build ## have a real Prometheus find what the dashboard and the rules in deploy/ ask for
 	@$(WITH_ENV) scripts/metrics-check.sh
 
+.PHONY: envoy-check
+envoy-check: build ## have a real Envoy choose between pools by the router, as deploy/envoy tells
+	@$(WITH_ENV) scripts/envoy-check.sh
+
 .PHONY: traces-check
 traces-check: build ## have a real OpenTelemetry Collector take the traces
 	@$(WITH_ENV) scripts/traces-check.sh

@@ -50,8 +50,8 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// background runs a program until the test ends.
-func background(t *testing.T, name string, args ...string) {
+// background runs a program until the test ends, and gives what it says.
+func background(t *testing.T, name string, args ...string) *output {
 	t.Helper()
 	var log output
 	cmd := exec.Command(name, args...)
@@ -66,6 +66,7 @@ func background(t *testing.T, name string, args ...string) {
 			t.Logf("%s:\n%s", filepath.Base(name), log.String())
 		}
 	})
+	return &log
 }
 
 // elsewhere asks servers whose replies are not described by openapi.yaml.

@@ -30,7 +30,7 @@ func root(e *environment) *cobra.Command {
 	cmd.SetVersionTemplate("qwenvld {{.Version}}\n")
 	cmd.AddCommand(serveCommand(e), workerCommand(e), decodeCommand(e), probeCommand(e), devicesCommand(e), proveCommand(e),
 		selftestCommand(e),
-		routeCommand(e), routerCommand(e), healthCommand(e), keyCommand(),
+		routeCommand(e), routerCommand(e), extprocCommand(e), healthCommand(e), keyCommand(),
 		configCommand(e),
 		pullCommand(e), listCommand(e), showCommand(e), rmCommand(e),
 		benchCommand(e), examplesCommand(e), askCommand(e), chatCommand(e), versionCommand())

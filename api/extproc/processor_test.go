@@ -1,10 +1,10 @@
-package main
+package extproc
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -12,7 +12,7 @@ import (
 	"time"
 
 	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	extproc "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	service "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
@@ -33,17 +33,21 @@ func daemon(t *testing.T, status int, reply string, asked chan<- *http.Request) 
 	return s.URL
 }
 
-// connect serves p and gives a client of it.
-func connect(t *testing.T, p *processor) *grpc.ClientConn {
+// connect serves a processor and gives a client of it.
+func connect(t *testing.T, o Options) *grpc.ClientConn {
 	t.Helper()
+	o.Patience, o.BodyBytes = time.Minute, 1<<20
+	p, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.client, p.logger = http.DefaultClient, slog.New(slog.DiscardHandler)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- serve(ctx, l, p) }()
+	go func() { done <- p.Serve(ctx, l) }()
 	conn, err := grpc.NewClient(l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
@@ -59,13 +63,13 @@ func connect(t *testing.T, p *processor) *grpc.ClientConn {
 }
 
 // process sends a request in the parts in which Envoy sends one, and gives what became of its body.
-func process(t *testing.T, conn *grpc.ClientConn, body string) *extproc.CommonResponse {
+func process(t *testing.T, conn *grpc.ClientConn, body string) *service.CommonResponse {
 	t.Helper()
-	stream, err := extproc.NewExternalProcessorClient(conn).Process(t.Context())
+	stream, err := service.NewExternalProcessorClient(conn).Process(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	say := func(r *extproc.ProcessingRequest) *extproc.ProcessingResponse {
+	say := func(r *service.ProcessingRequest) *service.ProcessingResponse {
 		t.Helper()
 		if err := stream.Send(r); err != nil {
 			t.Fatal(err)
@@ -76,7 +80,7 @@ func process(t *testing.T, conn *grpc.ClientConn, body string) *extproc.CommonRe
 		}
 		return out
 	}
-	out := say(&extproc.ProcessingRequest{Request: &extproc.ProcessingRequest_RequestHeaders{RequestHeaders: &extproc.HttpHeaders{
+	out := say(&service.ProcessingRequest{Request: &service.ProcessingRequest_RequestHeaders{RequestHeaders: &service.HttpHeaders{
 		Headers: &core.HeaderMap{Headers: []*core.HeaderValue{
 			{Key: ":path", RawValue: []byte("/v1/chat/completions")}, {Key: "X-Session-Id", RawValue: []byte("s")}, {Key: "authorization", Value: "secret"},
 		}},
@@ -85,9 +89,9 @@ func process(t *testing.T, conn *grpc.ClientConn, body string) *extproc.CommonRe
 		t.Fatalf("%v", out)
 	}
 	half := len(body) / 2
-	say(&extproc.ProcessingRequest{Request: &extproc.ProcessingRequest_RequestBody{RequestBody: &extproc.HttpBody{Body: []byte(body[:half])}}})
-	out = say(&extproc.ProcessingRequest{Request: &extproc.ProcessingRequest_RequestBody{
-		RequestBody: &extproc.HttpBody{Body: []byte(body[half:]), EndOfStream: true},
+	say(&service.ProcessingRequest{Request: &service.ProcessingRequest_RequestBody{RequestBody: &service.HttpBody{Body: []byte(body[:half])}}})
+	out = say(&service.ProcessingRequest{Request: &service.ProcessingRequest_RequestBody{
+		RequestBody: &service.HttpBody{Body: []byte(body[half:]), EndOfStream: true},
 	}})
 	if err := stream.CloseSend(); err != nil {
 		t.Fatal(err)
@@ -99,23 +103,23 @@ const chat = `{"model":"qwen3-vl","messages":[{"role":"user","content":"Prove it
 
 func TestTheDecisionBecomesHeadersAndTheModel(t *testing.T) {
 	asked := make(chan *http.Request, 1)
-	p := &processor{key: "k\n", patience: time.Minute}
-	p.router = daemon(t, http.StatusOK, `{"routing":{"variant":"thinking","thinking_budget":512}}`, asked)
-	r := process(t, connect(t, p), chat)
+	o := Options{Key: "k"}
+	o.Router = daemon(t, http.StatusOK, `{"routing":{"variant":"thinking","thinking_budget":512}}`, asked)
+	r := process(t, connect(t, o), chat)
 	set := map[string]string{}
 	for _, h := range r.GetHeaderMutation().GetSetHeaders() {
 		set[h.GetHeader().GetKey()] = string(h.GetHeader().GetRawValue())
 	}
-	if set[headerModel] != "qwen3-vl-thinking" || set[headerVariant] != "thinking" || set[headerBudget] != "512" || !r.GetClearRouteCache() {
+	if set[HeaderModel] != "qwen3-vl-thinking" || set[HeaderVariant] != "thinking" || set[HeaderBudget] != "512" || !r.GetClearRouteCache() {
 		t.Errorf("%v", r)
 	}
 	var body map[string]any
 	if err := json.Unmarshal(r.GetBodyMutation().GetBody(), &body); err != nil || body["model"] != "qwen3-vl-thinking" || body["temperature"] != 0.5 {
 		t.Errorf("%v, %v", body, err)
 	}
-	p.names = map[string]string{"thinking": "Qwen/Qwen3-VL-8B-Thinking"}
+	o.Thinking = "Qwen/Qwen3-VL-8B-Thinking"
 	<-asked
-	r = process(t, connect(t, p), chat)
+	r = process(t, connect(t, o), chat)
 	if err := json.Unmarshal(r.GetBodyMutation().GetBody(), &body); err != nil || body["model"] != "Qwen/Qwen3-VL-8B-Thinking" {
 		t.Errorf("%v, %v", body, err)
 	}
@@ -134,21 +138,48 @@ func TestWithoutADecisionRequestsGoOnAsTheyCame(t *testing.T) {
 		"not JSON":   {200, `<html>`},
 		"no variant": {200, `{"routing":{}}`},
 	} {
-		p := &processor{router: daemon(t, c.status, c.reply, make(chan *http.Request, 1)), patience: time.Minute}
-		if r := process(t, connect(t, p), chat); r.GetHeaderMutation() != nil || r.GetBodyMutation() != nil {
+		o := Options{Router: daemon(t, c.status, c.reply, make(chan *http.Request, 1))}
+		if r := process(t, connect(t, o), chat); r.GetHeaderMutation() != nil || r.GetBodyMutation() != nil {
 			t.Errorf("%s: %v", name, r)
 		}
 	}
-	p := &processor{router: "http://127.0.0.1:1", patience: time.Minute}
-	if r := process(t, connect(t, p), chat); r.GetBodyMutation() != nil {
+	o := Options{Router: "http://127.0.0.1:1"}
+	if r := process(t, connect(t, o), chat); r.GetBodyMutation() != nil {
 		t.Errorf("nobody there: %v", r)
 	}
 }
 
 func TestItsHealthCanBeAsked(t *testing.T) {
-	conn := connect(t, &processor{})
+	conn := connect(t, Options{Router: "http://127.0.0.1:1"})
 	r, err := grpc_health_v1.NewHealthClient(conn).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{})
 	if err != nil || r.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
 		t.Errorf("%v, %v", r, err)
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	for name, o := range map[string]Options{
+		"no daemon": {Patience: 1, BodyBytes: 1}, "no patience": {Router: "http://r", BodyBytes: 1}, "no body": {Router: "http://r", Patience: 1},
+	} {
+		if p, err := New(o); err == nil {
+			t.Errorf("%s: %+v", name, p)
+		}
+	}
+}
+
+func TestABodyThatIsTooLongEndsTheStream(t *testing.T) {
+	stream, err := service.NewExternalProcessorClient(connect(t, Options{Router: "http://127.0.0.1:1"})).Process(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := &service.HttpBody{Body: make([]byte, 1<<20), EndOfStream: false}
+	for range 2 {
+		_ = stream.Send(&service.ProcessingRequest{Request: &service.ProcessingRequest_RequestBody{RequestBody: body}})
+	}
+	for err == nil {
+		_, err = stream.Recv()
+	}
+	if errors.Is(err, io.EOF) {
+		t.Error("it ended as if all were well")
 	}
 }
