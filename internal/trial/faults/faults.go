@@ -130,8 +130,8 @@ func writeTable(w io.Writer, rows []Row) {
 	if len(rows) == 0 {
 		return
 	}
-	_, _ = fmt.Fprint(w, "| fault | sent | answered | refused with a reason | told in the stream | client left | lost | not ready | remains |\n"+
-		"| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
+	_, _ = fmt.Fprint(w, "| fault | sent | answered | refused with a reason | told in the stream | client left | lost ")
+	_, _ = fmt.Fprint(w, "| not ready | remains |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	var sum traffic.Counts
 	for i := range rows {
 		r := &rows[i]
