@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -92,5 +93,21 @@ func TestWaitingEnds(t *testing.T) {
 	Pause(ctx, time.Hour)
 	if err := Await(ctx, time.Hour, func() bool { return false }); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestFilesOfAFolderAreCountedButForKeptRows(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b/c", keptRows + "1/rows-1/x.rows"} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := countFiles(dir); n != 2 {
+		t.Errorf("%d files", n)
+	}
+	if n := countFiles(dir + "/none"); n != 0 {
+		t.Errorf("%d files in no folder", n)
 	}
 }

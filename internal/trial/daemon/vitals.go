@@ -17,7 +17,8 @@ import (
 
 // Vitals are what a daemon holds at a moment.
 type Vitals struct {
-	// Goroutines, Descriptors and TempFiles are the daemon's own, Decoders the processes that it keeps for pictures.
+	// Goroutines, Descriptors and TempFiles are the daemon's own, Decoders the processes that it keeps for pictures. Rows
+	// of pictures that are kept on disk, within a bound, are no temporary files.
 	Goroutines, Descriptors, TempFiles, Decoders int
 	// LiveCells are cells of all workers' KV caches that requests hold, InFlight the places that requests hold.
 	LiveCells, InFlight int
@@ -84,13 +85,26 @@ func (p *Probe) Vitals(ctx context.Context) (*Vitals, error) {
 	for variant, pid := range p.d.Workers() {
 		v.Workers[variant] = Resident(pid)
 	}
-	_ = filepath.WalkDir(p.d.options.TempDir(), func(_ string, e fs.DirEntry, err error) error {
-		if err == nil && !e.IsDir() {
-			v.TempFiles++
-		}
-		return nil // what disappears meanwhile does not count
-	})
+	v.TempFiles = countFiles(p.d.options.TempDir())
 	return v, nil
+}
+
+// keptRows is how the folder's name begins in which workers keep rows of pictures.
+const keptRows = "qwenvld-rows-"
+
+// countFiles counts the files below a folder.
+func countFiles(dir string) (n int) {
+	_ = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil: // what disappears meanwhile does not count
+		case e.IsDir() && strings.HasPrefix(e.Name(), keptRows):
+			return fs.SkipDir
+		case !e.IsDir():
+			n++
+		}
+		return nil
+	})
+	return n
 }
 
 // sum adds the values of a metric in Prometheus' text format, of those lines that have the label.
