@@ -17,8 +17,8 @@ import (
 
 // Vitals are what a daemon holds at a moment.
 type Vitals struct {
-	// Goroutines, Descriptors and TempFiles are the daemon's own, Decoders the processes that it keeps for pictures. Rows
-	// of pictures that are kept on disk, within a bound, are no temporary files.
+	// Goroutines, Descriptors and TempFiles are the daemon's own, Decoders the processes that it keeps for pictures.
+	// Rows of pictures that are kept on disk, within a bound, are no temporary files.
 	Goroutines, Descriptors, TempFiles, Decoders int
 	// LiveCells are cells of all workers' KV caches that requests hold, InFlight the places that requests hold.
 	LiveCells, InFlight int
