@@ -168,6 +168,29 @@ func TestTheDashboardAndTheRulesAskForWhatThereIs(t *testing.T) {
 	}
 }
 
+// TestWhatARequestWaitsForIsMeasured names what dashboards of servers of this kind are expected to show.
+func TestWhatARequestWaitsForIsMeasured(t *testing.T) {
+	known := served(t, rules{})
+	for what, metric := range map[string]string{
+		"waiting for a place": "queue_wait_seconds_bucket", "waiting for weights": "weights_wait_seconds_bucket",
+		"waiting in the worker": "worker_queue_wait_seconds_bucket", "fetching and decoding": "media_duration_seconds_bucket",
+		"encoding": "image_encode_seconds_bucket", "the prompt": "prefill_seconds_bucket", "the first token": "time_to_first_token_seconds_bucket",
+		"the first answer token": "time_to_answer_seconds_bucket", "between tokens": "time_between_tokens_seconds_bucket",
+		"end to end": "generation_duration_seconds_bucket", "tokens of prompts": "prompt_tokens_total", "tokens of answers": "completion_tokens_total",
+		"hits of the cache": "cached_prompt_tokens_total", "cells": "kv_cells", "restarts": "worker_restarts_total", "memory": "worker_resident_bytes",
+		"a pool's queue": "queued_requests", "a pool's work": "running_requests", "a pool's cache": "kv_cache_usage_ratio",
+	} {
+		if _, ok := known[prefix+metric]; !ok {
+			t.Errorf("%s: there is no %s", what, metric)
+		}
+	}
+	for metric, label := range map[string]string{"prompt_tokens_total": "kind", "completion_tokens_total": "kind", "kv_cells": "state", "media_duration_seconds": "step"} {
+		if !slices.Contains(known[prefix+metric], label) {
+			t.Errorf("%s is not told apart by %s", metric, label)
+		}
+	}
+}
+
 func TestMistakesInQueriesAreFound(t *testing.T) {
 	known := map[string][]string{"qwenvld_a_total": {"code"}, "qwenvld_a_total_bucket": {"le"}}
 	for query, want := range map[string]int{
