@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -233,6 +234,8 @@ func TestFaultsAfterTheFirstTokenEndTheAnswer(t *testing.T) {
 		"reset":       {Fault: upstreamtest.Reset, At: 2, Events: words("Hello", " world")},
 		"cut":         {Fault: upstreamtest.Cut, At: 2, Events: words("Hello", " world")},
 		"malformed":   {Fault: upstreamtest.Malformed, At: 2, Events: words("Hello", " world")},
+		"odd":         {Events: slices.Insert(words("Hello", " world"), 2, `{"choices":{"delta":"x"}}`)},
+		"a list":      {Events: slices.Insert(words("Hello", " world"), 2, `[]`)},
 		"error event": {Fault: upstreamtest.ErrorEvent, At: 2, Events: words("Hello", " world")},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -339,6 +342,24 @@ func TestSilentServersAreGivenUp(t *testing.T) {
 	}
 }
 
+func TestAnEventThatNeverEndsIsSilence(t *testing.T) {
+	for _, c := range []struct {
+		at       int
+		timeouts Timeouts
+		want     error
+	}{
+		{0, Timeouts{FirstToken: 20 * time.Millisecond}, errNoFirst},
+		{2, Timeouts{Silence: 20 * time.Millisecond}, errSilent},
+	} {
+		server := upstreamtest.New(t, upstreamtest.Script{Fault: upstreamtest.Drip, At: c.at, Events: words("Hello", "no")})
+		cluster, _ := run(t, c.timeouts, server.URL)
+		if _, err := cluster.ask(t.Context(), "k"); !errors.Is(err, c.want) {
+			t.Errorf("at %d: %v", c.at, err)
+		}
+		<-server.Left()
+	}
+}
+
 func TestTricklingIsNotSilence(t *testing.T) {
 	server := upstreamtest.New(t, upstreamtest.Script{Pause: 3 * time.Millisecond, Events: words(strings.Split(strings.Repeat("a ", 40), " ")...)})
 	c, _ := run(t, Timeouts{FirstToken: time.Minute, Silence: time.Minute}, server.URL)
@@ -419,20 +440,36 @@ func TestDeadlinesAndHeadersArePassedOn(t *testing.T) {
 }
 
 func TestOneBadServerOfFourUnderLoad(t *testing.T) {
-	const clients, each = 16, 25
+	const clients, each = 16, 10
 	for name, bad := range map[string]upstreamtest.Script{
 		"resets":      {Fault: upstreamtest.Reset, At: -1},
+		"is cut":      {Fault: upstreamtest.Cut, At: 1, Events: words("no")},
 		"answers 500": {Status: 500},
+		"answers 429": {Status: 429, Header: http.Header{"Retry-After": {"1"}}},
 		"is busy":     {Status: 503},
 		"malformed":   {Fault: upstreamtest.Malformed, Events: words("no")},
+		"hangs":       {Fault: upstreamtest.Hang, At: 1, Events: words("no")},
+		"drips":       {Fault: upstreamtest.Drip, At: 1, Events: words("no")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			urls := []string{upstreamtest.New(t, bad).URL}
+			faulty := upstreamtest.New(t, bad)
+			urls := []string{faulty.URL}
 			for range 3 {
 				urls = append(urls, upstreamtest.New(t, upstreamtest.Script{Events: words("yes")}).URL)
 			}
-			c, _ := run(t, Timeouts{ProbeEvery: time.Minute}, urls...)
+			timeouts := Timeouts{ProbeEvery: time.Minute}
+			silent := bad.Fault == upstreamtest.Hang || bad.Fault == upstreamtest.Drip
+			if silent {
+				timeouts = fast()
+			}
+			c, _ := run(t, timeouts, urls...)
 			var all sync.WaitGroup
+			if silent { // whose requests are freed by its probes
+				all.Go(func() {
+					testkit.Eventually(t, "a request", func() bool { return len(faulty.Requests()) > 0 })
+					faulty.SetHealth(false)
+				})
+			}
 			for i := range clients {
 				all.Go(func() {
 					for j := range each {

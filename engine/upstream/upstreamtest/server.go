@@ -30,6 +30,8 @@ const (
 	Reset Fault = "reset"
 	Cut   Fault = "cut"
 	Hang  Fault = "hang"
+	// Drip sends an event byte by byte, never its end, until the client leaves.
+	Drip Fault = "drip"
 	// Malformed sends what is no JSON, ErrorEvent an error in the stream.
 	Malformed  Fault = "malformed"
 	ErrorEvent Fault = "error event"
@@ -211,6 +213,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, f Fault) bool {
 		w.(http.Flusher).Flush()
 		s.wait(r, -1)
 		return false
+	case Drip:
+		s.drip(w, r)
+		return false
 	case Malformed:
 		_, _ = io.WriteString(w, "data: {\"choices\": [\n\n")
 	case ErrorEvent:
@@ -219,6 +224,21 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, f Fault) bool {
 		return false
 	}
 	return true
+}
+
+// drip sends the beginning of an event, and more of it again and again.
+func (s *Server) drip(w http.ResponseWriter, r *http.Request) {
+	const pause = 2 * time.Millisecond
+	for next := `data: {"choices":[{"delta":{"content":"`; ; next = "a" {
+		if _, err := io.WriteString(w, next); err != nil {
+			s.left <- struct{}{}
+			return
+		}
+		w.(http.Flusher).Flush()
+		if !s.wait(r, pause) {
+			return
+		}
+	}
 }
 
 // wait waits, for ever where d is negative, or until the client leaves. It reports whether it is still there.
