@@ -18,9 +18,10 @@ import (
 const (
 	// HeaderModel is the header by which gateways for inference choose a pool.
 	HeaderModel = "x-gateway-model-name"
-	// HeaderVariant and HeaderBudget tell the decision itself.
+	// HeaderVariant is instruct or thinking.
 	HeaderVariant = "x-qwenvld-variant"
-	HeaderBudget  = "x-qwenvld-thinking-budget"
+	// HeaderBudget is how many tokens may be thought, where any may.
+	HeaderBudget = "x-qwenvld-thinking-budget"
 )
 
 // Process follows one request: its header, then its body, of which Envoy is to buffer all.
@@ -87,7 +88,9 @@ func (p *Processor) decided(ctx context.Context, passed http.Header, body []byte
 		p.o.Logger.Warn("no decision; the request goes on as it came", "error", err)
 		return &service.CommonResponse{}
 	}
-	set := []*core.HeaderValueOption{header(HeaderModel, model), header(HeaderVariant, d.Variant), header("content-length", strconv.Itoa(len(changed)))}
+	set := []*core.HeaderValueOption{
+		header(HeaderModel, model), header(HeaderVariant, d.Variant), header("content-length", strconv.Itoa(len(changed))),
+	}
 	if d.ThinkingBudget > 0 {
 		set = append(set, header(HeaderBudget, strconv.Itoa(d.ThinkingBudget)))
 	}

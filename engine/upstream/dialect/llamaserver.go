@@ -11,8 +11,8 @@ func llamaServer() *Dialect {
 	return &Dialect{
 		Kind: LlamaServer,
 		Can: Capabilities{
-			Budget: BudgetOwn, Continues: true, Echoes: true, Tokenizes: true, Texts: true, TokenPrompts: true, Pieces: true, Enforces: true,
-			Parses: true, Choices: true, TopK: true, MinP: true, RepetitionPenalty: true, LogitBias: true,
+			Budget: BudgetOwn, Continues: true, Echoes: true, Tokenizes: true, Texts: true, TokenPrompts: true, Pieces: true,
+			Enforces: true, Parses: true, Choices: true, TopK: true, MinP: true, RepetitionPenalty: true, LogitBias: true,
 		},
 		Paths:    Paths{Health: "/health", Models: "/v1/models", Tokenize: "/tokenize", Detokenize: "/detokenize"},
 		thoughts: "reasoning_content",

@@ -124,9 +124,6 @@ func Models(data []byte) ([]Card, error) {
 
 // comes says whether weights of a state that are not loaded are loaded for who asks for them.
 func comes(status string) bool {
-	switch engine.State(status) {
-	case engine.StateUnloaded, engine.StateLoading, engine.StateUnloading:
-		return true
-	}
-	return false
+	s := engine.State(status)
+	return s == engine.StateUnloaded || s == engine.StateLoading || s == engine.StateUnloading
 }

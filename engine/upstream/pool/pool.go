@@ -126,16 +126,13 @@ func (p *Pool) Pick(now time.Time, key string, not ...string) (*Lease, error) {
 	hash := xxhash.Sum64String(key)
 	for _, m := range p.members {
 		if !m.takes(now) {
-			full = full || m.breaker.State(now) == Resting && !slices.Contains(not, m.ID)
+			full = full || m.busy(now, not)
 			continue
 		}
 		total += m.inFlight
 		weights += m.Weight
-		if slices.Contains(not, m.ID) {
-			continue
-		}
-		if m.full() {
-			full = true
+		if m.full() || slices.Contains(not, m.ID) {
+			full = full || m.busy(now, not)
 			continue
 		}
 		r := rendezvous(hash, m)
@@ -146,11 +143,8 @@ func (p *Pool) Pick(now time.Time, key string, not ...string) (*Lease, error) {
 			least, spare = m, r
 		}
 	}
-	switch {
-	case best == nil && full:
-		return nil, ErrFull
-	case best == nil:
-		return nil, ErrNone
+	if best == nil {
+		return nil, without(full)
 	}
 	chosen := best
 	if share := best.Weight / weights; key == "" || float64(best.inFlight) >= math.Ceil(spillAt*float64(total+1)*share) {
@@ -159,6 +153,20 @@ func (p *Pool) Pick(now time.Time, key string, not ...string) (*Lease, error) {
 	l := &Lease{pool: p, member: chosen, fell: chosen.fell, trial: chosen.breaker.begin(now), Spilled: key != "" && chosen != best}
 	chosen.inFlight++
 	return l, nil
+}
+
+// busy says whether a server that was not tried yet takes nothing because it has too much to do.
+func (m *member) busy(now time.Time, not []string) bool {
+	much := m.breaker.State(now) == Resting || m.takes(now) && m.full()
+	return much && !slices.Contains(not, m.ID)
+}
+
+// without is why a pool has no server for a request: some are busy, or none is up.
+func without(busy bool) error {
+	if busy {
+		return ErrFull
+	}
+	return ErrNone
 }
 
 // rendezvous ranks a server for a key: the logarithm makes the shares follow the weights.
