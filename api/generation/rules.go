@@ -52,7 +52,8 @@ func (c *Core) SetRules(r *Rules) error {
 	}
 	slots, fetches := r.bounds()
 	c.rules.Store(&rules{
-		router: r.Router, routerVersion: r.RouterVersion, maxConcurrent: slots.Places, maxBacklog: r.MaxBacklog, escalator: newEscalator(r.SecondLook, r.Rerun),
+		router: r.Router, routerVersion: r.RouterVersion, maxConcurrent: slots.Places, maxBacklog: r.MaxBacklog,
+		escalator: newEscalator(r.SecondLook, r.Rerun),
 	})
 	c.slots.Resize(slots)
 	c.fetches.Resize(fetches)

@@ -59,8 +59,8 @@ func newWorkers(all []Weights) *workers {
 			"Tokens of answers that were guessed and computed ahead since the process was started: accepted into the answer, or rejected.",
 			"outcome"),
 		pictures: desc("pictures_total",
-			"Pictures and pairs of frames by where their rows came from since the process was started: encoded by it, at hand in its memory, "+
-				"or in the folder that it shares with others.", "source"),
+			"Pictures and pairs of frames by where their rows came from since the process was started: encoded by it, at hand in its "+
+				"memory, or in the folder that it shares with others.", "source"),
 		resident: desc("worker_resident_bytes", "Memory that the process takes, with the files that it maps."),
 		preemptions: desc("preemptions_total",
 			"How often a request gave its cells up for others, to be computed again, since the process was started."),

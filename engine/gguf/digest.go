@@ -21,11 +21,11 @@ func (f *File) Digest(prefixes ...string) [sha256.Size]byte {
 	slices.Sort(keys)
 	for _, key := range keys {
 		v := f.keys[key]
-		fmt.Fprintf(h, "%q %d %d %d %q %x\n", key, v.Type, v.Elem, v.N, v.texts, v.numbers) //nolint:errcheck // a hash takes all
+		fmt.Fprintf(h, "%q %d %d %d %q %x\n", key, v.Type, v.Elem, v.N, v.texts, v.numbers)
 	}
 	for i := range f.Tensors {
 		t := &f.Tensors[i]
-		fmt.Fprintf(h, "%q %d %d %d\n", t.Name, t.Type, t.Offset, t.Dims) //nolint:errcheck // as above
+		fmt.Fprintf(h, "%q %d %d %d\n", t.Name, t.Type, t.Offset, t.Dims)
 	}
 	_ = binary.Write(h, binary.LittleEndian, f.alignment)
 	return [sha256.Size]byte(h.Sum(nil))

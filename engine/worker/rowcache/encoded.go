@@ -17,8 +17,8 @@ func (r *Rows) EncodedSize() int64 { return encodedHead + r.Bytes() }
 
 // AppendEncoded appends the rows as bytes from which Decode makes the same rows, on any machine.
 func (r *Rows) AppendEncoded(out []byte) []byte {
-	out = binary.LittleEndian.AppendUint32(out, uint32(r.width)) //nolint:gosec // a row is not that wide
-	out = binary.LittleEndian.AppendUint32(out, uint32(r.Len())) //nolint:gosec // nor are there so many
+	out = binary.LittleEndian.AppendUint32(out, uint32(r.width))
+	out = binary.LittleEndian.AppendUint32(out, uint32(r.Len()))
 	out = binary.LittleEndian.AppendUint32(out, math.Float32bits(r.scale))
 	for _, h := range r.half {
 		out = binary.LittleEndian.AppendUint16(out, h)

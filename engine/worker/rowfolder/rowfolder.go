@@ -104,7 +104,7 @@ func (f *Folder) private() error {
 }
 
 func (f *Folder) lockFile(name string) (*os.File, error) {
-	return os.OpenFile(filepath.Join(f.path, name), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	return os.OpenFile(filepath.Join(f.path, name), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600) //nolint:gosec // in a folder of ours
 }
 
 // Close ends the use of the folder, and gives up all claims.

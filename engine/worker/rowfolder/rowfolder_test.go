@@ -251,7 +251,7 @@ func TestNobodyElseCanReadTheRows(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if err := os.Chmod(f.path, 0o750); err != nil { //nolint:gosec // what is to be refused
+	if err := os.Chmod(f.path, 0o750); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Open(Options{Path: filepath.Dir(f.path), MaxBytes: 1}, Tower{}); err == nil || !strings.Contains(err.Error(), "chmod 700") {
