@@ -141,6 +141,9 @@ func (d *daemon) run(ctx context.Context, l net.Listener, out io.Writer, changes
 	if out != nil {
 		g.Go(func() error { d.greet(gctx, out); return nil })
 	}
+	if h, ok := d.store.(healer); ok {
+		g.Go(func() error { heal(gctx, h); return nil })
+	}
 	if keep := d.config.Responses.Keep; d.store != nil && keep > 0 {
 		g.Go(func() error { expire(gctx, d.store, keep, d.logger); return nil })
 	}

@@ -53,3 +53,26 @@ func expire(ctx context.Context, store responseStore, keep time.Duration, logger
 		}
 	}
 }
+
+// healer is a store that can be out of use for a while.
+type healer interface {
+	// Heal tries whether it can be used again, if it could not.
+	Heal(ctx context.Context) error
+}
+
+var _ healer = (*sqlite.Store)(nil)
+
+// heal tries a store from time to time, until ctx is done. That it stays out of use was logged where that began.
+func heal(ctx context.Context, store healer) {
+	const often = 10 * time.Second
+	tick := time.NewTicker(often)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			_ = store.Heal(ctx)
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -72,5 +74,26 @@ func TestOldResponsesAreForgottenFromTimeToTime(t *testing.T) {
 		if _, err := s.Get(t.Context(), "", "new"); err != nil {
 			t.Errorf("the new one: %v", err)
 		}
+	})
+}
+
+// healing counts how often it is tried.
+type healing struct{ tries atomic.Int64 }
+
+func (h *healing) Heal(context.Context) error { h.tries.Add(1); return nil }
+
+func TestAStoreIsTriedFromTimeToTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &healing{}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { heal(ctx, h); close(done) }()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if n := h.tries.Load(); n < 3 {
+			t.Errorf("tried %d times in a minute", n)
+		}
+		cancel()
+		<-done
 	})
 }

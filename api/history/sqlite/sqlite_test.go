@@ -132,10 +132,20 @@ func TestWhatIsKeptCanBeReadOnAFullDisk(t *testing.T) {
 	if s.Trouble() == nil || len(told) != 1 {
 		t.Errorf("trouble %v, told %v", s.Trouble(), told)
 	}
+	rested := func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.health.again = time.Time{}
+	}
+	rested()
+	if err := s.Heal(ctx); !errors.Is(err, history.ErrUnavailable) || s.Trouble() == nil {
+		t.Errorf("healed on a full disk: %v", err)
+	}
 	room(1 << 20)
-	s.mu.Lock()
-	s.health.again = time.Time{} // the rest is over
-	s.mu.Unlock()
+	rested()
+	if err := s.Heal(ctx); err != nil || s.Trouble() != nil || len(told) != 2 {
+		t.Errorf("healed: %v, trouble %v, told %v", err, s.Trouble(), told)
+	}
 	if err := s.Put(ctx, more); err != nil || s.Trouble() != nil || len(told) != 2 {
 		t.Errorf("%v, trouble %v, told %v", err, s.Trouble(), told)
 	}
