@@ -105,7 +105,7 @@ func Default() Config {
 		Playground: "public",
 		Log:        Log{Level: "info", Format: "text"},
 		Limits: Limits{
-			MaxConcurrent: 64, MaxWaiting: 64, WaitTimeout: 5 * time.Second, MaxBacklog: 10 * time.Minute, LoadTimeout: 5 * time.Minute,
+			MaxConcurrent: 64, MaxWaiting: 64, WaitTimeout: 5 * time.Second, MaxBacklog: 30 * time.Minute, LoadTimeout: 5 * time.Minute,
 			BodyBytes: 64 << 20, BodyRate: 16 << 10, Images: 32, Videos: 8,
 		},
 		Responses: Responses{Path: ResponsesInMemory, Bytes: 256 << 20, Keep: 30 * 24 * time.Hour},
