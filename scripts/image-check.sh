@@ -93,6 +93,8 @@ make_golang() {
 	root=$(b mount "$container")
 	b run "$container" -- sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 		ca-certificates g++ gcc git libc6-dev make pkg-config >/dev/null && rm -rf /var/lib/apt/lists/*' >"$work/golang.log" 2>&1
+	# A network may have a proxy with a certificate of its own, which this machine knows.
+	cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
 	cp -a "$(go env GOROOT)" "$root/usr/local/go"
 	b umount "$container" >/dev/null
 	b config --env "GOPATH=$(go env GOPATH)" --env GOTOOLCHAIN=local --env PATH=/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
