@@ -94,8 +94,8 @@ def videos(skill, n, lang="en"):
     return out
 
 
-def samples(skill, n, lang="en", held=False, look=None):
-    """n held-out samples, always the same ones."""
+def samples(skill, n, lang="en", held=False, look=None, forced=False):
+    """n held-out samples, always the same ones. forced: those of `box` alone whose form of answers the request must force."""
     rng = np.random.default_rng([SEED, batches.seed_of(skill, lang, *["held"] * held, *filter(None, [look]))])
     more = {"paired": False} if skill in questions.VIDEO else {"topics": phrases.HELD_TOPICS} if skill == "unknown" else {}
     out = []
@@ -103,7 +103,10 @@ def samples(skill, n, lang="en", held=False, look=None):
         if skill in questions.VIDEO and i % 2:  # frame rates and lengths that training has not seen
             fps, frames = questions.pick(rng, [0.9, 4.5, 5.0, 6.0]), int(rng.integers(4, 10))
             more["times"] = [k / fps for k in range(frames)]
-        out.append(questions.make(rng, skill, lang, held=held, look=look, **more))
+        sample = questions.make(rng, skill, lang, held=held, look=look, **more)
+        while bool(sample.turns[0].given) != forced:
+            sample = questions.make(rng, skill, lang, held=held, look=look, **more)
+        out.append(sample)
         more.pop("times", None)
     return out
 
