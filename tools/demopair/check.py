@@ -64,7 +64,7 @@ def compare_text(encoder, tok, variant, thinking):
     template = env.from_string((export.ROOT / f"engine/prompt/templates/{variant}.jinja").read_text())
     for skill in questions.MAKERS:
         s = evaluate.samples(skill, 1)[0]
-        if len(s.turns) > 1:
+        if s.tools or len(s.turns) > 1:
             continue
         content = []
         for i in range(len(s.visuals)):
