@@ -39,6 +39,8 @@ func (r *rowFolder) share(m *config.Model, c *worker.Config, logger *slog.Logger
 	case "", config.FolderAuto:
 		if r != nil && alikeTowers(m) {
 			c.RowFolder, c.RowFolderBytes = r.path(logger), cmp.Or(e.VisionFolderBytes, passingRows)
+			// Where the variants take turns in memory, the other one is not there while this one encodes.
+			c.RowFolderLasts = m.Residency == config.ResidentOne || m.Residency == config.ResidentLazy
 		}
 	default:
 		c.RowFolder, c.RowFolderBytes, c.RowFolderLasts = e.VisionFolder, cmp.Or(e.VisionFolderBytes, lastingRows), true

@@ -23,10 +23,15 @@ func TestWhichFolderWorkersShareRowsIn(t *testing.T) {
 	for name, c := range map[string]struct {
 		folder, instruct, thinking string
 		bytes                      int64
+		residency                  string
 		want                       worker.Config
 		passing                    bool
 	}{
-		"by itself, of one size":  {instruct: a, thinking: b, want: worker.Config{RowFolderBytes: 256 << 20}, passing: true},
+		"by itself, of one size": {instruct: a, thinking: b, want: worker.Config{RowFolderBytes: 256 << 20}, passing: true},
+		"in turns": {
+			residency: config.ResidentOne, instruct: a, thinking: b, passing: true,
+			want: worker.Config{RowFolderBytes: 256 << 20, RowFolderLasts: true},
+		},
 		"auto, bounded":           {folder: "auto", bytes: 5, instruct: a, thinking: b, want: worker.Config{RowFolderBytes: 5}, passing: true},
 		"towers of two sizes":     {instruct: a, thinking: long},
 		"one variant alone":       {instruct: a},
@@ -39,7 +44,7 @@ func TestWhichFolderWorkersShareRowsIn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := &rowFolder{parent: t.TempDir()}
 			m := &config.Model{Instruct: config.Weights{Projector: c.instruct}, Thinking: config.Weights{Projector: c.thinking}}
-			m.Engine.VisionFolder, m.Engine.VisionFolderBytes = c.folder, c.bytes
+			m.Engine.VisionFolder, m.Engine.VisionFolderBytes, m.Residency = c.folder, c.bytes, c.residency
 			got := worker.Config{Projector: c.instruct}
 			r.share(m, &got, slog.New(slog.DiscardHandler))
 			got.Projector = ""
