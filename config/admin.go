@@ -54,6 +54,7 @@ func (c *Config) validateAdmin(v *validation) {
 	}
 	if !Local(network, address) {
 		v.fault("admin.listen",
-			"%q is reached by other machines, so a key with admin: true is needed; leave the host out for this machine alone", c.Admin.Listen)
+			"%q is reached by other machines, so a key with admin: true is needed; leave the host out for this machine alone",
+			c.Admin.Listen)
 	}
 }

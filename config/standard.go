@@ -74,6 +74,7 @@ func standardShare(variables map[string]string) (string, error) {
 		return share, nil
 	default:
 		return "", fmt.Errorf(
-			"environment variable %s: must be always_on, always_off or traceidratio, perhaps with parentbased_ before it, not %q", name, variables[name])
+			"environment variable %s: must be always_on, always_off or traceidratio, perhaps with parentbased_ before it, not %q",
+			name, variables[name])
 	}
 }

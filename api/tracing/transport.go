@@ -30,7 +30,8 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return t.next.RoundTrip(r)
 	}
 	// The paths of servers are a few.
-	ctx, span := t.tracer.tracer.Start(r.Context(), r.Method+" "+r.URL.Path, trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(t.tracer.now()))
+	ctx, span := t.tracer.tracer.Start(r.Context(), r.Method+" "+r.URL.Path,
+		trace.WithSpanKind(trace.SpanKindClient), trace.WithTimestamp(t.tracer.now()))
 	own := r.Clone(ctx) // a RoundTripper must not change the request
 	Inject(ctx, own.Header)
 	end := sync.OnceFunc(func() { span.End(trace.WithTimestamp(t.tracer.now())) })

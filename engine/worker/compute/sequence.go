@@ -42,7 +42,8 @@ func newSequence(j *Job, share bool) *sequence {
 		Scope: j.spec.Scope, Tenant: j.spec.Tenant, Weight: j.spec.Weight, Prompt: j.spec.prompt(share), MaxTokens: j.spec.MaxTokens,
 	})
 	return &sequence{
-		job: j, plan: plan, timing: timing{taken: j.taken}, answer: newGeneration(&j.spec, &j.out, &j.hurried), pictures: map[int]*arrival{},
+		job: j, plan: plan, timing: timing{taken: j.taken}, answer: newGeneration(&j.spec, &j.out, &j.hurried),
+		pictures: map[int]*arrival{},
 	}
 }
 
