@@ -11,6 +11,7 @@ func TestDamageIsItsSeedsAndLeavesTheOriginalAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	data = data[:1<<18] // what is damaged is the header, mostly
 	original := bytes.Clone(data)
 	first, second, other := Of(data, 40, 1), Of(data, 40, 1), Of(data, 40, 2)
 	same, changed := 0, 0

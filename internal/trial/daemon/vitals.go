@@ -95,11 +95,13 @@ const keptRows = "qwenvld-rows-"
 // countFiles counts the files below a folder.
 func countFiles(dir string) (n int) {
 	_ = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
-		switch {
-		case err != nil: // what disappears meanwhile does not count
-		case e.IsDir() && strings.HasPrefix(e.Name(), keptRows):
+		if err != nil {
+			return nil //nolint:nilerr // what disappears meanwhile does not count
+		}
+		if e.IsDir() && strings.HasPrefix(e.Name(), keptRows) {
 			return fs.SkipDir
-		case !e.IsDir():
+		}
+		if !e.IsDir() {
 			n++
 		}
 		return nil
