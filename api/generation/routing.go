@@ -7,6 +7,10 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 )
 
+// RoutingSchema is the version of what Routing tells. It grows when a field changes its meaning or goes; new fields leave
+// it as it is.
+const RoutingSchema = 1
+
 // Routing tells a client who answers and why. It is the same on every surface.
 type Routing struct {
 	Variant        string   `json:"variant"`
@@ -20,6 +24,8 @@ type Routing struct {
 	// Kind is what the request is about, Version names the router's weights.
 	Kind    string `json:"kind"`
 	Version string `json:"version"`
+	// Schema is RoutingSchema.
+	Schema int `json:"schema_version"`
 	// Uncertain says that the router could as well have chosen the other variant.
 	Uncertain bool `json:"uncertain"`
 	// ClosedBy says what ended the think block; it is known at the end only.
@@ -42,7 +48,7 @@ func (d *Decided) routing(start *engine.Start, result *engine.Result) *Routing {
 	r := &d.decision
 	out := &Routing{
 		Variant: string(r.Variant), Source: string(r.Source), Score: rounded(r.Score), Threshold: rounded(r.Threshold), Reasons: r.Reasons,
-		ThinkingBudget: r.ThinkingBudget, Kind: r.Kind, Version: d.rules.routerVersion,
+		ThinkingBudget: r.ThinkingBudget, Kind: r.Kind, Version: d.rules.routerVersion, Schema: RoutingSchema,
 		Uncertain: r.Uncertain, DiscardedTokens: d.discarded,
 	}
 	if out.Reasons == nil {
