@@ -27,6 +27,7 @@ import (
 type routeOptions struct {
 	files, videos []string
 	images        int
+	explain       bool
 }
 
 func routeCommand(e *environment) *cobra.Command {
@@ -38,7 +39,8 @@ func routeCommand(e *environment) *cobra.Command {
 		Short: "Say which weights would answer a question, and why; - reads it from the standard input",
 		Long: `Say which weights would answer a question, and why: what POST /v1/route of a daemon with the same configuration says, with
 all weights loaded, of a conversation that begins with the question. Of images only the number counts. Files are decoded all the
-same, within the configured limits, so that what is counted is an image.`,
+same, within the configured limits, so that what is counted is an image. --explain adds the features that the weights know, the
+weightiest first: by how much each moves the log-odds in favour of thinking, and where it was found.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.images < 0 {
@@ -65,8 +67,10 @@ same, within the configured limits, so that what is counted is an image.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), decision)
-			return err
+			if _, err = fmt.Fprintln(cmd.OutOrStdout(), decision); err != nil || !o.explain {
+				return err
+			}
+			return explainRoute(cmd.OutOrStdout(), c, text, &o)
 		},
 	}
 	flags := cmd.Flags()
@@ -74,6 +78,7 @@ same, within the configured limits, so that what is counted is an image.`,
 	flags.StringArrayVar(&o.files, "image", nil, "file of an image that comes with the question; may be given several times")
 	flags.IntVar(&o.images, "images", 0, "number of images that come with the question and are not at hand")
 	flags.StringArrayVar(&o.videos, "video", nil, "file of a video that comes with the question; may be given several times")
+	flags.BoolVar(&o.explain, "explain", false, "also print what each feature of the question weighs, for thinking or against it")
 	flags.Float64Var(&quality, "quality", config.Default().Router.Quality, "0, never think unasked, to 10, think wherever it does no harm")
 	flags.StringVar(&weights, "weights", "", "file of weights instead of those that the daemon would take")
 	return cmd

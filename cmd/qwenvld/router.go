@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -21,7 +21,7 @@ func routerCommand(e *environment) *cobra.Command {
 }
 
 func routerTrainCommand() *cobra.Command {
-	var out, note string
+	var out, note, report string
 	cmd := &cobra.Command{
 		Use:   "train DATA...",
 		Short: "Fit weights to JSONL files or folders of them; the same data give the same weights",
@@ -31,14 +31,20 @@ func routerTrainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			examples := train.Without(set.Examples, train.HeldBack())
 			o := train.DefaultOptions()
-			m, err := train.Fit(set, examples, train.LeaveSourceOut(examples, &o), &o, note)
+			v := train.LeaveSourceOut(set.Examples, &o)
+			examples := train.Without(set.Examples, train.HeldBack())
+			m, err := train.Fit(set, examples, v, &o, note)
 			if err != nil {
 				return err
 			}
 			if err := writeWeights(out, m); err != nil {
 				return err
+			}
+			if report != "" {
+				if err := writeReport(report, set, v, m, &o); err != nil {
+					return err
+				}
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: version %s, %d examples\n", out, m.Version, len(examples))
 			return err
@@ -46,7 +52,23 @@ func routerTrainCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&out, "out", "o", "router.weights", "file to write")
 	cmd.Flags().StringVar(&note, "note", "", "words about the data, kept in the file")
+	cmd.Flags().StringVar(&report, "report", "", "file of the measures to write, as eval prints them")
 	return cmd
+}
+
+// writeReport writes the measures of weights and of the validation that they were calibrated by.
+func writeReport(name string, set *train.Set, v *train.Validation, m *difficulty.Model, o *train.Options) error {
+	var b bytes.Buffer
+	if err := train.Report(&b, v, train.LeaveLanguageOut(set.Examples, o, v)); err != nil {
+		return err
+	}
+	if err := train.ReportFlips(&b, m, set.Examples); err != nil {
+		return err
+	}
+	if err := os.WriteFile(name, b.Bytes(), 0o644); err != nil { //nolint:gosec // measures are no secret
+		return fmt.Errorf("write the measures: %w", err)
+	}
+	return nil
 }
 
 func writeWeights(name string, m *difficulty.Model) error {
@@ -81,22 +103,15 @@ func routerEvalCommand() *cobra.Command {
 			}
 			v := train.LeaveSourceOut(set.Examples, &o)
 			w := cmd.OutOrStdout()
-			if err := train.Report(w, v); err != nil || marks {
+			if err := train.Report(w, v, train.LeaveLanguageOut(set.Examples, &o, v)); err != nil || marks {
 				return err
 			}
 			m, err := train.Fit(set, train.Without(set.Examples, train.HeldBack()), v, &o, "")
 			if err != nil {
 				return err
 			}
-			flips := train.Flips(m, set.Examples)
-			names := make([]string, 0, len(flips))
-			for n := range flips {
-				names = append(names, n)
-			}
-			slices.Sort(names)
-			_, _ = fmt.Fprint(w, "\n| harmless change | decisions turned |\n|---|---|\n")
-			for _, n := range names {
-				_, _ = fmt.Fprintf(w, "| %s | %.1f%% |\n", n, 100*flips[n])
+			if err := train.ReportFlips(w, m, set.Examples); err != nil {
+				return err
 			}
 			if !outcomes {
 				return nil

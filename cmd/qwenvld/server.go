@@ -14,7 +14,6 @@ import (
 	"github.com/qwenvld/qwenvld/api/request"
 	"github.com/qwenvld/qwenvld/api/tracing"
 	"github.com/qwenvld/qwenvld/config"
-	"github.com/qwenvld/qwenvld/internal/demopair"
 	"github.com/qwenvld/qwenvld/multimodal"
 	"github.com/qwenvld/qwenvld/router/escalation"
 )
@@ -72,11 +71,7 @@ func serverConfig(c *config.Config, workers []metrics.Weights, upstreams func() 
 
 // liveConfig is what the configuration says of what can change while the server serves.
 func liveConfig(c *config.Config) (*api.Live, error) {
-	var calibrated []byte
-	if len(c.Models) == 0 {
-		calibrated = demopair.RouterWeights()
-	}
-	r, weights, err := newRouter(&c.Router, calibrated)
+	r, weights, err := newRouter(&c.Router, calibratedWeights(c))
 	if err != nil {
 		return nil, err
 	}

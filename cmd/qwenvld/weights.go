@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/qwenvld/qwenvld/config"
+	"github.com/qwenvld/qwenvld/internal/demopair"
 	"github.com/qwenvld/qwenvld/router"
 	"github.com/qwenvld/qwenvld/router/difficulty"
 )
@@ -39,4 +40,12 @@ func routerWeights(file string, calibrated []byte) (*difficulty.Model, error) {
 	default:
 		return difficulty.Default()
 	}
+}
+
+// calibratedWeights are those that were calibrated to the model that c serves, nil if there are none.
+func calibratedWeights(c *config.Config) []byte {
+	if len(c.Models) == 0 {
+		return demopair.RouterWeights()
+	}
+	return nil
 }

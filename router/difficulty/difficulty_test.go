@@ -37,7 +37,7 @@ func TestShippedWeightsSeparateHardFromEasy(t *testing.T) {
 		{"What does the sign say?", 1, false, "text reading"},
 		{"Prove that the square root of 2 is irrational.", 0, true, "math"},
 		{"Find all integers n such that n^2 + 3n + 5 is divisible by 121.", 0, true, "math"},
-		{"求证：三角形内角和等于180度。", 0, true, ""},
+		{"求证：任意五个整数中必有三个数的和能被3整除。", 0, true, ""},
 		{"请描述这张图片。", 1, false, "recognition"},
 		{"방정식 x^2 - 5x + 6 = 0 의 두 근의 제곱의 합을 구하시오.", 0, true, "math"},
 		{"안녕하세요, 오늘 기분이 어때요?", 0, false, "chat"},
@@ -97,7 +97,7 @@ func TestFileOfWeightsComesBackTheSame(t *testing.T) {
 	for name, broken := range map[string][]byte{
 		"empty": nil, "another format": []byte("GGUF"), "cut off": file[:len(file)/2],
 		"damaged":           append(bytes.Clone(file[:len(file)-5]), 1, 2, 3, 4, 5),
-		"of other features": bytes.Replace(file, []byte(`"features":1`), []byte(`"features":9`), 1),
+		"of other features": bytes.Replace(file, []byte(`"features":2`), []byte(`"features":9`), 1),
 	} {
 		if _, err := difficulty.Load(broken); err == nil {
 			t.Errorf("weights that are %s load", name)

@@ -14,7 +14,7 @@ const maxReasons = 3
 // contribution is what one feature adds to the log-odds' difference between the variants.
 type contribution struct {
 	amount float64
-	at     int // of the lexical features, and after them of the shapes
+	at     int // of the lexical features, after them of the question's, and after those of the shapes
 }
 
 // Explain implements router.Scorer: what the prompt is about, and the words and forms that spoke loudest for the side,
@@ -23,13 +23,12 @@ func (m *Model) Explain(f *router.Features, think bool) (kind string, reasons []
 	e := m.extraction(f)
 	defer m.memory.Put(e)
 	var top [maxReasons]contribution
-	value := float64(lexicalValue(len(e.index)))
-	for i, f := range e.index {
-		keep(&top, contribution{m.contribution(f, value, think), i})
+	at := 0
+	add := func(row uint32, value float64) {
+		keep(&top, contribution{m.contribution(row, value, think), at})
+		at++
 	}
-	for i, s := range e.shapes {
-		keep(&top, contribution{m.contribution(s.index, shapeValue, think), len(e.index) + i})
-	}
+	e.each(add)
 	for _, c := range top {
 		if c.amount <= 0 {
 			break
@@ -41,8 +40,82 @@ func (m *Model) Explain(f *router.Features, think bool) (kind string, reasons []
 	return Kinds()[m.kind(e)], reasons
 }
 
+// each calls f with the row of weights and the value of each feature: those of the text, of the question, and the
+// shapes.
+func (e *extraction) each(f func(row uint32, value float64)) {
+	value := float64(lexicalValue(len(e.index)))
+	for _, row := range e.index {
+		f(row, value)
+	}
+	value = questionValue * float64(lexicalValue(len(e.question)))
+	for _, row := range e.question {
+		f(row, value)
+	}
+	for _, s := range e.shapes {
+		f(s.index, shapeValue)
+	}
+}
+
+// Block is a part of the features.
+type Block string
+
+// Blocks of features.
+const (
+	BlockText     Block = "text"     // words of the whole text
+	BlockQuestion Block = "question" // words of what is asked for
+	BlockForm     Block = "form"     // counts, signs and pictures
+)
+
+// Contribution is what one feature, or the bias, adds to the log-odds that each variant's answer is right.
+type Contribution struct {
+	Feature            string
+	Block              Block
+	Instruct, Thinking float64
+}
+
+// Gain is what the feature adds in favour of thinking.
+func (c *Contribution) Gain() float64 { return c.Thinking - c.Instruct }
+
+// Contributions are those of all features of a prompt that have any, the weightiest first, and that of the bias.
+func (m *Model) Contributions(f *router.Features) (features []Contribution, bias Contribution) {
+	e := m.extraction(f)
+	defer m.memory.Put(e)
+	of := func(head int, amount float64) float64 { return m.Calibration[head].A * amount }
+	at := 0
+	e.each(func(row uint32, value float64) {
+		w := m.weights[row*stride : row*stride+Heads]
+		c := Contribution{
+			Feature: e.describe(at), Block: e.block(at),
+			Instruct: of(HeadInstruct, value*m.Scale[HeadInstruct]*float64(w[HeadInstruct])),
+			Thinking: of(HeadThinking, value*m.Scale[HeadThinking]*float64(w[HeadThinking])),
+		}
+		if c.Instruct != 0 || c.Thinking != 0 {
+			features = append(features, c)
+		}
+		at++
+	})
+	slices.SortStableFunc(features, func(a, b Contribution) int {
+		return cmp.Compare(math.Abs(b.Gain()), math.Abs(a.Gain()))
+	})
+	return features, Contribution{
+		Feature:  "bias",
+		Instruct: of(HeadInstruct, m.Bias[HeadInstruct]) + m.Calibration[HeadInstruct].B,
+		Thinking: of(HeadThinking, m.Bias[HeadThinking]) + m.Calibration[HeadThinking].B,
+	}
+}
+
+func (e *extraction) block(at int) Block {
+	switch {
+	case at < len(e.index):
+		return BlockText
+	case at < len(e.index)+len(e.question):
+		return BlockQuestion
+	}
+	return BlockForm
+}
+
 func (m *Model) contribution(f uint32, value float64, think bool) float64 {
-	w := m.weights[f*row : f*row+Heads]
+	w := m.weights[f*stride : f*stride+Heads]
 	c := value * (m.Scale[HeadThinking]*float64(w[HeadThinking])*m.Calibration[HeadThinking].A -
 		m.Scale[HeadInstruct]*float64(w[HeadInstruct])*m.Calibration[HeadInstruct].A)
 	if !think {
@@ -63,10 +136,14 @@ func keep(top *[maxReasons]contribution, c contribution) {
 }
 
 func (e *extraction) describe(at int) string {
-	if at >= len(e.index) {
-		return aspectNames[e.shapes[at-len(e.index)].aspect]
+	if shapes := len(e.index) + len(e.question); at >= shapes {
+		return e.shapes[at-shapes].String()
 	}
-	s := e.spans[at]
+	spans := e.spans
+	if at >= len(spans) {
+		spans, at = e.questionAt, at-len(spans)
+	}
+	s := spans[at]
 	text := printable(e.text[s.from:s.to])
 	switch s.group {
 	case groupCommand:
@@ -96,24 +173,30 @@ func printable(b []byte) string {
 
 // kind is the index of the likeliest kind.
 func (m *Model) kind(e *extraction) int {
-	var lexical, shapes [kinds]int32
-	for _, i := range e.index {
-		for k, w := range m.kinds[i>>KindShift*kinds : i>>KindShift*kinds+kinds] {
-			lexical[k] += int32(w)
-		}
-	}
+	lexical, question := m.sumKinds(e.index), m.sumKinds(e.question)
+	var shapes [kinds]int32
 	for _, s := range e.shapes {
 		for k, w := range m.kinds[s.index>>KindShift*kinds : s.index>>KindShift*kinds+kinds] {
 			shapes[k] += int32(w)
 		}
 	}
 	best, bestValue := 0, math.Inf(-1)
-	value := float64(lexicalValue(len(e.index)))
+	value, asked := float64(lexicalValue(len(e.index))), questionValue*float64(lexicalValue(len(e.question)))
 	for k := range kinds {
-		z := m.KindBias[k] + m.KindScale*(value*float64(lexical[k])+shapeValue*float64(shapes[k]))
+		z := m.KindBias[k] + m.KindScale*(value*float64(lexical[k])+asked*float64(question[k])+shapeValue*float64(shapes[k]))
 		if cmp.Compare(z, bestValue) > 0 {
 			best, bestValue = k, z
 		}
 	}
 	return best
+}
+
+// sumKinds adds up the kinds' weights of a block of features.
+func (m *Model) sumKinds(features []uint32) (out [kinds]int32) {
+	for _, i := range features {
+		for k, w := range m.kinds[i>>KindShift*kinds : i>>KindShift*kinds+kinds] {
+			out[k] += int32(w)
+		}
+	}
+	return out
 }

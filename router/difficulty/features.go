@@ -12,7 +12,7 @@ import (
 )
 
 // FeatureVersion changes with every change of what a text's features are: weights fit one version only.
-const FeatureVersion = 1
+const FeatureVersion = 2
 
 const (
 	// buckets is the size of the hashed feature space (2^18, as feature hashing with 18 bits).
@@ -46,13 +46,20 @@ type span struct {
 
 // extraction is the working memory of one text's features. It is reused; nothing in it outlives a call.
 type extraction struct {
-	text   []byte
-	index  []uint32 // lexical features, each once
-	spans  []span
-	shapes []shape
-	iter   norm.Iter
-	seen   [seenSize]uint32
-	round  uint32
+	text  []byte
+	index []uint32 // lexical features, each once
+	spans []span
+	// question are the features of what is asked for, questionAt their spans. asking says that features go there.
+	question   []uint32
+	questionAt []span
+	asking     bool
+	shapes     []shape
+	iter       norm.Iter
+	seen       [seenSize]uint32
+	round      uint32
+
+	// concepts are those of the whole text, a bit each, askedConcepts those of what is asked for.
+	concepts, askedConcepts uint64
 
 	// state of the pass over the text
 	prev   uint32 // hash of the token before, sentenceStart at the beginning of a sentence
@@ -65,7 +72,11 @@ const (
 	seenSize = 1 << seenBits
 )
 
-const sentenceStart = 0x9e3779b1
+// sentenceStart and questionEnd stand for words at the edges of a sentence.
+const (
+	sentenceStart = 0x9e3779b1
+	questionEnd   = 0x7f4a7c15
+)
 
 // counts are what shapes are made of.
 type counts struct {
@@ -76,14 +87,16 @@ type counts struct {
 // extract fills e with the features of p.
 func (e *extraction) extract(p *router.Features) {
 	e.index, e.spans, e.shapes = e.index[:0], e.spans[:0], e.shapes[:0]
-	e.counts = counts{}
+	e.question, e.questionAt = e.question[:0], e.questionAt[:0]
+	e.counts, e.concepts, e.askedConcepts = counts{}, 0, 0
 	if e.round++; e.round == 1<<(32-bucketBits) {
 		clear(e.seen[:])
 		e.round = 1
 	}
 	e.normalise(p.Text)
 	e.prev, e.prevAt = sentenceStart, 0
-	e.scan()
+	e.scan(0)
+	e.ask()
 	e.addShapes(p)
 }
 
@@ -240,10 +253,14 @@ const (
 	seedSymbol
 	seedShape
 	seedMark
+	seedQuestion
 )
 
 // add takes a lexical feature in, once.
 func (e *extraction) add(h uint32, from, to int, g group) {
+	if e.asking {
+		h = hash(seedQuestion, h)
+	}
 	h >>= 32 - bucketBits
 	// A text of thousands of features makes the table dense: then a few are counted twice, which does little harm.
 	slot := h & (seenSize - 1)
@@ -251,15 +268,22 @@ func (e *extraction) add(h uint32, from, to int, g group) {
 		switch s := e.seen[slot]; {
 		case s>>bucketBits != e.round:
 			e.seen[slot] = e.round<<bucketBits | h
-			if len(e.index) < maxFeatures {
-				e.index = append(e.index, h)
-				e.spans = append(e.spans, span{uint16(from), uint16(to), g})
-			}
+			e.take(h, span{uint16(from), uint16(to), g})
 			return
 		case s&(buckets-1) == h:
 			return
 		}
 		slot = (slot + 1) & (seenSize - 1)
+	}
+}
+
+// take keeps a new feature.
+func (e *extraction) take(h uint32, at span) {
+	switch {
+	case e.asking:
+		e.question, e.questionAt = append(e.question, h), append(e.questionAt, at)
+	case len(e.index) < maxFeatures:
+		e.index, e.spans = append(e.index, h), append(e.spans, at)
 	}
 }
 
@@ -270,7 +294,9 @@ func (e *extraction) token(h uint32, from, to int, g group) {
 }
 
 func (e *extraction) pair(h uint32, from, to int) {
-	e.add(hash(hash(seedPair, e.prev), h), int(e.prevAt), to, groupPair)
+	key := hash(hash(seedPair, e.prev), h)
+	e.concept(key, nil)
+	e.add(key, int(e.prevAt), to, groupPair)
 	e.prev, e.prevAt = h, uint16(from)
 }
 

@@ -14,8 +14,8 @@ const (
 	HeadTokens          // thinking tokens, see TokensScale
 	Heads
 
-	// row is the distance of two rows of weights: Heads and padding, so that a row lies in one word.
-	row = 4
+	// stride is the distance of two rows of weights: Heads and padding, so that a row lies in one word.
+	stride = 4
 )
 
 const (
@@ -25,6 +25,8 @@ const (
 	KindShift = 2
 	// KindBuckets is the number of rows of the kinds' weights.
 	KindBuckets = buckets >> KindShift
+	// questionValue is how much the question's block counts beside that of the whole text.
+	questionValue = 0.5
 	// shapeValue is a shape's value beside lexical features, whose values' squares sum to one.
 	shapeValue = 0.2
 )
@@ -58,14 +60,17 @@ func (p Platt) Apply(z float64) float64 { return sigmoid(p.A*z + p.B) }
 
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 
-// Vector is a prompt's features: rows of weights. All lexical features have one value and all shapes another.
+// Vector is a prompt's features: rows of weights. The features of a block have one value.
 type Vector struct {
-	Lexical, Shapes []uint32
+	// Lexical are those of the whole text, Question those of what is asked for.
+	Lexical, Question, Shapes []uint32
 }
 
-// Values are those of a lexical feature and of a shape. The more lexical features there are, the less each counts, so a
-// prompt's length does not decide by itself.
-func (v *Vector) Values() (lexical, shape float32) { return lexicalValue(len(v.Lexical)), shapeValue }
+// Values are those of a feature of each block. The more features there are, the less each counts, so a prompt's length
+// does not decide by itself.
+func (v *Vector) Values() (lexical, question, shape float32) {
+	return lexicalValue(len(v.Lexical)), questionValue * lexicalValue(len(v.Question)), shapeValue
+}
 
 func lexicalValue(n int) float32 { return float32(1 / math.Sqrt(float64(max(n, 1)))) }
 
@@ -73,7 +78,10 @@ func lexicalValue(n int) float32 { return float32(1 / math.Sqrt(float64(max(n, 1
 func Features(f *router.Features) Vector {
 	var e extraction
 	e.extract(f)
-	v := Vector{Lexical: append([]uint32(nil), e.index...), Shapes: make([]uint32, len(e.shapes))}
+	v := Vector{
+		Lexical: append([]uint32(nil), e.index...), Question: append([]uint32(nil), e.question...),
+		Shapes: make([]uint32, len(e.shapes)),
+	}
 	for i, s := range e.shapes {
 		v.Shapes[i] = s.index
 	}
@@ -117,27 +125,33 @@ func (m *Model) extraction(f *router.Features) *extraction {
 }
 
 func (m *Model) assess(e *extraction) router.Assessment {
-	var lexical, shapes [Heads]int32
-	for _, i := range e.index {
-		w := m.weights[i*row : i*row+Heads : i*row+Heads]
-		lexical[0] += int32(w[0])
-		lexical[1] += int32(w[1])
-		lexical[2] += int32(w[2])
-	}
+	lexical, question := m.sum(e.index), m.sum(e.question)
+	var shapes [Heads]int32
 	for _, s := range e.shapes {
-		w := m.weights[s.index*row : s.index*row+Heads : s.index*row+Heads]
+		w := m.weights[s.index*stride : s.index*stride+Heads : s.index*stride+Heads]
 		shapes[0] += int32(w[0])
 		shapes[1] += int32(w[1])
 		shapes[2] += int32(w[2])
 	}
 	var z [Heads]float64
-	value := float64(lexicalValue(len(e.index)))
+	value, asked := float64(lexicalValue(len(e.index))), questionValue*float64(lexicalValue(len(e.question)))
 	for h := range z {
-		z[h] = m.Bias[h] + m.Scale[h]*(value*float64(lexical[h])+shapeValue*float64(shapes[h]))
+		z[h] = m.Bias[h] + m.Scale[h]*(value*float64(lexical[h])+asked*float64(question[h])+shapeValue*float64(shapes[h]))
 	}
 	a := m.judge(z)
 	a.Options = e.counts.options
 	return a
+}
+
+// sum adds up the weights of a block of features.
+func (m *Model) sum(features []uint32) (out [Heads]int32) {
+	for _, i := range features {
+		w := m.weights[i*stride : i*stride+Heads : i*stride+Heads]
+		out[0] += int32(w[0])
+		out[1] += int32(w[1])
+		out[2] += int32(w[2])
+	}
+	return out
 }
 
 // judge turns the heads' raw values into an assessment.

@@ -12,10 +12,10 @@ const (
 	stemRunes = 5
 )
 
-// scan walks over e.text once and adds its lexical features.
-func (e *extraction) scan() {
+// scan walks once over e.text from a place on and adds its lexical features.
+func (e *extraction) scan(from int) {
 	t, c := e.text, &e.counts
-	for i := 0; i < len(t); {
+	for i := from; i < len(t); {
 		r, size := rune(t[i]), 1
 		if r >= utf8.RuneSelf {
 			r, size = utf8.DecodeRune(t[i:])
@@ -115,12 +115,16 @@ func (e *extraction) word(from int) int {
 		if n++; n == stemRunes {
 			stem = h
 		}
+		if n >= shortestPrefix && n <= longestPrefix {
+			e.concept(prefixKey(h), nil)
+		}
 		i += size
 	}
 	c.words++
 	c.runes += n
 	c.letters += n
 	h = hash(seedWord, h)
+	e.concept(h, nil)
 	e.token(h, from, i, groupWord)
 	if n > stemRunes {
 		e.add(hash(seedStem, stem), from, i, groupStem)
@@ -213,12 +217,17 @@ func (e *extraction) grams(from int) int {
 			break
 		}
 		end := i + size
-		e.add(hash(seedGram, uint32(r)), i, end, groupGram)
+		one := hash(seedGram, uint32(r))
+		e.concept(one, t[end:])
+		e.add(one, i, end, groupGram)
 		if n >= 1 {
 			pair := hash(hash(seedGram, uint32(r1)), uint32(r))
+			e.concept(pair, t[end:])
 			e.add(pair, at1, end, groupGram)
 			if n >= 2 {
-				e.add(hash(hash(hash(seedGram, uint32(r2)), uint32(r1)), uint32(r)), at2, end, groupGram)
+				three := hash(hash(hash(seedGram, uint32(r2)), uint32(r1)), uint32(r))
+				e.concept(three, t[end:])
+				e.add(three, at2, end, groupGram)
 			}
 		}
 		r2, at2, r1, at1 = r1, at1, r, i

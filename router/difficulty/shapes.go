@@ -37,6 +37,10 @@ const (
 	aspectImageNumbers
 	aspectImageOptions
 	aspectImageQuestion
+	aspectConcept
+	aspectAskedConcept
+	aspectConcepts
+	aspectAskedConcepts
 )
 
 // aspectNames are indexed by aspect.
@@ -54,18 +58,29 @@ var aspectNames = [...]string{
 	aspectImageLength:  "pictures and the prompt's length",
 	aspectImageNumbers: "pictures and numbers", aspectImageOptions: "pictures and answer options",
 	aspectImageQuestion: "pictures and a question",
+	aspectConcept:       "word for", aspectAskedConcept: "question with a word for",
+	aspectConcepts: "count of telling words", aspectAskedConcepts: "count of telling words in the question",
 }
 
-// shape is a feature of how a prompt looks: the measure of one aspect.
+// shape is a feature of how a prompt looks: the measure of one aspect, in steps.
 type shape struct {
 	index  uint32
 	aspect aspect
+	bucket uint8
+}
+
+// String names the aspect, and of concepts which one it is.
+func (s shape) String() string {
+	if s.aspect == aspectConcept || s.aspect == aspectAskedConcept {
+		return aspectNames[s.aspect] + ` "` + concepts.names[s.bucket] + `"`
+	}
+	return aspectNames[s.aspect]
 }
 
 // shape adds one measure, in steps.
 func (e *extraction) shape(a aspect, bucket int) {
 	h := hash(hash(seedShape, uint32(a)), uint32(bucket))
-	e.shapes = append(e.shapes, shape{h >> (32 - bucketBits), a})
+	e.shapes = append(e.shapes, shape{h >> (32 - bucketBits), a, uint8(bucket)})
 }
 
 // magnitude is 0, 1, 2, 3-4, 5-8, 9-16 ... as 0, 1, 2, 3, ...
@@ -77,7 +92,7 @@ func magnitude(n int) int {
 }
 
 // addShapes adds the measures of all aspects. Every text has the same number of these features, but for those of
-// pictures.
+// pictures and of concepts.
 func (e *extraction) addShapes(p *router.Features) {
 	c := &e.counts
 	length := magnitude(c.runes)
@@ -106,13 +121,40 @@ func (e *extraction) addShapes(p *router.Features) {
 	e.shape(aspectDensity, share(2*(c.digits+c.symbols+c.relations), c.runes))
 	e.shape(aspectEnding, e.ending())
 	e.pictures(p, length, options)
+	e.shapeSet(aspectConcept, e.concepts)
+	e.shapeSet(aspectAskedConcept, e.askedConcepts)
+	e.shape(aspectConcepts, min(bits.OnesCount64(e.concepts), 8))
+	e.shape(aspectAskedConcepts, min(bits.OnesCount64(e.askedConcepts), 8))
 }
+
+// shapeSet adds a measure for each member of a set.
+func (e *extraction) shapeSet(a aspect, set uint64) {
+	for ; set != 0; set &= set - 1 {
+		e.shape(a, bits.TrailingZeros64(set))
+	}
+}
+
+// PictureRows are the rows of the shapes that tell how many pictures there are, where there are any.
+func PictureRows() []uint32 {
+	var e extraction
+	for n := 1; n <= maxImages; n++ {
+		e.shape(aspectImages, n)
+	}
+	rows := make([]uint32, len(e.shapes))
+	for i, s := range e.shapes {
+		rows[i] = s.index
+	}
+	return rows
+}
+
+// maxImages is the last step in which pictures are counted.
+const maxImages = 4
 
 // pictures adds the features of requests with pictures. Words are not crossed with them: that learns the sources by
 // heart.
 func (e *extraction) pictures(p *router.Features, length, options int) {
 	c := &e.counts
-	images := min(magnitude(p.Images), 4)
+	images := min(magnitude(p.Images), maxImages)
 	e.shape(aspectImages, images)
 	if p.Images == 0 {
 		return

@@ -51,7 +51,7 @@ type Columns struct {
 
 // New quantises columns to 8 bits. It sets the header's scales.
 func New(h Header, c *Columns) (*Model, error) {
-	m := &Model{Header: h, weights: make([]int8, Buckets*row), kinds: make([]int8, KindBuckets*kinds)}
+	m := &Model{Header: h, weights: make([]int8, Buckets*stride), kinds: make([]int8, KindBuckets*kinds)}
 	m.Features = FeatureVersion
 	for head, column := range c.Weights {
 		if len(column) != Buckets {
@@ -59,7 +59,7 @@ func New(h Header, c *Columns) (*Model, error) {
 		}
 		m.Scale[head] = step(column)
 		for i, w := range column {
-			m.weights[i*row+head] = quantise(w, m.Scale[head])
+			m.weights[i*stride+head] = quantise(w, m.Scale[head])
 		}
 	}
 	for k, column := range c.Kinds {
@@ -87,7 +87,7 @@ func (m *Model) Columns() *Columns {
 	for h := range c.Weights {
 		c.Weights[h] = make([]float32, Buckets)
 		for i := range c.Weights[h] {
-			c.Weights[h][i] = float32(m.Scale[h]) * float32(m.weights[i*row+h])
+			c.Weights[h][i] = float32(m.Scale[h]) * float32(m.weights[i*stride+h])
 		}
 	}
 	for k := range c.Kinds {
@@ -163,7 +163,7 @@ func Load(file []byte) (*Model, error) {
 	if rest = rest[4:]; n > maxHeader || int(n) > len(rest) {
 		return nil, errors.New("router weights: the header is cut off")
 	}
-	m := &Model{Header: Header{Version: version(file)}, weights: make([]int8, Buckets*row), kinds: make([]int8, KindBuckets*kinds)}
+	m := &Model{Header: Header{Version: version(file)}, weights: make([]int8, Buckets*stride), kinds: make([]int8, KindBuckets*kinds)}
 	if err := json.Unmarshal(rest[:n], &m.Header); err != nil {
 		return nil, fmt.Errorf("router weights: header: %w", err)
 	}

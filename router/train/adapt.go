@@ -27,6 +27,8 @@ type Adapted struct {
 	Direct, Always, Oracle Cost
 	// Qualities are the costs of routing at a quality of 0 to 10.
 	Qualities [11]Cost
+
+	chosen bool // a price was allowed
 }
 
 // Price is what a price of thinking comes to.
@@ -45,6 +47,9 @@ const (
 	adaptEpochs = 12
 	adaptRate   = 0.05
 	adaptDecay  = 1e-4
+	adaptStill  = 0.01 // the sum of squares that steps begin with
+	// replays is how many general prompts are gone through beside the outcomes.
+	replays = 4000
 
 	// lossAllowed is the share of always thinking's score that may be lost for less thinking. Where there are few
 	// outcomes one question is more than that, and thinking about everything for its sake would be fitting noise: then
@@ -55,7 +60,8 @@ const (
 
 // Adapt moves weights towards the measured outcomes of one's own pair and sets the price so that answers keep the score
 // of always thinking, but for half a percent or what cannot be told from nothing, at the least share of thinking,
-// judged on outcomes left out.
+// judged on outcomes left out. What was known of other prompts is replayed meanwhile: weights move, and the price is
+// set, only so far that no source of general prompts loses more than generalLoss.
 func Adapt(m *difficulty.Model, examples []*Example, seed uint64) (*Adapted, error) {
 	outcomes := slices.DeleteFunc(slices.Clone(examples), func(e *Example) bool { return !e.measured() })
 	if len(outcomes) < minOutcomes {
@@ -64,80 +70,85 @@ func Adapt(m *difficulty.Model, examples []*Example, seed uint64) (*Adapted, err
 	slices.SortStableFunc(outcomes, byName)
 	rng := rand.New(rand.NewPCG(seed, 5))
 	rng.Shuffle(len(outcomes), func(i, j int) { outcomes[i], outcomes[j] = outcomes[j], outcomes[i] })
-	base := startOf(m)
-	h := m.Header
-	left, err := base.leaveOut(outcomes, &h, seed)
+	general, err := newGeneral(m)
 	if err != nil {
 		return nil, err
 	}
+	base := startOf(m, general, seed)
+	h := m.Header
+	h.Calibration = [difficulty.Heads]difficulty.Platt{plain, plain, plain} // startOf has it in the weights
 	out := &Adapted{
 		Outcomes: len(outcomes),
 		Direct:   costOf(outcomes, func(int) bool { return false }),
 		Always:   costOf(outcomes, func(int) bool { return true }),
 		Oracle:   costOf(outcomes, func(i int) bool { return *outcomes[i].Strong > *outcomes[i].Weak }),
 	}
-	if err := out.price(left, h); err != nil {
-		return nil, err
-	}
-	h.Lambda, h.Examples = out.Chosen.Lambda, h.Examples+len(outcomes)
-	if err := out.qualities(left, &h); err != nil {
-		return nil, err
-	}
-	heads := base.moved(outcomes, seed)
+	whole := base.moved(outcomes, seed)
 	columns := m.Columns()
-	for i, c := range heads {
-		columns.Weights[i], h.Bias[i] = c.weights, c.bias
+	for _, share := range []float64{1, 0.75, 0.5, 0.25, 0} {
+		for i, c := range base.between(whole, share) {
+			columns.Weights[i], h.Bias[i] = c.weights, c.bias
+		}
+		if out.Model, err = difficulty.New(h, columns); err != nil {
+			return nil, err
+		}
+		left := base.leaveOut(outcomes, share, seed)
+		if err := out.price(left, h, general.allows(out.Model)); err != nil {
+			return nil, err
+		}
+		if !out.chosen {
+			continue
+		}
+		h.Lambda, h.Examples = out.Chosen.Lambda, h.Examples+len(outcomes)
+		if err := out.qualities(left, &h); err != nil {
+			return nil, err
+		}
+		final := out.Model.Header
+		final.Lambda, final.Examples = h.Lambda, h.Examples
+		out.Model, err = out.Model.With(final)
+		return out, err
 	}
-	out.Model, err = difficulty.New(h, columns)
-	return out, err
+	return nil, errors.New("calibration: no price keeps what the weights know of other prompts")
 }
 
-// leaveOut judges each outcome by weights that were not fitted to it, and sets the calibration in h to those
-// judgements.
-func (s *start) leaveOut(outcomes []*Example, h *difficulty.Header, seed uint64) ([]leftOut, error) {
-	raw := make([][difficulty.Heads]float64, len(outcomes))
-	for part := range adaptParts {
-		var seen []*Example
-		for i, e := range outcomes {
-			if i%adaptParts != part {
-				seen = append(seen, e)
-			}
-		}
-		heads := s.moved(seen, seed)
-		for i := part; i < len(outcomes); i += adaptParts {
-			for head, c := range heads {
-				raw[i][head] = c.score(&outcomes[i].vector)
-			}
-		}
-	}
-	z, goal := make([]float64, len(raw)), make([]float64, len(raw))
-	for head := range h.Calibration {
-		for i, e := range outcomes {
-			z[i], goal[i] = raw[i][head], target(head, e)
-		}
-		h.Calibration[head] = fitPlatt(z, goal)
-		h.Calibration[head].A = max(h.Calibration[head].A, 0)
-	}
+// plain leaves a score as it is.
+var plain = difficulty.Platt{A: 1}
+
+// leaveOut judges each outcome by weights that were not fitted to it and moved the given share of the way.
+func (s *start) leaveOut(outcomes []*Example, share float64, seed uint64) []leftOut {
 	left := make([]leftOut, len(outcomes))
-	gains, pays := make([]float64, len(raw)), make([]float64, len(raw))
-	for i, e := range outcomes {
-		left[i] = leftOut{e, router.Assessment{
-			Instruct: h.Calibration[difficulty.HeadInstruct].Apply(raw[i][difficulty.HeadInstruct]),
-			Thinking: h.Calibration[difficulty.HeadThinking].Apply(raw[i][difficulty.HeadThinking]),
-			Tokens:   difficulty.TokensOf(h.Calibration[difficulty.HeadTokens].Apply(raw[i][difficulty.HeadTokens])),
-		}}
-		gains[i], pays[i] = left[i].said.Thinking-left[i].said.Instruct, float64(count(*e.Strong > *e.Weak))
+	if s.parts == nil {
+		s.parts = make([][difficulty.Heads]*column, adaptParts)
+		for part := range s.parts {
+			var seen []*Example
+			for i, e := range outcomes {
+				if i%adaptParts != part {
+					seen = append(seen, e)
+				}
+			}
+			s.parts[part] = s.moved(seen, seed)
+		}
 	}
-	h.Pays = fitPlatt(gains, pays)
-	if h.Pays.A <= 0 {
-		return nil, errors.New("calibration: the weights do not tell what thinking gains on these outcomes; use more or other prompts")
+	for part := range s.parts {
+		heads := s.between(s.parts[part], share)
+		for i := part; i < len(outcomes); i += adaptParts {
+			e := outcomes[i]
+			left[i] = leftOut{e, router.Assessment{
+				Instruct: sigmoid(heads[difficulty.HeadInstruct].score(&e.vector)),
+				Thinking: sigmoid(heads[difficulty.HeadThinking].score(&e.vector)),
+				Tokens:   difficulty.TokensOf(sigmoid(heads[difficulty.HeadTokens].score(&e.vector))),
+			}}
+		}
 	}
-	return left, nil
+	return left
 }
 
-// price tries the price at which each outcome would just be thought about at quality 5.
-func (a *Adapted) price(left []leftOut, h difficulty.Header) error {
+// price tries the price at which each outcome would just be thought about at quality 5, and those that allowed accepts
+// may be chosen.
+func (a *Adapted) price(left []leftOut, h difficulty.Header, allowed func(lambda float64) bool) error {
+	shipped := h.Lambda
 	h.Lambda = 1
+	a.Prices = nil
 	just := make([]float64, len(left))
 	order := make([]int, len(left))
 	for i := range left {
@@ -170,7 +181,15 @@ func (a *Adapted) price(left []leftOut, h difficulty.Header) error {
 			break
 		}
 	}
-	a.choose()
+	// The price as it was is tried too: it is allowed where no other one is.
+	for k, p := range a.Prices {
+		if p.Lambda <= shipped {
+			p.Lambda = shipped
+			a.Prices = slices.Insert(a.Prices, k, p)
+			break
+		}
+	}
+	a.choose(allowed)
 	return nil
 }
 
@@ -180,65 +199,30 @@ func noise(sum, squares, n float64) float64 {
 	return math.Sqrt(max(squares/n-mean*mean, 0) / n)
 }
 
-// choose takes the dearest price that loses little enough.
-func (a *Adapted) choose() {
-	best := a.Prices[0]
+// choose takes the dearest allowed price that loses little enough.
+func (a *Adapted) choose(allowed func(lambda float64) bool) {
+	a.chosen = false
+	var able []Price
 	for _, p := range a.Prices {
+		if allowed(p.Lambda) {
+			able = append(able, p)
+		}
+	}
+	if len(able) == 0 {
+		return
+	}
+	best := able[0]
+	for _, p := range able {
 		if p.Score > best.Score {
 			best = p
 		}
 	}
-	a.Chosen = best
+	a.Chosen, a.chosen = best, true
 	goal := min(a.Always.Score, best.Score)
-	for _, p := range a.Prices {
+	for _, p := range able {
 		if goal-p.Score <= max(lossAllowed*goal, min(p.noise, lossBound*goal)) {
 			a.Chosen = p
 			return
 		}
 	}
-}
-
-// start are a model's heads as columns that can be moved.
-type start struct{ heads [difficulty.Heads]*column }
-
-func startOf(m *difficulty.Model) *start {
-	s := &start{}
-	columns := m.Columns()
-	for h := range s.heads {
-		s.heads[h] = &column{weights: columns.Weights[h], bias: m.Bias[h]}
-	}
-	return s
-}
-
-// moved are copies fitted to outcomes, held to where they started by the decay.
-func (s *start) moved(outcomes []*Example, seed uint64) [difficulty.Heads]*column {
-	var out [difficulty.Heads]*column
-	for h, from := range s.heads {
-		c := &column{weights: slices.Clone(from.weights), bias: from.bias}
-		rng := rand.New(rand.NewPCG(seed, uint64(h)))
-		squares := make([]float32, len(c.weights))
-		biasSquares := 0.0
-		for range adaptEpochs {
-			for _, i := range rng.Perm(len(outcomes)) {
-				e := outcomes[i]
-				g := sigmoid(c.score(&e.vector)) - target(h, e)
-				biasSquares += g * g
-				c.bias -= adaptRate * g / (math.Sqrt(biasSquares) + 1e-6)
-				lexical, shape := e.vector.Values()
-				update := func(f uint32, value float32) {
-					d := float32(g)*value + adaptDecay*(c.weights[f]-from.weights[f])
-					squares[f] += d * d
-					c.weights[f] -= adaptRate * d / (float32(math.Sqrt(float64(squares[f]))) + 1e-6)
-				}
-				for _, f := range e.vector.Lexical {
-					update(f, lexical)
-				}
-				for _, f := range e.vector.Shapes {
-					update(f, shape)
-				}
-			}
-		}
-		out[h] = c
-	}
-	return out
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"sync"
 
 	"github.com/qwenvld/qwenvld/router/difficulty"
@@ -23,123 +22,19 @@ type Options struct {
 	Mass float64
 	// Unsure is the weight of an example whose label is unsure.
 	Unsure float64
-	Seed   uint64
+	// Contrast is by how much more than others the prompts count that were written in contrasting pairs.
+	Contrast float64
+	// Seeds is how many fits are averaged, of seeds from Seed on, and FoldSeeds how many where something is left out, of
+	// which there are many.
+	Seeds, FoldSeeds int
+	Seed             uint64
 }
 
 // DefaultOptions returns the options of the shipped weights.
 func DefaultOptions() Options {
-	return Options{Rate: 0.4, L2: 3e-3, Epochs: 10, Drop: 0.5, PerSource: 600, Mass: 0.6, Unsure: 0.15, Seed: 1}
-}
-
-// sample is an example with its weight.
-type sample struct {
-	*Example
-	weight float64
-}
-
-// outcomeWeight is the weight of a measured outcome: they come from few tasks and must not drown the labels.
-const outcomeWeight = 0.1
-
-// maxWeight bounds how much a rare cell's example counts.
-const maxWeight = 20
-
-// balance caps sources and weighs examples: within a language, with and without pictures apart, both labels count the
-// same.
-func balance(examples []*Example, o *Options) []sample {
-	out := capSources(examples, o)
-	mass := map[cell]float64{}
-	for _, s := range out {
-		mass[cell{s.Lang, s.pictured(), s.Label}] += o.baseWeight(s.Example)
+	return Options{
+		Rate: 0.4, L2: 1e-3, Epochs: 6, Drop: 0.5, PerSource: 100, Mass: 0.8, Unsure: 0.15, Contrast: 3, Seeds: 5, FoldSeeds: 3, Seed: 1,
 	}
-	total := 0.0
-	for i := range out {
-		s := &out[i]
-		s.weight = o.baseWeight(s.Example)
-		if !s.measured() {
-			s.weight *= o.cellWeight(s.Example, mass)
-		}
-		total += s.weight
-	}
-	for i := range out {
-		out[i].weight = min(out[i].weight*float64(len(out))/total, maxWeight)
-	}
-	return out
-}
-
-// capSources takes so many examples of each source as Options.PerSource allows, but all of our own.
-func capSources(examples []*Example, o *Options) []sample {
-	rng := rand.New(rand.NewPCG(o.Seed, 1))
-	groups := map[string][]*Example{}
-	var names []string
-	for _, e := range examples {
-		g := e.group()
-		if groups[g] == nil {
-			names = append(names, g)
-		}
-		groups[g] = append(groups[g], e)
-	}
-	slices.Sort(names)
-	var out []sample
-	for _, name := range names {
-		g := groups[name]
-		rng.Shuffle(len(g), func(i, j int) { g[i], g[j] = g[j], g[i] })
-		n := len(g)
-		if !ours(g[0]) {
-			n = min(n, o.PerSource)
-		}
-		for _, e := range g[:n] {
-			out = append(out, sample{e, 1})
-		}
-	}
-	return out
-}
-
-// cell is a part of the examples in which labels are balanced, and one of those labels.
-type cell struct {
-	lang  string
-	image bool
-	label Label
-}
-
-// baseWeight is what an example weighs before labels are balanced.
-func (o *Options) baseWeight(e *Example) float64 {
-	switch {
-	case e.measured():
-		return outcomeWeight
-	case e.Label == LabelUnsure:
-		return o.Unsure
-	default:
-		return 1
-	}
-}
-
-// cellWeight is by how much the examples of e's cell are weighed up or down, given the mass of all cells: both labels
-// of a language get half of its share each, and languages count by a power of their mass.
-func (o *Options) cellWeight(e *Example, mass map[cell]float64) float64 {
-	own, other := mass[cell{e.Lang, e.pictured(), e.Label}], mass[cell{e.Lang, e.pictured(), e.Label.other()}]
-	unsure := mass[cell{e.Lang, e.pictured(), LabelUnsure}]
-	if e.Label == LabelUnsure {
-		other, unsure = mass[cell{e.Lang, e.pictured(), LabelInstruct}], mass[cell{e.Lang, e.pictured(), LabelThinking}]
-	}
-	whole := own + other + unsure
-	share := math.Pow(whole, o.Mass)
-	half := own * share / whole
-	if e.Label != LabelUnsure && other > 0 {
-		half = share / 2
-	}
-	return half / own
-}
-
-func (l Label) other() Label {
-	if l == LabelThinking {
-		return LabelInstruct
-	}
-	return LabelThinking
-}
-
-// ours are prompts that were written to fill gaps, and outcomes: all of them are taken.
-func ours(e *Example) bool {
-	return e.measured() || e.Source == "synthetic_ml" || len(e.Source) > 4 && e.Source[:4] == "own_"
 }
 
 // column is one head's weights.
@@ -149,58 +44,91 @@ type column struct {
 	shift   uint
 }
 
+// moving is a weight that is being fitted and the sum of the squares of its steps, side by side for the cache's sake.
+type moving struct{ weight, squares float32 }
+
 // fitColumn is logistic regression on soft targets by Adagrad, one pass after the other in a seeded order.
 func fitColumn(samples []sample, shift uint, goal func(*Example) float64, o *Options, seed uint64) *column {
 	rng := rand.New(rand.NewPCG(o.Seed, seed))
 	c := &column{weights: make([]float32, difficulty.Buckets>>shift), shift: shift}
-	squares := make([]float32, len(c.weights))
+	table := make([]moving, len(c.weights))
 	biasSquares := 0.0
-	var kept []uint32
+	rate := float32(o.Rate)
+	var blocks [3]block
 	for range o.Epochs {
 		for _, i := range rng.Perm(len(samples)) {
 			s := &samples[i]
-			lexical, shape := s.vector.Values()
-			kept = kept[:0]
-			for _, f := range s.vector.Lexical {
-				if rng.Float64() >= o.Drop {
-					kept = append(kept, f>>shift)
+			lexical, question, shape := s.vector.Values()
+			blocks[0].thin(s.vector.Lexical, lexical, shift, o.Drop, rng)
+			blocks[1].thin(s.vector.Question, question, shift, o.Drop, rng)
+			blocks[2].thin(s.vector.Shapes, shape, shift, 0, rng)
+			z := c.bias
+			for b := range blocks {
+				for _, f := range blocks[b].kept {
+					z += float64(table[f].weight * blocks[b].value)
 				}
 			}
-			if len(kept) > 0 {
-				lexical *= float32(math.Sqrt(float64(len(s.vector.Lexical)) / float64(len(kept))))
-			}
-			z := c.bias
-			for _, f := range kept {
-				z += float64(c.weights[f] * lexical)
-			}
-			for _, f := range s.vector.Shapes {
-				z += float64(c.weights[f>>shift] * shape)
-			}
-			g := (1/(1+math.Exp(-z)) - goal(s.Example)) * s.weight
+			g := (sigmoid(z) - goal(s.Example)) * s.weight
 			biasSquares += g * g
 			c.bias -= o.Rate * g / (math.Sqrt(biasSquares) + 1e-6)
 			decay := float32(o.L2 * s.weight)
-			update := func(f uint32, value float32) {
-				d := float32(g)*value + decay*c.weights[f]
-				squares[f] += d * d
-				c.weights[f] -= float32(o.Rate) * d / (float32(math.Sqrt(float64(squares[f]))) + 1e-6)
-			}
-			for _, f := range kept {
-				update(f, lexical)
-			}
-			for _, f := range s.vector.Shapes {
-				update(f>>shift, shape)
+			for b := range blocks {
+				pull := float32(g) * blocks[b].value
+				for _, f := range blocks[b].kept {
+					w := &table[f]
+					d := pull + decay*w.weight
+					w.squares += d * d
+					w.weight -= rate * d / (float32(math.Sqrt(float64(w.squares))) + 1e-6)
+				}
 			}
 		}
+	}
+	for f := range table {
+		c.weights[f] = table[f].weight
 	}
 	return c
 }
 
+// block is a part of a prompt's features in one pass over it.
+type block struct {
+	kept  []uint32
+	value float32
+}
+
+// thin takes a block's features but for a share that is left out, and makes up for those in the value.
+func (b *block) thin(features []uint32, value float32, shift uint, drop float64, rng *rand.Rand) {
+	b.kept, b.value = b.kept[:0], value
+	if drop == 0 {
+		for _, f := range features {
+			b.kept = append(b.kept, f>>shift)
+		}
+		return
+	}
+	const bits = 16 // of each draw of 64
+	below := uint64(drop * (1 << bits))
+	var draw uint64
+	for i, f := range features {
+		if i%(64/bits) == 0 {
+			draw = rng.Uint64()
+		}
+		if draw&(1<<bits-1) >= below {
+			b.kept = append(b.kept, f>>shift)
+		}
+		draw >>= bits
+	}
+	if len(b.kept) > 0 {
+		b.value *= float32(math.Sqrt(float64(len(features)) / float64(len(b.kept))))
+	}
+}
+
 func (c *column) score(v *difficulty.Vector) float64 {
-	lexical, shape := v.Values()
+	lexical, question, shape := v.Values()
 	z := c.bias
 	for _, f := range v.Lexical {
 		z += float64(c.weights[f>>c.shift] * lexical)
+	}
+	for _, f := range v.Question {
+		z += float64(c.weights[f>>c.shift] * question)
 	}
 	for _, f := range v.Shapes {
 		z += float64(c.weights[f>>c.shift] * shape)
@@ -208,47 +136,79 @@ func (c *column) score(v *difficulty.Vector) float64 {
 	return z
 }
 
-// fitHeads fits the three heads at the same time.
-func fitHeads(samples []sample, o *Options) [difficulty.Heads]*column {
-	var out [difficulty.Heads]*column
+// fitHeads fits the heads at the same time, each as the mean of Options.Seeds fits that differ in what they draw.
+func fitHeads(draw func(o *Options) []sample, o *Options) [difficulty.Heads]*column {
+	var fits [difficulty.Heads][]*column
 	var wg sync.WaitGroup
-	for h := range out {
-		wg.Go(func() {
-			out[h] = fitColumn(samples, 0, func(e *Example) float64 { return target(h, e) }, o, uint64(h)+10)
-		})
+	for h := range fits {
+		fits[h] = make([]*column, max(o.Seeds, 1))
+	}
+	for i := range max(o.Seeds, 1) {
+		seeded := *o
+		seeded.Seed += uint64(i)
+		samples := draw(&seeded)
+		for h := range fits {
+			wg.Go(func() {
+				passes := seeded
+				if h != difficulty.HeadInstruct { // labels teach the others little
+					passes.Epochs = (passes.Epochs + 1) / 2
+				}
+				fits[h][i] = fitColumn(samples, 0, func(e *Example) float64 { return target(h, e) }, &passes, uint64(h)+10)
+			})
+		}
 	}
 	wg.Wait()
+	var out [difficulty.Heads]*column
+	for h := range out {
+		out[h] = mean(fits[h])
+	}
+	return out
+}
+
+// mean averages columns. The scores of linear models average with them.
+func mean(columns []*column) *column {
+	out := &column{weights: make([]float32, len(columns[0].weights)), shift: columns[0].shift}
+	share := 1 / float64(len(columns))
+	for _, c := range columns {
+		out.bias += share * c.bias
+		for i, w := range c.weights {
+			out.weights[i] += float32(share) * w
+		}
+	}
 	return out
 }
 
 // Fit trains on all examples and takes calibration and price from a cross-validation.
 func Fit(set *Set, examples []*Example, cv *Validation, o *Options, note string) (*difficulty.Model, error) {
-	samples := balance(examples, o)
-	heads := fitHeads(samples, o)
+	heads := fitHeads(balanced(examples), o)
 	h := difficulty.Header{
 		Data: set.Digest, Examples: len(examples), Calibration: cv.Calibration, Pays: cv.Pays, Lambda: cv.Lambda, Note: note,
 	}
 	var c difficulty.Columns
+	_, _, shape := (&difficulty.Vector{}).Values()
+	for _, row := range difficulty.PictureRows() {
+		heads[difficulty.HeadInstruct].weights[row] += float32(cv.Pictures) / shape
+	}
 	for i, col := range heads {
 		c.Weights[i], h.Bias[i] = col.weights, col.bias
 	}
 	kinds := *o
-	kinds.Epochs = 3
+	kinds.Epochs, kinds.PerSource = 3, 600 // some kinds have one source only
+	samples := balance(examples, &kinds)
 	var named []sample
 	for _, s := range samples {
 		if kindOf(s.Example) >= 0 {
 			named = append(named, sample{s.Example, 1})
 		}
 	}
+	var wg sync.WaitGroup
 	for k := range difficulty.Kinds() {
-		col := fitColumn(named, difficulty.KindShift, func(e *Example) float64 {
-			if kindOf(e) == k {
-				return 1
-			}
-			return 0
-		}, &kinds, uint64(k)+100)
-		c.Kinds[k], h.KindBias[k] = col.weights, col.bias
+		wg.Go(func() {
+			col := fitColumn(named, difficulty.KindShift, func(e *Example) float64 { return float64(count(kindOf(e) == k)) }, &kinds, uint64(k)+100)
+			c.Kinds[k], h.KindBias[k] = col.weights, col.bias
+		})
 	}
+	wg.Wait()
 	return difficulty.New(h, &c)
 }
 

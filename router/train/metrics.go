@@ -36,43 +36,51 @@ func auc(scores []float64, positive []bool) float64 {
 	return (ranks - n*(n+1)/2) / (n * negative)
 }
 
-// calibrationError is the expected calibration error in ten bins of equal width.
-func calibrationError(p []float64, positive []bool) float64 {
+// calibrationError is the expected calibration error in ten bins of equal width, points weighing by mass.
+func calibrationError(p []float64, positive []bool, mass []float64) float64 {
 	const bins = 10
-	var sum, hits, count [bins]float64
+	var sum, hits [bins]float64
+	total := 0.0
 	for i, x := range p {
 		b := min(int(x*bins), bins-1)
-		sum[b] += x
-		count[b]++
+		sum[b] += mass[i] * x
+		total += mass[i]
 		if positive[i] {
-			hits[b]++
+			hits[b] += mass[i]
 		}
 	}
 	e := 0.0
 	for b := range bins {
 		e += math.Abs(sum[b] - hits[b])
 	}
-	return e / float64(max(len(p), 1))
+	return e / max(total, math.SmallestNonzeroFloat64)
 }
 
-// fitPlatt fits sigmoid(A*z+B) to targets by damped Newton steps; plain ones can diverge.
-func fitPlatt(z, goal []float64) difficulty.Platt {
+// fitPlatt fits sigmoid(A*z+B) to targets by damped Newton steps; plain ones can diverge. Points weigh by mass, the same
+// where it is nil.
+func fitPlatt(z, goal, mass []float64) difficulty.Platt {
+	weight := func(i int) float64 {
+		if mass == nil {
+			return 1 / float64(len(z))
+		}
+		return mass[i]
+	}
 	p := difficulty.Platt{A: 1}
 	loss := func(p difficulty.Platt) float64 {
 		sum := 0.0
 		for i := range z {
 			q := min(max(p.Apply(z[i]), 1e-9), 1-1e-9)
-			sum -= goal[i]*math.Log(q) + (1-goal[i])*math.Log(1-q)
+			sum -= weight(i) * (goal[i]*math.Log(q) + (1-goal[i])*math.Log(1-q))
 		}
 		return sum
 	}
 	current := loss(p)
-	const steps, ridge = 50, 1e-6
+	const steps, ridge = 50, 1e-10
 	for range steps {
 		var ga, gb, haa, hab, hbb float64
 		for i := range z {
 			q := p.Apply(z[i])
-			d, w := q-goal[i], q*(1-q)
+			d, w := weight(i)*(q-goal[i]), weight(i)*q*(1-q)
 			ga += d * z[i]
 			gb += d
 			haa += w * z[i] * z[i]
@@ -115,10 +123,13 @@ func (b Balanced) Mean() float64 { return (b.Kept + b.Caught) / 2 }
 
 const minLabelled = 10
 
-// macro averages recalls over sources, and returns those too.
-func macro(examples []*Example, think []bool) (Balanced, []Recall) {
+// macro averages recalls over the sources of the chosen examples, and returns those too.
+func macro(examples []*Example, think []bool, choose func(*Example) bool) (Balanced, []Recall) {
 	bySource := map[string]*Recall{}
 	for i, e := range examples {
+		if !choose(e) {
+			continue
+		}
 		r := bySource[e.Source]
 		if r == nil {
 			r = &Recall{Source: e.Source}
@@ -141,6 +152,9 @@ func macro(examples []*Example, think []bool) (Balanced, []Recall) {
 	var nk, nc float64
 	for _, r := range bySource {
 		out = append(out, *r)
+	}
+	slices.SortFunc(out, func(a, b Recall) int { return cmp.Compare(a.Source, b.Source) })
+	for _, r := range out {
 		if r.Instruct >= minLabelled {
 			b.Kept += float64(r.Kept) / float64(r.Instruct)
 			nk++
@@ -150,7 +164,6 @@ func macro(examples []*Example, think []bool) (Balanced, []Recall) {
 			nc++
 		}
 	}
-	slices.SortFunc(out, func(a, b Recall) int { return cmp.Compare(a.Source, b.Source) })
 	return Balanced{b.Kept / max(nk, 1), b.Caught / max(nc, 1)}, out
 }
 

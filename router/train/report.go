@@ -3,42 +3,61 @@ package train
 import (
 	"fmt"
 	"io"
+	"maps"
+	"math"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/qwenvld/qwenvld/router"
 	"github.com/qwenvld/qwenvld/router/difficulty"
 )
 
-// Report writes the measures of a leave-source-out run as Markdown, baselines beside them.
-func Report(w io.Writer, v *Validation) error {
-	var b strings.Builder
-	think := v.Think()
-	recalls, sources := macro(v.Examples, think)
-	fmt.Fprintf(&b, "| | AUC all | text | image | instruct kept | thinking caught | balanced | ECE |\n|---|---|---|---|---|---|---|---|\n")
-	gains := make([]float64, len(v.Examples))
-	length, keywords := make([]float64, len(gains)), make([]float64, len(gains))
-	rules := phraseRules()
-	for i, e := range v.Examples {
-		gains[i], length[i], keywords[i] = v.gain(i), float64(len(e.Text)), keywordScore(e.features(), rules)
-	}
-	row := func(name string, scores []float64, r Balanced, ece string) {
-		fmt.Fprintf(&b, "| %s | %.3f | %.3f | %.3f | %.3f | %.3f | %.3f | %s |\n", name,
-			v.auc(scores, nil), v.auc(scores, func(e *Example) bool { return !e.pictured() }),
-			v.auc(scores, func(e *Example) bool { return e.pictured() }),
-			r.Kept, r.Caught, r.Mean(), ece)
-	}
-	row("trained", gains, recalls, fmt.Sprintf("%.3f", v.ECE()))
-	row("keywords", keywords, v.recallAbove(keywords, 0.5), "")
-	row("length", length, v.recallAbove(length, v.lengthFor(length)), "")
+// view is a part of a validation that is reported apart.
+type view struct {
+	name   string
+	choose func(*Example) bool
+}
 
-	b.WriteString("\n| language | sources | instruct kept | thinking caught | balanced |\n|---|---|---|---|---|\n")
-	for _, lang := range []string{"en", "zh", "ko", "ja", "de", "fr", "es", "ru", "it", "pt", "vi", "th"} {
-		kept, caught := v.language(lang, think)
-		fmt.Fprintf(&b, "| %s | %d | %.3f | %.3f | %.3f |\n", lang, v.sourcesOf(lang), kept, caught, (kept+caught)/2)
+// views are those of a run that leaves sources and topics out; the first two are not held back.
+func views() []view {
+	return []view{
+		{"sources left out", func(e *Example) bool { return !e.judged() && !e.contrasting() }},
+		{"topics left out", func(e *Example) bool { return !e.judged() && e.contrasting() }},
+		{"sources held back", func(e *Example) bool { return e.judged() && !e.contrasting() }},
+		{"topics and languages held back", func(e *Example) bool { return e.judged() && e.contrasting() }},
 	}
+}
+
+// Report writes the measures of a run that left sources and topics out, and of one that left languages out, as
+// Markdown, baselines beside them.
+func Report(w io.Writer, sources, languages *Validation) error {
+	var b strings.Builder
+	b.WriteString("| | AUC all | text | pictures | instruct kept | thinking caught | balanced | ECE | with pictures |\n" +
+		"|---|---|---|---|---|---|---|---|---|\n")
+	for _, p := range views() {
+		sources.overview(&b, p.name, p.choose)
+	}
+	languages.overview(&b, "languages left out", all)
+	for _, p := range views()[:2] {
+		sources.baselines(&b, p.name, p.choose)
+	}
+	b.WriteString("\n| topic | AUC | instruct kept | thinking caught | balanced |\n|---|---|---|---|---|\n")
+	for _, topic := range topics(sources.Examples) {
+		name := strings.TrimPrefix(topic, "own_")
+		if slices.Contains(HeldBackTopics(), topic) {
+			name += " (held back)"
+		}
+		sources.row(&b, name, func(e *Example) bool { return e.Source == topic })
+	}
+	b.WriteString("\n| script | AUC | instruct kept | thinking caught | balanced | left out as a language: AUC | balanced |\n" +
+		"|---|---|---|---|---|---|---|\n")
+	for _, script := range scriptNames() {
+		sources.scriptRow(&b, script, languages)
+	}
+	_, rows := macro(sources.Examples, sources.Think(), func(e *Example) bool { return !e.contrasting() })
 	b.WriteString("\n| source | instruct kept | thinking caught | unsure, thought about |\n|---|---|---|---|\n")
-	for _, r := range sources {
+	for _, r := range rows {
 		name := r.Source
 		if slices.Contains(HeldBack(), name) {
 			name += " (held back)"
@@ -47,6 +66,106 @@ func Report(w io.Writer, v *Validation) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func all(*Example) bool { return true }
+
+// gains are the predicted ones.
+func (v *Validation) gains() []float64 {
+	out := make([]float64, len(v.Examples))
+	for i := range out {
+		out[i] = v.gain(i)
+	}
+	return out
+}
+
+// overview is a row of all measures of the chosen examples.
+func (v *Validation) overview(b *strings.Builder, name string, choose func(*Example) bool) {
+	gains := v.gains()
+	recalls, _ := macro(v.Examples, v.Think(), choose)
+	pictured := func(e *Example) bool { return choose(e) && e.pictured() }
+	fmt.Fprintf(b, "| %s | %s | %s | %s | %.3f | %.3f | %.3f | %.3f | %.3f |\n", name, figure(v.auc(gains, choose)),
+		figure(v.auc(gains, func(e *Example) bool { return choose(e) && !e.pictured() })), figure(v.auc(gains, pictured)),
+		recalls.Kept, recalls.Caught, recalls.Mean(), v.ECE(choose), v.ECE(pictured))
+}
+
+// figure is empty where there is no number.
+func figure(x float64) string {
+	if math.IsNaN(x) {
+		return ""
+	}
+	return fmt.Sprintf("%.3f", x)
+}
+
+// baselines are rows of the rules in words and of the length, each above the threshold that balances its recalls best.
+func (v *Validation) baselines(b *strings.Builder, name string, choose func(*Example) bool) {
+	length, keywords := make([]float64, len(v.Examples)), make([]float64, len(v.Examples))
+	rules := phraseRules()
+	for i, e := range v.Examples {
+		length[i], keywords[i] = float64(utf8.RuneCountInString(e.Text)), keywordScore(e.features(), rules)
+	}
+	for _, base := range []struct {
+		name   string
+		scores []float64
+	}{{"keywords", keywords}, {"length", length}} {
+		recalls := v.bestRecall(base.scores, choose)
+		fmt.Fprintf(b, "| %s: %s | %s | %s | %s | %.3f | %.3f | %.3f | | |\n", name, base.name, figure(v.auc(base.scores, choose)),
+			figure(v.auc(base.scores, func(e *Example) bool { return choose(e) && !e.pictured() })),
+			figure(v.auc(base.scores, func(e *Example) bool { return choose(e) && e.pictured() })),
+			recalls.Kept, recalls.Caught, recalls.Mean())
+	}
+}
+
+// bestRecall is the most balanced recall that a threshold on scores can have.
+func (v *Validation) bestRecall(scores []float64, choose func(*Example) bool) Balanced {
+	sorted := slices.Sorted(slices.Values(scores))
+	var best Balanced
+	think := make([]bool, len(scores))
+	const steps = 100
+	for step := range steps {
+		threshold := sorted[len(sorted)*step/steps]
+		for i, s := range scores {
+			think[i] = s >= threshold
+		}
+		if r, _ := macro(v.Examples, think, choose); r.Mean() > best.Mean() {
+			best = r
+		}
+	}
+	return best
+}
+
+// recall is over all chosen prompts, whatever their source.
+func (v *Validation) recall(choose func(*Example) bool) Balanced {
+	var n, k, m, c float64
+	for i, think := range v.Think() {
+		switch e := v.Examples[i]; {
+		case !choose(e):
+		case e.Label == LabelInstruct:
+			n++
+			k += float64(count(!think))
+		case e.Label == LabelThinking:
+			m++
+			c += float64(count(think))
+		}
+	}
+	return Balanced{k / max(n, 1), c / max(m, 1)}
+}
+
+func (v *Validation) row(b *strings.Builder, name string, choose func(*Example) bool) {
+	r := v.recall(choose)
+	fmt.Fprintf(b, "| %s | %s | %.3f | %.3f | %.3f |\n", name, figure(v.auc(v.gains(), choose)), r.Kept, r.Caught, r.Mean())
+}
+
+// scriptRow is about the contrasting prompts in a script, of topics left out or held back and of languages left out.
+func (v *Validation) scriptRow(b *strings.Builder, script string, languages *Validation) {
+	choose := func(e *Example) bool { return e.contrasting() && scriptOf(e) == script }
+	r := v.recall(choose)
+	auc, balanced := "", ""
+	if x := languages.auc(languages.gains(), choose); !math.IsNaN(x) {
+		auc, balanced = figure(x), figure(languages.recall(choose).Mean())
+	}
+	fmt.Fprintf(b, "| %s | %s | %.3f | %.3f | %.3f | %s | %s |\n",
+		script, figure(v.auc(v.gains(), choose)), r.Kept, r.Caught, r.Mean(), auc, balanced)
 }
 
 func part(n, of int) string {
@@ -60,83 +179,58 @@ func (v *Validation) auc(scores []float64, choose func(*Example) bool) float64 {
 	var s []float64
 	var y []bool
 	for i, e := range v.Examples {
-		if e.Label != LabelUnsure && (choose == nil || choose(e)) {
+		if e.Label != LabelUnsure && choose(e) {
 			s, y = append(s, scores[i]), append(y, e.Label == LabelThinking)
 		}
 	}
 	return auc(s, y)
 }
 
-func (v *Validation) recallAbove(scores []float64, threshold float64) Balanced {
-	think := make([]bool, len(scores))
-	for i, s := range scores {
-		think[i] = s >= threshold
-	}
-	r, _ := macro(v.Examples, think)
-	return r
-}
-
-// lengthFor is the length above which as many easy prompts are kept as by the trained weights.
-func (v *Validation) lengthFor(length []float64) float64 {
-	sorted := slices.Clone(length)
-	slices.Sort(sorted)
-	for _, share := range []int{50, 60, 70, 80, 85, 90, 95, 97, 98, 99} {
-		if t := sorted[len(sorted)*share/100]; v.recallAbove(length, t).Kept >= keptGoal {
-			return t
+// ECE is the calibration error of the score over the chosen examples whose label is sure. Sources and their labels
+// weigh the same. Each half of the sources is judged by a calibration fitted to the other half, and what is held back
+// by one fitted to both.
+func (v *Validation) ECE(choose func(*Example) bool) float64 {
+	mass := v.masses()
+	half := v.halves()
+	var fits [2]difficulty.Platt
+	for h := range fits {
+		other := slices.Clone(mass)
+		for i, e := range v.Examples {
+			if half[e.Source] == h {
+				other[i] = 0
+			}
 		}
+		fits[h] = v.fitPays(other)
 	}
-	return sorted[len(sorted)-1]
-}
-
-// ECE is the calibration error of the score, with the calibration fitted to the other half of the sources each time.
-func (v *Validation) ECE() float64 {
-	var p []float64
+	n := map[string]float64{}
+	for _, e := range v.Examples {
+		n[e.Source+string(e.Label)]++
+	}
+	var p, m []float64
 	var y []bool
-	for half := range 2 {
-		var z, goal []float64
-		for i, e := range v.Examples {
-			if e.Label != LabelUnsure && len(e.Source)%2 != half {
-				z, goal = append(z, v.gain(i)), append(goal, float64(count(e.Label == LabelThinking)))
-			}
-		}
-		fit := fitPlatt(z, goal)
-		for i, e := range v.Examples {
-			if e.Label != LabelUnsure && len(e.Source)%2 == half {
-				p, y = append(p, fit.Apply(v.gain(i))), append(y, e.Label == LabelThinking)
-			}
-		}
-	}
-	return calibrationError(p, y)
-}
-
-// language gives recalls over all labelled prompts of a language.
-func (v *Validation) language(lang string, think []bool) (kept, caught float64) {
-	var n, k, m, c float64
 	for i, e := range v.Examples {
-		if e.Lang != lang {
+		if e.Label == LabelUnsure || !choose(e) {
 			continue
 		}
-		switch e.Label {
-		case LabelInstruct:
-			n++
-			k += float64(count(!think[i]))
-		case LabelThinking:
-			m++
-			c += float64(count(think[i]))
-		default:
+		fit := fits[half[e.Source]]
+		if mass[i] == 0 {
+			fit = v.Pays
 		}
+		p, y, m = append(p, fit.Apply(v.gain(i))), append(y, e.Label == LabelThinking), append(m, 1/n[e.Source+string(e.Label)])
 	}
-	return k / max(n, 1), c / max(m, 1)
+	return calibrationError(p, y, m)
 }
 
-func (v *Validation) sourcesOf(lang string) int {
-	seen := map[string]bool{}
+// halves divides the sources.
+func (v *Validation) halves() map[string]int {
+	out := map[string]int{}
 	for _, e := range v.Examples {
-		if e.Lang == lang && e.Label != LabelUnsure {
-			seen[e.Source] = true
-		}
+		out[e.Source] = 0
 	}
-	return len(seen)
+	for i, name := range slices.Sorted(maps.Keys(out)) {
+		out[name] = i % 2
+	}
+	return out
 }
 
 // ReportOutcomes writes how much of the gap between answers is won on outcomes that were measured.
@@ -171,6 +265,18 @@ func ReportOutcomes(w io.Writer, examples []*Example, o *Options) error {
 	row("length", gapWon(measured, length))
 	row("keywords", gapWon(measured, keywords))
 	row("oracle that knows each task's mean gain", gapWon(measured, tasks))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// ReportFlips writes how often harmless changes turn the decisions of m.
+func ReportFlips(w io.Writer, m *difficulty.Model, examples []*Example) error {
+	flips := Flips(m, examples)
+	var b strings.Builder
+	b.WriteString("\n| harmless change | decisions turned |\n|---|---|\n")
+	for _, name := range slices.Sorted(maps.Keys(flips)) {
+		fmt.Fprintf(&b, "| %s | %.1f%% |\n", name, 100*flips[name])
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

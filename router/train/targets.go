@@ -148,6 +148,10 @@ func kindOf(e *Example) int {
 		words = "document"
 	case words == "read":
 		words = "reading"
+	case words == "math" && e.pictured():
+		words = "image_math"
+	case words == "logic" && e.pictured():
+		words = "image_logic"
 	}
 	for _, r := range kindRules {
 		if strings.Contains(words, r.part) {

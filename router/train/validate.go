@@ -1,23 +1,14 @@
 package train
 
 import (
+	"maps"
 	"math"
-	"math/rand/v2"
-	"path"
 	"slices"
 	"strings"
 
 	"github.com/qwenvld/qwenvld/router"
 	"github.com/qwenvld/qwenvld/router/difficulty"
 )
-
-// HeldBack are the sources that no weights are ever trained on.
-func HeldBack() []string {
-	return []string{
-		"gsm8k_test", "mgsm", "mathverse_text", "lrv", "vicuna_bench", "folio", "banking77", "belle_seed_zh", "followbench_zh",
-		"screenqa_complex",
-	}
-}
 
 // twins are sources that tell of each other and are left out together.
 func twins() [][]string {
@@ -38,11 +29,14 @@ func twins() [][]string {
 // foldCount is how many parts the sources are left out in.
 const foldCount = 12
 
-// foldOf places sources into folds, twins together, by size so that the folds are alike.
+// foldOf places sources into folds, twins together, by size so that the folds are alike. Topics of contrasting prompts
+// are sources too, each in a fold of its own.
 func foldOf(examples []*Example) map[string]int {
 	sizes := map[string]int{}
 	for _, e := range examples {
-		sizes[leader(e.Source)]++
+		if !e.contrasting() {
+			sizes[leader(e.Source)]++
+		}
 	}
 	names := make([]string, 0, len(sizes))
 	for n := range sizes {
@@ -65,6 +59,9 @@ func foldOf(examples []*Example) map[string]int {
 		folds[n] = least
 		load[least] += sizes[n]
 	}
+	for i, topic := range topics(examples) {
+		folds[topic] = i % foldCount
+	}
 	return folds
 }
 
@@ -77,100 +74,224 @@ func leader(source string) string {
 	return source
 }
 
-// Validation is a leave-source-out run: every example was judged by weights that saw neither its source nor a twin of
-// it.
+// Validation is a run that leaves out: every example was judged by weights that saw neither its source nor a twin of
+// it, or, in the run that leaves languages out, nothing in its language.
 type Validation struct {
 	Examples []*Example
 	// raw are the heads' values before calibration.
 	raw [][difficulty.Heads]float64
 
 	Calibration [difficulty.Heads]difficulty.Platt
-	Pays        difficulty.Platt
-	Lambda      float64
+	// Pictures is added to the value of the instruct head where there are pictures: sources with and without them are
+	// unlike, and one calibration does not fit both.
+	Pictures float64
+	Pays     difficulty.Platt
+	Lambda   float64
 }
 
-// keptGoal is the macro recall of instruct that the price is set for.
-const keptGoal = 0.952
-
-// LeaveSourceOut trains once for each fold, and once for the sources held back, and fits calibration and price to what
-// comes out.
+// LeaveSourceOut trains once for each fold of sources and topics, and once for what is held back. It fits calibration
+// and price to what comes out of the folds; what is held back has no say in them.
 func LeaveSourceOut(examples []*Example, o *Options) *Validation {
 	labelled := slices.DeleteFunc(slices.Clone(examples), (*Example).measured)
-	held := HeldBack()
 	folds := foldOf(labelled)
 	v := &Validation{}
-	for f := range foldCount + 1 {
-		var seen, unseen []*Example
-		for _, e := range examples {
-			heldBack := slices.Contains(held, e.Source)
-			out := heldBack // of the training: the last run is for the sources held back
-			if f < foldCount {
-				out = !heldBack && !ownPrompt(e) && folds[leader(e.Source)] == f
-			}
-			switch {
-			case out && !e.measured():
-				unseen = append(unseen, e)
-			case !out && !heldBack:
-				seen = append(seen, e)
-			}
-		}
-		heads := fitHeads(balance(seen, o), o)
-		for _, e := range unseen {
-			var z [difficulty.Heads]float64
-			for h, c := range heads {
-				z[h] = c.score(&e.vector)
-			}
-			v.Examples, v.raw = append(v.Examples, e), append(v.raw, z)
-		}
+	for f := range foldCount {
+		v.judge(examples, o, func(e *Example) bool {
+			return !e.judged() && !e.alwaysSeen() && folds[leader(e.Source)] == f
+		})
 	}
+	v.judge(examples, o, (*Example).judged)
 	v.calibrate()
 	return v
 }
 
-// ownPrompt are those written for this router: they are always trained on and never counted.
-func ownPrompt(e *Example) bool { return strings.HasPrefix(e.Source, "own_") }
+// languageGroups are left out together; English is always seen.
+func languageGroups() [][]string {
+	return [][]string{{"zh"}, {"ko"}, {"ja"}, {"de", "it", "vi", "ar"}, {"fr", "es", "ru", "th", "id"}}
+}
 
-// calibrate fits each head to its targets, the score to the labels, and the price to the share of easy prompts kept.
+// LeaveLanguageOut judges the contrasting prompts of each language by weights that saw nothing in it. Calibration and
+// price are those of sources.
+func LeaveLanguageOut(examples []*Example, o *Options, sources *Validation) *Validation {
+	v := &Validation{Calibration: sources.Calibration, Pictures: sources.Pictures, Pays: sources.Pays, Lambda: sources.Lambda}
+	for _, group := range languageGroups() {
+		within := slices.DeleteFunc(slices.Clone(examples), func(e *Example) bool {
+			return slices.Contains(group, e.Lang) && !e.contrasting()
+		})
+		v.judge(within, o, func(e *Example) bool { return !e.judged() && slices.Contains(group, e.Lang) })
+	}
+	return v
+}
+
+// judge fits weights to the examples that are neither left out nor held back, and judges those left out.
+func (v *Validation) judge(examples []*Example, o *Options, out func(*Example) bool) {
+	var seen, unseen []*Example
+	for _, e := range examples {
+		switch {
+		case out(e) && !e.measured():
+			unseen = append(unseen, e)
+		case !out(e) && !e.judged():
+			seen = append(seen, e)
+		}
+	}
+	if len(unseen) == 0 {
+		return
+	}
+	fewer := *o
+	fewer.Seeds = o.FoldSeeds
+	heads := fitHeads(balanced(seen), &fewer)
+	for _, e := range unseen {
+		var z [difficulty.Heads]float64
+		for h, c := range heads {
+			z[h] = c.score(&e.vector)
+		}
+		if e.pictured() {
+			z[difficulty.HeadInstruct] += v.Pictures
+		}
+		v.Examples, v.raw = append(v.Examples, e), append(v.raw, z)
+	}
+}
+
+// contrastMass is how much the contrasting prompts weigh in calibration and price beside all other sources together.
+const contrastMass = 1
+
+// masses are what examples weigh in a calibration: sources count the same, whatever their size, and what is held back
+// not at all.
+func (v *Validation) masses() []float64 {
+	n := map[side]float64{}
+	sides := [2]map[side]bool{{}, {}}
+	for _, e := range v.Examples {
+		if !e.judged() {
+			n[side{e.Source, e.Label}]++
+			sides[count(e.contrasting())][side{e.Source, e.Label}] = true
+		}
+	}
+	least := float64(minLabelled)
+	if !slices.ContainsFunc(slices.Collect(maps.Values(n)), func(n float64) bool { return n >= minLabelled }) {
+		least = 0 // little data is better than none
+	}
+	out := make([]float64, len(v.Examples))
+	for i, e := range v.Examples {
+		at := side{e.Source, e.Label}
+		switch {
+		case e.judged(), n[at] < least:
+		case e.contrasting():
+			out[i] = contrastMass / n[at] / float64(len(sides[1]))
+		default:
+			out[i] = 1 / n[at] / float64(len(sides[0]))
+		}
+	}
+	return out
+}
+
+// calibrate fits each head to its targets, the score to the labels, and the price to the balance of both recalls.
 func (v *Validation) calibrate() {
-	z, goal := make([]float64, len(v.raw)), make([]float64, len(v.raw))
+	mass := v.masses()
+	v.fitPictures(mass)
+	z, goal, alike := make([]float64, len(v.raw)), make([]float64, len(v.raw)), make([]float64, len(v.raw))
+	for i, e := range v.Examples {
+		alike[i] = float64(count(!e.judged())) / float64(len(v.Examples))
+	}
 	for h := range difficulty.Heads {
 		for i, e := range v.Examples {
 			z[i], goal[i] = v.raw[i][h], likely(h, e)
 		}
-		v.Calibration[h] = fitPlatt(z, goal)
+		weights := mass
+		if h == difficulty.HeadTokens { // a number, in which sources are not to be balanced
+			weights = alike
+		}
+		v.Calibration[h] = fitPlatt(z, goal, weights)
 	}
 	// What outcomes taught the thinking head carries over to other sources only as far as it is seen to, and never
 	// turned round.
 	if p := &v.Calibration[difficulty.HeadThinking]; p.A < 0 {
 		p.A = 0
 	}
-	gains, labels := v.labelled()
-	v.Pays = fitPlatt(gains, labels)
-	low, high := 0.0, 1.0
-	for range 30 {
-		v.Lambda = (low + high) / 2
-		if b, _ := macro(v.Examples, v.Think()); b.Kept < keptGoal {
-			low = v.Lambda
-		} else {
-			high = v.Lambda
+	v.Pays = v.fitPays(mass)
+	v.Lambda = v.balancedPrice()
+}
+
+// fitPictures fits the addition for pictures together with the calibration of the instruct head, and adds it.
+func (v *Validation) fitPictures(mass []float64) {
+	const head, rounds = difficulty.HeadInstruct, 30
+	z, goal := make([]float64, len(v.raw)), make([]float64, len(v.raw))
+	for i, e := range v.Examples {
+		goal[i] = likely(head, e)
+	}
+	for range rounds {
+		for i, e := range v.Examples {
+			z[i] = v.raw[i][head]
+			if e.pictured() {
+				z[i] += v.Pictures
+			}
+		}
+		p := fitPlatt(z, goal, mass)
+		var slope, curve float64
+		for i, e := range v.Examples {
+			if e.pictured() {
+				q := p.Apply(z[i])
+				slope += mass[i] * p.A * (q - goal[i])
+				curve += mass[i] * p.A * p.A * q * (1 - q)
+			}
+		}
+		if curve == 0 {
+			return
+		}
+		v.Pictures -= slope / curve
+	}
+	v.Pictures = math.Round(v.Pictures*1e4) / 1e4
+	for i, e := range v.Examples {
+		if e.pictured() {
+			v.raw[i][head] += v.Pictures
 		}
 	}
-	v.Lambda = math.Round(high*1e4) / 1e4
+}
+
+// fitPays fits the score to the labels that are sure.
+func (v *Validation) fitPays(mass []float64) difficulty.Platt {
+	gains, labels, weights := make([]float64, len(v.raw)), make([]float64, len(v.raw)), make([]float64, len(v.raw))
+	for i, e := range v.Examples {
+		gains[i], labels[i] = v.gain(i), float64(count(e.Label == LabelThinking))
+		if e.Label != LabelUnsure {
+			weights[i] = mass[i]
+		}
+	}
+	return fitPlatt(gains, labels, weights)
+}
+
+// balancedPrice is the price at which the mean of both recalls is the highest, means over sources and, weighing as
+// much, over the topics of contrasting prompts. Of prices that come near it the lowest is taken: a thought too many costs
+// time, one too few the answer.
+func (v *Validation) balancedPrice() float64 {
+	const steps, top, near = 200, 0.4, 0.003
+	var means [steps + 1]float64
+	best := 0.0
+	for i := range means {
+		v.Lambda = top * float64(i) / steps
+		think := v.Think()
+		public, _ := macro(v.Examples, think, func(e *Example) bool { return !e.judged() && !e.contrasting() })
+		own, topics := macro(v.Examples, think, func(e *Example) bool { return !e.judged() && e.contrasting() })
+		switch {
+		case public.Mean() == 0: // no source has enough of a label
+			means[i] = v.recall(func(e *Example) bool { return !e.judged() }).Mean()
+		case len(topics) == 0:
+			means[i] = public.Mean()
+		default:
+			means[i] = (public.Mean() + own.Mean()) / 2
+		}
+		best = max(best, means[i])
+	}
+	for i, m := range means {
+		if m >= best-near {
+			return math.Round(top*float64(i)/steps*1e4) / 1e4
+		}
+	}
+	return top
 }
 
 func (v *Validation) gain(i int) float64 {
 	return v.Calibration[difficulty.HeadThinking].Apply(v.raw[i][difficulty.HeadThinking]) -
 		v.Calibration[difficulty.HeadInstruct].Apply(v.raw[i][difficulty.HeadInstruct])
-}
-
-// labelled are the gains and labels of the prompts whose label is sure.
-func (v *Validation) labelled() (gains, labels []float64) {
-	for i, e := range v.Examples {
-		if e.Label != LabelUnsure {
-			gains, labels = append(gains, v.gain(i)), append(labels, float64(count(e.Label == LabelThinking)))
-		}
-	}
-	return gains, labels
 }
 
 // Think are the decisions at the default quality.
@@ -183,76 +304,3 @@ func (v *Validation) Think() []bool {
 	}
 	return out
 }
-
-// Outcomes is a cross-validation on measured outcomes: random folds, or folds of whole tasks.
-func Outcomes(examples []*Example, unseenTasks bool, o *Options, seed uint64) Gap {
-	var measured []*Example
-	var others []*Example
-	for _, e := range examples {
-		switch {
-		case e.measured():
-			measured = append(measured, e)
-		case e.Source != "reasoning_gym":
-			others = append(others, e)
-		}
-	}
-	slices.SortStableFunc(measured, byName)
-	rng := rand.New(rand.NewPCG(seed, 3))
-	const parts = 5
-	fold := make([]int, len(measured))
-	if unseenTasks {
-		tasks := map[string]int{}
-		var names []string
-		for _, e := range measured {
-			if _, ok := tasks[taskOf(e)]; !ok {
-				tasks[taskOf(e)] = 0
-				names = append(names, taskOf(e))
-			}
-		}
-		slices.Sort(names)
-		for i, p := range rng.Perm(len(names)) {
-			tasks[names[p]] = i % parts
-		}
-		for i, e := range measured {
-			fold[i] = tasks[taskOf(e)]
-		}
-	} else {
-		for i, p := range rng.Perm(len(measured)) {
-			fold[p] = i % parts
-		}
-	}
-	scores := make([]float64, len(measured))
-	for f := range parts {
-		var seen []*Example
-		for i, e := range measured {
-			if fold[i] != f {
-				seen = append(seen, e)
-			}
-		}
-		heads := fitHeads(mix(seen, others, o), o)
-		for i, e := range measured {
-			if fold[i] == f {
-				scores[i] = sigmoid(heads[difficulty.HeadThinking].score(&e.vector)) -
-					sigmoid(heads[difficulty.HeadInstruct].score(&e.vector))
-			}
-		}
-	}
-	return gapWon(measured, scores)
-}
-
-// taskOf is the task an outcome was measured on, whatever its difficulty: the last part of the kind.
-func taskOf(e *Example) string { return path.Base(e.Kind) }
-
-// mix weighs outcomes ten times as much as labels.
-func mix(measured, others []*Example, o *Options) []sample {
-	out := balance(others, o)
-	for i := range out {
-		out[i].weight *= 0.1
-	}
-	for _, e := range measured {
-		out = append(out, sample{e, 1})
-	}
-	return out
-}
-
-func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
