@@ -7,8 +7,8 @@ import (
 	"github.com/qwenvld/qwenvld/engine"
 )
 
-// RoutingSchema is the version of what Routing tells. It grows when a field changes its meaning or goes; new fields leave
-// it as it is.
+// RoutingSchema is the version of what Routing tells. It grows when a field changes its meaning or goes; new fields
+// leave it as it is.
 const RoutingSchema = 1
 
 // Routing tells a client who answers and why. It is the same on every surface.

@@ -24,8 +24,8 @@ type Options struct {
 	Unsure float64
 	// Contrast is by how much more than others the prompts count that were written in contrasting pairs.
 	Contrast float64
-	// Seeds is how many fits are averaged, of seeds from Seed on, and FoldSeeds how many where something is left out, of
-	// which there are many.
+	// Seeds is how many fits are averaged, of seeds from Seed on, and FoldSeeds how many where something is left out,
+	// of which there are many.
 	Seeds, FoldSeeds int
 	Seed             uint64
 }

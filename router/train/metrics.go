@@ -56,8 +56,8 @@ func calibrationError(p []float64, positive []bool, mass []float64) float64 {
 	return e / max(total, math.SmallestNonzeroFloat64)
 }
 
-// fitPlatt fits sigmoid(A*z+B) to targets by damped Newton steps; plain ones can diverge. Points weigh by mass, the same
-// where it is nil.
+// fitPlatt fits sigmoid(A*z+B) to targets by damped Newton steps; plain ones can diverge. Points weigh by mass, the
+// same where it is nil.
 func fitPlatt(z, goal, mass []float64) difficulty.Platt {
 	weight := func(i int) float64 {
 		if mass == nil {

@@ -80,7 +80,8 @@ func (s *start) moved(outcomes []*Example, seed uint64) [difficulty.Heads]*colum
 	for h, from := range s.heads {
 		c := &column{weights: slices.Clone(from.weights), bias: from.bias}
 		rng := rand.New(rand.NewPCG(seed, uint64(h)))
-		// A step that is next to nothing must move next to nothing, or replayed prompts would shake what they are to keep.
+		// A step that is next to nothing must move next to nothing, or replayed prompts would shake what they are to
+		// keep.
 		squares := slices.Repeat([]float32{adaptStill}, len(c.weights))
 		biasSquares := 1.0
 		for range adaptEpochs {

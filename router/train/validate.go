@@ -260,8 +260,8 @@ func (v *Validation) fitPays(mass []float64) difficulty.Platt {
 }
 
 // balancedPrice is the price at which the mean of both recalls is the highest, means over sources and, weighing as
-// much, over the topics of contrasting prompts. Of prices that come near it the lowest is taken: a thought too many costs
-// time, one too few the answer.
+// much, over the topics of contrasting prompts. Of prices that come near it the lowest is taken: a thought too many
+// costs time, one too few the answer.
 func (v *Validation) balancedPrice() float64 {
 	const steps, top, near = 200, 0.4, 0.003
 	var means [steps + 1]float64
