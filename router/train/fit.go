@@ -204,7 +204,8 @@ func Fit(set *Set, examples []*Example, cv *Validation, o *Options, note string)
 	var wg sync.WaitGroup
 	for k := range difficulty.Kinds() {
 		wg.Go(func() {
-			col := fitColumn(named, difficulty.KindShift, func(e *Example) float64 { return float64(count(kindOf(e) == k)) }, &kinds, uint64(k)+100)
+			of := func(e *Example) float64 { return float64(count(kindOf(e) == k)) }
+			col := fitColumn(named, difficulty.KindShift, of, &kinds, uint64(k)+100)
 			c.Kinds[k], h.KindBias[k] = col.weights, col.bias
 		})
 	}
