@@ -20,7 +20,8 @@ func explainRoute(w io.Writer, c *config.Config, text string, o *routeOptions) e
 	features, bias := m.Contributions(f)
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nWith instruct %.3f of answers to such questions are right, with thinking %.3f. "+
-		"At quality %g the gain of %+.3f has to exceed %.3f.\n\n", a.Instruct, a.Thinking, c.Router.Quality, a.Thinking-a.Instruct, m.Price(a.Tokens, c.Router.Quality))
+		"At quality %g the gain of %+.3f has to exceed %.3f.\n\n",
+		a.Instruct, a.Thinking, c.Router.Quality, a.Thinking-a.Instruct, m.Price(a.Tokens, c.Router.Quality))
 	b.WriteString("thinking  where     feature\n")
 	fmt.Fprintf(&b, "%+8.3f            %s\n", bias.Gain(), bias.Feature)
 	for i := range features {
