@@ -14,7 +14,7 @@ func HeldBack() []string {
 }
 
 // HeldBackTopics and HeldBackLanguages are the contrasting prompts that no weights are trained on of which measures are
-// reported, nor was any option chosen on them. The shipped weights have seen them.
+// reported. The shipped weights have seen them.
 func HeldBackTopics() []string { return []string{"own_scenes", "own_science", "own_everyday"} }
 
 // HeldBackLanguages are held back with HeldBackTopics, in all topics.
