@@ -96,7 +96,8 @@ func (s *Server) modelCard(
 		info, loaded := at.Info, at.Down == nil
 		c.Variants = append(c.Variants, variantCard{
 			ID: p.ModelID(v), Variant: string(v), Loaded: loaded, Status: string(at.State()), Error: reason(at),
-			Name: info.Name, Architecture: info.Architecture, MaxModelLen: info.ContextSize, Progress: progressOf(at), Memory: at.Memory, Vision: s.visionOf(info.Vision),
+			Name: info.Name, Architecture: info.Architecture, MaxModelLen: info.ContextSize,
+			Progress: progressOf(at), Memory: at.Memory, Vision: s.visionOf(info.Vision),
 		})
 		if v == router.Thinking {
 			c.Capabilities = append(c.Capabilities, "reasoning")

@@ -35,7 +35,7 @@ func releasePages(file string) int64 {
 		}
 		// The system call by its number: the range is not Go's memory, and no Go pointer should be made of it.
 		if _, _, errno := unix.Syscall(unix.SYS_MADVISE, start, end-start, unix.MADV_DONTNEED); errno == 0 {
-			released += int64(end - start) //nolint:gosec // a size of an address space
+			released += int64(end - start)
 		}
 	}
 	return released

@@ -12,12 +12,12 @@ import (
 func TestReleasedPagesLeaveMemoryAndAreFoundAgain(t *testing.T) {
 	page := os.Getpagesize()
 	want := bytes.Repeat([]byte("weights "), 64*page/8)
-	real := filepath.Join(t.TempDir(), "a model.gguf")
-	if err := os.WriteFile(real, want, 0o600); err != nil {
+	weights := filepath.Join(t.TempDir(), "a model.gguf")
+	if err := os.WriteFile(weights, want, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	link := filepath.Join(t.TempDir(), "link.gguf")
-	if err := os.Symlink(real, link); err != nil {
+	if err := os.Symlink(weights, link); err != nil {
 		t.Fatal(err)
 	}
 	file, err := os.Open(link)
@@ -33,11 +33,11 @@ func TestReleasedPagesLeaveMemoryAndAreFoundAgain(t *testing.T) {
 	if !bytes.Equal(mapped, want) {
 		t.Fatal("the mapping does not show the file")
 	}
-	before := residentOf(t, real)
+	before := residentOf(t, weights)
 	if got := releasePages(link); got != int64(len(want)) {
 		t.Errorf("released %d bytes, want %d", got, len(want))
 	}
-	if after := residentOf(t, real); before == 0 || after != 0 {
+	if after := residentOf(t, weights); before == 0 || after != 0 {
 		t.Errorf("resident %d kB before and %d after", before, after)
 	}
 	if !bytes.Equal(mapped, want) {
