@@ -97,7 +97,7 @@ cuda() {
 libraries() {
 	local name file
 	for name in libcudart libcublas libcublasLt; do
-		file=$(find -L "$home/lib64" "$home/lib" "$home"/targets/*/lib -maxdepth 1 -name "$name.so.[0-9]*" 2>/dev/null | sort | head -n 1)
+		file=$(find -L "$home/lib64" "$home/lib" "$home"/targets/*/lib -maxdepth 1 -name "$name.so.[0-9]*" 2>/dev/null | sort | head -n 1 || true)
 		[[ -n $file ]] || die "$name is not in $home"
 		file=$(readlink -f "$file")
 		name=$(objdump -p "$file" | awk '$1 == "SONAME" { print $2 }')

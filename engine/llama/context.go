@@ -3,6 +3,7 @@ package llama
 // #include <stdlib.h>
 // #include "attention.h"
 // #include "bridge.h"
+// #include "release.h"
 import "C"
 
 import (
@@ -120,7 +121,7 @@ func NewContext(m *Model, o ContextOptions) (*Context, error) {
 // Close frees the context.
 func (c *Context) Close() error {
 	c.once.Do(func() {
-		C.llama_free(c.ptr)
+		C.qv_free_context(c.ptr)
 		c.watch.free()
 		c.ptr = nil
 	})
