@@ -12,7 +12,7 @@ const (
 	beside = 5
 	// besidePictures is that where pictures are among them, in tenths. An encode goes on for many steps, all of which
 	// would be as long as may be, and it cannot share the weights' way through memory with decoding as text does.
-	besidePictures = 24
+	besidePictures = 34
 	// unnoticed is how long they may take in any case: nobody sees an answer stand still for that long.
 	unnoticed = 50 * time.Millisecond
 	// alone is how long a step takes in which nobody decodes. Who comes meanwhile waits for its end.

@@ -49,8 +49,8 @@ func TestPromptsGetTimeInProportionToDecoding(t *testing.T) {
 			false, 19, 0,
 		},
 		"rows that cost much":     {wide, 2, 80 * time.Millisecond, time.Second, []string{"5000"}, false, 4, 0},
-		"an image alone":          {wide, 1, 80 * time.Millisecond, 10 * time.Millisecond, []string{"[5000]"}, true, 0, 16},
-		"an image beside text":    {wide, 1, 80 * time.Millisecond, 10 * time.Millisecond, []string{"5000", "[5000]"}, true, 7, 8},
+		"an image alone":          {wide, 1, 80 * time.Millisecond, 10 * time.Millisecond, []string{"[5000]"}, true, 0, 24},
+		"an image beside text":    {wide, 1, 80 * time.Millisecond, 10 * time.Millisecond, []string{"5000", "[5000]"}, true, 11, 12},
 		"what is left is used up": {wide, 1, 80 * time.Millisecond, 10 * time.Millisecond, []string{"10", "5000"}, false, 39, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
