@@ -60,11 +60,15 @@ type visionCard struct {
 }
 
 func (s *Server) visionOf(v *engine.VisionInfo) *visionCard {
-	if v == nil || v.PatchSize*v.MergeSize == 0 { // the sizes are known once the weights were loaded
+	if v == nil {
+		return nil
+	}
+	edge := v.PatchSize * v.MergeSize
+	if edge == 0 { // the sizes are known once the weights were loaded
 		return nil
 	}
 	limits := s.media.PixelLimits(v)
-	return &visionCard{TokenEdge: v.PatchSize * v.MergeSize, MinPixels: limits.Min, MaxPixels: limits.Max}
+	return &visionCard{TokenEdge: edge, MinPixels: limits.Min, MaxPixels: limits.Max}
 }
 
 // modelCards describes each routed model and then its variants.

@@ -143,36 +143,33 @@ func (c *Config) resolve(dir string) {
 	if c.Responses.Path != ResponsesInMemory && c.Responses.Path != ResponsesOff {
 		files = append(files, &c.Responses.Path)
 	}
-	for _, p := range files {
-		if *p != "" && !filepath.IsAbs(*p) {
-			*p = filepath.Join(dir, *p)
-		}
-	}
+	within(dir, files...)
 	for i := range c.Models {
 		m := &c.Models[i]
 		if strings.HasPrefix(m.Pull, ".") { // a folder
 			m.Pull = filepath.Join(dir, m.Pull)
 		}
-		if p := &m.Engine.VisionFolder; *p != "" && *p != FolderAuto && *p != FolderOff && !filepath.IsAbs(*p) {
-			*p = filepath.Join(dir, *p)
-		}
-		for _, p := range []*string{&m.Instruct.Model, &m.Instruct.Projector, &m.Thinking.Model, &m.Thinking.Projector} {
-			if *p != "" && !filepath.IsAbs(*p) {
-				*p = filepath.Join(dir, *p)
-			}
+		if p := &m.Engine.VisionFolder; *p != FolderAuto && *p != FolderOff {
+			within(dir, p)
 		}
 		m.Instruct.resolve(dir)
 		m.Thinking.resolve(dir)
 	}
 }
 
-// resolve makes the relative paths of servers' files relative to dir.
+// resolve makes relative paths relative to dir: of the weights' own files and of those about servers.
 func (w *Weights) resolve(dir string) {
+	within(dir, &w.Model, &w.Projector)
 	for i := range w.Upstreams {
-		for _, p := range []*string{&w.Upstreams[i].KeyFile, &w.Upstreams[i].File} {
-			if *p != "" && !filepath.IsAbs(*p) {
-				*p = filepath.Join(dir, *p)
-			}
+		within(dir, &w.Upstreams[i].KeyFile, &w.Upstreams[i].File)
+	}
+}
+
+// within puts dir before paths that are relative. What is empty stays so.
+func within(dir string, paths ...*string) {
+	for _, p := range paths {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
 		}
 	}
 }

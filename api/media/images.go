@@ -146,7 +146,7 @@ func (l *Loader) PixelLimits(v *engine.VisionInfo) multimodal.PixelLimits {
 // LeastTokens is how many tokens each image of a request has, at least.
 func (l *Loader) LeastTokens(req *request.Request, v *engine.VisionInfo) int {
 	limits, err := pixelLimits(req, v, l.o.Limits.Pixels)
-	edge := v.PatchSize * v.MergeSize
+	edge := tokenEdge(v)
 	if err != nil || edge == 0 { // which is told when they are brought in
 		return 1
 	}

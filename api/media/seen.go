@@ -30,7 +30,7 @@ func (v *Videos) Seen() []SeenVideo {
 		one := SeenVideo{
 			Seen: Seen{
 				Width: info.Width, Height: info.Height, ResizedWidth: in.plan.Width, ResizedHeight: in.plan.Height,
-				Tokens: len(in.plan.Stamps) * in.plan.Tokens,
+				Tokens: in.tokens(),
 			},
 			Timestamps: in.plan.Stamps,
 		}

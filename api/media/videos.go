@@ -36,6 +36,9 @@ func (in *openVideo) choose() (err error) {
 	return fault.Video(in.ref.Path, err)
 }
 
+// tokens is what its frames take of the prompt, without their stamps.
+func (in *openVideo) tokens() int { return len(in.plan.Stamps) * in.plan.Tokens }
+
 // all lists the videos, also those of a nil *Videos.
 func (v *Videos) all() []*openVideo {
 	if v == nil {
@@ -66,7 +69,7 @@ func (v *Videos) Stamps() [][]string {
 func (v *Videos) Tokens() int {
 	n := 0
 	for _, in := range v.all() {
-		n += len(in.plan.Stamps) * in.plan.Tokens
+		n += in.tokens()
 	}
 	return n
 }

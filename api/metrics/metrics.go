@@ -46,10 +46,10 @@ type Metrics struct {
 	requests    *prometheus.CounterVec
 	durations   *prometheus.HistogramVec
 	errors      *prometheus.CounterVec
-	inFlight    prometheus.Gauge
+	inFlight    prometheus.GaugeFunc
 	waits       prometheus.Histogram
 	loads       prometheus.Histogram
-	running     atomic.Int64 // as inFlight
+	running     atomic.Int64 // requests that hold a place
 	queue       atomic.Pointer[Queue]
 	unstored    prometheus.Counter
 	store       atomic.Pointer[Store]
@@ -70,9 +70,9 @@ func New(o Options) *Metrics {
 	m.durations = histograms(m, "http_request_duration_seconds", "Time from a request's header to the end of its reply.",
 		secondsBuckets(), labelEndpoint)
 	m.errors = counters(m, "errors_total", "Requests and background responses that failed, by the code that the client was told.", "code")
-	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{
+	m.inFlight = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: prefix + "requests_in_flight", Help: "Requests that hold one of the places of limits.max_concurrent.",
-	})
+	}, func() float64 { return float64(m.running.Load()) })
 	register(m, m.inFlight)
 	m.waits = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name: prefix + "queue_wait_seconds", Help: "Time that requests waited for one of the places of limits.max_concurrent.",
@@ -128,7 +128,6 @@ func (m *Metrics) Failed(code string) { m.errors.WithLabelValues(code).Inc() }
 
 // Admitted counts a request as in flight, until Released, that waited for its place.
 func (m *Metrics) Admitted(waited time.Duration) {
-	m.inFlight.Inc()
 	m.running.Add(1)
 	m.waits.Observe(waited.Seconds())
 }
@@ -137,10 +136,7 @@ func (m *Metrics) Admitted(waited time.Duration) {
 func (m *Metrics) Held(waited time.Duration) { m.loads.Observe(waited.Seconds()) }
 
 // Released ends what Admitted began.
-func (m *Metrics) Released() {
-	m.inFlight.Dec()
-	m.running.Add(-1)
-}
+func (m *Metrics) Released() { m.running.Add(-1) }
 
 // Store is where responses are kept.
 type Store interface {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,10 +25,7 @@ func workerBinary(e *environment, kernels []string, processor x86level.Features)
 				builds[l] = path
 			}
 		}
-		levels := make([]x86level.Level, 0, len(builds))
-		for l := range builds {
-			levels = append(levels, l)
-		}
+		levels := slices.Collect(maps.Keys(builds))
 		own, here := x86level.Of(compiledFor(kernels)), x86level.Of(processor)
 		if l := x86level.Pick(own, here, levels); l != x86level.None {
 			return builds[l], nil
