@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"io"
-	"net/http"
 	"strings"
 	"testing"
 )
@@ -19,16 +18,7 @@ func TestAStreamThatIsBrokenOffIsLoggedAsSuch(t *testing.T) {
 		s.instruct.Hold <- struct{}{} // the first token comes, the second does not
 		ctx, leave := context.WithCancel(t.Context())
 		defer leave()
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/v1/chat/completions",
-			strings.NewReader(`{"model":"qwen3-vl-instruct","stream":true,"messages":[{"role":"user","content":"hi"}]}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Content-Type", "application/json")
-		resp, err := http.DefaultTransport.RoundTrip(req)
-		if err != nil {
-			t.Fatal(err)
-		}
+		resp := s.stream(ctx, "qwen3-vl-instruct")
 		if _, err := resp.Body.Read(make([]byte, 1)); err != nil {
 			t.Fatal(err)
 		}

@@ -42,19 +42,7 @@ func ponders(ctx context.Context, req *engine.Request) func() (engine.Event, err
 // reads the rest.
 func (s *site) pondering(header ...string) (id string, rest func() string) {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url+"/v1/chat/completions",
-		strings.NewReader(`{"model":"qwen3-vl-thinking","stream":true,"messages":[{"role":"user","content":"hi"}]}`))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	for i := 0; i < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	resp := s.stream(s.t.Context(), "qwen3-vl-thinking", header...)
 	s.t.Cleanup(func() { _ = resp.Body.Close() })
 	lines := bufio.NewScanner(resp.Body)
 	for lines.Scan() {
@@ -122,16 +110,7 @@ func TestAnswerNowIsRefusedOnceTheAnswerHasBegun(t *testing.T) {
 	s := newSite(t, nil)
 	s.instruct.Hold = make(chan struct{}, 1)
 	s.instruct.Hold <- struct{}{} // the first token comes, the second does not
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/v1/chat/completions",
-		strings.NewReader(`{"model":"qwen3-vl-instruct","stream":true,"messages":[{"role":"user","content":"hi"}]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
+	resp := s.stream(t.Context(), "qwen3-vl-instruct")
 	defer resp.Body.Close()
 	// The first chunk says that it has begun, with its id.
 	lines := bufio.NewScanner(resp.Body)

@@ -188,8 +188,11 @@ func again(t *testing.T, args ...string) ([]byte, error) {
 // TestTheAPIThroughAnotherServer runs all tests of the API again, with the engines behind another server. Those that
 // docs/SCALING.md excepts must fail there: a reason that is none any more leaves the page.
 func TestTheAPIThroughAnotherServer(t *testing.T) {
-	if *throughAnother || testing.Short() {
+	if *throughAnother {
 		t.Skip("it is what runs")
+	}
+	if testing.Short() {
+		t.Skip("all tests again, and through another server, take minutes")
 	}
 	if raced {
 		t.Skip("the tests themselves run under the race detector; again and through another server they take minutes")

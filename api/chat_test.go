@@ -248,13 +248,7 @@ func TestDisconnectCancelsTheGeneration(t *testing.T) {
 	s.instruct.Hold, s.instruct.Closed = make(chan struct{}, 1), make(chan struct{})
 	s.instruct.Hold <- struct{}{} // the first token comes, the second does not
 	ctx, cancel := context.WithCancel(t.Context())
-	req, _ := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/v1/chat/completions",
-		strings.NewReader(`{"model":"qwen3-vl-instruct","stream":true,"messages":[{"role":"user","content":"hi"}]}`))
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
+	resp := s.stream(ctx, "qwen3-vl-instruct")
 	cancel()
 	resp.Body.Close()
 	select {
@@ -267,16 +261,7 @@ func TestDisconnectCancelsTheGeneration(t *testing.T) {
 func TestSilenceIsFilledWithComments(t *testing.T) {
 	s := newSite(t, func(c *Config) { c.KeepAlive = time.Millisecond })
 	s.instruct.Hold = make(chan struct{})
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/v1/chat/completions",
-		strings.NewReader(`{"model":"qwen3-vl-instruct","stream":true,"messages":[{"role":"user","content":"hi"}]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultTransport.RoundTrip(req)
-	if err != nil {
-		t.Fatal(err)
-	}
+	resp := s.stream(t.Context(), "qwen3-vl-instruct")
 	defer resp.Body.Close()
 	comments, last := 0, ""
 	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {

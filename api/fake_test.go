@@ -125,6 +125,31 @@ type reply struct {
 	body   []byte
 }
 
+// request makes one with a body of JSON. Headers come in pairs.
+func (s *site) request(ctx context.Context, path, body string, headers ...string) *http.Request {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+path, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	return req
+}
+
+// stream begins a streamed chat completion. Who calls it closes the body.
+func (s *site) stream(ctx context.Context, model string, headers ...string) *http.Response {
+	s.t.Helper()
+	resp, err := http.DefaultTransport.RoundTrip(s.request(ctx, "/v1/chat/completions",
+		`{"model":"`+model+`","stream":true,"messages":[{"role":"user","content":"hi"}]}`, headers...))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return resp
+}
+
 // post sends body, a Go value or JSON text. Headers come in pairs.
 func (s *site) post(path string, body any, headers ...string) reply {
 	s.t.Helper()
@@ -136,15 +161,7 @@ func (s *site) post(path string, body any, headers ...string) reply {
 		}
 		data = string(b)
 	}
-	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url+path, strings.NewReader(data))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	for i := 0; i < len(headers); i += 2 {
-		req.Header.Set(headers[i], headers[i+1])
-	}
-	return s.do(req)
+	return s.do(s.request(s.t.Context(), path, data, headers...))
 }
 
 func (s *site) do(req *http.Request) reply {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -106,13 +105,7 @@ service:
   telemetry: {metrics: {level: none}}
   pipelines: {traces: {receivers: [otlp], exporters: [otlp_http]}}
 `, receiver, reader.URL)))
-	eventually(t, func() bool {
-		c, err := net.Dial("tcp", receiver)
-		if err == nil {
-			_ = c.Close()
-		}
-		return err == nil
-	})
+	listening(t, receiver)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+receiver)
 	d := serve(t)
 	front := behind(t, "qwenvld", d.url)

@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -57,13 +56,7 @@ func TestEnvoyRoutesByTheRouter(t *testing.T) {
 	).Replace(string(text))
 	background(t, program, "--use-dynamic-base-id", "-c", write(t, t.TempDir(), "envoy.yaml", config), "-l", "warning", "--concurrency", "1")
 	url := "http://127.0.0.1:" + front
-	eventually(t, func() bool {
-		c, err := net.Dial("tcp", "127.0.0.1:"+front)
-		if err == nil {
-			_ = c.Close()
-		}
-		return err == nil
-	})
+	listening(t, "127.0.0.1:"+front)
 	for question, want := range map[string]asked{
 		"Hi!": {"instruct", "qwen3-vl-instruct", "instruct"},
 		"Prove that the sum of the squares of two odd integers is never a perfect square. Think step by step.": {"thinking", "pool/Thinking", "thinking"},
@@ -80,19 +73,9 @@ func TestEnvoyRoutesByTheRouter(t *testing.T) {
 
 func throughEnvoy(t *testing.T, url, body string, all <-chan asked) asked {
 	t.Helper()
-	req, err := http.NewRequestWithContext(timeout(t, patience), http.MethodPost, url+"/v1/chat/completions", strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		t.Fatalf("%d %s, %v", resp.StatusCode, text, err)
+	status, text, err := send(timeout(t, patience), t, url+"/v1/chat/completions", json.RawMessage(body))
+	if err != nil || status != http.StatusOK {
+		t.Fatalf("%d %s, %v", status, text, err)
 	}
 	return <-all
 }

@@ -50,6 +50,18 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
+// listening waits until somebody listens at an address.
+func listening(t *testing.T, address string) {
+	t.Helper()
+	eventually(t, func() bool {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	})
+}
+
 // background runs a program until the test ends, and gives what it says.
 func background(t *testing.T, name string, args ...string) *output {
 	t.Helper()

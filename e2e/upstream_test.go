@@ -3,7 +3,6 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -50,20 +49,7 @@ func TestAnotherDaemonAnswersAsThisOneDoes(t *testing.T) {
 func aClientThatLeaves(t *testing.T, d, upstream *daemon) {
 	t.Helper()
 	running := func() bool {
-		req, err := http.NewRequestWithContext(timeout(t, patience), http.MethodGet, upstream.url+"/metrics", http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return !strings.Contains(string(body), `qwenvld_generations_in_flight{variant="instruct"} 0`)
+		return !strings.Contains(string(get(t, upstream.url+"/metrics")), `qwenvld_generations_in_flight{variant="instruct"} 0`)
 	}
 	stream := begin(t, d, "qwen3-vl-instruct", 3000)
 	if !running() {

@@ -48,8 +48,8 @@ func sharedMapping(line, folder string) (start, end uintptr, ok bool) {
 	if len(fields) < 6 || fields[1] != "r--s" {
 		return 0, 0, false
 	}
-	path := line[strings.Index(line, "/")+1:]
-	if !strings.Contains(line, "/") || filepath.Dir("/"+path) != folder {
+	_, path, found := strings.Cut(line, "/")
+	if !found || filepath.Dir("/"+path) != folder {
 		return 0, 0, false
 	}
 	from, to, _ := strings.Cut(fields[0], "-")

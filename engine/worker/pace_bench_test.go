@@ -28,7 +28,8 @@ type pacer struct {
 	at       int32
 }
 
-func newPacer(b *testing.B) *pacer {
+// benchmarked are the weights that QWENVLD_BENCH_MODEL names.
+func benchmarked(b *testing.B) *weights {
 	b.Helper()
 	path := os.Getenv("QWENVLD_BENCH_MODEL")
 	if path == "" {
@@ -39,6 +40,12 @@ func newPacer(b *testing.B) *pacer {
 		b.Fatal(err)
 	}
 	b.Cleanup(w.close)
+	return w
+}
+
+func newPacer(b *testing.B) *pacer {
+	b.Helper()
+	w := benchmarked(b)
 	return &pacer{w: w, policies: []*pace.Pace{nil, pace.New(1), pace.New(w.config.Threads)}}
 }
 

@@ -1,10 +1,7 @@
 package worker
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
-	"os"
 	"testing"
 	"time"
 
@@ -15,15 +12,7 @@ import (
 // BenchmarkRows tells how long steps take in which one sequence has so many rows, beside one of a single row: what
 // drafted tokens cost.
 func BenchmarkRows(b *testing.B) {
-	path := os.Getenv("QWENVLD_BENCH_MODEL")
-	if path == "" {
-		b.Skip("QWENVLD_BENCH_MODEL names no model")
-	}
-	w, err := load(context.Background(), Config{Model: path, ContextSize: 2048, CacheTokens: 2048}, slog.New(slog.DiscardHandler), nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(w.close)
+	w := benchmarked(b)
 	const most, depth = 16, 64
 	step := func(at int32, n int) (took time.Duration) {
 		rows := make([]compute.Row, n)

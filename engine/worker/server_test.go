@@ -76,18 +76,7 @@ func TestRequestThatOutlastsItsReplyIsReadToItsEnd(t *testing.T) {
 
 func TestHealthShowsThatTheComputationsGetOn(t *testing.T) {
 	s := start(t, config("dense-tied"))
-	health := func() (h wire.Health) {
-		resp, err := s.client.Get("http://worker" + wire.PathHealth)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		if err := json.NewDecoder(resp.Body).Decode(&h); err != nil {
-			t.Fatal(err)
-		}
-		return h
-	}
-	before := health()
+	before := s.health(t)
 	if before.Decode.Busy || before.Encode.Busy {
 		t.Errorf("busy without a request: %+v", before)
 	}
@@ -99,7 +88,7 @@ func TestHealthShowsThatTheComputationsGetOn(t *testing.T) {
 		}
 		pictures += len(r.Images)
 	}
-	after := health()
+	after := s.health(t)
 	if after.Decode.Steps < before.Decode.Steps+3 || after.Decode.Beats < before.Decode.Beats+100 {
 		t.Errorf("decoding went from %+v to %+v", before.Decode, after.Decode)
 	}

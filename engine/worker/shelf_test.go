@@ -13,19 +13,24 @@ import (
 	"github.com/qwenvld/qwenvld/engine/wire"
 )
 
-// pictures tells where the rows of a worker's pictures came from.
-func (s *service) pictures(t *testing.T) engine.Pictures {
+// health is what a worker tells of itself.
+func (s *service) health(t *testing.T) (h wire.Health) {
 	t.Helper()
 	resp, err := s.client.Get("http://worker" + wire.PathHealth)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	var h wire.Health
 	if err := json.NewDecoder(resp.Body).Decode(&h); err != nil {
 		t.Fatal(err)
 	}
-	return h.Pictures
+	return h
+}
+
+// pictures tells where the rows of a worker's pictures came from.
+func (s *service) pictures(t *testing.T) engine.Pictures {
+	t.Helper()
+	return s.health(t).Pictures
 }
 
 func shelved(folder string, lasts bool) Config {
