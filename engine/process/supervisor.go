@@ -72,10 +72,7 @@ type Supervisor struct {
 	availability availability
 	changed      chan struct{} // closed and replaced when availability changes
 	restarts     int64
-	cells        engine.Cells // as the worker told last
-	guesses      engine.Guesses
-	pictures     engine.Pictures
-	resident     int64 // likewise
+	told         wire.Health // by the worker, last
 }
 
 // availability is whether a worker answers, and why not.
@@ -149,21 +146,21 @@ func (s *Supervisor) Health() (state engine.State, restarts int64) {
 func (s *Supervisor) Cells() engine.Cells {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.cells
+	return s.told.Cells
 }
 
 // Guesses counts the tokens that the worker computed ahead until the last check, none where there is no worker.
 func (s *Supervisor) Guesses() engine.Guesses {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.guesses
+	return s.told.Guesses
 }
 
 // Pictures counts the pictures of the worker until the last check, none where there is no worker.
 func (s *Supervisor) Pictures() engine.Pictures {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.pictures
+	return s.told.Pictures
 }
 
 // Resident is how many bytes of the worker were in memory at the last check, 0 where there is no worker or the system
@@ -171,14 +168,14 @@ func (s *Supervisor) Pictures() engine.Pictures {
 func (s *Supervisor) Resident() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.resident
+	return s.told.Resident
 }
 
 // setCounts keeps what a worker tells of its cache, its guesses, its pictures and its memory.
 func (s *Supervisor) setCounts(h *wire.Health) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cells, s.guesses, s.pictures, s.resident = h.Cells, h.Guesses, h.Pictures, h.Resident
+	s.told = *h
 }
 
 // Info implements engine.Engine. Where no worker is ready its error is an engine.UnavailableError.

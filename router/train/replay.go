@@ -11,13 +11,13 @@ import (
 // start are a model's heads as columns that can be moved, with the calibration in them.
 type start struct {
 	heads   [difficulty.Heads]*column
-	general []replayed
+	general []lesson
 	// parts are the heads fitted without a part of the outcomes each, once they are known.
 	parts [][difficulty.Heads]*column
 }
 
-// replayed is a general prompt with what the heads say of it before they are moved.
-type replayed struct {
+// lesson is a prompt with what each head is to say of it.
+type lesson struct {
 	*Example
 	goals [difficulty.Heads]float64
 }
@@ -34,7 +34,7 @@ func startOf(m *difficulty.Model, g *general, seed uint64) *start {
 		s.heads[h] = c
 	}
 	for _, e := range g.sample(replays, seed) {
-		r := replayed{Example: e}
+		r := lesson{Example: e}
 		for h, c := range s.heads {
 			r.goals[h] = sigmoid(c.score(&e.vector))
 		}
@@ -61,10 +61,6 @@ func (s *start) between(moved [difficulty.Heads]*column, share float64) [difficu
 
 // moved are copies fitted to outcomes, held to where they started by the general prompts and by the decay.
 func (s *start) moved(outcomes []*Example, seed uint64) [difficulty.Heads]*column {
-	type lesson struct {
-		*Example
-		goals [difficulty.Heads]float64
-	}
 	lessons := make([]lesson, 0, len(outcomes)+len(s.general))
 	for _, e := range outcomes {
 		l := lesson{Example: e}
@@ -73,9 +69,7 @@ func (s *start) moved(outcomes []*Example, seed uint64) [difficulty.Heads]*colum
 		}
 		lessons = append(lessons, l)
 	}
-	for _, r := range s.general {
-		lessons = append(lessons, lesson(r))
-	}
+	lessons = append(lessons, s.general...)
 	var out [difficulty.Heads]*column
 	for h, from := range s.heads {
 		c := &column{weights: slices.Clone(from.weights), bias: from.bias}

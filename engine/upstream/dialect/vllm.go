@@ -68,7 +68,7 @@ func smallPictures(b body, c *Chat) {
 func continueFinal(b body, c *Chat) {
 	b["continue_final_message"], b["add_generation_prompt"] = true, false
 	messages := b["messages"].([]body)
-	messages[len(messages)-1] = body{"role": "assistant", "content": begun(&c.Messages[len(c.Messages)-1], c.Thinks, "<think>\n")}
+	messages[len(messages)-1] = body{"role": "assistant", "content": begun(&c.Messages[len(c.Messages)-1], c.Thinks)}
 }
 
 // notAgain keeps a model whose thoughts were cut short from closing them a second time.
@@ -79,7 +79,7 @@ func notAgain(b body, c *Chat) {
 }
 
 // begun is the beginning of an answer as one text, with the thoughts of weights that think between their tags.
-func begun(m *Message, thinks bool, open string) string {
+func begun(m *Message, thinks bool) string {
 	text := ""
 	for _, p := range m.Parts {
 		text += p.Text
@@ -91,7 +91,7 @@ func begun(m *Message, thinks bool, open string) string {
 	if m.Thoughts != nil {
 		thoughts = *m.Thoughts
 	}
-	out := open + thoughts + "\n</think>"
+	out := "<think>\n" + thoughts + "\n</think>"
 	if text != "" {
 		out += "\n\n" + text
 	}

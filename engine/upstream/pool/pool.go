@@ -125,13 +125,12 @@ func (p *Pool) Pick(now time.Time, key string, not ...string) (*Lease, error) {
 	)
 	hash := xxhash.Sum64String(key)
 	for _, m := range p.members {
-		if !m.takes(now) {
-			full = full || m.busy(now, not)
-			continue
+		takes := m.takes(now)
+		if takes {
+			total += m.inFlight
+			weights += m.Weight
 		}
-		total += m.inFlight
-		weights += m.Weight
-		if m.full() || slices.Contains(not, m.ID) {
+		if !takes || m.full() || slices.Contains(not, m.ID) {
 			full = full || m.busy(now, not)
 			continue
 		}

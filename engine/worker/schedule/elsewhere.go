@@ -1,5 +1,7 @@
 package schedule
 
+import "slices"
+
 // whereabouts says what is known of the rows of a picture outside of this worker.
 type whereabouts uint8
 
@@ -105,7 +107,7 @@ func (s *Scheduler) loaded() (n int64) {
 		}
 	}
 	for _, p := range s.pictures {
-		if p.active() && (p.at == sought || p.at == elsewhere) {
+		if p.active() && p.abroad() {
 			n += s.bytes(p)
 		}
 	}
@@ -114,12 +116,8 @@ func (s *Scheduler) loaded() (n int64) {
 
 // forgetUnwanted takes out pictures that nobody wants any more. What is looked for stays until it is known where it is.
 func (s *Scheduler) forgetUnwanted() {
-	kept := s.pictures[:0]
-	for _, p := range s.pictures {
-		if len(p.Wanted()) > 0 || p.at == sought || p.at == elsewhere {
-			kept = append(kept, p)
-		}
-	}
-	clear(s.pictures[len(kept):])
-	s.pictures = kept
+	s.pictures = slices.DeleteFunc(s.pictures, func(p *Picture) bool { return len(p.Wanted()) == 0 && !p.abroad() })
 }
+
+// abroad reports whether the rows may still come from another worker.
+func (p *Picture) abroad() bool { return p.at == sought || p.at == elsewhere }

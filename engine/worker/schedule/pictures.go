@@ -267,7 +267,7 @@ func (s *Scheduler) ahead() (n int64) {
 		}
 	}
 	for _, p := range s.pictures {
-		if !p.active() && (p.at == sought || p.at == elsewhere) {
+		if !p.active() && p.abroad() {
 			n += s.bytes(p)
 		}
 	}

@@ -76,13 +76,11 @@ func (o *Options) open(ctx context.Context, f *fault) (_ *subject, err error) {
 func (s *subject) try(ctx context.Context, f *fault) (*Row, error) {
 	s.ledger, s.note = &traffic.Ledger{}, ""
 	stop := func() {}
+	var outage func() time.Duration
 	if !f.apart {
 		s.arena.Ledger = s.ledger
 		const clients = 4
 		stop = s.arena.Load(ctx, clients)
-	}
-	var outage func() time.Duration
-	if !f.apart {
 		outage = s.watch(ctx)
 	}
 	err := f.run(ctx, s)
