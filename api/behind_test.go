@@ -109,13 +109,21 @@ func startCluster(
 	tb testing.TB, kind dialect.Kind, url, model string, up bool, around ...func(http.RoundTripper) http.RoundTripper,
 ) *upstream.Cluster {
 	tb.Helper()
+	return startPool(tb, kind, []string{url}, model, up, around...)
+}
+
+// startPool is startCluster for several servers.
+func startPool(
+	tb testing.TB, kind dialect.Kind, urls []string, model string, up bool, around ...func(http.RoundTripper) http.RoundTripper,
+) *upstream.Cluster {
+	tb.Helper()
 	d, err := dialect.For(kind)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	o := upstream.Options{
-		Groups:   []upstream.Group{{Dialect: d, Source: discover.Static{Server: discover.Server{URL: url}}, Model: model}},
-		Timeouts: upstream.Timeouts{ProbeEvery: 50 * time.Millisecond},
+	o := upstream.Options{Timeouts: upstream.Timeouts{ProbeEvery: 50 * time.Millisecond}}
+	for _, url := range urls {
+		o.Groups = append(o.Groups, upstream.Group{Dialect: d, Source: discover.Static{Server: discover.Server{URL: url}}, Model: model})
 	}
 	for _, f := range around {
 		o.Around = f

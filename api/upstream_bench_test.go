@@ -37,13 +37,13 @@ func streamOf(n int) upstreamtest.Script {
 	return s
 }
 
-// frontOf is a daemon in front of one server.
-func frontOf(b *testing.B, url string) string {
+// frontOf is a daemon in front of servers.
+func frontOf(b *testing.B, urls ...string) string {
 	b.Helper()
 	s, err := New(Config{
 		Router: shippedRouter(b), MaxConcurrent: 1024,
 		Models: []Model{{
-			ID: "m", Clusters: map[router.Variant]*upstream.Cluster{router.Instruct: startCluster(b, dialect.VLLM, url, "m", true)},
+			ID: "m", Clusters: map[router.Variant]*upstream.Cluster{router.Instruct: startPool(b, dialect.VLLM, urls, "m", true)},
 		}},
 	})
 	if err != nil {
@@ -244,6 +244,31 @@ func BenchmarkThroughAnotherServer(b *testing.B) {
 		b.ReportMetric(1000*(quantile(with, 0.5)-quantile(without, 0.5)), "ms/median")
 		b.ReportMetric(1000*(quantile(with, 0.99)-quantile(without, 0.99)), "ms/p99")
 	})
+}
+
+// BenchmarkThroughAPoolWithABadServer measures what a server of four that breaks every connection adds to first tokens,
+// eight requests at a time. Each of them must be answered.
+func BenchmarkThroughAPoolWithABadServer(b *testing.B) {
+	server, client := startParty(b, "TestServerParty"), startParty(b, "TestClientParty")
+	urls := []string{upstreamtest.New(b, upstreamtest.Script{Fault: upstreamtest.Reset, At: -1}).URL}
+	for range 3 {
+		urls = append(urls, server.say(b, "1"))
+	}
+	const streams = 8
+	sound, spoilt := errand{frontOf(b, urls[1:]...), "m-instruct", streams}, errand{frontOf(b, urls...), "m-instruct", streams}
+	want := client.run(b, sound).Events
+	var with, without []time.Duration
+	b.ResetTimer()
+	for b.Loop() {
+		without = append(without, client.run(b, sound).First...)
+		out := client.run(b, spoilt)
+		if out.Events != want {
+			b.Fatalf("%d events, want %d", out.Events, want)
+		}
+		with = append(with, out.First...)
+	}
+	b.ReportMetric(1000*(quantile(with, 0.5)-quantile(without, 0.5)), "ms/median")
+	b.ReportMetric(1000*(quantile(with, 0.99)-quantile(without, 0.99)), "ms/p99")
 }
 
 // cpuTime is the processor time that this process has had.
