@@ -5,6 +5,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -152,7 +153,7 @@ type wireError struct {
 
 func (e *wireError) unpack(status int) *Error {
 	code, _ := e.Code.(string)
-	return &Error{Status: status, Message: e.Message, Param: e.Param, Code: code}
+	return &Error{Status: status, Message: cmp.Or(e.Message, "the server reports an error without a message"), Param: e.Param, Code: code}
 }
 
 // IsRefused tells whether err is a refusal by the daemon rather than a connection that failed.
