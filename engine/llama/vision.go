@@ -26,6 +26,9 @@ type VisionOptions struct {
 	Progress func()
 	// Logger gets ggml's lines; nil discards them.
 	Logger *slog.Logger
+
+	// flashWidth has flash attention compute with heads that zeros widen to it. 0 is what suits the device.
+	flashWidth int
 }
 
 // Vision is the vision tower of one projector file. One of its Encodings computes at a time; plans may be made
@@ -69,8 +72,8 @@ func LoadVision(ctx context.Context, o VisionOptions) (*Vision, error) {
 	path := C.CString(o.Path)
 	defer C.free(unsafe.Pointer(path))
 	var text [visionErrorSize]C.char
-	status := C.qv_vision_load(path, C.int32_t(max(1, o.Threads)), device, v.watch.ptr, &v.ptr,
-		&text[0], visionErrorSize)
+	status := C.qv_vision_load(path, C.int32_t(max(1, o.Threads)), device, C.int32_t(o.flashWidth),
+		v.watch.ptr, &v.ptr, &text[0], visionErrorSize)
 	if status != C.QV_OK {
 		return nil, fmt.Errorf("load projector %q: %w", o.Path, v.failure(ctx, "load", status, &text))
 	}
@@ -130,6 +133,13 @@ func (v *Vision) PixelLimits() (minimum, maximum int) {
 
 // Device names where the tower runs.
 func (v *Vision) Device() string { return C.GoString(&v.info.device[0]) }
+
+// flashWidth is how wide heads of so many values are made for the flash attention of a backend, by its name in ggml.
+func flashWidth(backend string, head int) int {
+	name := C.CString(backend)
+	defer C.free(unsafe.Pointer(name))
+	return int(C.qv_flash_width(name, C.int32_t(head)))
+}
 
 // Rows is the number of rows, that is tokens, of an image of this size.
 func (v *Vision) Rows(width, height int) int {

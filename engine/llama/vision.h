@@ -36,11 +36,15 @@ enum qv_status {
 };
 
 // Loads the tower of a `clip` GGUF file onto device, or the CPU where that is NULL.
-// watch is polled between tensors; it may end the load with QV_CANCELLED.
-enum qv_status qv_vision_load(const char * path, int32_t n_threads, ggml_backend_dev_t device, qv_watch * watch,
+// watch is polled between tensors; it may end the load with QV_CANCELLED. Tests give flash_width, to have flash attention over
+// heads that zeros widen to it; 0 has what is best on the device.
+enum qv_status qv_vision_load(const char * path, int32_t n_threads, ggml_backend_dev_t device, int32_t flash_width, qv_watch * watch,
                               qv_vision ** out, char * err, size_t err_size);
 void           qv_vision_free(qv_vision * v);
 void           qv_vision_get_info(const qv_vision * v, qv_vision_info * info);
+
+// How wide heads of head_dim values are made for the flash attention of a backend, by its name in ggml.
+int32_t qv_flash_width(const char * backend, int32_t head_dim);
 
 // Working memory in bytes that an encoding takes of so many images with a grid of patches each, found without allocating it.
 enum qv_status qv_vision_plan(qv_vision * v, int32_t grid_w, int32_t grid_h, int32_t images, uint64_t * bytes,

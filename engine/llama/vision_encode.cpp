@@ -21,20 +21,6 @@ void fail(const char * format, ...) {
     throw std::runtime_error(text);
 }
 
-namespace {
-
-// Whether the device's flash attention reads K and V of the given type at this head size.
-bool attends(ggml_backend_t backend, int64_t head_dim, ggml_type type) {
-    ggml_init_params params = {16 * ggml_tensor_overhead(), nullptr, true};
-    ggml_context_ptr ctx(ggml_init(params));
-    ggml_tensor *    q = ggml_new_tensor_3d(ctx.get(), GGML_TYPE_F32, head_dim, 64, 2);
-    ggml_tensor *    k = ggml_new_tensor_3d(ctx.get(), type, head_dim, 64, 2);
-    ggml_tensor *    v = ggml_new_tensor_3d(ctx.get(), type, head_dim, 64, 2);
-    return ggml_backend_supports_op(backend, ggml_flash_attn_ext(ctx.get(), q, k, v, nullptr, 1.0f, 0.0f, 0.0f));
-}
-
-}  // namespace
-
 void check(const qv_vision & v, const shape & s) {
     constexpr int64_t most = 1 << 20;
     const bool divides     = s.grid_w > 0 && s.grid_h > 0 && s.grid_w % v.hp.merge == 0 && s.grid_h % v.hp.merge == 0;
@@ -82,15 +68,15 @@ size_t qv_vision::host_bytes(int64_t patches) const {
 
 extern "C" {
 
-qv_status qv_vision_load(const char * path, int32_t n_threads, ggml_backend_dev_t device, qv_watch * watch, qv_vision ** out,
-                         char * err, size_t err_size) {
+qv_status qv_vision_load(const char * path, int32_t n_threads, ggml_backend_dev_t device, int32_t flash_width, qv_watch * watch,
+                         qv_vision ** out, char * err, size_t err_size) {
     return qv::guarded(err, err_size, [&] {
         auto v = std::make_unique<qv_vision>();
         v->open_backends(n_threads, device);
         v->load(path, watch);
-        const int64_t hd = v->hp.head_dim();
-        if (!qv::attends(v->backends.front().get(), hd, GGML_TYPE_F32)) {
-            v->attention_type = GGML_TYPE_F16;
+        v->attending = qv::plan_attention(v->backends.front().get(), v->on_cpu, v->hp.head_dim());
+        if (flash_width > 0) {
+            v->attending = {true, GGML_TYPE_F32, flash_width};
         }
         *out = v.release();
         return QV_OK;

@@ -37,12 +37,16 @@ ggml_tensor * project(ggml_context * c, const merger & m, ggml_tensor * x) {
 constexpr int64_t score_budget = 256ll << 20;
 constexpr int64_t max_slices   = 128;
 
-// Into how many slices the queries of images of n patches each go, or 0 for flash attention: always on a GPU, and on a CPU when
-// the slices would be too many.
+// Into how many slices the queries of images of n patches each go, or 0 for flash attention: where the device does it well, and
+// where the slices would be too many.
 int64_t query_slices(const qv_vision & v, int64_t n, int64_t images) {
     const int64_t slices = (n * n * images * v.hp.heads * static_cast<int64_t>(sizeof(float)) + score_budget - 1) / score_budget;
-    return v.on_cpu && slices <= max_slices ? slices : 0;
+    return v.attending.flash || slices > max_slices ? 0 : slices;
 }
+
+// CUDA pads rows of the second and third dimension in a grid of threads whose edges have this bound. The rows of a head, its patches
+// times heads, are laid out in so many columns.
+constexpr int64_t grid_edge = 65535, row_columns = 4;
 
 struct attention {
     const qv_vision & v;
@@ -64,7 +68,33 @@ struct attention {
                                1.0f, 32.0f, 1.0f);
     }
 
-    // [head_dim, n, heads, images] in the type that the device's flash attention takes.
+    // How wide heads are where nothing speaks against zeros beside them.
+    int64_t flash_width() const {
+        const bool fits = n * images / row_columns <= grid_edge && (n * images) % row_columns == 0;
+        return fits && v.attending.width > 0 ? v.attending.width : v.hp.head_dim();
+    }
+
+    // Zeros beside the values of each head change neither its scores nor, in its sums, what is kept of them.
+    ggml_tensor * widened(ggml_tensor * x) const {
+        const int64_t hd = x->ne[0], heads = x->ne[1], rows = x->ne[2], more = flash_width() - hd;
+        if (more == 0) {
+            return x;
+        }
+        x = ggml_is_contiguous(x) ? x : ggml_cont(c, x);
+        x = ggml_reshape_3d(c, x, hd, heads * row_columns, rows / row_columns);
+        return ggml_reshape_3d(c, ggml_pad(c, x, static_cast<int>(more), 0, 0, 0), hd + more, heads, rows);
+    }
+
+    // The values of each head without the zeros beside them, as rows of the tower's width.
+    ggml_tensor * narrowed(ggml_tensor * x) const {
+        const int64_t hd = v.hp.head_dim(), heads = v.hp.heads, rows = n * images;
+        if (x->ne[0] > hd) {
+            x = ggml_cont(c, ggml_view_3d(c, x, hd, heads, rows, x->nb[1], x->ne[1] * x->nb[1], 0));
+        }
+        return ggml_reshape_2d(c, x, v.hp.width, rows);
+    }
+
+    // [width of a head, n, heads, images] in the type that the device's attention takes.
     ggml_tensor * by_head(ggml_tensor * x, ggml_type type) const {
         x = ggml_view_4d(c, x, x->ne[0], x->ne[1], n, images, x->nb[1], x->nb[2], n * x->nb[2], 0);
         x = ggml_permute(c, x, 0, 2, 1, 3);
@@ -72,14 +102,17 @@ struct attention {
     }
 
     ggml_tensor * flash(ggml_tensor * q, ggml_tensor * k, ggml_tensor * val, float scale) const {
-        ggml_tensor * att = ggml_flash_attn_ext(c, q, k, val, nullptr, scale, 0.0f, 0.0f);
+        const ggml_type type = v.attending.type;
+        ggml_tensor *   att  = ggml_flash_attn_ext(c, by_head(widened(q), GGML_TYPE_F32), by_head(widened(k), type),
+                                                   by_head(widened(val), type), nullptr, scale, 0.0f, 0.0f);
         ggml_flash_attn_ext_set_prec(att, GGML_PREC_F32);
-        return ggml_reshape_2d(c, att, v.hp.width, n * images);
+        return narrowed(att);
     }
 
     // Softmax attention over slices of the queries, so that the scores stay within score_budget. ggml's CPU flash attention
     // takes one query at a time without register blocking; its matrix product is several times faster.
     ggml_tensor * sliced(ggml_tensor * q, ggml_tensor * k, ggml_tensor * val, float scale, int64_t slices) const {
+        q = by_head(q, GGML_TYPE_F32), k = by_head(k, GGML_TYPE_F32), val = by_head(val, GGML_TYPE_F32);
         val                = ggml_cont(c, ggml_permute(c, val, 1, 0, 2, 3));  // [n, head_dim, heads, images]
         const int64_t size = (n + slices - 1) / slices;
         std::vector<ggml_tensor *> out;
@@ -105,9 +138,9 @@ struct attention {
 
     ggml_tensor * operator()(const block & b, ggml_tensor * x) const {
         ggml_tensor * qkv    = linear(c, b.qkv, x);
-        ggml_tensor * q      = by_head(rotate(part(qkv, 0)), GGML_TYPE_F32);
-        ggml_tensor * k      = by_head(rotate(part(qkv, 1)), v.attention_type);
-        ggml_tensor * val    = by_head(part(qkv, 2), v.attention_type);
+        ggml_tensor * q      = rotate(part(qkv, 0));
+        ggml_tensor * k      = rotate(part(qkv, 1));
+        ggml_tensor * val    = part(qkv, 2);
         const float   scale  = 1.0f / std::sqrt(static_cast<float>(v.hp.head_dim()));
         const int64_t slices = query_slices(v, n, images);
         ggml_tensor * att    = slices > 0 ? sliced(q, k, val, scale, slices) : flash(q, k, val, scale);
@@ -118,7 +151,7 @@ struct attention {
 }  // namespace
 
 size_t graph_capacity(const qv_vision & v, int64_t patches, int64_t images) {
-    return 64 + v.blocks.size() * (48 + 8 * query_slices(v, patches, images)) + v.taps.size() * 16;
+    return 64 + v.blocks.size() * (64 + 8 * query_slices(v, patches, images)) + v.taps.size() * 16;
 }
 
 }  // namespace qv

@@ -58,6 +58,13 @@ struct hparams {
     int32_t patch_values() const { return 3 * patch * patch; }
 };
 
+// How a device attends. Slices of the queries' scores, as matrix products, unless flash is set.
+struct attention_plan {
+    bool      flash = false;
+    ggml_type type  = GGML_TYPE_F32;  // of K and V in flash attention
+    int32_t   width = 0;              // of a head there: its own values, then zeros
+};
+
 // How many images are encoded at once, and the grid of patches of each.
 struct shape {
     int32_t grid_w = 0, grid_h = 0, images = 1;
@@ -88,8 +95,8 @@ struct qv_vision {
     std::vector<qv::block>       blocks;
     std::vector<qv::tap>         taps;
     qv::merger                   final_merger;
-    bool                         on_cpu         = true;
-    ggml_type                    attention_type = GGML_TYPE_F32;  // of K and V in flash attention
+    bool                         on_cpu = true;
+    qv::attention_plan           attending;
 
     qv::graph build(const qv::shape & s, bool still) const;
     qv::sched_ptr scheduler(const std::vector<qv::backend_ptr> & on, const qv::shape & s) const;
@@ -103,6 +110,9 @@ namespace qv {
 struct cancelled {};
 
 [[noreturn]] void fail(const char * format, ...) __attribute__((format(printf, 1, 2)));
+
+// Chooses how the device is to attend over heads of head_dim values.
+attention_plan plan_attention(ggml_backend_t device, bool on_cpu, int32_t head_dim);
 
 // Upper bound of graph nodes for images of so many patches each, for graph metadata and the scheduler's tables.
 size_t graph_capacity(const qv_vision & v, int64_t patches, int64_t images);
