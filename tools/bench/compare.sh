@@ -5,9 +5,11 @@
 #
 # LLAMA_SERVER is the binary. Each gets as many cells (CELLS, 24576; CONTEXT of them for a request, 20480) and eight sequences. For the
 # scenario both-variants the same files are served twice by both. QWENVLD names another binary than bin/qwenvld, LOGS a folder that keeps the
-# servers' logs, RIVAL_OPTIONS what llama-server gets in place of "--parallel 8 --kv-unified".
+# servers' logs, RIVAL_OPTIONS what llama-server gets in place of "--parallel 8 --kv-unified". ALSO=NAME=SERVER is a third server in the same
+# turns, of llama-server's options, such as ik=PATH/TO/ik_llama.cpp/build/bin/llama-server; ALSO_OPTIONS is what it gets in place of
+# "--parallel 8". Ratios are to the rival; --base NAME has them to the third.
 set -euo pipefail
-[[ $# -ge 3 ]] || { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[[ $# -ge 3 ]] || { sed -n '2,12s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 model=$(realpath "$1") projector=$(realpath "$2") rival=$(realpath "$3")
 shift 3
 qwenvld=$(realpath "${QWENVLD:-$(dirname "$0")/../../bin/qwenvld}")
@@ -46,11 +48,11 @@ ready() {
 }
 
 start_rival() {
-	local name=$1
+	local name=$1 server=$2 options=$3
 	free_port
 	# shellcheck disable=SC2086 # several options in one variable
-	"$rival" --model "$model" --mmproj "$projector" --host 127.0.0.1 --port "$port" --ctx-size "$cells" \
-		--threads "$(nproc)" ${RIVAL_OPTIONS:---parallel 8 --kv-unified} >"$logs/$name.log" 2>&1 &
+	"$server" --model "$model" --mmproj "$projector" --host 127.0.0.1 --port "$port" --ctx-size "$cells" \
+		--threads "$(nproc)" $options >"$logs/$name.log" 2>&1 &
 	started+=($!)
 	ready "$name" $! "http://127.0.0.1:$port"
 }
@@ -75,11 +77,22 @@ started+=($!)
 us="us=http://127.0.0.1:$port,pid=$!,model=qwen3-vl-instruct${other:+,other-model=qwen3-vl-thinking}"
 ready us $! "http://127.0.0.1:$port"
 
-start_rival rival
-rival_target="rival=http://127.0.0.1:$port,pid=${started[-1]}"
-if [[ -n $other ]]; then
-	start_rival second
-	rival_target+=",pid=${started[-1]},other=http://127.0.0.1:$port"
+# Starts a rival, twice for both variants, and names it as a server of the benchmark.
+targets=(--target "$us")
+add_rival() {
+	local name=$1 server=$2 options=$3 target
+	start_rival "$name" "$server" "$options"
+	target="$name=http://127.0.0.1:$port,pid=${started[-1]}"
+	if [[ -n $other ]]; then
+		start_rival "$name-second" "$server" "$options"
+		target+=",pid=${started[-1]},other=http://127.0.0.1:$port"
+	fi
+	targets+=(--target "$target")
+}
+
+add_rival rival "$rival" "${RIVAL_OPTIONS:---parallel 8 --kv-unified}"
+if [[ -n ${ALSO:-} ]]; then
+	add_rival "${ALSO%%=*}" "$(realpath "${ALSO#*=}")" "${ALSO_OPTIONS:---parallel 8}"
 fi
 
-"$qwenvld" bench --target "$us" --target "$rival_target" --goals "$goals" "$@"
+"$qwenvld" bench "${targets[@]}" --base rival --goals "$goals" "$@"
