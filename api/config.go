@@ -109,6 +109,8 @@ type Config struct {
 	Patience                  time.Duration
 	// MaxBacklog refuses requests with 503 where those before them are likely to take longer (never).
 	MaxBacklog time.Duration
+	// Timeout is how long a request may take (for ever).
+	Timeout time.Duration
 	// Bodies bound what is being received: Total (four times a body), Readers (1024), Rate (16 KiB/s) and Grace (10 s);
 	// Body is Limits.BodyBytes.
 	Bodies intake.Limits

@@ -108,7 +108,7 @@ func (s *Server) addSurfaces(m chi.Router, c *Config) {
 		"/v1/responses":                     s.responses.Create,
 		"/v1/responses/input_tokens":        s.responses.CountInput,
 	} {
-		m.Post(path, s.edge.Handle(s.metered(s.edge.Visit(clientOf, s.unlessDraining(h)))))
+		m.Post(path, s.edge.Handle(s.metered(s.timed(s.edge.Visit(clientOf, s.unlessDraining(h))))))
 	}
 }
 

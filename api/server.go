@@ -62,6 +62,7 @@ func New(c Config) (*Server, error) {
 		Models: s.models(&c), Router: c.Router, RouterVersion: c.RouterVersion, Media: s.media,
 		SecondLook: c.SecondLook, Rerun: c.Rerun, MaxConcurrent: c.MaxConcurrent, MaxWaiting: c.MaxWaiting, Patience: c.Patience,
 		MaxBacklog:    c.MaxBacklog,
+		Timeout:       c.Timeout,
 		KeyedPrefixes: c.KeyedPrefixes,
 		Meter:         counted, Logger: c.Logger, Now: c.Now, NewID: c.NewID,
 	})

@@ -10,6 +10,8 @@ type Limits struct {
 	WaitTimeout time.Duration `mapstructure:"wait_timeout"`
 	// MaxBacklog is how long the requests that are there may be likely to take, for one more to be let in; 0 for ever.
 	MaxBacklog time.Duration `mapstructure:"max_backlog"`
+	// RequestTimeout is how long a request may take, 0 for ever.
+	RequestTimeout time.Duration `mapstructure:"request_timeout"`
 	// LoadTimeout is how long a request may wait for weights to be loaded.
 	LoadTimeout time.Duration `mapstructure:"load_timeout" live:"no"`
 	BodyBytes   int64         `mapstructure:"body_bytes"`
@@ -27,6 +29,7 @@ func (c *Limits) validate(v *validation) {
 	v.atLeast(key+"max_waiting", int64(c.MaxWaiting), 0)
 	v.atLeast(key+"wait_timeout", int64(c.WaitTimeout), 0)
 	v.atLeast(key+"max_backlog", int64(c.MaxBacklog), 0)
+	v.atLeast(key+"request_timeout", int64(c.RequestTimeout), 0)
 	v.atLeast(key+"load_timeout", int64(c.LoadTimeout), 0)
 	v.atLeast(key+"body_bytes", c.BodyBytes, 1024)
 	v.atLeast(key+"body_rate", c.BodyRate, 1)

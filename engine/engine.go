@@ -143,6 +143,9 @@ type Request struct {
 	// 0 meaning 1: with twice the weight it waits half as long.
 	Tenant string  `json:"tenant,omitempty"`
 	Weight float64 `json:"weight,omitempty"`
+	// FirstBy is when nobody waits for the first token any more, zero where somebody always does. A request that waits
+	// for others may be ended by ErrLate as soon as it cannot come by then.
+	FirstBy time.Time `json:"first_by,omitzero"`
 	// MaxTokens bounds the completion, reasoning included; 0, and more than the context leaves, mean up to the
 	// context's end.
 	MaxTokens int      `json:"max_tokens,omitempty"`
@@ -307,6 +310,8 @@ var (
 	ErrUnavailable = errors.New("model is not loaded")
 	// ErrOverloaded means that the worker's queue is full.
 	ErrOverloaded = errors.New("too many requests are waiting")
+	// ErrLate means that the first token of a request could not come by Request.FirstBy.
+	ErrLate = errors.New("the answer cannot begin in time")
 	// ErrWorkerDied means that the model process ended during the request.
 	ErrWorkerDied = errors.New("model process ended unexpectedly")
 )

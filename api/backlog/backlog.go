@@ -1,5 +1,5 @@
 // Package backlog predicts for how long the requests that are there keep a set of weights busy, and refuses one more
-// where that is too long, before anything of it is fetched or computed.
+// where that is too long, or where its answer cannot begin in time, before anything of it is fetched or computed.
 //
 // It learns from requests that are over what texts, pictures, videos and answers cost. It must not know what is in
 // them, and neither waits nor computes.
@@ -31,6 +31,9 @@ func (e *FullError) Error() string {
 }
 
 // Backlog is the work of one set of weights. It is safe for concurrent use.
+//
+// Weights are taken to work as package engine/worker/schedule has them: on all requests side by side, on prompts before
+// answers, and on a short prompt before a long one that has not waited for long.
 type Backlog struct {
 	now func() time.Time
 
@@ -42,15 +45,32 @@ type Backlog struct {
 	at      time.Time
 	working int
 	costs   costs
+	delay   delay
+}
+
+// Bounds are what a request may have to wait for.
+type Bounds struct {
+	// Most is how long the requests together may take, 0 for ever.
+	Most time.Duration
+	// First is how soon the first token must come, 0 where nobody says.
+	First time.Duration
+	// Slots are how many requests the weights work on side by side, 0 for any number.
+	Slots int
 }
 
 // Item is a request.
 type Item struct {
 	backlog *Backlog
 	client  string
-	takes   time.Duration // as predicted
-	working bool
-	since   time.Duration // of the clock
+	slots   int
+	entered time.Time
+	// takes and prompt are what all of it and its prompt were predicted to take.
+	takes, prompt time.Duration
+	working       bool
+	answering     bool          // its first token has come
+	since         time.Duration // of the clock
+	begun         time.Time
+	first         time.Duration // what its first token was predicted to take, from begun on
 }
 
 // New returns a Backlog without requests.
@@ -59,30 +79,47 @@ func New(now func() time.Time) *Backlog {
 }
 
 // Enter takes in a request of a client, which is told when it is worked on and when it is over. It fails with a
-// *FullError where the requests together would take longer than most, unless none are there, or its client has less
-// than its share of that. As long as nothing is known of what requests cost, none is refused.
-func (b *Backlog) Enter(client string, w Work, most time.Duration) (*Item, error) {
+// *FullError where the requests together would take longer than they may, unless none are there, or its client has less
+// than its share of that; and with a *LateError where its first token would come too late, unless none are there. As
+// long as nothing is known of what requests cost, none is refused.
+func (b *Backlog) Enter(client string, w Work, bounds Bounds) (*Item, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tick()
-	it := &Item{backlog: b, client: client, takes: b.costs.takes(w)}
+	it := &Item{
+		backlog: b, client: client, slots: bounds.Slots, entered: b.at, takes: b.costs.takes(w), prompt: b.costs.prompt(w),
+	}
+	if err := b.full(it, bounds.Most); err != nil {
+		return nil, err
+	}
+	if err := b.late(it, bounds.First); err != nil {
+		return nil, err
+	}
+	b.items[it] = struct{}{}
+	return it, nil
+}
+
+// full refuses a request with which the others would take too long.
+func (b *Backlog) full(it *Item, most time.Duration) error {
+	if most <= 0 {
+		return nil
+	}
 	total, own := time.Duration(0), time.Duration(0)
-	clients := map[string]bool{client: true}
+	clients := map[string]bool{it.client: true}
 	for o := range b.items {
 		left := b.left(o)
 		total += left
 		clients[o.client] = true
-		if o.client == client {
+		if o.client == it.client {
 			own += left
 		}
 	}
 	share := most / time.Duration(len(clients))
 	if total > 0 && total+it.takes > most && own+it.takes > share {
 		// Either has to hold. The second is reached later, as the work of others goes on beside.
-		return nil, &FullError{Wait: total, RetryIn: min(total, total+it.takes-most)}
+		return &FullError{Wait: total, RetryIn: min(total, total+it.takes-most)}
 	}
-	b.items[it] = struct{}{}
-	return it, nil
+	return nil
 }
 
 // left is how long a request that is there still takes. One that takes longer than was predicted will take a little
@@ -116,7 +153,8 @@ func (it *Item) Begin() {
 		return
 	}
 	b.tick()
-	it.working, it.since = true, b.clock
+	it.first = b.before(it) + it.prompt
+	it.working, it.since, it.begun = true, b.clock, b.at
 	b.working++
 }
 

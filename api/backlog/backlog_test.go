@@ -24,7 +24,7 @@ func (m *machine) pass(d time.Duration) { m.at = m.at.Add(d) }
 
 func enter(t *testing.T, m *machine, client string, w Work) *Item {
 	t.Helper()
-	it, err := m.Enter(client, w, time.Hour)
+	it, err := m.Enter(client, w, Bounds{Most: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func TestOneTooManyIsRefusedWithTheTimeThatItTakes(t *testing.T) {
 	var there []*Item
 	var full *FullError
 	for {
-		it, err := m.Enter("a", Work{Images: 2}, most)
+		it, err := m.Enter("a", Work{Images: 2}, Bounds{Most: most})
 		if err != nil {
 			if !errors.As(err, &full) {
 				t.Fatal(err)
@@ -92,14 +92,14 @@ func TestOneTooManyIsRefusedWithTheTimeThatItTakes(t *testing.T) {
 	if len(there) != 4 && len(there) != 3 || !near(full.Wait, time.Duration(len(there))*10*time.Second) {
 		t.Fatalf("%d requests of 10 s within 40 s, %+v", len(there), full)
 	}
-	if _, err := m.Enter("b", Work{Images: 1}, most); err != nil {
+	if _, err := m.Enter("b", Work{Images: 1}, Bounds{Most: most}); err != nil {
 		t.Errorf("somebody who has nothing there: %v", err)
 	}
 	for _, it := range there {
 		it.Begin()
 	}
 	m.pass(full.RetryIn + 6*time.Second) // the other one's work came between
-	if _, err := m.Enter("a", Work{Images: 2}, most); err != nil {
+	if _, err := m.Enter("a", Work{Images: 2}, Bounds{Most: most}); err != nil {
 		t.Errorf("after the time that was told: %v", err)
 	}
 }
@@ -110,12 +110,12 @@ func TestNothingIsRefusedByGuess(t *testing.T) {
 		it := enter(t, m, "a", Work{Text: 1e6, Images: 50})
 		it.Begin()
 		m.pass(time.Hour)
-		if _, err := m.Enter("a", Work{Text: 1e6}, 1); err != nil {
+		if _, err := m.Enter("a", Work{Text: 1e6}, Bounds{Most: 1, First: 1}); err != nil {
 			t.Fatal("it is not known what anything costs")
 		}
 	}
 	m = taught(t)
-	if _, err := m.Enter("a", Work{Images: 1000}, time.Second); err != nil {
+	if _, err := m.Enter("a", Work{Images: 1000}, Bounds{Most: time.Second, First: time.Second}); err != nil {
 		t.Errorf("alone: %v", err)
 	}
 }

@@ -31,6 +31,12 @@ func (c *costs) takes(w Work) time.Duration {
 	return time.Duration(c.of(w.amounts(c.fresh)) * float64(time.Second))
 }
 
+// prompt is what a request's prompt is expected to take, 0 as long as nothing is known.
+func (c *costs) prompt(w Work) time.Duration {
+	w.Answer = 0
+	return time.Duration(c.of(w.amounts(c.fresh)) * float64(time.Second))
+}
+
 func (c *costs) of(x [parts]float64) (seconds float64) {
 	for i := range x {
 		seconds += c.seconds[i] * x[i]

@@ -42,6 +42,7 @@ const (
 	CodeInvalidKey      = "invalid_api_key"
 	CodeRateLimit       = "rate_limit_exceeded"
 	CodeTimeout         = "request_timeout"
+	CodeDeadline        = "deadline_exceeded"
 	CodeInvalidBody     = "invalid_body"
 	CodeStore           = "store_unavailable"
 	CodeHeader          = "header_too_large"

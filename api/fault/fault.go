@@ -81,6 +81,18 @@ func Overloaded(cause error) *Error {
 	return Unavailable(CodeOverloaded, "The server is working on as many requests as it accepts.", cause)
 }
 
+// TooLate refuses a request whose answer would begin after nobody waits for it any more. why says so in a sentence.
+func TooLate(why string, retryAfter time.Duration, cause error) *Error {
+	e := Unavailable(CodeOverloaded, why, cause)
+	e.RetryAfter = max(retryAfter, time.Second)
+	return e
+}
+
+// DeadlineExceeded ends a request that was to take no longer than that. It is the cause of its cancellation.
+func DeadlineExceeded(after time.Duration) *Error {
+	return Unavailable(CodeDeadline, fmt.Sprintf("The answer was not there within the %v that the request was to take.", after), nil)
+}
+
 // Wire is OpenAI's body of an error, and the data of an error event in a stream.
 type Wire struct {
 	Error WireBody `json:"error"`

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/multimodal"
@@ -47,6 +48,7 @@ func TestErrorsFromInsideBecomePublicOnes(t *testing.T) {
 		"stopped":     {&engine.UnavailableError{State: engine.StateStopped}, Origin{}, 503, CodeModelNotLoaded, "", "not loaded"},
 		"nothing":     {router.ErrNothingLoaded, Origin{}, 503, CodeModelNotLoaded, "", ""},
 		"overloaded":  {fmt.Errorf("x: %w", engine.ErrOverloaded), Origin{}, 503, CodeOverloaded, "", "waiting"},
+		"late":        {fmt.Errorf("x: %w", engine.ErrLate), Origin{}, 503, CodeOverloaded, "", "could not begin in time"},
 		"died":        {engine.ErrWorkerDied, Origin{}, 500, CodeWorkerDied, "", "restarted"},
 		"unknown":     {errSecret, Origin{}, 500, CodeInternal, "", "had an error"},
 		"stopping":    {fmt.Errorf("x: %w", ErrShuttingDown), Origin{}, 503, CodeShuttingDown, "", "shutting down"},
@@ -67,7 +69,7 @@ func TestErrorsFromInsideBecomePublicOnes(t *testing.T) {
 
 func TestTheCauseOfACancellationExplainsWhatFollows(t *testing.T) {
 	for cause, want := range map[error]string{
-		ErrShuttingDown: CodeShuttingDown, context.Canceled: CodeClientGone, errSecret: CodeClientGone, ErrClientGone: CodeClientGone,
+		ErrShuttingDown: CodeShuttingDown, DeadlineExceeded(time.Second): CodeDeadline, context.Canceled: CodeClientGone, errSecret: CodeClientGone, ErrClientGone: CodeClientGone,
 	} {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(cause)

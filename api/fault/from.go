@@ -37,6 +37,8 @@ func From(ctx context.Context, err error, o Origin) *Error {
 	}
 	cause := context.Cause(ctx)
 	switch {
+	case errors.As(cause, &e):
+		return e
 	case errors.Is(cause, ErrShuttingDown), errors.Is(err, ErrShuttingDown):
 		return ShuttingDown(err)
 	case cause != nil, errors.Is(err, ErrClientGone):
@@ -88,6 +90,8 @@ func fromModel(err error) *Error {
 		return NotLoaded("The model", err)
 	case errors.Is(err, engine.ErrOverloaded):
 		return Unavailable(CodeOverloaded, "Too many requests are waiting for the model.", err)
+	case errors.Is(err, engine.ErrLate):
+		return TooLate("Requests before this one took so long that its answer could not begin in time.", RetryAfter, err)
 	case errors.Is(err, engine.ErrWorkerDied):
 		return &Error{
 			Status: http.StatusInternalServerError, Type: TypeServer, Code: CodeWorkerDied,

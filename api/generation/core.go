@@ -87,6 +87,8 @@ type Options struct {
 	Patience                  time.Duration
 	// MaxBacklog refuses requests where those before them, with their own, are likely to take longer; 0 none.
 	MaxBacklog time.Duration
+	// Timeout is how long a request may take, 0 for ever.
+	Timeout time.Duration
 	// KeyedPrefixes has only requests with the same API key share what is computed of their prompts.
 	KeyedPrefixes bool
 
@@ -211,8 +213,10 @@ func (c *Core) begin(parent context.Context) (ctx context.Context, cancel contex
 	}
 }
 
-// unwanted says whether a generation was ended by its client, who left or cancelled it.
+// unwanted says whether a generation was ended by its client, who left or cancelled it. That it took too long, or that
+// the server stops, is no wish.
 func unwanted(ctx context.Context) bool {
+	var own *fault.Error
 	cause := context.Cause(ctx)
-	return cause != nil && !errors.Is(cause, fault.ErrShuttingDown)
+	return cause != nil && !errors.Is(cause, fault.ErrShuttingDown) && !errors.As(cause, &own)
 }

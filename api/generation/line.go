@@ -1,7 +1,10 @@
 package generation
 
 import (
+	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/qwenvld/qwenvld/api/backlog"
 	"github.com/qwenvld/qwenvld/api/fault"
@@ -12,25 +15,58 @@ import (
 // enqueue has a request stand in the line of the weights that are to answer it, before anything of it is fetched. What
 // cannot fit into the context, or would wait for longer than the rules allow, is refused. The item is nil where nobody
 // stands in a line: for servers of others, which have their own.
-func (c *Core) enqueue(d *Decided, prompts []TextPrompt, answers int) (*backlog.Item, error) {
+func (c *Core) enqueue(ctx context.Context, d *Decided, prompts []TextPrompt, answers int) (*backlog.Item, error) {
 	if err := c.fits(d, prompts); err != nil {
 		return nil, err
 	}
-	line, most := d.pair.lines[d.decision.Variant], d.rules.maxBacklog
-	if line == nil || most <= 0 {
+	line := d.pair.lines[d.decision.Variant]
+	if line == nil {
 		return nil, nil
 	}
+	bounds := backlog.Bounds{Most: d.rules.maxBacklog, Slots: d.info.MaxSequences}
 	if d.Request.Tier == request.TierFlex { // who is not in a hurry is refused first
-		most /= 2
+		bounds.Most /= 2
 	}
-	item, err := line.Enter(d.Caller.Client, expected(d.Request, prompts, answers), most)
-	var full *backlog.FullError
-	if errors.As(err, &full) {
+	if by, ok := ctx.Deadline(); ok {
+		bounds.First = max(time.Until(by), 1)
+	}
+	item, err := line.Enter(d.Caller.Client, expected(d.Request, prompts, answers), bounds)
+	var (
+		full *backlog.FullError
+		late *backlog.LateError
+	)
+	switch {
+	case errors.As(err, &full):
 		busy := fault.Overloaded(err)
 		busy.RetryAfter = full.RetryIn
 		return nil, busy
+	case errors.As(err, &late):
+		return nil, tooLate(late)
 	}
 	return item, err
+}
+
+func tooLate(e *backlog.LateError) error {
+	about := func(d time.Duration) time.Duration {
+		if d < 10*time.Second {
+			return d.Round(100 * time.Millisecond)
+		}
+		return d.Round(time.Second)
+	}
+	return fault.TooLate(fmt.Sprintf(
+		"The answer would begin too late: in about %v, as those before it take %v and its own prompt %v, and the request may take %v.",
+		about(e.Before+e.Own), about(e.Before), about(e.Own), about(e.Within),
+	), e.RetryIn, e)
+}
+
+// inTime ends the wait for a place at the last moment at which a request can still be begun for its answer to begin in
+// time: so it does not take a place for nothing.
+func inTime(ctx context.Context, item *backlog.Item) (context.Context, context.CancelFunc) {
+	by, ok := ctx.Deadline()
+	if !ok {
+		return ctx, func() {}
+	}
+	return context.WithDeadlineCause(ctx, item.Latest(by), engine.ErrLate)
 }
 
 // fits refuses what must have more tokens than the context holds, however its media turn out.

@@ -1,9 +1,12 @@
 package generation
 
 import (
+	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/qwenvld/qwenvld/api/fault"
@@ -64,6 +67,83 @@ func TestALongLineRefusesBeforeAnythingIsPrepared(t *testing.T) {
 	held[0].Close()
 	if left := b.catalog.pairs[0].lines[run.decided.decision.Variant].Wait(); left != 0 {
 		t.Errorf("%v are left of nothing", left)
+	}
+}
+
+// Once it is known what requests take, one whose answer would begin after its deadline is refused before anything of it
+// is prepared, and told what it would wait for.
+func TestWhoseAnswerWouldBeginTooLateIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, plainly, nil)
+		teach(t, b)
+		held, err := b.start(t, question())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer held.Close()
+		long := question()
+		long.Messages[0].Text = strings.Repeat("word ", 10_000)
+		within := func(d time.Duration) error {
+			ctx, cancel := context.WithTimeout(t.Context(), d)
+			defer cancel()
+			decided, err := b.Decide(ctx, long, &Caller{ID: "2", Client: "bob"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			run, err := b.Start(ctx, decided)
+			if err == nil {
+				run.Close()
+			}
+			return err
+		}
+		before := b.instruct.prepared
+		var late *fault.Error
+		if err := within(time.Minute); !errors.As(err, &late) || late.Code != fault.CodeOverloaded || late.RetryAfter < time.Second ||
+			!strings.Contains(late.Message, "the request may take 1m0s") {
+			t.Errorf("%v", err)
+		}
+		if b.instruct.prepared != before {
+			t.Error("it was prepared")
+		}
+		if err := within(24 * time.Hour); err != nil {
+			t.Errorf("in time: %v", err)
+		}
+	})
+}
+
+// Who waits for a place leaves when there is no time left for the prompt, and not when nobody waits for it any more.
+func TestWhoCannotBeginInTimeStopsWaitingForAPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, plainly, func(o *Options) { o.MaxConcurrent, o.Patience = 1, time.Hour })
+		teach(t, b)
+		held, err := b.start(t, question())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer held.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		decided, err := b.Decide(ctx, question(), &Caller{ID: "2", Client: "bob"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Start(ctx, decided); !errors.Is(err, engine.ErrLate) || ctx.Err() != nil {
+			t.Errorf("%v, %v", err, ctx.Err())
+		}
+	})
+}
+
+// teach has a core see an answer that takes 6 s.
+func teach(t *testing.T, b *bench) {
+	t.Helper()
+	run, err := b.start(t, question())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer run.Close()
+	time.Sleep(6 * time.Second)
+	if _, err := Collect(run); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -24,7 +24,9 @@ type localRun struct {
 
 // Start has the engine work and the videos decoded.
 func (p *localRun) Start(ctx context.Context, d Demand) Events {
+	by, _ := ctx.Deadline()
 	for _, r := range p.requests {
+		r.FirstBy = by
 		r.FirstTop, r.FirstTokens = d.FirstTop, d.FirstTokens
 		r.Logprobs = r.Logprobs || d.Logprobs
 		r.Thinking.Now = d.Now

@@ -18,6 +18,7 @@ type Rules struct {
 	MaxWaiting    int
 	Patience      time.Duration
 	MaxBacklog    time.Duration
+	Timeout       time.Duration
 }
 
 // rules are Rules at work.
@@ -26,13 +27,14 @@ type rules struct {
 	routerVersion string
 	maxConcurrent int
 	maxBacklog    time.Duration
+	timeout       time.Duration
 	escalator     escalator
 }
 
 func (o *Options) rules() *Rules {
 	return &Rules{
 		Router: o.Router, RouterVersion: o.RouterVersion, SecondLook: o.SecondLook, Rerun: o.Rerun,
-		MaxConcurrent: o.MaxConcurrent, MaxWaiting: o.MaxWaiting, Patience: o.Patience, MaxBacklog: o.MaxBacklog,
+		MaxConcurrent: o.MaxConcurrent, MaxWaiting: o.MaxWaiting, Patience: o.Patience, MaxBacklog: o.MaxBacklog, Timeout: o.Timeout,
 	}
 }
 
@@ -52,10 +54,14 @@ func (c *Core) SetRules(r *Rules) error {
 	}
 	slots, fetches := r.bounds()
 	c.rules.Store(&rules{
-		router: r.Router, routerVersion: r.RouterVersion, maxConcurrent: slots.Places, maxBacklog: r.MaxBacklog,
+		router: r.Router, routerVersion: r.RouterVersion, maxConcurrent: slots.Places, maxBacklog: r.MaxBacklog, timeout: r.Timeout,
 		escalator: newEscalator(r.SecondLook, r.Rerun),
 	})
 	c.slots.Resize(slots)
 	c.fetches.Resize(fetches)
 	return nil
 }
+
+// Timeout is how long a request may take, 0 for ever. Who serves it ends its context then, with a *fault.Error as the
+// cause.
+func (c *Core) Timeout() time.Duration { return c.rules.Load().timeout }

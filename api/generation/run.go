@@ -115,7 +115,9 @@ func (r *Run) note(ev *Event) {
 		a.start = ev.Start
 		ev.Routing = r.decided.routing(a.start, nil)
 	case Progress:
-		r.produced++
+		if r.produced++; r.produced == 1 {
+			r.item.First()
+		}
 		r.measure.Event(ev.Choice, &ev.Step.Event, ev.Step.Answers)
 		if ev.Step.Usage != nil {
 			a.running = *ev.Step.Usage

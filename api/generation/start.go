@@ -46,7 +46,7 @@ func (c *Core) start(
 			undo()
 		}
 	}()
-	item, err := c.enqueue(d, prompts, answers)
+	item, err := c.enqueue(ctx, d, prompts, answers)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,9 @@ func (c *Core) start(
 	}
 	patience := newPatience()
 	a = &attempt{decided: d, prepared: prepared, release: func() {}, now: patience.now}
-	places, leave, err := c.admit(ctx, d.Caller, answers)
+	waiting, stop := inTime(ctx, item)
+	places, leave, err := c.admit(waiting, d.Caller, answers)
+	stop()
 	if err != nil {
 		return nil, because(ctx, err)
 	}

@@ -57,6 +57,7 @@ func serverConfig(c *config.Config, workers []metrics.Weights, upstreams func() 
 		MayRepeat: !c.RepetitionDetection, KeyedPrefixes: c.PrefixScope == config.PrefixesOfKey,
 		SecondLook: rules.SecondLook, Rerun: rules.Rerun,
 		MaxConcurrent: rules.MaxConcurrent, MaxWaiting: rules.MaxWaiting, Patience: rules.Patience, MaxBacklog: rules.MaxBacklog,
+		Timeout: rules.Timeout,
 		Origins: c.CORS.AllowedOrigins, PublicMetrics: c.Metrics.Public, PublicInfo: c.Public,
 		Playground: api.PlaygroundAccess(c.Playground), Hosts: ownNames(c),
 		Metrics: metrics.New(metrics.Options{
@@ -90,7 +91,7 @@ func liveConfig(c *config.Config) (*api.Live, error) {
 			},
 			Rerun:         generation.Rerun{Share: c.Router.Rerun.Share, Causes: causes},
 			MaxConcurrent: c.Limits.MaxConcurrent, MaxWaiting: waiting(c.Limits.MaxWaiting), Patience: max(c.Limits.WaitTimeout, 1),
-			MaxBacklog: c.Limits.MaxBacklog,
+			MaxBacklog: c.Limits.MaxBacklog, Timeout: c.Limits.RequestTimeout,
 		},
 	}
 	for _, k := range c.Keys {

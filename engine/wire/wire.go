@@ -17,7 +17,7 @@ import (
 )
 
 // Version of the protocol.
-const Version = 5
+const Version = 6
 
 // Paths of the worker's HTTP server.
 const (
@@ -108,6 +108,7 @@ type ErrorKind string
 const (
 	KindUnavailable   ErrorKind = "unavailable"
 	KindOverloaded    ErrorKind = "overloaded"
+	KindLate          ErrorKind = "late"
 	KindContextLength ErrorKind = "context_length"
 	KindImageMemory   ErrorKind = "image_memory"
 	KindRequest       ErrorKind = "request"
@@ -139,6 +140,8 @@ func ErrorOf(err error) *Error {
 		return &Error{Kind: KindRequest, Request: request}
 	case errors.Is(err, engine.ErrOverloaded):
 		return &Error{Kind: KindOverloaded}
+	case errors.Is(err, engine.ErrLate):
+		return &Error{Kind: KindLate}
 	case errors.Is(err, engine.ErrUnavailable):
 		return &Error{Kind: KindUnavailable}
 	default:
@@ -157,6 +160,8 @@ func (e *Error) Unpack() error {
 		return e.Request
 	case e.Kind == KindOverloaded:
 		return engine.ErrOverloaded
+	case e.Kind == KindLate:
+		return engine.ErrLate
 	case e.Kind == KindUnavailable:
 		return engine.ErrUnavailable
 	default:

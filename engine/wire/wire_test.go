@@ -204,7 +204,7 @@ func TestPixelsThatDoNotComeAreToldToWhoWaits(t *testing.T) {
 
 func TestErrorsKeepTheirMeaning(t *testing.T) {
 	for _, err := range []error{
-		engine.ErrOverloaded, engine.ErrUnavailable,
+		engine.ErrOverloaded, engine.ErrUnavailable, engine.ErrLate,
 		&engine.ContextLengthError{PromptTokens: 1, ContextSize: 3},
 		&engine.ImageMemoryError{Image: 1, NeededBytes: 2, LimitBytes: 3},
 		&engine.RequestError{Field: "f", Message: "m"},

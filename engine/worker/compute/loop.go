@@ -146,7 +146,7 @@ func (l *Loop) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		l.decoding.setBusy(true)
 		l.collect(ctx)
-		l.dropCancelled()
+		l.dropGivenUp()
 		l.admit()
 		l.step()
 		l.encode(ctx)
@@ -203,11 +203,16 @@ func (l *Loop) runnable() bool {
 	return slices.ContainsFunc(l.plan.Active(), func(p *schedule.Sequence) bool { return l.sequences[p].maskArrived() })
 }
 
-// dropCancelled frees the sequences of jobs that were given up.
-func (l *Loop) dropCancelled() {
+// dropGivenUp frees the sequences of jobs that were given up, and of those whose answers cannot begin in time.
+func (l *Loop) dropGivenUp() {
 	for _, p := range slices.Concat(l.plan.Active(), l.plan.Queued()) {
-		if s := l.sequences[p]; s.job.ctx.Err() != nil {
+		s := l.sequences[p]
+		by := s.job.spec.FirstBy
+		switch {
+		case s.job.ctx.Err() != nil:
 			l.drop(s, context.Cause(s.job.ctx))
+		case !by.IsZero() && l.plan.Late(p, time.Until(by)):
+			l.drop(s, engine.ErrLate)
 		}
 	}
 }

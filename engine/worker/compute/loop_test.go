@@ -359,6 +359,37 @@ func TestEndOfTheLoopEndsJobs(t *testing.T) {
 	})
 }
 
+// Who waits for a slot and cannot have a first token in time any more does not get one. Others wait on.
+func TestJobsThatCannotBeginInTimeLeaveTheQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const step = 10 * time.Millisecond
+		m := newFakeModel(t, 1000)
+		m.fail = func(rows []Row) error {
+			time.Sleep(time.Duration(len(rows)) * step)
+			return nil
+		}
+		l := start(t, m, nil, Options{Limits: schedule.Limits{Sequences: 1}})
+		begun := time.Now()
+		first := submit(t.Context(), t, l, spec(50, text(1, 2, 3, 4)))
+		late, early, patient := spec(1, text(5, 1, 2, 3, 4)), spec(1, text(6, 1, 2)), spec(1, text(7, 1, 2))
+		late.FirstBy, early.FirstBy = begun.Add(20*step), begun.Add(time.Hour)
+		gone := submit(t.Context(), t, l, late)
+		others := []*Job{submit(t.Context(), t, l, early), submit(t.Context(), t, l, patient)}
+		if got := read(gone); !errors.Is(got.err, engine.ErrLate) {
+			t.Errorf("ended with %v", got.err)
+		}
+		// It leaves when its five rows cannot be computed in time, at a step's end.
+		if at := time.Since(begun); at < 14*step || at > 17*step {
+			t.Errorf("it left after %v", at)
+		}
+		for _, j := range append(others, first) {
+			if got := read(j); got.err != nil {
+				t.Error(got.err)
+			}
+		}
+	})
+}
+
 // Of two that wait for a slot, the more urgent one has it first, though it takes longer.
 func TestUrgentJobsComeFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,6 +1,8 @@
 package compute
 
 import (
+	"time"
+
 	"github.com/qwenvld/qwenvld/engine"
 	"github.com/qwenvld/qwenvld/engine/worker/answer"
 	"github.com/qwenvld/qwenvld/engine/worker/sampler"
@@ -31,7 +33,9 @@ type Spec struct {
 	// of it is due to the job, 0 meaning 1.
 	Scope, Tenant string
 	Weight        float64
-	Segments      []Segment
+	// FirstBy is when nobody waits for the first token any more, zero where somebody always does.
+	FirstBy  time.Time
+	Segments []Segment
 	// MaxTokens bounds the completion; prompt and MaxTokens together fit into the cells.
 	MaxTokens   int
 	Sampler     *sampler.Sampler

@@ -47,7 +47,16 @@ func (s *Scheduler) leave(t *tenant) {
 // date is when a sequence is due: as much work after its coming as it costs itself, by its weight. So short prompts
 // overtake long ones, but none comes before one that has waited for as long as its own work takes.
 func (s *Scheduler) date(q *Sequence) time.Duration {
-	return s.worked + time.Duration(float64(s.price(q))/q.weight)
+	return s.worked + time.Duration(float64(q.cost)/q.weight)
+}
+
+// Late reports whether the prompt of a sequence that has not begun takes longer than what is left, even if nothing else
+// were computed from now on. As long as it is not known what a row costs, nothing is late.
+func (s *Scheduler) Late(q *Sequence, left time.Duration) bool {
+	if q.phase != Queued || q.admissions > 0 || !s.costs.Prompt().Known() || q.cost <= left {
+		return false
+	}
+	return s.price(q) > left // rows that others have computed since it came cost nothing any more
 }
 
 // price is how long the prompt of a sequence takes, as far as nobody has computed it.

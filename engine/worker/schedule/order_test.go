@@ -4,6 +4,9 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/qwenvld/qwenvld/engine/worker/cost"
+	"github.com/qwenvld/qwenvld/engine/worker/prefix"
 )
 
 // coming enqueues a request of so many rows of text.
@@ -59,6 +62,62 @@ func TestWhoComesFirst(t *testing.T) {
 				t.Errorf("not the request %d", c.first)
 			}
 		})
+	}
+}
+
+// words are the items of so many rows of text, the same for all.
+func words(n int) (out []prefix.Item) {
+	for i := range n {
+		out = append(out, prefix.Item{Token: int32(i)})
+	}
+	return out
+}
+
+// A sequence is late when not even a machine that does nothing else could compute its prompt in time.
+func TestWhoCannotBeginInTimeIsLate(t *testing.T) {
+	const left = time.Second
+	for name, c := range map[string]struct {
+		rows, image int
+		learnt      bool
+		admitted    bool
+		computed    int // of its first rows, by others, since it came
+		late        bool
+	}{
+		"in time":                {rows: 90, learnt: true},
+		"late":                   {rows: 110, learnt: true, late: true},
+		"a picture is encoded":   {rows: 10, image: 40, learnt: true, late: true},
+		"nothing is known":       {rows: 500},
+		"it has begun":           {rows: 110, learnt: true, admitted: true},
+		"others computed a part": {rows: 110, learnt: true, computed: 60},
+	} {
+		s := New(Limits{Cells: 10_000, Sequences: 2, BatchRows: 512, PrefillRows: 512, ParkedCells: 1000, Branches: 9})
+		if c.learnt { // 10 ms a row, and 20 ms to encode one
+			s.costs.Took(cost.Batch{Rows: 64, Depth: 32}, 640*time.Millisecond)
+			s.costs.EncodeTook(64, 1280*time.Millisecond)
+		}
+		prompt := []Segment{{Rows: c.rows, Items: words(c.rows)}}
+		if c.image > 0 {
+			prompt = append(prompt, Segment{Rows: c.image, Image: true, Items: []prefix.Item{{Image: &prefix.Image{Rows: c.image}}}})
+		}
+		q := NewSequence(Request{Prompt: prompt, MaxTokens: 1})
+		s.Enqueue(q)
+		if c.admitted {
+			s.Admit()
+		}
+		if c.computed > 0 {
+			other := NewSequence(Request{Prompt: []Segment{{Rows: c.computed + 1, Items: words(c.computed + 1)}}, MaxTokens: 1})
+			s.Enqueue(other)
+			s.Admit()
+			for _, p := range s.TokenBatch() {
+				if p.Sequence == other {
+					s.Computed(p)
+				}
+			}
+			s.Remove(other)
+		}
+		if got := s.Late(q, left); got != c.late {
+			t.Errorf("%s: late %v", name, got)
+		}
 	}
 }
 

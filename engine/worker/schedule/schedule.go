@@ -76,6 +76,7 @@ func New(l Limits) *Scheduler {
 // Enqueue adds a new sequence.
 func (s *Scheduler) Enqueue(q *Sequence) {
 	s.arrived++
+	q.cost = s.price(q)
 	q.number, q.tenant, q.date = s.arrived, s.tenancy(q.owner), s.date(q)
 	s.queue = append(s.queue, q)
 }

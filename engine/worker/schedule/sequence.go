@@ -73,6 +73,7 @@ type Sequence struct {
 	// number counts sequences as they come, date says when it is due, preemptions how often it was sent back.
 	number      int
 	date        time.Duration
+	cost        time.Duration // of its prompt, as it was when it came
 	encoded     time.Duration // when its last image is due
 	preemptions int
 	tenant      *tenant
