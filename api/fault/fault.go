@@ -83,7 +83,7 @@ func Overloaded(cause error) *Error {
 
 // TooLate refuses a request whose answer would begin after nobody waits for it any more. why says so in a sentence.
 func TooLate(why string, retryAfter time.Duration, cause error) *Error {
-	e := Unavailable(CodeOverloaded, why, cause)
+	e := Unavailable(CodeDeadline, why, cause)
 	e.RetryAfter = max(retryAfter, time.Second)
 	return e
 }

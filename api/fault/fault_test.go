@@ -48,7 +48,7 @@ func TestErrorsFromInsideBecomePublicOnes(t *testing.T) {
 		"stopped":     {&engine.UnavailableError{State: engine.StateStopped}, Origin{}, 503, CodeModelNotLoaded, "", "not loaded"},
 		"nothing":     {router.ErrNothingLoaded, Origin{}, 503, CodeModelNotLoaded, "", ""},
 		"overloaded":  {fmt.Errorf("x: %w", engine.ErrOverloaded), Origin{}, 503, CodeOverloaded, "", "waiting"},
-		"late":        {fmt.Errorf("x: %w", engine.ErrLate), Origin{}, 503, CodeOverloaded, "", "could not begin in time"},
+		"late":        {fmt.Errorf("x: %w", engine.ErrLate), Origin{}, 503, CodeDeadline, "", "could not begin in time"},
 		"died":        {engine.ErrWorkerDied, Origin{}, 500, CodeWorkerDied, "", "restarted"},
 		"unknown":     {errSecret, Origin{}, 500, CodeInternal, "", "had an error"},
 		"stopping":    {fmt.Errorf("x: %w", ErrShuttingDown), Origin{}, 503, CodeShuttingDown, "", "shutting down"},

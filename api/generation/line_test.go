@@ -98,7 +98,7 @@ func TestWhoseAnswerWouldBeginTooLateIsRefused(t *testing.T) {
 		}
 		before := b.instruct.prepared
 		var late *fault.Error
-		if err := within(time.Minute); !errors.As(err, &late) || late.Code != fault.CodeOverloaded || late.RetryAfter < time.Second ||
+		if err := within(time.Minute); !errors.As(err, &late) || late.Code != fault.CodeDeadline || late.RetryAfter < time.Second ||
 			!strings.Contains(late.Message, "the request may take 1m0s") {
 			t.Errorf("%v", err)
 		}

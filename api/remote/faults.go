@@ -17,6 +17,7 @@ func explain(err error, param string) error {
 	var (
 		refusal *dialect.RefusalError
 		busy    *upstream.BusyError
+		late    *upstream.LateError
 		failed  *upstream.FailedError
 	)
 	switch {
@@ -27,6 +28,8 @@ func explain(err error, param string) error {
 		}
 	case errors.As(err, &refusal):
 		return refused(refusal, param)
+	case errors.As(err, &late):
+		return fault.TooLate("The server that has the model cannot begin the answer in time.", late.Wait, err)
 	case errors.As(err, &busy):
 		e := fault.Unavailable(fault.CodeOverloaded, "Too many requests are waiting for the model.", err)
 		e.RetryAfter = max(e.RetryAfter, busy.Wait)
@@ -45,7 +48,7 @@ func explainText(err error, field string) error {
 			return &engine.ContextLengthError{Told: words(refusal)}
 		case dialect.CauseRequest:
 			return &engine.RequestError{Field: field, Message: words(refusal)}
-		case dialect.CauseBusy, dialect.CauseLoading, dialect.CauseAccess, dialect.CauseServer:
+		case dialect.CauseBusy, dialect.CauseLoading, dialect.CauseLate, dialect.CauseAccess, dialect.CauseServer:
 		}
 	}
 	return explain(err, field)

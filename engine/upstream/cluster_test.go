@@ -281,6 +281,30 @@ func TestRefusalsAreNotSentElsewhere(t *testing.T) {
 	}
 }
 
+// A server that cannot answer one request by its deadline is asked what others want.
+func TestADeadlineThatAServerCannotMeetIsNoFaultOfTheServer(t *testing.T) {
+	late := upstreamtest.Script{
+		Status: 503, Header: http.Header{"Retry-After": {"40"}}, Body: `{"error":{"message":"late","code":"deadline_exceeded"}}`,
+	}
+	one := upstreamtest.New(t, late)
+	c, _ := run(t, fast(), one.URL)
+	_, err := c.ask(t.Context(), "k")
+	var refused *LateError
+	if !errors.As(err, &refused) || !errors.Is(err, engine.ErrLate) || refused.Wait != 40*time.Second {
+		t.Fatalf("%v", err)
+	}
+	if counts := c.Counts(); counts[Count{one.URL + " m", Refused}] != 1 || counts[Count{one.URL + " m", Busy}] != 0 {
+		t.Errorf("%+v", counts)
+	}
+	if _, err := c.ask(t.Context(), "k"); !errors.As(err, &refused) || len(one.Requests()) != 2 {
+		t.Errorf("it is left alone: %v", err)
+	}
+	c, _ = run(t, fast(), one.URL, upstreamtest.New(t, upstreamtest.Script{Events: words("yes")}).URL)
+	if got, err := c.ask(t.Context(), keyOf(t, c, one.URL)); err != nil || got != "yes" {
+		t.Errorf("the other is not asked: %q, %v", got, err)
+	}
+}
+
 func TestAClientThatLeavesEndsTheAnswerAtItsServer(t *testing.T) {
 	for name, at := range map[string]int{"before anything": -1, "before the first token": 1, "after it": 2} {
 		t.Run(name, func(t *testing.T) {

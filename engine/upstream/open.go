@@ -50,6 +50,14 @@ func (e *BusyError) Error() string { return engine.ErrOverloaded.Error() }
 // Unwrap makes it an engine.ErrOverloaded.
 func (e *BusyError) Unwrap() error { return engine.ErrOverloaded }
 
+// LateError is a server that cannot answer a request by its deadline. What others ask of it, it may do.
+type LateError struct{ Wait time.Duration }
+
+func (e *LateError) Error() string { return engine.ErrLate.Error() }
+
+// Unwrap makes it an engine.ErrLate.
+func (e *LateError) Unwrap() error { return engine.ErrLate }
+
 var (
 	errFell    = errors.New("it stopped answering probes")
 	errSilent  = errors.New("it was silent for too long")
@@ -57,7 +65,7 @@ var (
 )
 
 // Open asks a server and waits for the first token of its answer. Where the server fails before that, another is asked.
-// Errors are a *dialect.RefusalError, a *FailedError, a *BusyError, an engine.ErrUnavailable, one of Body's, or ctx's
+// Errors are a *dialect.RefusalError, a *FailedError, a *BusyError, a *LateError, an engine.ErrUnavailable, one of Body's, or ctx's
 // cause.
 func (c *Cluster) Open(ctx context.Context, call *Call) (*Stream, error) {
 	var tried []string
@@ -209,7 +217,8 @@ func (s *Stream) mayGoOn(ctx context.Context, err error) bool {
 		return true
 	case pool.Served, pool.Unknown:
 	}
-	return false
+	var refusal *dialect.RefusalError
+	return ctx.Err() == nil && errors.As(err, &refusal) && refusal.Cause == dialect.CauseLate
 }
 
 // told is err as the caller of Open and Ask has it. header is that of the server's reply, nil where none came.
@@ -225,6 +234,8 @@ func (t *target) told(ctx context.Context, err error, header http.Header) error 
 		return &BusyError{Wait: waitOf(header)}
 	case errors.As(err, &refusal) && refusal.Cause == dialect.CauseLoading:
 		return &engine.UnavailableError{State: engine.StateUnloaded, RetryIn: waitOf(header)}
+	case errors.As(err, &refusal) && refusal.Cause == dialect.CauseLate:
+		return &LateError{Wait: waitOf(header)}
 	case errors.As(err, &refusal) && (refusal.Cause == dialect.CauseRequest || refusal.Cause == dialect.CauseLength):
 		if !t.group.Dialect.Can.Verifies {
 			refusal.Code, refusal.Param = "", "" // in words of its own
@@ -243,7 +254,7 @@ func verdict(ctx context.Context, err error) pool.Verdict {
 		return pool.Unknown
 	case errors.As(err, &refusal):
 		switch refusal.Cause {
-		case dialect.CauseRequest, dialect.CauseLength:
+		case dialect.CauseRequest, dialect.CauseLength, dialect.CauseLate:
 			return pool.Served
 		case dialect.CauseBusy, dialect.CauseLoading:
 			return pool.Busy

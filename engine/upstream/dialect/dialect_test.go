@@ -133,6 +133,8 @@ func TestRefusals(t *testing.T) {
 		"llama-server, too long": {400, `{"error":{"code":400,"message":"the request exceeds the available context size","type":"exceed_context_size_error","n_prompt_tokens":9,"n_ctx":8}}`, CauseLength, "the request exceeds the available context size"},
 		"FastAPI":                {422, `{"detail":[{"loc":["body"],"msg":"no"}]}`, CauseRequest, `[{"loc":["body"],"msg":"no"}]`},
 		"llama-server loads":     {503, `{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}`, CauseLoading, "Loading model"},
+		"qwenvld loads":          {503, `{"error":{"code":"model_unavailable","message":"The model is being loaded"}}`, CauseLoading, "The model is being loaded"},
+		"a deadline":             {503, `{"error":{"code":"deadline_exceeded","message":"late"}}`, CauseLate, "late"},
 		"a limit":                {429, `{"error":{"message":"slow down"}}`, CauseBusy, "slow down"},
 		"a key":                  {401, `{"error":"Unauthorized"}`, CauseAccess, "Unauthorized"},
 		"a proxy":                {502, "<html>\n<b>Bad Gateway</b>", CauseServer, "<html> <b>Bad Gateway</b>"},

@@ -20,6 +20,8 @@ const (
 	// CauseBusy is a server that takes no more at the moment, CauseLoading one whose weights are not loaded.
 	CauseBusy
 	CauseLoading
+	// CauseLate is a server that cannot answer the request by its deadline, and others perhaps well.
+	CauseLate
 	// CauseAccess is a key or a model that the server does not know: a fault of this daemon's configuration.
 	CauseAccess
 	// CauseServer is a fault of the server.
@@ -42,11 +44,18 @@ const longestMessage = 500
 // Refused reads a reply whose status is no success.
 func Refused(status int, data []byte) *RefusalError {
 	r := &RefusalError{Cause: CauseServer, Status: status, Message: message(data)}
-	r.Code, r.Param = codeOf(data)
+	e := readError(data)
+	r.Code, _ = e.Code.(string)
+	r.Param, _ = e.Param.(string)
 	switch {
 	case status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
-		if r.Cause = CauseBusy; loading(data) {
+		switch {
+		case e.Type == "unavailable_error", r.Code == "model_unavailable": // llama-server's and qwenvld's
 			r.Cause = CauseLoading
+		case r.Code == "deadline_exceeded":
+			r.Cause = CauseLate
+		default:
+			r.Cause = CauseBusy
 		}
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusNotFound,
 		status == http.StatusMethodNotAllowed:
@@ -88,30 +97,21 @@ func message(data []byte) string {
 	return text
 }
 
-// codeOf finds the code of an error and the member that it is about, where they are texts.
-func codeOf(data []byte) (code, param string) {
-	var e struct {
-		Error struct {
-			Code, Param any
-		} `json:"error"`
-	}
-	if json.Unmarshal(data, &e) != nil {
-		return "", ""
-	}
-	code, _ = e.Error.Code.(string)
-	param, _ = e.Error.Param.(string)
-	return code, param
+// refusal is what an error of OpenAI's form says beside its message. Code and Param are texts from some servers, and
+// numbers from others.
+type refusal struct {
+	Type        string
+	Code, Param any
 }
 
-// loading recognises the error of llama-server, and that of qwenvld, that weights are not loaded.
-func loading(data []byte) bool {
+func readError(data []byte) refusal {
 	var e struct {
-		Error struct {
-			Type string
-			Code any
-		} `json:"error"`
+		Error refusal `json:"error"`
 	}
-	return json.Unmarshal(data, &e) == nil && (e.Error.Type == "unavailable_error" || e.Error.Code == "model_unavailable")
+	if json.Unmarshal(data, &e) != nil {
+		return refusal{}
+	}
+	return e.Error
 }
 
 // tooLong recognises the words in which servers say that a prompt does not fit.
