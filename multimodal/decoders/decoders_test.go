@@ -20,6 +20,7 @@ import (
 
 func TestMain(m *testing.M) {
 	if os.Getenv("DECODERS_TEST_CHILD") != "" {
+		dieIfTold(os.Getenv("DECODERS_TEST_KILLED"))
 		if Serve(context.Background(), os.Stdin, os.Stdout) != nil {
 			os.Exit(1)
 		}
@@ -28,13 +29,34 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func pool(t testing.TB) *Pool {
+// always has each process killed.
+const always = "always"
+
+// dieIfTold ends a process in the middle of a job, as from outside: each one, or only the first that finds no file of
+// the name there.
+func dieIfTold(told string) {
+	if told == "" {
+		return
+	}
+	if told != always {
+		f, err := os.OpenFile(told, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		if err != nil {
+			return
+		}
+		_ = f.Close()
+	}
+	_, _ = os.Stdin.Read(make([]byte, 1))
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	select {}
+}
+
+func pool(t testing.TB, env ...string) *Pool {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := New(Command{Path: self, Env: append(os.Environ(), "DECODERS_TEST_CHILD=1")})
+	p := New(Command{Path: self, Env: append(append(os.Environ(), "DECODERS_TEST_CHILD=1"), env...)})
 	t.Cleanup(func() { _ = p.Close() })
 	return p
 }
@@ -163,6 +185,21 @@ func TestDeadProcessesAreReplaced(t *testing.T) {
 }
 
 // A program that ends at once is no decoder; the picture is refused after one try with a fresh process.
+// A picture does not pay for a process that somebody else ended under it: it is tried once more, and otherwise the
+// server is at fault.
+func TestAPictureIsNotToBlameForAProcessThatIsKilled(t *testing.T) {
+	page := &multimodal.Job{Data: sample(t, "page.png"), MaxPixels: 1 << 20}
+	once := pool(t, "DECODERS_TEST_KILLED="+filepath.Join(t.TempDir(), "killed"))
+	if got, err := collect(once.Run, page); err != nil || len(got) != 1 {
+		t.Errorf("killed once: %d pictures, %v", len(got), err)
+	}
+	_, err := collect(pool(t, "DECODERS_TEST_KILLED="+always).Run, page)
+	var media *multimodal.Error
+	if !errors.As(err, &media) || media.Kind != multimodal.KindBusy {
+		t.Errorf("killed each time: %v", err)
+	}
+}
+
 func TestAProgramThatEndsIsAFault(t *testing.T) {
 	p := New(Command{Path: "/bin/true"})
 	defer p.Close()

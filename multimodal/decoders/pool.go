@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -45,48 +46,74 @@ func (p *Pool) Warm() error {
 	return nil
 }
 
-// Run implements multimodal.DecoderOptions.Run. When ctx is done the process is ended at once.
+// attempts is on how many new processes a job is tried that end under it.
+const attempts = 2
+
+// Run implements multimodal.DecoderOptions.Run. When ctx is done the process is ended at once. A job whose process ends
+// is tried again, unless it has given a picture. Where processes end each time, that is the picture's fault, or, if
+// somebody else ended them, multimodal.KindBusy.
 func (p *Pool) Run(ctx context.Context, j *multimodal.Job, frame func(n int, img *multimodal.Image) error) error {
-	for {
+	for fresh := 0; ; {
 		c, used, err := p.take()
 		if err != nil {
 			return err
 		}
-		answered, err := p.runOn(ctx, c, j, frame)
+		given, err := p.runOn(ctx, c, j, frame)
 		var died *diedError
-		switch {
-		case errors.As(err, &died) && used && !answered:
-			continue // it may have died while it was idle
-		case errors.As(err, &died):
-			return multimodal.NewError(multimodal.KindCorrupt, err,
-				"The image cannot be decoded: trying it ended the process that decodes.")
+		if !errors.As(err, &died) {
+			return err
 		}
-		return err
+		if !used { // another may have died while it was idle
+			fresh++
+		}
+		if !given && fresh < attempts {
+			continue
+		}
+		if died.killed {
+			return multimodal.NewError(multimodal.KindBusy, err, "The process that decodes was ended from outside; try again soon.")
+		}
+		return multimodal.NewError(multimodal.KindCorrupt, err,
+			"The image cannot be decoded: trying it ended the process that decodes.")
 	}
 }
 
 // diedError is a process that ended, or spoke nonsense, in the middle of a job.
-type diedError struct{ err error }
+type diedError struct {
+	err error
+	// killed says that it was ended by a signal from outside, as the system ends who takes too much memory.
+	killed bool
+}
 
 func (e *diedError) Error() string { return "decoder: " + e.err.Error() }
 
 func (e *diedError) Unwrap() error { return e.err }
 
-// runOn runs a job on c, which it gives back or ends. answered is whether there was any reply.
+// runOn runs a job on c, which it gives back or ends. given is whether there was any picture.
 func (p *Pool) runOn(
 	ctx context.Context, c *child, j *multimodal.Job, frame func(n int, img *multimodal.Image) error,
-) (answered bool, err error) {
+) (given bool, err error) {
 	stop := context.AfterFunc(ctx, c.kill)
-	answered, reusable, err := c.exchange(j, frame)
+	given, reusable, err := c.exchange(j, frame)
+	killed := false
 	if !stop() || !reusable {
-		c.end()
+		killed = c.end()
 	} else {
 		p.give(c)
 	}
 	if !reusable && ctx.Err() != nil {
-		return answered, context.Cause(ctx)
+		return given, context.Cause(ctx)
 	}
-	return answered, err
+	var died *diedError
+	if errors.As(err, &died) {
+		died.killed = killed && hungUp(died.err)
+	}
+	return given, err
+}
+
+// hungUp reports whether a conversation ended because the process did, in which case nothing that is done to it
+// afterwards changes how it ended.
+func hungUp(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // take returns an idle process, or a new one.
@@ -155,39 +182,46 @@ func (p *Pool) start() (*child, error) {
 	return &child{cmd: cmd, in: in, out: bufio.NewReader(out)}, nil
 }
 
-// exchange sends a job and takes what comes of it. answered is whether there was any reply, reusable whether c is ready
+// exchange sends a job and takes what comes of it. given is whether there was any picture, reusable whether c is ready
 // for the next job.
-func (c *child) exchange(j *multimodal.Job, frame func(n int, img *multimodal.Image) error) (answered, reusable bool, err error) {
+func (c *child) exchange(j *multimodal.Job, frame func(n int, img *multimodal.Image) error) (given, reusable bool, err error) {
 	if err := writeJob(c.in, j); err != nil {
-		return false, false, &diedError{err}
+		return false, false, &diedError{err: err}
 	}
 	for {
 		var a reply
 		if err := readLine(c.out, &a); err != nil {
-			return answered, false, &diedError{err}
+			return given, false, &diedError{err: err}
 		}
-		answered = true
 		switch {
 		case a.Fault != nil:
-			return true, true, a.Fault.err()
+			return given, true, a.Fault.err()
 		case a.Done:
-			return true, true, nil
+			return given, true, nil
 		}
 		img, err := a.readImage(c.out, j)
 		if err != nil {
-			return true, false, &diedError{err}
+			return given, false, &diedError{err: err}
 		}
+		given = true
 		if err := frame(a.N, img); err != nil {
-			return true, false, err
+			return given, false, err
 		}
 	}
 }
 
 func (c *child) kill() { _ = c.cmd.Process.Kill() }
 
-// end kills the process and waits for it.
-func (c *child) end() {
+// end kills the process and waits for it. killed says that it ended by a signal that no fault of its own raises, which
+// may have been this one.
+func (c *child) end() (killed bool) {
 	c.kill()
 	_ = c.in.Close()
 	_ = c.cmd.Wait()
+	if c.cmd.ProcessState == nil {
+		return false
+	}
+	status, ok := c.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && slices.Contains(
+		[]syscall.Signal{syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP}, status.Signal())
 }
