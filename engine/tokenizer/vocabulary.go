@@ -35,33 +35,6 @@ type pair uint64
 
 func pairOf(left, right int32) pair { return pair(uint32(left))<<32 | pair(uint32(right)) }
 
-// byteAlphabet gives the character that stands for each byte: printable ones of Latin-1 for themselves, the others from
-// U+0100 on.
-func byteAlphabet() (letters [256]rune) {
-	next := rune(0x100)
-	for b := range rune(256) {
-		if (b >= '!' && b <= '~') || (b >= 0xa1 && b <= 0xff && b != 0xad) {
-			letters[b] = b
-			continue
-		}
-		letters[b] = next
-		next++
-	}
-	return letters
-}
-
-// byteValues is the inverse of byteAlphabet, negative where a character stands for no byte.
-func byteValues() []int16 {
-	var values []int16
-	for b, r := range byteAlphabet() {
-		for len(values) <= int(r) {
-			values = append(values, -1)
-		}
-		values[r] = int16(b)
-	}
-	return values
-}
-
 // New builds a tokenizer, or says why the vocabulary is not one.
 func New(v Vocabulary) (*Tokenizer, error) {
 	if len(v.Kinds) != len(v.Tokens) || len(v.Tokens) == 0 || len(v.Tokens) > math.MaxInt32 {
@@ -74,14 +47,14 @@ func New(v Vocabulary) (*Tokenizer, error) {
 	t := &Tokenizer{bytes: make([]string, len(v.Tokens)), kinds: slices.Clone(v.Kinds), characters: characters}
 	t.cache.seed = maphash.MakeSeed()
 	ids := make(map[string]int32, len(v.Tokens))
-	values := byteValues()
+	alphabet := NewAlphabet()
 	for i, text := range v.Tokens {
 		id := int32(i)
 		if _, twice := ids[text]; twice || text == "" {
 			return nil, fmt.Errorf("token %d, %q, is empty or there twice", i, text)
 		}
 		ids[text] = id
-		if err := t.addToken(id, text, values); err != nil {
+		if err := t.addToken(id, text, alphabet); err != nil {
 			return nil, err
 		}
 	}
@@ -96,18 +69,15 @@ func New(v Vocabulary) (*Tokenizer, error) {
 }
 
 // addToken keeps what a token stands for.
-func (t *Tokenizer) addToken(id int32, text string, values []int16) error {
+func (t *Tokenizer) addToken(id int32, text string, alphabet Alphabet) error {
 	if !utf8.ValidString(text) {
 		return fmt.Errorf("token %d, %q, is not UTF-8", id, text)
 	}
 	switch t.kinds[id] {
 	case Normal:
-		raw := make([]byte, 0, len(text))
-		for _, r := range text {
-			if int(r) >= len(values) || values[r] < 0 {
-				return fmt.Errorf("token %d, %q, has a character that stands for no byte", id, text)
-			}
-			raw = append(raw, byte(values[r]))
+		raw, ok := alphabet.Bytes(text)
+		if !ok {
+			return fmt.Errorf("token %d, %q, has a character that stands for no byte", id, text)
 		}
 		t.bytes[id] = string(raw)
 		t.longest = max(t.longest, len(raw))

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/qwenvld/qwenvld/engine/tokenizer"
 )
 
 var errPieces = errors.New("a reply without the bytes of tokens")
@@ -21,13 +23,14 @@ func (d *Dialect) Pieces(data []byte) (ids []int32, pieces [][]byte, err error) 
 	if d.Kind == VLLM && len(r.Strings) != len(r.Tokens) {
 		return nil, nil, errPieces
 	}
+	alphabet := tokenizer.NewAlphabet()
 	for i, raw := range r.Tokens {
 		if d.Kind == VLLM {
 			if err := json.Unmarshal(raw, &ids[i]); err != nil {
 				return nil, nil, fmt.Errorf("read token %d: %w", i, err)
 			}
 			var ok bool
-			if pieces[i], ok = byteLevel(r.Strings[i]); !ok {
+			if pieces[i], ok = alphabet.Bytes(r.Strings[i]); !ok {
 				return nil, nil, errPieces
 			}
 			continue
@@ -64,39 +67,4 @@ func readPiece(raw json.RawMessage, piece *[]byte) bool {
 		*piece = append(*piece, byte(n))
 	}
 	return true
-}
-
-// byteLevel reads a token as the vocabularies of GPT-2 and Qwen write it: bytes that are no printable Latin character
-// stand there as the characters from U+0100 on, in their order.
-func byteLevel(s string) ([]byte, bool) {
-	out := make([]byte, 0, len(s))
-	for _, r := range s {
-		b, ok := byteOf(r)
-		if !ok {
-			return nil, false
-		}
-		out = append(out, b)
-	}
-	return out, true
-}
-
-func byteOf(r rune) (byte, bool) {
-	if r <= 0xff && printable(byte(r)) {
-		return byte(r), true
-	}
-	next := rune(0x100)
-	for b := range 0x100 {
-		if printable(byte(b)) {
-			continue
-		}
-		if next == r {
-			return byte(b), true
-		}
-		next++
-	}
-	return 0, false
-}
-
-func printable(b byte) bool {
-	return b >= '!' && b <= '~' || b >= 0xa1 && b <= 0xac || b >= 0xae
 }
