@@ -45,9 +45,9 @@ type Folder struct {
 	tower Tower
 	most  int64
 	lasts bool
-	// writing is locked by who writes or removes files. claims has a byte for each picture, which is locked by who
-	// encodes it, and one for each tower, which all who have it lock together.
-	writing, claims *os.File
+	// claims has a byte for each picture, which is locked by who encodes it, and one for each tower, which all who have
+	// it lock together.
+	claims *os.File
 }
 
 const (
@@ -56,6 +56,8 @@ const (
 	// suffix ends the names of rows, incoming is what one is called until it is whole.
 	suffix   = ".rows"
 	incoming = "incoming"
+	// writing is a file that is locked by who writes or removes files.
+	writing = "writing"
 	// poll is how often a lock is tried that somebody else has.
 	poll = 20 * time.Millisecond
 	// patience is how long rows that are to be written wait for others. Whoever is stopped in the middle of writing
@@ -74,9 +76,6 @@ func Open(o Options, tower Tower) (_ *Folder, err error) {
 			_ = f.Close()
 		}
 	}()
-	if f.writing, err = f.lockFile("writing"); err != nil {
-		return nil, fmt.Errorf("folder of rows: %w", err)
-	}
 	if f.claims, err = f.lockFile("claims"); err != nil {
 		return nil, fmt.Errorf("folder of rows: %w", err)
 	}
@@ -109,13 +108,10 @@ func (f *Folder) lockFile(name string) (*os.File, error) {
 
 // Close ends the use of the folder, and gives up all claims.
 func (f *Folder) Close() error {
-	var faults []error
-	for _, file := range []*os.File{f.writing, f.claims} {
-		if file != nil {
-			faults = append(faults, file.Close())
-		}
+	if f.claims == nil {
+		return nil
 	}
-	return errors.Join(faults...)
+	return f.claims.Close()
 }
 
 // name is what the rows of a picture are called.

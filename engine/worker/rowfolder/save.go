@@ -45,8 +45,7 @@ func (f *Folder) Save(ctx context.Context, k rowcache.Key, rows *rowcache.Rows) 
 func (f *Folder) exclusive(ctx context.Context) (done func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	// Another file than that of the Folder: locks are of open files, and two goroutines would have this one's together.
-	file, err := f.lockFile(filepath.Base(f.writing.Name()))
+	file, err := f.lockFile(writing) // opened for each lock: two goroutines would have that of one open file together
 	if err != nil {
 		return nil, err
 	}
