@@ -101,7 +101,7 @@ func New(o Options) *Metrics {
 	}
 	register(m, newUpstreams(o.Upstreams, o.UpstreamStates))
 	m.unstored = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: prefix + "responses_not_stored_total", Help: "How often a response that was to be stored was not.",
+		Name: prefix + "responses_not_stored_total", Help: "Responses that were to be stored and could not be when they had ended.",
 	})
 	register(m, m.unstored)
 	register(m, prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -107,7 +107,9 @@ func (h *Handler) makeOnce(bg *background) (stored bool) {
 	}
 	// The request is over, and a shutdown must not lose what was computed: bg.ctx is cancelled by neither.
 	stored = h.storeEnded(bg.ctx, bg.job)
-	rec.Unstored = !stored
+	if rec.Unstored = !stored; rec.Unstored {
+		h.o.Meter.Unstored()
+	}
 	h.o.Trip.Edge.Log(bg.ctx, rec, "background response",
 		slog.String("response", bg.job.kept.ID), slog.String("status", string(bg.builder.response.Status)),
 		slog.Duration("duration", h.o.Now().Sub(bg.started)))
@@ -150,7 +152,6 @@ func (h *Handler) storeEnded(ctx context.Context, j *job) bool {
 	if err == nil || errors.Is(err, history.ErrNotFound) {
 		return true
 	}
-	h.o.Meter.Unstored()
 	return false
 }
 

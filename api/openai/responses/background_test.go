@@ -355,12 +355,16 @@ func TestABackgroundResponseIsStoredLater(t *testing.T) {
 		if got := s.create(`{"input":"a","previous_response_id":"` + queued.ID + `"}`).response(); got.StoreError == nil {
 			t.Errorf("%+v", got)
 		}
+		time.Sleep(3 * storeRetry) // of the bubble: it is tried in vain
 		store.set(false)
 		if err := s.handler.Wait(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if got := s.get(queued.ID).response(); got.Status != StatusCompleted || s.handler.unstored.Load() != 0 {
 			t.Errorf("%+v", got)
+		}
+		if n := s.unstored.Load(); n != 2 { // it, and the one that goes on from it
+			t.Errorf("%d were counted", n)
 		}
 	})
 }

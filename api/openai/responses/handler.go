@@ -24,7 +24,7 @@ const HeaderStored = "X-Qwenvld-Stored"
 
 // Meter counts what becomes of responses. It must be safe for concurrent use.
 type Meter interface {
-	// Unstored counts an attempt to store a response that failed.
+	// Unstored counts a response that could not be stored when it had ended, once however often that is tried.
 	Unstored()
 }
 
