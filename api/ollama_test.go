@@ -33,6 +33,9 @@ func TestOllamasClientsAreToldWhatEachModelCanDo(t *testing.T) {
 	}
 	for name, want := range map[string][]string{
 		"qwen3-vl":          {"completion", "tools", "thinking", "vision"},
+		"auto":              {"completion", "tools", "thinking", "vision"},
+		"auto:latest":       {"completion", "tools", "thinking", "vision"},
+		"auto:quality=7":    {"completion", "tools", "thinking", "vision"},
 		"qwen3-vl-instruct": {"completion", "tools", "vision"},
 		"qwen3-vl-thinking": {"completion", "tools", "thinking", "vision"},
 	} {

@@ -81,6 +81,18 @@ func (c *Catalog) find(id string) (named, error) {
 	return named{}, ModelNotFound(id)
 }
 
+// Listed is the id of the model that a name stands for, as lists have it: without a quality, and not auto.
+func (c *Core) Listed(name string) (string, error) {
+	n, err := c.catalog.find(name)
+	switch {
+	case err != nil:
+		return "", err
+	case n.variant != "":
+		return n.pair.ModelID(n.variant), nil
+	}
+	return n.pair.ID, nil
+}
+
 // ModelNotFound refuses the id of a model that is not served.
 func ModelNotFound(id string) error {
 	return fault.NotFound("model", fault.CodeModelNotFound, "The model %q does not exist.", jsonbody.Abbreviate(id))

@@ -19,6 +19,8 @@ type Keeper interface {
 	// Load waits until a model can answer. keep is how long it is kept then while nobody uses it, negative for ever;
 	// nil leaves that to the configuration.
 	Load(ctx context.Context, id string, keep *time.Duration) error
+	// Listed is the id under which a model is listed that a name stands for: that of auto, or of one at a quality.
+	Listed(name string) (string, error)
 	// Release has a model unloaded that requests have loaded, once it is not used any more. It does not wait.
 	Release(ctx context.Context, id string) error
 }

@@ -43,9 +43,13 @@ func (m *Model) family() string {
 
 // find fails where there is no such model. No name stands for the first.
 func (h *Handler) find(ctx context.Context, name string) (*Model, error) {
+	id, err := h.o.Keeper.Listed(name)
+	if err != nil {
+		return nil, err
+	}
 	models := h.o.Models(ctx)
 	for i := range models {
-		if models[i].ID == name || name == "" {
+		if models[i].ID == id {
 			return &models[i], nil
 		}
 	}
