@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -87,6 +88,39 @@ func TestTextLogprobs(t *testing.T) {
 	want := &textLogprobs{Tokens: []string{"ab", "c"}, TokenLogprobs: []float64{-1, -1}, TopLogprobs: []map[string]float64{{"ab": -1}, {"c": -1}}, TextOffset: []int{0, 2}}
 	if diff := cmp.Diff(want, c.Choices[0].Logprobs); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Offsets count characters, in a stream as in one piece. A token within a character has that one's.
+func TestTextOffsetsCountCharacters(t *testing.T) {
+	s := newSite(t, nil)
+	token := func(text, b string) engine.Event {
+		return engine.Event{Text: text, Tokens: []engine.Token{{ID: 1, Bytes: []byte(b), Logprob: -1}}}
+	}
+	s.instruct.Events = []engine.Event{
+		token("né", "né"), token("", "\xe6\xbc"), token("漢", "\xa2"), token("👍 ", "👍 "), token("\ufffd", "\xff"), token("z", "z"), text()[0],
+	}
+	want := []int{0, 2, 2, 3, 5, 6}
+	var c textCompletion
+	s.post("/v1/completions", `{"model":"qwen3-vl","prompt":"x","logprobs":0}`).json(t, &c)
+	if got := c.Choices[0].Logprobs.TextOffset; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	var streamed []int
+	for _, e := range s.post("/v1/completions", `{"model":"qwen3-vl","prompt":"x","logprobs":0,"stream":true}`).events(t) {
+		var chunk textCompletion
+		if e == "[DONE]" {
+			break
+		}
+		if err := json.Unmarshal([]byte(e), &chunk); err != nil {
+			t.Fatal(err)
+		}
+		for _, choice := range chunk.Choices {
+			streamed = append(streamed, choice.Logprobs.TextOffset...)
+		}
+	}
+	if !slices.Equal(streamed, want) {
+		t.Errorf("streamed %v, want %v", streamed, want)
 	}
 }
 

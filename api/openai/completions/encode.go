@@ -15,8 +15,8 @@ type encoder struct {
 	request *textRequest
 	// echoes are the texts of the prompts where they are to be repeated, nil otherwise.
 	echoes []string
-	// offsets are the bytes of the tokens so far, by answer.
-	offsets map[int]int
+	// texts count the characters of the tokens so far, by answer.
+	texts map[int]*characters
 	// maxTokens is how long the longest answer may get where more was asked for.
 	maxTokens int
 	ended     int
@@ -57,15 +57,19 @@ func (e *encoder) Event(ev *generation.Event) ([]web.Message, error) {
 	}
 }
 
-func (e *encoder) logprobs(ev *generation.Event) (l *Logprobs) {
+func (e *encoder) logprobs(ev *generation.Event) *Logprobs {
 	if !e.request.Logprobs {
 		return nil
 	}
-	if e.offsets == nil {
-		e.offsets = map[int]int{}
+	if e.texts == nil {
+		e.texts = map[int]*characters{}
 	}
-	l, e.offsets[ev.Choice] = newLogprobs(ev.Tokens, e.offsets[ev.Choice])
-	return l
+	text := e.texts[ev.Choice]
+	if text == nil {
+		text = &characters{}
+		e.texts[ev.Choice] = text
+	}
+	return newLogprobs(ev.Tokens, text)
 }
 
 // routing is nil where there is nothing to tell.
@@ -120,7 +124,7 @@ func (e *encoder) whole(w *generation.Whole) any {
 			Index: i, Text: e.echo(i) + a.Text(generation.Content), FinishReason: new(string(a.Ending.Finish)),
 		}
 		if e.request.Logprobs {
-			c.Logprobs, _ = newLogprobs(a.Tokens, 0)
+			c.Logprobs = newLogprobs(a.Tokens, &characters{})
 		}
 		e.maxTokens = max(e.maxTokens, a.Routing.MaxTokens)
 		out.Choices = append(out.Choices, c)

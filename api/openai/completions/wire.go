@@ -1,6 +1,8 @@
 package completions
 
 import (
+	"unicode/utf8"
+
 	"github.com/qwenvld/qwenvld/api/openai/wire"
 	"github.com/qwenvld/qwenvld/engine"
 )
@@ -40,9 +42,8 @@ type Logprobs struct {
 	TextOffset    []int                `json:"text_offset"`
 }
 
-// newLogprobs puts tokens into lists. offset is how many bytes of tokens came before; with those of tokens it is
-// returned.
-func newLogprobs(tokens []engine.Token, offset int) (*Logprobs, int) {
+// newLogprobs puts tokens into lists. text counts those of the answer that came before, and then these too.
+func newLogprobs(tokens []engine.Token, text *characters) *Logprobs {
 	l := &Logprobs{Tokens: []string{}, TokenLogprobs: []float64{}, TopLogprobs: []map[string]float64{}, TextOffset: []int{}}
 	for i := range tokens {
 		t := &tokens[i]
@@ -53,8 +54,24 @@ func newLogprobs(tokens []engine.Token, offset int) (*Logprobs, int) {
 			top[wire.TokenText(other.Bytes)] = other.Logprob
 		}
 		l.TopLogprobs = append(l.TopLogprobs, top)
-		l.TextOffset = append(l.TextOffset, offset)
-		offset += len(t.Bytes)
+		l.TextOffset = append(l.TextOffset, text.whole)
+		text.add(t.Bytes)
 	}
-	return l, offset
+	return l
+}
+
+// characters counts those of a text that comes in pieces of bytes, as OpenAI's text_offset does: a token within a
+// character has the offset of that. Bytes that are no UTF-8 are a character each.
+type characters struct {
+	whole int
+	begun []byte // of a character whose other bytes have not come
+}
+
+func (c *characters) add(b []byte) {
+	c.begun = append(c.begun, b...)
+	for utf8.FullRune(c.begun) {
+		_, n := utf8.DecodeRune(c.begun)
+		c.begun = c.begun[n:]
+		c.whole++
+	}
 }
