@@ -65,8 +65,8 @@ var (
 )
 
 // Open asks a server and waits for the first token of its answer. Where the server fails before that, another is asked.
-// Errors are a *dialect.RefusalError, a *FailedError, a *BusyError, a *LateError, an engine.ErrUnavailable, one of Body's, or ctx's
-// cause.
+// Errors are a *dialect.RefusalError, a *FailedError, a *BusyError, a *LateError, an engine.ErrUnavailable, one of
+// Body's, or ctx's cause.
 func (c *Cluster) Open(ctx context.Context, call *Call) (*Stream, error) {
 	var tried []string
 	var last error

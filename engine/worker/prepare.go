@@ -18,7 +18,8 @@ import (
 // prepare checks req against the model and turns it into tokens. Every refusal comes here, before anything is computed.
 func (w *weights) prepare(ctx context.Context, req *engine.Request) (compute.Spec, error) {
 	spec := compute.Spec{
-		ID: req.ID, Scope: req.CacheScope, Tenant: req.Tenant, Weight: req.Weight, FirstBy: req.FirstBy, Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs,
+		ID: req.ID, Scope: req.CacheScope, Tenant: req.Tenant, Weight: req.Weight, FirstBy: req.FirstBy,
+		Logprobs: req.Logprobs, TopLogprobs: req.TopLogprobs,
 		FirstTop: req.FirstTop, FirstTokens: req.FirstTokens, RunningUsage: req.RunningUsage, MayRepeat: req.MayRepeat,
 	}
 	if err := w.checkFields(req); err != nil {

@@ -113,7 +113,7 @@ func (p *Pool) runOn(
 // hungUp reports whether a conversation ended because the process did, in which case nothing that is done to it
 // afterwards changes how it ended.
 func hungUp(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.EPIPE)
 }
 
 // take returns an idle process, or a new one.
