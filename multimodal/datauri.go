@@ -22,17 +22,7 @@ func ParseDataURI(uri string, maxBytes int) (data []byte, mediaType string, err 
 	if len(payload)/8*5 > maxBytes+16 { // even with a line break after every few characters
 		return nil, "", tooManyBytes(maxBytes)
 	}
-	payload = strings.Map(func(r rune) rune {
-		switch r {
-		case '\n', '\r', '\t', ' ', '=':
-			return -1
-		case '-':
-			return '+'
-		case '_':
-			return '/'
-		}
-		return r
-	}, payload)
+	payload = plainBase64(payload)
 	if strings.Contains(payload, "%") {
 		// Some clients percent-encode the +, / and = of base64.
 		if payload, err = url.PathUnescape(payload); err != nil {
@@ -48,6 +38,44 @@ func ParseDataURI(uri string, maxBytes int) (data []byte, mediaType string, err 
 		return nil, "", fault(KindURL, err, "The data: URI is not valid base64.")
 	}
 	return notEmpty(data, mediaType)
+}
+
+// plainBase64 is a payload in the alphabet of RFC 4648, section 4, without padding and line breaks.
+func plainBase64(payload string) string {
+	return strings.Map(func(r rune) rune {
+		switch r {
+		case '\n', '\r', '\t', ' ', '=':
+			return -1
+		case '-':
+			return '+'
+		case '_':
+			return '/'
+		}
+		return r
+	}, payload)
+}
+
+// DataURIHead returns about the first n bytes of a data: URI in base64, fewer where it has no more, and none of other
+// URIs or of what is no base64. It costs no more than so many bytes do.
+func DataURIHead(uri string, n int) []byte {
+	const longestHead = 256
+	comma := strings.IndexByte(uri[:min(len(uri), longestHead)], ',')
+	if comma < 0 {
+		return nil
+	}
+	scheme, params, _ := strings.Cut(uri[:comma], ";")
+	const data = "data:"
+	if len(scheme) < len(data) || !strings.EqualFold(scheme[:len(data)], data) || !isBase64(params) {
+		return nil
+	}
+	payload := uri[comma+1:]
+	payload = plainBase64(payload[:min(len(payload), base64.StdEncoding.EncodedLen(n))])
+	const group = 4
+	out, err := base64.RawStdEncoding.DecodeString(payload[:len(payload)/group*group])
+	if err != nil {
+		return nil
+	}
+	return out
 }
 
 func isBase64(params string) bool {

@@ -9,6 +9,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"strings"
 	"testing"
 )
 
@@ -167,12 +168,36 @@ func FuzzOrientation(f *testing.F) {
 	})
 }
 
+func TestTheHeadOfADataURI(t *testing.T) {
+	for uri, want := range map[string]string{
+		"data:image/png;base64,aGVsbG8gd29ybGQ=":            "hello wor",
+		"DATA:;charset=x;BASE64,aGVsbG8gd29ybGQ":            "hello wor",
+		"data:;base64,aGVsbG8=":                             "hel", // as far as whole groups go
+		"data:;base64,aG\nVs\r\nbG8gd29ybGQ=":               "hello ",
+		"data:,hello":                                       "",
+		"data:image/png,aGVsbG8gd29ybGQ=":                   "",
+		"http://a/b?;base64,aGVsbG8gd29ybGQ=":               "",
+		"data:;base64,a?VsbG8gd29ybGQ=":                     "",
+		"data:;base64,a%2BVsbG8gd29ybGQ":                    "",
+		"data:" + strings.Repeat("x", 300) + ";base64,aGVs": "",
+		"": "",
+	} {
+		if got := string(DataURIHead(uri, 9)); got != want {
+			t.Errorf("%.40s: %q, want %q", uri, got, want)
+		}
+	}
+}
+
 func FuzzParseDataURI(f *testing.F) {
 	f.Add("data:image/png;base64,aGVsbG8=")
 	f.Add("data:,%41")
 	f.Fuzz(func(t *testing.T, uri string) {
-		if data, _, err := ParseDataURI(uri, 20); err == nil && (len(data) == 0 || len(data) > 20) {
+		data, _, err := ParseDataURI(uri, 20)
+		if err == nil && (len(data) == 0 || len(data) > 20) {
 			t.Fatalf("%d bytes", len(data))
+		}
+		if head := DataURIHead(uri, 9); len(head) > 9 || err == nil && !bytes.HasPrefix(data, head) {
+			t.Fatalf("%q begins %q", data, head)
 		}
 	})
 }

@@ -16,6 +16,8 @@ type Work struct {
 	// Text and Answer are tokens, Images and Videos numbers. Before the answer is there, Answer bounds it, 0 meaning
 	// that nothing does.
 	Text, Images, Videos, Answer float64
+	// ImageTokens are those of so many of the images as Sized says. Others are taken to be as large as images were.
+	ImageTokens, Sized float64
 	// Cached is which part of the prompt, 0 to 1, did not have to be computed.
 	Cached float64
 }

@@ -137,6 +137,33 @@ func TestAnswersAreAsLongAsTheyWereUnlessTheyAreBounded(t *testing.T) {
 	}
 }
 
+// A picture takes as long as its size says where that is known, and otherwise as long as pictures took.
+func TestPicturesTakeByTheirSize(t *testing.T) {
+	m := newMachine()
+	for i := range 200 {
+		w := Work{Text: float64(100 * (i % 3)), Images: 2, Sized: 2, ImageTokens: float64(500 + 1000*(i%4))}
+		it := enter(t, m, "a", w)
+		it.Begin()
+		m.pass(time.Duration((w.Text/100 + w.ImageTokens/500) * float64(time.Second)))
+		it.End(&w)
+	}
+	for name, c := range map[string]struct {
+		w           Work
+		least, most time.Duration
+	}{
+		"small":        {Work{Images: 1, Sized: 1, ImageTokens: 250}, 300 * time.Millisecond, 900 * time.Millisecond},
+		"large":        {Work{Images: 1, Sized: 1, ImageTokens: 8000}, 12 * time.Second, 20 * time.Second},
+		"unknown":      {Work{Images: 2}, 3 * time.Second, 6 * time.Second}, // as two that were about 1,000 each
+		"one of three": {Work{Images: 3, Sized: 1, ImageTokens: 8000}, 15 * time.Second, 27 * time.Second},
+	} {
+		it := enter(t, m, "a", c.w)
+		if got := m.Wait(); got < c.least || got > c.most {
+			t.Errorf("%s: %v", name, got)
+		}
+		it.End(nil)
+	}
+}
+
 // Whatever comes and goes, the parts of requests get as much time as has passed, and predictions come to add up to it.
 func TestTimeIsGivenOutOnce(t *testing.T) {
 	for seed := range uint64(20) {

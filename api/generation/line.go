@@ -30,7 +30,7 @@ func (c *Core) enqueue(ctx context.Context, d *Decided, prompts []TextPrompt, an
 	if by, ok := ctx.Deadline(); ok {
 		bounds.First = max(time.Until(by), 1)
 	}
-	item, err := line.Enter(d.Caller.Client, expected(d.Request, prompts, answers), bounds)
+	item, err := line.Enter(d.Caller.Client, c.expected(d, prompts, answers), bounds)
 	var (
 		full *backlog.FullError
 		late *backlog.LateError
@@ -85,12 +85,17 @@ func (c *Core) fits(d *Decided, prompts []TextPrompt) error {
 }
 
 // expected is what a request is likely to consist of, as far as that can be told of one that is not fetched.
-func expected(req *request.Request, prompts []TextPrompt, answers int) backlog.Work {
+func (c *Core) expected(d *Decided, prompts []TextPrompt, answers int) backlog.Work {
+	req := d.Request
 	w := backlog.Work{
 		Text: float64(textBytes(req, prompts)) / bytesPerToken, Images: float64(len(req.Images)), Videos: float64(len(req.Videos)),
 	}
 	for i := range prompts {
 		w.Text += float64(len(prompts[i].Tokens))
+	}
+	if d.info.Vision != nil && len(req.Images) > 0 {
+		tokens, images := c.media.Foresee(req, d.info.Vision)
+		w.ImageTokens, w.Sized = float64(tokens), float64(images)
 	}
 	if req.MaxTokens != nil {
 		w.Answer = float64(*req.MaxTokens * answers)
@@ -116,6 +121,7 @@ func (r *Run) did() *backlog.Work {
 	u, req := &r.total, r.decided.Request
 	return &backlog.Work{
 		Text: float64(u.PromptTokens - u.ImageTokens - u.VideoTokens), Images: float64(len(req.Images)), Videos: float64(len(req.Videos)),
+		ImageTokens: float64(u.ImageTokens), Sized: float64(len(req.Images)),
 		Answer: float64(u.CompletionTokens), Cached: float64(u.CachedTokens) / float64(u.PromptTokens),
 	}
 }

@@ -171,3 +171,21 @@ func TestMorePicturesThanTheContextHoldsAreNotFetched(t *testing.T) {
 		t.Errorf("%d were prepared", b.instruct.prepared)
 	}
 }
+
+// Pictures that a request brings along are weighed by their sizes before anything is decoded, others by their number.
+func TestPicturesAreWeighedByTheirSizes(t *testing.T) {
+	b := newBench(t, plainly, func(o *Options) { o.Media = media.New(media.Options{}) })
+	b.instruct.info = engine.Info{ContextSize: 1000, Vision: &engine.VisionInfo{PatchSize: 16, MergeSize: 2, MinPixels: 32 * 32}}
+	req := question()
+	const dot = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAUAAAADACAAAAABQPOUaAAAAD0lEQVQ=" // of 320 by 192 pixels
+	for _, url := range []string{dot, "https://x/a.png"} {
+		req.Images = append(req.Images, &request.Image{Path: "image", URL: url})
+	}
+	d, err := b.Decide(t.Context(), req, &Caller{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := b.expected(d, nil, 1); w.Images != 2 || w.Sized != 1 || w.ImageTokens != 10*6 {
+		t.Errorf("%+v", w)
+	}
+}

@@ -143,6 +143,35 @@ func (l *Loader) PixelLimits(v *engine.VisionInfo) multimodal.PixelLimits {
 	return limits
 }
 
+const (
+	// firstLook is how many bytes of a picture are looked at for its size, furtherLook how many where its header is
+	// longer: that of a photograph often has a smaller picture in it.
+	firstLook, furtherLook = 4 << 10, 128 << 10
+)
+
+// Foresee is how many tokens those of a request's images have whose size its own bytes tell, and how many images they
+// are. Nothing is fetched, and of each only the beginning is looked at.
+func (l *Loader) Foresee(req *request.Request, v *engine.VisionInfo) (tokens, images int) {
+	size, err := l.sizer(req, v)
+	if err != nil || size.edge == 0 { // which is told when they are brought in
+		return 0, 0
+	}
+	for _, ref := range req.Images {
+		for _, n := range []int{firstLook, furtherLook} {
+			head := multimodal.DataURIHead(ref.URL, n)
+			if seen, err := size.resized(head, ref.Low); err == nil {
+				tokens += seen.Tokens
+				images++
+				break
+			}
+			if len(head) < n/2 { // that was all
+				break
+			}
+		}
+	}
+	return tokens, images
+}
+
 // LeastTokens is how many tokens each image of a request has, at least.
 func (l *Loader) LeastTokens(req *request.Request, v *engine.VisionInfo) int {
 	limits, err := pixelLimits(req, v, l.o.Limits.Pixels)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"image/color"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -48,6 +50,65 @@ func TestPixelLimitsAreTheProjectorsThenTheOperatorsThenTheRequests(t *testing.T
 				t.Errorf("%s %v", diff, err)
 			}
 		})
+	}
+}
+
+// What a picture will take is told from the beginning of its bytes, and is what it takes.
+func TestTokensOfPicturesAreForeseen(t *testing.T) {
+	l := New(Options{})
+	v := vision()
+	whole := func(name string) []byte {
+		data, err := os.ReadFile(filepath.Join("..", "..", "multimodal", "testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	jpeg := whole("orientation-6.jpg")
+	photo := slices.Concat(jpeg[:2], segments(100<<10), jpeg[2:]) // as those with a smaller picture in their header
+	for name, data := range map[string][]byte{
+		"png": pngBytes(t, 640, 480, color.Black), "jpeg, turned": jpeg, "gif": whole("first-frame.gif"), "webp": whole("lossless.webp"),
+		"a long header": photo,
+	} {
+		req := images(dataURI(data))
+		want, err := l.See(t.Context(), req, req.Images[0], v)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if tokens, n := l.Foresee(req, v); tokens != want.Tokens || n != 1 {
+			t.Errorf("%s: %d tokens of %d, want %d", name, tokens, n, want.Tokens)
+		}
+	}
+	several := images(pngURI(t, 64, 64), "https://example.com/b.png", dataURI([]byte("no picture")), pngURI(t, 64, 64), "data:,x", dataURI(photo[:3000]))
+	if tokens, n := l.Foresee(several, v); tokens != 8 || n != 2 {
+		t.Errorf("%d tokens of %d", tokens, n)
+	}
+	if tokens, n := l.Foresee(several, &engine.VisionInfo{}); tokens != 0 || n != 0 {
+		t.Errorf("of an unknown tower: %d tokens of %d", tokens, n)
+	}
+}
+
+// segments are some of a JPEG's that tell nothing, of so many bytes in all.
+func segments(n int) (out []byte) {
+	const longest = 0xfff0
+	for ; n > 0; n -= longest {
+		size := min(n, longest)
+		out = append(out, 0xff, 0xe2, byte(size>>8), byte(size))
+		out = append(out, make([]byte, size-2)...)
+	}
+	return out
+}
+
+func BenchmarkForesee(b *testing.B) {
+	l, v := New(Options{}), vision()
+	noise := pngBytes(b, 64, 64, color.Black)
+	req := images()
+	for i := range 32 {
+		req.Images = append(req.Images, &request.Image{Index: i, URL: dataURI(slices.Concat(noise, make([]byte, 1<<20)))})
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Foresee(req, v)
 	}
 }
 
