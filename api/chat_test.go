@@ -356,6 +356,16 @@ func TestRouteDecidesWithoutGenerating(t *testing.T) {
 	if r.Routing.Variant != "instruct" || r.Routing.Threshold != 1 {
 		t.Errorf("quality 0 thinks: %+v", r.Routing)
 	}
+	const hard = `{"model":"auto","messages":[{"role":"user","content":"Prove that sqrt(2) is irrational."}]}`
+	plain, told := s.post("/v1/route?forecast=false", hard), s.post("/v1/route?forecast=true", hard)
+	if strings.Contains(string(plain.body), "forecast") || !strings.Contains(string(told.body), `"forecast":{"qualities":[{`) ||
+		!strings.HasPrefix(string(told.body), strings.TrimSuffix(string(plain.body), "}")) {
+		t.Errorf("%s, without: %s", told.body, plain.body)
+	}
+	unclear := s.post("/v1/route?forecast=perhaps", hard)
+	if _, param, _ := unclear.failure(t); unclear.status != http.StatusBadRequest || param != "forecast" {
+		t.Errorf("%d %s", unclear.status, unclear.body)
+	}
 	for _, model := range []string{"auto:quality=11", "auto:quality=", "qwen3-vl:quality=x"} {
 		bad := s.post("/v1/route", `{"model":"`+model+`","messages":[{"role":"user","content":"hi"}]}`)
 		if _, param, _ := bad.failure(t); bad.status != http.StatusBadRequest || param != "model" {

@@ -24,6 +24,10 @@ type decided router.Decision
 
 func (d decided) Decide(*router.Input) (router.Decision, error) { return router.Decision(d), nil }
 
+func (d decided) DecideAt(_ *router.Input, qualities []float64) ([]router.Decision, error) {
+	return slices.Repeat([]router.Decision{router.Decision(d)}, len(qualities)), nil
+}
+
 // uncertain leans to v.
 func uncertain(v router.Variant) decided {
 	d := decided{Variant: v, Source: router.SourceRouter, Uncertain: true, EscalationBudget: 512, Mode: router.Mode{Variant: v}, Options: 4}

@@ -140,7 +140,7 @@ type decision struct {
 func (p *Processor) ask(ctx context.Context, passed http.Header, body []byte) (*decision, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.o.Patience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.o.Router+"/v1/route", bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.o.Router+"/v1/route?forecast=false", bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

@@ -124,7 +124,7 @@ func TestTheDecisionBecomesHeadersAndTheModel(t *testing.T) {
 		t.Errorf("%v, %v", body, err)
 	}
 	in := <-asked
-	if in.URL.Path != "/v1/route" || in.Header.Get("X-Session-Id") != "s" || in.Header.Get("Authorization") != "Bearer k" {
+	if in.URL.Path != "/v1/route" || in.URL.RawQuery != "forecast=false" || in.Header.Get("X-Session-Id") != "s" || in.Header.Get("Authorization") != "Bearer k" {
 		t.Errorf("%+v", in)
 	}
 }

@@ -17,9 +17,12 @@ import (
 	"github.com/qwenvld/qwenvld/router"
 )
 
-// Decider picks the weights for a request. It must be a pure function, safe for concurrent use.
+// Decider picks the weights for a request. Its methods must be pure functions, safe for concurrent use.
 type Decider interface {
 	Decide(in *router.Input) (router.Decision, error)
+	// DecideAt is Decide at each of several qualities, for less than it would take so often. Of the decisions only
+	// variants and thresholds count.
+	DecideAt(in *router.Input, qualities []float64) ([]router.Decision, error)
 }
 
 // Meter counts what the core does. It must be safe for concurrent use. Each context is that of the request.

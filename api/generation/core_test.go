@@ -87,6 +87,10 @@ type decided router.Decision
 
 func (d decided) Decide(*router.Input) (router.Decision, error) { return router.Decision(d), nil }
 
+func (d decided) DecideAt(_ *router.Input, qualities []float64) ([]router.Decision, error) {
+	return slices.Repeat([]router.Decision{router.Decision(d)}, len(qualities)), nil
+}
+
 // byRouter is what the router chose. Either variant may still answer for the other.
 func byRouter(v router.Variant) decided {
 	d := decided{Variant: v, Source: router.SourceRouter, Uncertain: true, EscalationBudget: 512, Mode: router.Mode{Variant: v}, Options: 4}

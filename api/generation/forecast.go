@@ -38,15 +38,17 @@ type CostForecast struct {
 func (c *Core) Forecast(d *Decided) (*Forecast, error) {
 	out := &Forecast{}
 	const lowest, highest = 0, 10
+	var qualities []float64
 	for q := lowest; q <= highest; q++ {
-		in, quality := *d.input, float64(q)
-		in.Controls.Quality = &quality
-		decision, err := d.rules.router.Decide(&in)
-		if err != nil {
-			return nil, err
-		}
+		qualities = append(qualities, float64(q))
+	}
+	decisions, err := d.rules.router.DecideAt(d.input, qualities)
+	if err != nil {
+		return nil, err
+	}
+	for i := range decisions {
 		out.Qualities = append(out.Qualities, QualityForecast{
-			Quality: q, Variant: string(decision.Variant), Threshold: rounded(decision.Threshold),
+			Quality: lowest + i, Variant: string(decisions[i].Variant), Threshold: rounded(decisions[i].Threshold),
 		})
 	}
 	if d.input.Facts.Instruct {

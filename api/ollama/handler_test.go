@@ -34,6 +34,8 @@ func (halfway) Decide(in *router.Input) (router.Decision, error) {
 	return router.Decision{Variant: router.Instruct}, nil
 }
 
+func (halfway) DecideAt(*router.Input, []float64) ([]router.Decision, error) { return nil, nil }
+
 // uncounted is a meter that counts nothing.
 type uncounted struct{}
 

@@ -57,6 +57,8 @@ type fixed router.Decision
 
 func (f fixed) Decide(*router.Input) (router.Decision, error) { return router.Decision(f), nil }
 
+func (f fixed) DecideAt(*router.Input, []float64) ([]router.Decision, error) { return nil, nil }
+
 // bench is a core whose one variant lies with a server under the control of a test.
 type bench struct {
 	*generation.Core

@@ -45,3 +45,40 @@ func BenchmarkDecide(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkForecast measures what a forecast decides beside a decision: who answers at eleven qualities.
+func BenchmarkForecast(b *testing.B) {
+	r, err := router.New(shipped(b), router.DefaultQuality)
+	if err != nil {
+		b.Fatal(err)
+	}
+	qualities := []float64{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10}
+	for _, tt := range []struct {
+		name, text string
+		history    int
+	}{{"55B", prompt(55), 0}, {"4KB", prompt(4096), 0}, {"4KB after eight turns", prompt(4096), 8}} {
+		in := router.Input{
+			Facts:    router.Facts{Instruct: true, Thinking: true},
+			Features: router.Features{Text: tt.text, Images: 1},
+			History:  slices.Repeat([]router.Features{{Text: tt.text}}, tt.history),
+		}
+		b.Run(tt.name+"/together", func(b *testing.B) {
+			for b.Loop() {
+				if _, err := r.DecideAt(&in, qualities); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(tt.name+"/each", func(b *testing.B) {
+			for b.Loop() {
+				for _, q := range qualities {
+					at := in
+					at.Controls.Quality = &q
+					if _, err := r.Decide(&at); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+		})
+	}
+}

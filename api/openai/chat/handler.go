@@ -3,10 +3,12 @@ package chat
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/qwenvld/qwenvld/api/fault"
 	"github.com/qwenvld/qwenvld/api/generation"
 	"github.com/qwenvld/qwenvld/api/openai/wire"
 	"github.com/qwenvld/qwenvld/api/request"
@@ -101,8 +103,13 @@ func (h *Handler) Count(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// Route serves POST /v1/route: the decision without a generation. Images are not fetched.
+// Route serves POST /v1/route: the decision without a generation, and what would change it unless the query says
+// forecast=false. Images are not fetched.
 func (h *Handler) Route(w http.ResponseWriter, r *http.Request) error {
+	wanted, err := wantsForecast(r)
+	if err != nil {
+		return err
+	}
 	req, err := h.decode(w, r)
 	if err != nil {
 		return err
@@ -112,14 +119,29 @@ func (h *Handler) Route(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	web.RecordOf(r.Context()).Work = d
-	forecast, err := h.o.Router.Forecast(d)
-	if err != nil {
-		return err
+	var forecast *generation.Forecast
+	if wanted {
+		if forecast, err = h.o.Router.Forecast(d); err != nil {
+			return err
+		}
 	}
 	surface.Tell(w.Header(), d)
 	h.o.Trip.Edge.WriteJSON(w, http.StatusOK, struct {
 		Routing  *generation.Routing  `json:"routing"`
-		Forecast *generation.Forecast `json:"forecast"`
+		Forecast *generation.Forecast `json:"forecast,omitempty"`
 	}{d.Routing(), forecast})
 	return nil
+}
+
+// wantsForecast reads the query's forecast, which is true where nothing is said.
+func wantsForecast(r *http.Request) (bool, error) {
+	text := r.URL.Query().Get("forecast")
+	if text == "" {
+		return true, nil
+	}
+	wanted, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, fault.Field("forecast", fault.CodeInvalidValue, "must be true or false")
+	}
+	return wanted, nil
 }

@@ -36,6 +36,8 @@ func (alwaysInstruct) Decide(*router.Input) (router.Decision, error) {
 	return router.Decision{Variant: router.Instruct, Source: router.SourceModel}, nil
 }
 
+func (alwaysInstruct) DecideAt(*router.Input, []float64) ([]router.Decision, error) { return nil, nil }
+
 // noMeter counts nothing.
 type noMeter struct{}
 
