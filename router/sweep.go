@@ -16,7 +16,8 @@ func (r *Router) DecideAt(in *Input, qualities []float64) ([]Decision, error) {
 	return out, nil
 }
 
-// remembering assesses each turn once, and explains nothing. One goroutine uses it, while the turns stay where they are.
+// remembering assesses each turn once, and explains nothing. One goroutine uses it, while the turns stay where they
+// are.
 type remembering struct {
 	Scorer
 
