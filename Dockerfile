@@ -27,7 +27,9 @@ RUN apt-get update \
 COPY --from=ffmpeg /opt/ffmpeg/bin/ /usr/local/bin/
 COPY --from=ffmpeg /opt/ffmpeg/share/doc/ffmpeg/ /usr/share/doc/ffmpeg/
 
-FROM golang:1.26-bookworm AS build
+# The tag moves with Go's patches: `docker build --pull` builds with the newest one, which is what an image to be passed on needs
+# (SECURITY.md).
+FROM golang:1.26-bookworm AS source
 WORKDIR /src
 # Where modules come from, on networks without proxy.golang.org, and where a builder keeps what it has compiled.
 ARG GOPROXY
@@ -37,6 +39,12 @@ ARG GOCACHE
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
+RUN mkdir -p .deps && touch .deps/no-ffmpeg && scripts/setup.sh
+
+FROM source AS build
+ARG GOPROXY
+ARG GOFLAGS
+ARG GOCACHE
 ARG TARGETARCH=amd64
 ARG VERSION=dev
 ENV GO_LDFLAGS="-s -w -X main.version=${VERSION}"
@@ -45,7 +53,7 @@ ENV GO_LDFLAGS="-s -w -X main.version=${VERSION}"
 ARG MARCH
 RUN --mount=type=cache,target=/root/.cache/go-build \
     case "$TARGETARCH" in amd64) march=x86-64-v2 ;; *) march=armv8-a ;; esac \
-    && mkdir -p .deps lib/qwenvld/workers && touch .deps/no-ffmpeg \
+    && mkdir -p lib/qwenvld/workers \
     && QWENVLD_MARCH="${MARCH:-$march}" make build
 ARG LEVELS="v3 v4"
 RUN --mount=type=cache,target=/root/.cache/go-build make workers LEVELS="$LEVELS"
@@ -98,7 +106,8 @@ ARG CUDA_VERSION=13.0
 ARG PIP_INDEX_URL
 RUN scripts/cuda-toolkit.sh && mv .deps/cuda /usr/local/cuda
 
-FROM build AS cuda-backend
+# It needs the sources alone, so that builders compile it beside the daemon.
+FROM source AS cuda-backend
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends cmake ninja-build && rm -rf /var/lib/apt/lists/*
 COPY --from=toolkit /usr/local/cuda/ /usr/local/cuda/

@@ -7,6 +7,7 @@
 #   TARGET          cpu (default) or cuda.
 #   IMAGE_WORK      folder of all that is kept between runs (.deps/image): some 5 GB for cpu, 12 GB for cuda.
 #   IMAGE_OPTIONS   more options of `buildah build`, such as --build-arg CUDA_ARCHS=90-real.
+#   GOTOOLCHAIN     another Go for the image than the one that is installed, such as go1.26.10; fetched by Go itself.
 #   MODULES         a folder like Go's module cache, to read modules from in place of the network (that of `go env GOMODCACHE`).
 #   SHARED          1 to compile with the cache of this machine's Go in place of one of its own: with the image's flags (MARCH of the Dockerfile) as
 #                   native, nothing of llama.cpp is compiled again.

@@ -46,22 +46,30 @@ as_user=(chroot "$root" /usr/bin/setpriv --reuid="$uid" --regid="$gid" --clear-g
 		env -i -C "$directory" "${variables[@]}")
 inside() { "${as_user[@]}" "$@"; }
 
-inside "${check[@]}" >/dev/null 2>&1 && fail healthcheck "it says that all is well before anything runs"
-began=$(date +%s%3N)
-"${as_user[@]}" "${program[@]}" >"$work/log" 2>&1 &
-daemon=$!
-for _ in $(seq 600); do
-	inside "${check[@]}" >"$work/health" 2>&1 && break
-	kill -0 "$daemon" 2>/dev/null || fail start "it ended"
-	sleep 0.2
-done
-inside "${check[@]}" >"$work/health" 2>&1 || fail healthcheck "$(tail -n 1 "$work/health")"
-say "healthy" "after $(($(date +%s%3N) - began)) ms: ${check[*]}"
-written=$(chroot "$root" touch /usr/x 2>&1 || true)
-[[ $written == *Read-only* ]] || fail root "it can be written to: $written"
-say "user, root" "$uid:$gid, read-only"
-worker=$(readlink "$root"/proc/[0-9]*/exe | grep -o 'qwenvld-v[0-9]' | sort -u | paste -sd' ' || true)
-say workers "${worker:-of the build of the daemon itself}"
+# start and end run the daemon as the image says, and hold its healthcheck against what is true.
+start() {
+	local began
+	inside "${check[@]}" >/dev/null 2>&1 && fail healthcheck "it says that all is well before anything runs"
+	began=$(date +%s%3N)
+	"${as_user[@]}" "${program[@]}" >"$work/log" 2>&1 &
+	daemon=$!
+	for _ in $(seq 600); do
+		inside "${check[@]}" >"$work/health" 2>&1 && break
+		kill -0 "$daemon" 2>/dev/null || fail start "it ended"
+		sleep 0.2
+	done
+	inside "${check[@]}" >"$work/health" 2>&1 || fail healthcheck "$(tail -n 1 "$work/health")"
+	say "healthy" "after $(($(date +%s%3N) - began)) ms: ${check[*]}"
+	worker=$(readlink "$root"/proc/[0-9]*/exe | grep -o 'qwenvld-v[0-9]' | sort -u | paste -sd' ' || true)
+	say workers "${worker:-of the build of the daemon itself}"
+}
+end() {
+	local status=0
+	kill -TERM "$daemon"
+	wait "$daemon" || status=$?
+	[[ $status == 0 ]] || fail "end" "status $status after SIGTERM"
+	inside "${check[@]}" >/dev/null 2>&1 && fail healthcheck "it says that all is well after the end" || true
+}
 
 # ask NAME PATTERN: a request of examples/, whose answer must match.
 ask() {
@@ -72,27 +80,59 @@ ask() {
 	[[ $answer =~ $2 ]] || fail "$1" "$answer"
 	say "$1" "$answer ($(($(date +%s%3N) - began)) ms)"
 }
-ask arithmetic 20
-ask sum 132
-ask video right
+ask_all() {
+	ask arithmetic 20
+	ask sum 132
+	ask video right
+}
 
-kill -TERM "$daemon"
-status=0
-wait "$daemon" || status=$?
-[[ $status == 0 ]] || fail "end" "status $status after SIGTERM"
-inside "${check[@]}" >/dev/null 2>&1 && fail healthcheck "it says that all is well after the end"
+start
+written=$(chroot "$root" touch /usr/x 2>&1 || true)
+[[ $written == *Read-only* ]] || fail root "it can be written to: $written"
+say "user, root" "$uid:$gid, read-only"
+ask_all
+end
 
-for build in "$root"/usr/local/lib/qwenvld/workers/qwenvld-v*; do
+# selftest PROGRAM sets result to the last line of what it says, and ends with its status.
+selftest() {
+	local status=0
+	result=$(inside "$1" selftest 2>&1) || status=$?
+	result=$(tail -n 1 <<<"$result")
+	return "$status"
+}
+workers=$root/usr/local/lib/qwenvld/workers
+mkdir "$work/beyond"
+for build in "$workers"/qwenvld-v*; do
 	[[ -e $build ]] || continue
-	# A processor that lacks its instructions cannot run it.
-	result=$(inside "/${build#"$root"/}" selftest 2>&1) && say "selftest of ${build##*/}" "$(tail -n 1 <<<"$result")" ||
-		{ [[ $result == *llegal* ]] && say "selftest of ${build##*/}" "not for this processor" || fail "selftest of ${build##*/}" "$(tail -n 1 <<<"$result")"; }
+	name=${build##*/}
+	selftest "/${build#"$root"/}" || {
+		# A processor that lacks its instructions cannot run it: SIGILL ends it, or the child that computes.
+		[[ $? == 132 || $result == *llegal* ]] || fail "selftest of $name" "$result"
+		result="not for this processor"
+		cp "$build" "$work/beyond/"
+	}
+	say "selftest of $name" "$result"
 done
-if [[ -d $root/usr/local/lib/qwenvld/workers ]]; then
-	mount -t tmpfs tmpfs "$root/usr/local/lib/qwenvld/workers"
+
+# The same questions without the builds that this processor runs: those that it does not run must not be started.
+if [[ -n $worker ]]; then
+	mount --bind "$work/beyond" "$workers"
+	start
+	[[ -z $worker ]] || fail workers "$worker, which this processor does not run"
+	ask_all
+	end
 fi
-result=$(inside qwenvld selftest 2>&1) || fail "selftest of the daemon" "$(tail -n 1 <<<"$result")"
-say "selftest of the daemon" "$(tail -n 1 <<<"$result")"
+selftest qwenvld || fail "selftest of the daemon" "$result"
+say "selftest of the daemon" "$result"
+
+# There is no card here: the daemon runs on the processors, as it did above, and says so where it must have one.
+if [[ -d $root/usr/local/lib/qwenvld/cuda ]]; then
+	result=$(inside qwenvld devices 2>&1) || fail devices "$result"
+	say "devices without a card" "$(tail -n +2 <<<"$result" | paste -sd';')"
+	result=$(inside QWENVLD_REQUIRE_GPU=true timeout 60 qwenvld serve 2>&1) && fail require_gpu "it starts without a card"
+	[[ $result == *"require_gpu is set"* ]] || fail require_gpu "$(tail -n 1 <<<"$result")"
+	say require_gpu "$(tail -n 1 <<<"$result")"
+fi
 
 say version "$(inside qwenvld version | head -n 1)"
 say ffmpeg "$(inside ffmpeg -hide_banner -version | head -n 1 | cut -d' ' -f1-3), $(inside ffmpeg -hide_banner -L 2>/dev/null | grep -o -m 1 'GNU Lesser General Public' || fail ffmpeg 'not under the LGPL')"
