@@ -179,7 +179,7 @@ func checkAnswer(t fataler, o ParserOptions, text string, chunks []string) {
 		t.Fatalf("%q as %q (-whole +chunks):\n%s", text, chunks, diff)
 	}
 	for _, c := range whole.Calls {
-		if !slices.Contains(o.Tools, c.Name) || c.Done && json.Unmarshal([]byte(c.Arguments), new(map[string]any)) != nil {
+		if !slices.Contains(o.Tools, c.Name) || c.Done && json.Unmarshal([]byte(c.Arguments), new(map[string]json.RawMessage)) != nil {
 			t.Fatalf("%q: bad call %+v", text, c)
 		}
 	}
@@ -192,6 +192,7 @@ func FuzzParser(f *testing.F) {
 	f.Add("hm\n</think>\n\nYes", uint8(3), true, true)
 	f.Add(weatherCall+"\n"+weatherCall, uint8(5), false, true)
 	f.Add("<tool_call>{\"name\":\"f\",\"arguments\":-0.5e+1}", uint8(1), false, true)
+	f.Add("<tool_call>{\"name\":\"f\",\"arguments\":{\"a\":1e999}}", uint8(1), false, true)
 	f.Fuzz(func(t *testing.T, text string, size uint8, open, tools bool) {
 		var chunks []string
 		for rest := text; rest != ""; {
