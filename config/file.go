@@ -128,22 +128,26 @@ func (f *file) checkKeys(n *yaml.Node, t reflect.Type, key string, seen map[stri
 
 // merge checks what "<<" brings in: a mapping, or a list of them.
 func (f *file) merge(v *yaml.Node, t reflect.Type, key string) {
-	if v.Kind == yaml.AliasNode {
-		v = v.Alias
-	}
+	brought := []*yaml.Node{v}
 	if v.Kind == yaml.SequenceNode {
-		for _, e := range v.Content {
-			f.merge(e, t, key)
+		brought = v.Content
+	}
+	for _, n := range brought {
+		at := n.Line
+		if n.Kind == yaml.AliasNode {
+			n = n.Alias
 		}
-		return
+		switch {
+		case n.Kind != yaml.MappingNode:
+			f.fault(at, "%s: << must name a group of keys, or a list of such groups, not %s", orRoot(key), describe(n))
+		case f.merging[n]:
+			f.fault(at, "%s merges itself", orRoot(key))
+		default:
+			f.merging[n] = true
+			f.checkKeys(n, t, key, map[string]int{})
+			delete(f.merging, n)
+		}
 	}
-	if f.merging[v] {
-		f.fault(v.Line, "%s merges itself", orRoot(key))
-		return
-	}
-	f.merging[v] = true
-	f.checkKeys(v, t, key, map[string]int{})
-	delete(f.merging, v)
 }
 
 // place is where key, or else what it is part of, stands in the file; empty when it does not.

@@ -34,6 +34,7 @@ func TestFaultsSayWhichLineWhichKeyAndWhatWasMeant(t *testing.T) {
 		"log:\n\tlevel: debug\n":        `yaml:2: not valid YAML: found character that cannot start any token (YAML is indented with spaces, and this line with a tab)`,
 		"listen: [\n":                   `: not valid YAML: `,
 		"models: [&a {<<: *a}]\n":       `yaml:1: models[0] merges itself`,
+		"log: {<<: [x]}\n":              `yaml:1: log: << must name a group of keys, or a list of such groups, not "x"`,
 		"x: &a {lvel: info}\nlog: *a\n": `yaml:1: unknown key log.lvel: did you mean log.level?`,
 	} {
 		_, err := load(t, file)
@@ -129,7 +130,7 @@ func FuzzFile(f *testing.F) {
 	for _, seed := range []string{
 		"", "listen: x", "log: {level: info}", "models: [{id: a, engine: {threads: 1}}]", "a: &a [*a]", "limits: {images: 0x10, body_bytes: 1_000}",
 		"media: {fetch: yes, allowed_hosts: a, fetch_timeout: 0}", "router: {quality: 1e1, rerun: {on: [a, 1, null]}}", "? [a]\n: b", "keys: [null, {name: ~}]",
-		"log: {<<: {level: x}}", "listen: !!binary aGk=", "limits: {images: 2001-01-01}",
+		"log: {<<: {level: x}}", "log: {<<}", "log: {<<: x}", "log: {<<: [{level: x}, [{format: x}]]}", "keys: &k [{name: a}]\nlog: {<<: *k}", "listen: !!binary aGk=", "limits: {images: 2001-01-01}",
 	} {
 		f.Add(seed)
 	}
