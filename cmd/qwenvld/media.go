@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/qwenvld/qwenvld/config"
@@ -58,7 +59,9 @@ func newVideoTool(ctx context.Context, c *config.Video, images *multimodal.Decod
 	case err != nil:
 		return nil, err
 	case tool.Missing() != nil:
-		logger.Warn("video files cannot be decoded: ffmpeg is not installed", "error", tool.Missing())
+		logger.Warn("video files cannot be decoded", "error", tool.Missing(), "cause", errors.Unwrap(tool.Missing()))
+	case tool.Version() == "":
+		logger.Warn("ffmpeg has not told its version in time: it is asked again with the next video")
 	default:
 		logger.Info("video files are decoded by ffmpeg", "ffmpeg_version", tool.Version(), "sandbox", tool.Sandbox())
 	}

@@ -85,7 +85,7 @@ func (c *clip) arguments(s segment, wanted []int) []string {
 	// Neither the encoder's threads nor the muxer's buffer may hold back a frame: the last one would come when all else
 	// is decoded.
 	return append(args, "-i", inputPath, "-map", "0:V:0", "-an", "-sn", "-dn", "-vf", filters,
-		c.tool.sync, "passthrough", "-pix_fmt", pixels, "-threads", "1", "-flush_packets", "1", "-f", "rawvideo", "-")
+		c.tool.known.Load().sync, "passthrough", "-pix_fmt", pixels, "-threads", "1", "-flush_packets", "1", "-f", "rawvideo", "-")
 }
 
 // pick is an expression of ffmpeg's that is 1 for the frames wanted, as a binary search: one of a hundred terms would

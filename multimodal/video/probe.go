@@ -180,13 +180,16 @@ func (t *Tool) Open(ctx context.Context, f *File) (_ Source, err error) {
 		return nil, multimodal.NewError(multimodal.KindFormat, nil,
 			"This is not a video in a known format (MP4, MOV, Matroska, WebM, AVI, GIF or animated WebP).")
 	}
-	if t.missing != nil {
-		return nil, t.missing
+	if err := t.Missing(); err != nil {
+		return nil, err
 	}
 	if err := t.acquire(ctx); err != nil {
 		return nil, err
 	}
 	defer t.slots.Release(1)
+	if err := t.ready(ctx); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, t.o.ProbeTimeout, multimodal.NewError(multimodal.KindDecodeTime, nil,
 		"The video takes too long to read."))
 	defer cancel()

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -64,88 +65,41 @@ func (o Options) withDefaults() Options {
 type Tool struct {
 	o       Options
 	slots   *semaphore.Weighted
-	sandbox sandbox
-	version string
-	missing error  // why there is no ffmpeg, nil where it is there
-	sync    string // the name of the option that passes frames on as they come
-	threads int    // of a decoder
+	threads int // of a decoder
+	known   atomic.Pointer[ffmpeg]
+	asking  *semaphore.Weighted // of 1
 }
 
 // NewTool finds the programs and what they can be confined with. Without them the Tool only opens what needs no ffmpeg:
 // see Missing.
 func NewTool(ctx context.Context, o Options) (*Tool, error) {
 	o = o.withDefaults()
-	t := &Tool{o: o, slots: semaphore.NewWeighted(int64(o.Children)), sync: "-fps_mode"}
+	t := &Tool{o: o, slots: semaphore.NewWeighted(int64(o.Children)), asking: semaphore.NewWeighted(1)}
 	// Each keeps a frame or two, for which the address space is bounded.
 	t.threads = min(max(2, runtime.NumCPU()/o.Children), 8)
-	for _, program := range []*string{&t.o.FFmpeg, &t.o.FFprobe} {
-		path, err := exec.LookPath(*program)
-		if err != nil {
-			t.missing = missingError(err)
-			return t, nil
-		}
-		*program = path
-	}
-	for _, s := range sandboxes(o) {
-		t.sandbox = s
-		// The programs are dynamically linked to a hundred libraries: a confinement that hides one of them shows here.
-		version, err := t.askVersion(ctx)
-		if err == nil {
-			t.version = version
-			break
-		}
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		if s.name == sandboxNone {
-			t.missing = missingError(err)
+	f := &ffmpeg{}
+	if f.missing = t.lookUp(); f.missing == nil {
+		var err error
+		if f, err = t.ask(ctx); err != nil {
+			return nil, err
 		}
 	}
-	// The option has been called so since 5.1.
-	var major, minor int
-	if n, _ := fmt.Sscanf(t.version, "%d.%d", &major, &minor); n == 2 && (major < 5 || major == 5 && minor < 1) {
-		t.sync = "-vsync"
-	}
+	t.known.Store(f)
 	return t, nil
 }
 
-// Missing is why video files cannot be decoded here, of KindNoDecoder; nil where they can.
-func (t *Tool) Missing() error { return t.missing }
-
-func missingError(cause error) error {
-	return multimodal.NewError(multimodal.KindNoDecoder, cause, "This server cannot decode video files because ffmpeg is not installed; "+
-		"its operator can install it (Debian, Ubuntu: apt-get install ffmpeg) and restart. Videos sent as a list of frames need no ffmpeg.")
-}
+// Missing is why video files cannot be decoded here, of KindNoDecoder; nil where they can, or where ffmpeg is there and
+// has not answered yet, which Open asks again.
+func (t *Tool) Missing() error { return t.known.Load().missing }
 
 // Disk is where its videos lie.
 func (t *Tool) Disk() *Disk { return t.o.Disk }
 
-// Version is ffmpeg's own, such as 5.1.9.
-func (t *Tool) Version() string { return t.version }
+// Version is ffmpeg's own, such as 5.1.9; empty where it has not answered yet.
+func (t *Tool) Version() string { return t.known.Load().version }
 
 // Sandbox names what children are confined with: bwrap, namespaces or none.
-func (t *Tool) Sandbox() string { return t.sandbox.name }
-
-func (t *Tool) askVersion(ctx context.Context) (version string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	for _, program := range []string{t.o.FFprobe, t.o.FFmpeg} {
-		err = t.run(ctx, job{program: program, args: []string{"-version"}, stdout: func(r io.Reader) error {
-			text, err := io.ReadAll(io.LimitReader(r, 1<<16))
-			line, _, _ := strings.Cut(string(text), "\n")
-			fields := strings.Fields(line)
-			if len(fields) < 3 || fields[1] != "version" {
-				return fmt.Errorf("%s: unknown output %.40q", program, line)
-			}
-			version, _, _ = strings.Cut(strings.TrimPrefix(fields[2], "n"), "-")
-			return err
-		}})
-		if err != nil {
-			return "", err
-		}
-	}
-	return version, nil
-}
+func (t *Tool) Sandbox() string { return t.known.Load().sandbox.name }
 
 // job is one run of a child.
 type job struct {
@@ -175,14 +129,16 @@ func (t *Tool) acquire(ctx context.Context) error {
 
 // run starts a child and waits for its end: nothing of it is left when run returns. Cancelling ctx kills it at once.
 // The caller holds a place.
-func (t *Tool) run(ctx context.Context, j job) error {
+func (t *Tool) run(ctx context.Context, j job) error { return t.runIn(ctx, t.known.Load().sandbox, j) }
+
+func (t *Tool) runIn(ctx context.Context, s sandbox, j job) error {
 	// The child is to die with the daemon, which the kernel ties to the thread that started it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
 	child, kill := context.WithCancel(ctx)
 	defer kill()
-	path, args := t.sandbox.command(j.program, j.args)
+	path, args := s.command(j.program, j.args)
 	path, args = limited(path, args, t.o)
 	cmd := exec.CommandContext(child, path, args...) //nolint:gosec // the operator's ffmpeg; files are handed over as descriptors
 	cmd.Env = []string{"LC_ALL=C"}
@@ -190,7 +146,7 @@ func (t *Tool) run(ctx context.Context, j job) error {
 	if j.input != nil {
 		cmd.Stdin = j.input
 	}
-	cmd.SysProcAttr = t.sandbox.attributes()
+	cmd.SysProcAttr = s.attributes()
 	cmd.Cancel = func() error { return killGroup(cmd.Process.Pid) }
 	cmd.WaitDelay = time.Second
 	out, err := cmd.StdoutPipe()
