@@ -27,7 +27,13 @@ func withDaemon(ctx context.Context, e *environment, cmd *cobra.Command, o *askO
 		}
 		c := client.New(client.Options{URL: found.URL, Key: e.variable(config.VariableKey)})
 		defer c.Close()
-		if o.url != "" || e.variable(config.VariableURL) != "" || serves(ctx, c) {
+		there := o.url != "" || e.variable(config.VariableURL) != ""
+		if !there {
+			if there, err = serves(ctx, c, found.URL, answerTime); err != nil {
+				return err
+			}
+		}
+		if there {
 			return use(c)
 		}
 	}
@@ -39,15 +45,22 @@ func withDaemon(ctx context.Context, e *environment, cmd *cobra.Command, o *askO
 	return withOwnDaemon(ctx, e, conf, use)
 }
 
-// serves tells whether a daemon answers.
-func serves(ctx context.Context, c *client.Client) bool {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+// answerTime is how long a daemon may take to say that it lives.
+const answerTime = 10 * time.Second
+
+// serves tells whether a daemon answers. What listens and says nothing for so long is an error: it may be a busy one,
+// and another beside it would make it no faster.
+func serves(ctx context.Context, c *client.Client, url string, patience time.Duration) (bool, error) {
+	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	status, body, err := c.Get(ctx, "/health/live")
+	status, body, err := c.Get(limited, "/health/live")
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return false, fmt.Errorf("what listens at %s has not answered within %v (--url names another daemon): %w", url, patience, err)
+	}
 	var live struct {
 		Status string `json:"status"`
 	}
-	return err == nil && status == http.StatusOK && json.Unmarshal(body, &live) == nil && live.Status != ""
+	return err == nil && status == http.StatusOK && json.Unmarshal(body, &live) == nil && live.Status != "", nil
 }
 
 // withOwnDaemon serves on a socket that only this user reaches while use runs.
