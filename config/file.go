@@ -41,7 +41,14 @@ func readFile(name string) (*file, error) {
 	for _, n := range document.Content { // none in an empty file
 		f.check(n, reflect.TypeFor[Config](), "")
 	}
-	return f, errors.Join(f.faults...)
+	if len(f.faults) > 0 {
+		return f, errors.Join(f.faults...)
+	}
+	// What is read later must not find a fault that the check does not know.
+	if err := document.Decode(new(map[string]any)); err != nil {
+		return f, f.syntax(err, string(text))
+	}
+	return f, nil
 }
 
 var yamlPlace = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
@@ -69,7 +76,7 @@ func (f *file) check(n *yaml.Node, t reflect.Type, key string) {
 	if n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
-	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" {
+	if n.Kind == yaml.ScalarNode && (!f.checkTag(n, key) || n.ShortTag() == "!!null") {
 		return
 	}
 	switch {
@@ -101,12 +108,25 @@ func (f *file) check(n *yaml.Node, t reflect.Type, key string) {
 	}
 }
 
+// checkTag holds a scalar against its tag, such as !!int or !!binary, and returns whether it is that.
+func (f *file) checkTag(n *yaml.Node, key string) bool {
+	var value any
+	if err := n.Decode(&value); err != nil {
+		f.fault(n.Line, "%s: %s", orRoot(key), strings.TrimPrefix(err.Error(), "yaml: "))
+		return false
+	}
+	return true
+}
+
 // checkKeys checks the keys of a mapping; seen are those that it, or what it merges, has had.
 func (f *file) checkKeys(n *yaml.Node, t reflect.Type, key string, seen map[string]int) {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
 		if k.ShortTag() == "!!merge" {
 			f.merge(v, t, key)
+			continue
+		}
+		if !f.checkTag(k, key) {
 			continue
 		}
 		field, ok := fieldOf(t, k.Value)

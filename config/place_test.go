@@ -35,6 +35,7 @@ func TestFaultsSayWhichLineWhichKeyAndWhatWasMeant(t *testing.T) {
 		"listen: [\n":                   `: not valid YAML: `,
 		"models: [&a {<<: *a}]\n":       `yaml:1: models[0] merges itself`,
 		"log: {<<: [x]}\n":              `yaml:1: log: << must name a group of keys, or a list of such groups, not "x"`,
+		"limits: {images: !!int x}\n":   `yaml:1: limits.images: cannot decode`,
 		"x: &a {lvel: info}\nlog: *a\n": `yaml:1: unknown key log.lvel: did you mean log.level?`,
 	} {
 		_, err := load(t, file)
@@ -130,7 +131,7 @@ func FuzzFile(f *testing.F) {
 	for _, seed := range []string{
 		"", "listen: x", "log: {level: info}", "models: [{id: a, engine: {threads: 1}}]", "a: &a [*a]", "limits: {images: 0x10, body_bytes: 1_000}",
 		"media: {fetch: yes, allowed_hosts: a, fetch_timeout: 0}", "router: {quality: 1e1, rerun: {on: [a, 1, null]}}", "? [a]\n: b", "keys: [null, {name: ~}]",
-		"log: {<<: {level: x}}", "log: {<<}", "log: {<<: x}", "log: {<<: [{level: x}, [{format: x}]]}", "keys: &k [{name: a}]\nlog: {<<: *k}", "listen: !!binary aGk=", "limits: {images: 2001-01-01}",
+		"log: {<<: {level: x}}", "log: {<<}", "listen: !!binary a", "limits: {images: !!int x}", "!!int listen: x", "log: !!null x", "!!str {listen: x}", "log: !!int {level: x}", "log: {<<: x}", "log: {<<: [{level: x}, [{format: x}]]}", "keys: &k [{name: a}]\nlog: {<<: *k}", "listen: !!binary aGk=", "limits: {images: 2001-01-01}",
 	} {
 		f.Add(seed)
 	}
