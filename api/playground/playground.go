@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -42,14 +43,16 @@ type Options struct {
 // Site serves the page and its files. It is immutable and safe for concurrent use.
 type Site struct{ files map[string]*file }
 
-// file is something served, with its compressed form where that is worth it.
+// file is something served.
 type file struct {
 	contentType string
-	plain, gzip []byte
+	plain       []byte
 	etag        string // without quotes
+	// gzip is the compressed form, made when it is first asked for; nil where that is not worth it.
+	gzip func() []byte
 }
 
-// New compresses the files, once for all requests.
+// New takes in what there is to serve.
 func New(o Options) (*Site, error) {
 	s := &Site{files: map[string]*file{}}
 	err := fs.WalkDir(static, "static", func(name string, entry fs.DirEntry, err error) error {
@@ -60,40 +63,39 @@ func New(o Options) (*Site, error) {
 		if err != nil {
 			return err
 		}
-		return s.add(strings.TrimPrefix(name, "static/"), data)
+		s.add(strings.TrimPrefix(name, "static/"), data)
+		return nil
 	})
-	if err == nil {
-		samples := o.Samples
-		if samples == nil {
-			samples = []byte("[]")
-		}
-		err = s.add(path.Base(PathSamples), samples)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("playground: %w", err)
 	}
+	samples := o.Samples
+	if samples == nil {
+		samples = []byte("[]")
+	}
+	s.add(path.Base(PathSamples), samples)
 	return s, nil
 }
 
-func (s *Site) add(name string, data []byte) error {
+func (s *Site) add(name string, data []byte) {
 	sum := sha256.Sum256(data)
-	f := &file{contentType: contentType(name), plain: data, etag: hex.EncodeToString(sum[:])[:32]}
+	s.files[name] = &file{
+		contentType: contentType(name), plain: data, etag: hex.EncodeToString(sum[:])[:32],
+		gzip: sync.OnceValue(func() []byte { return compressed(data) }),
+	}
+}
+
+// compressed is nil where it would not be smaller.
+func compressed(data []byte) []byte {
 	var small bytes.Buffer
 	z, err := gzip.NewWriterLevel(&small, gzip.BestCompression)
 	if err != nil {
-		return err
+		return nil
 	}
-	if _, err := z.Write(data); err != nil {
-		return err
+	if _, err := z.Write(data); err != nil || z.Close() != nil || small.Len() >= len(data) {
+		return nil
 	}
-	if err := z.Close(); err != nil {
-		return err
-	}
-	if small.Len() < len(data) {
-		f.gzip = small.Bytes()
-	}
-	s.files[name] = f
-	return nil
+	return small.Bytes()
 }
 
 // contentType is that of a name. The system's own table is not asked for what a browser refuses when it is wrong.
@@ -156,9 +158,11 @@ func (s *Site) serve(w http.ResponseWriter, r *http.Request, name string) {
 	// Browsers ask each time whether what they have is still good, which costs little and is never wrong.
 	h.Set("Cache-Control", "no-cache")
 	body, etag := f.plain, f.etag
-	if f.gzip != nil && acceptsGzip(r.Header.Get("Accept-Encoding")) {
-		h.Set("Content-Encoding", "gzip")
-		body, etag = f.gzip, etag+"-gzip"
+	if acceptsGzip(r.Header.Get("Accept-Encoding")) {
+		if small := f.gzip(); small != nil {
+			h.Set("Content-Encoding", "gzip")
+			body, etag = small, etag+"-gzip"
+		}
 	}
 	h.Set("Etag", `"`+etag+`"`)
 	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(body))

@@ -149,7 +149,7 @@ func TestThePageIsSmall(t *testing.T) {
 	total := 0
 	for name, f := range newSite(t, "[]").files {
 		if !strings.HasSuffix(name, ".md") && !strings.HasSuffix(name, "LICENSE") {
-			total += min(len(f.plain), max(len(f.gzip), 1))
+			total += min(len(f.plain), max(len(f.gzip()), 1))
 		}
 	}
 	t.Logf("%d bytes compressed", total)

@@ -1,8 +1,8 @@
 package web
 
 import (
+	"bytes"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -11,10 +11,18 @@ import (
 // one of them.
 type vocabulary map[string]struct{}
 
+// newVocabulary takes in the words before a colon that ends its line or has a space behind it.
 func newVocabulary(description []byte) vocabulary {
+	const word = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789-"
 	v := vocabulary{}
-	for _, m := range regexp.MustCompile(`([A-Za-z_][A-Za-z0-9_-]*):(?:\s|$)`).FindAllSubmatch(description, -1) {
-		v[string(m[1])] = struct{}{}
+	for before, rest, found := bytes.Cut(description, []byte(":")); found; before, rest, found = bytes.Cut(rest, []byte(":")) {
+		if len(rest) > 0 && strings.IndexByte(" \t\n\f\r", rest[0]) < 0 {
+			continue
+		}
+		name := bytes.TrimLeft(before[len(bytes.TrimRight(before, word)):], "0123456789-")
+		if len(name) > 0 {
+			v[string(name)] = struct{}{}
+		}
 	}
 	return v
 }
