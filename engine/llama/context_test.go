@@ -37,6 +37,29 @@ func relative(got, want []float32) float64 {
 	return diff / scale
 }
 
+// A context that has computed on a card holds what the card has recorded of its graphs; each must end without a trace.
+func TestContextsEndAndOthersFollow(t *testing.T) {
+	m := loadModel(t, denseModel)
+	prompt := tokenize(t, tokenizer.Piece{Text: "a blue square on the left"})
+	var first []float32
+	for range 4 {
+		c := newContext(t, m, ContextOptions{ContextSize: 256, BatchSize: 32, MaxSequences: 1})
+		got := decodeTokens(t, c, 0, 0, prompt)
+		for i := range int32(6) {
+			got = decodeTokens(t, c, 0, int32(len(prompt))+i, prompt[:1])
+		}
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = got
+		}
+		if !slices.Equal(got, first) {
+			t.Errorf("logits are %.2g off those of the first context", relative(got, first))
+		}
+	}
+}
+
 func TestSequencesDecodedTogetherDoNotSeeEachOther(t *testing.T) {
 	m := loadModel(t, denseModel)
 	o := ContextOptions{ContextSize: 512, BatchSize: 128, MaxSequences: 4, KV: KVFloat32}

@@ -137,7 +137,7 @@ func worstAndMean(t *testing.T, got, want [][]float32) (worst, mean float64, fli
 		r := relative(got[i], want[i])
 		worst = max(worst, r)
 		mean += r / float64(len(want))
-		if argmax(got[i]) != argmax(want[i]) {
+		if !sameTop(got[i], want[i]) {
 			flips++
 		}
 	}
@@ -200,7 +200,7 @@ func TestServedLogitsMatchTransformersAtDepth(t *testing.T) {
 // A mixture of experts of random weights has near ties between experts, which any rounding may tip.
 func depthTolerance(variant string, exact bool) float64 {
 	switch {
-	case exact:
+	case exact && !tips(variant):
 		return logitTolerance()
 	case variant == "moe":
 		return 2e-2

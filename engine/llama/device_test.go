@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -13,6 +14,12 @@ const (
 	variableBackend = "QWENVLD_TEST_BACKEND"
 	variableDevice  = "QWENVLD_TEST_DEVICE"
 )
+
+// roundsFloat32 says whether matrix products of float32 are computed with 10 bits of each factor (TF32), as CUDA does it unless its
+// libraries are told not to.
+func roundsFloat32() bool {
+	return strings.HasPrefix(os.Getenv(variableDevice), "CUDA") && os.Getenv("NVIDIA_TF32_OVERRIDE") != "0"
+}
 
 func TestMain(m *testing.M) {
 	if folder := os.Getenv(variableBackend); folder != "" {
