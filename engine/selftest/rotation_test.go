@@ -54,16 +54,35 @@ func TestAllPairsTurnAtEveryPosition(t *testing.T) {
 	}
 }
 
-func TestSectionsOfOtherHeadsCoverAllPairsToo(t *testing.T) {
+// The heads of the real models and of all references: text is exact in each, as every pair is turned, and pictures of side x side tokens
+// are off by no more than off, wherever they begin.
+func TestSectionsOfAllHeadsCoverAllPairs(t *testing.T) {
 	for _, c := range []struct {
 		sections [4]int32
 		pairs    int
-	}{{[4]int32{6, 5, 5, 0}, 16}, {[4]int32{12, 10, 10, 0}, 32}, {[4]int32{24, 20, 20, 0}, 64}, {[4]int32{1, 1, 1, 0}, 40}} {
+		theta    float64
+		side     int
+		off      float64
+	}{
+		{[4]int32{6, 5, 5, 0}, 16, 1e4, 32, 0},
+		{[4]int32{12, 10, 10, 0}, 32, 1e4, 32, 4.2e-3}, // a quarter of a degree in the slowest pair
+		{[4]int32{24, 20, 20, 0}, 64, 5e6, 32, 1.3e-5},
+		{[4]int32{24, 20, 20, 0}, 64, 5e6, 128, 5.3e-5},
+		{[4]int32{1, 1, 1, 0}, 40, 1e4, 1, 0},
+	} {
 		s := llama.AllRotated(c.sections, c.pairs)
+		off := 0.0
 		for pair := range c.pairs {
-			if turnedBy(pair, s) < 0 {
+			is := turnedBy(pair, s)
+			if is < 0 {
 				t.Errorf("%v: pair %d of %d is not turned", s, pair, c.pairs)
 			}
+			if is != axis(pair, c.sections) {
+				off = math.Max(off, float64(c.side-1)*math.Pow(c.theta, -float64(pair)/float64(c.pairs)))
+			}
+		}
+		if off > c.off {
+			t.Errorf("%v: a picture is %.2g off", s, off)
 		}
 	}
 }

@@ -2,6 +2,8 @@ package selftest
 
 import (
 	"log/slog"
+	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -70,6 +72,39 @@ func TestWeightsAreTheSameNumbersInEveryFormat(t *testing.T) {
 		d, low := single(uint16(b[0])|uint16(b[1])<<8), single(uint16(b[2])|uint16(b[3])<<8)
 		if got := d*float32(q&15) - low; got != float32(n[i])*0.25 {
 			t.Fatalf("value %d is %g, not %g", i, got, float32(n[i])*0.25)
+		}
+	}
+}
+
+// What the limit of q4_K on CUDA comes from: the same weights and activations in both kernels' arithmetic.
+func TestSumsOfUnroundedActivationsMakeQ4ThreeTimesAsFarOff(t *testing.T) {
+	const block, low, rows = 32, -8, 4000
+	random := rand.New(rand.NewPCG(1, 2))
+	few, many := 0.0, 0.0
+	for range rows {
+		var largest, sum float64
+		var x, weight [block]float64
+		for i := range x {
+			x[i] = random.NormFloat64()
+			weight[i] = math.Max(low, math.Min(7, math.Round(2.6*random.NormFloat64())))
+			largest, sum = math.Max(largest, math.Abs(x[i])), sum+x[i]
+		}
+		scale := largest / 127
+		var exact, above, rounded float64
+		for i := range x {
+			q := scale * math.Round(x[i]/scale)
+			exact, above, rounded = exact+weight[i]*x[i], above+(weight[i]-low)*q, rounded+q
+		}
+		few += math.Pow(above+low*rounded-exact, 2)
+		many += math.Pow(above+low*sum-exact, 2)
+	}
+	if ratio := math.Sqrt(many / few); ratio < 2.8 || ratio > 3.8 {
+		t.Errorf("%.2f times", ratio)
+	}
+	_, cuda := limit(Q4, "CUDA0")
+	for _, device := range []string{"", "Vulkan0", "Metal"} {
+		if _, other := limit(Q4, device); cuda < 3*other || cuda > 4*other {
+			t.Errorf("%q may be %g off, CUDA %g", device, other, cuda)
 		}
 	}
 }

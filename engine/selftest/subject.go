@@ -13,7 +13,7 @@ import (
 type subject struct {
 	reference *reference
 	format    Format
-	card      bool
+	device    string // ggml's name of a card, empty for the processors
 	model     *llama.Model
 	vision    *llama.Vision
 	context   *llama.Context
@@ -58,7 +58,7 @@ func faults() []fault {
 
 // check computes one prompt, and with withFaults what must not pass for it.
 func (s *subject) check(ctx context.Context, p *prompt, withFaults bool) ([]Check, error) {
-	rowLimit, logitLimit := limit(s.format, s.card)
+	rowLimit, logitLimit := limit(s.format, s.device)
 	var out []Check
 	add := func(name string, deviation, limit float64) *Check {
 		out = append(out, Check{Weights: s.reference.Name, Format: s.format, Name: name, Deviation: deviation, Limit: limit})
@@ -77,7 +77,7 @@ func (s *subject) check(ctx context.Context, p *prompt, withFaults bool) ([]Chec
 		add(p.Name+", rows of pictures", worst, rowLimit)
 	}
 	want := s.reference.floats(p.Logits)
-	got, err := s.decode(p, rows, fault{})
+	got, err := s.decode(p, rows, fault{}, batchRows)
 	if err != nil {
 		return nil, err
 	}
@@ -87,11 +87,18 @@ func (s *subject) check(ctx context.Context, p *prompt, withFaults bool) ([]Chec
 	} else {
 		add(p.Name, deviation(got, want, width), logitLimit).Note = otherTop(got, want, width, logitLimit)
 	}
+	if s.format == Q4 && len(rows) == 0 && len(p.IDs) <= batchRows/2 {
+		got, err := s.decode(p, nil, fault{}, smallBatch)
+		if err != nil {
+			return nil, err
+		}
+		add(fmt.Sprintf("%s, %d rows at a time", p.Name, smallBatch), deviation(got, want, width), fewRows)
+	}
 	if !withFaults || len(rows) == 0 {
 		return out, nil
 	}
 	for _, f := range faults() {
-		got, err := s.decode(p, rows, f)
+		got, err := s.decode(p, rows, f, batchRows)
 		if err != nil {
 			return nil, err
 		}
@@ -103,7 +110,7 @@ func (s *subject) check(ctx context.Context, p *prompt, withFaults bool) ([]Chec
 // tips says whether roundings may have a mixture choose another expert, where two are close, so that a single position
 // is no measure.
 func (s *subject) tips() bool {
-	return s.reference.Name == "moe" && (s.card || s.format != Float32 && s.format != Float16)
+	return s.reference.Name == "moe" && (s.device != "" || s.format != Float32 && s.format != Float16)
 }
 
 // encode has the pictures of a prompt encoded.
@@ -125,9 +132,9 @@ func (s *subject) encode(ctx context.Context, p *prompt) ([][]float32, error) {
 	return out, nil
 }
 
-// decode computes a prompt, with f done wrong, and returns the logits of as many positions at its end as the reference
-// has.
-func (s *subject) decode(p *prompt, pictures [][]float32, f fault) ([]float32, error) {
+// decode computes a prompt, with f done wrong and at most so many rows at a time, and returns the logits of as many
+// positions at its end as the reference has.
+func (s *subject) decode(p *prompt, pictures [][]float32, f fault, most int) ([]float32, error) {
 	s.context.RemoveSequence(0, -1, -1)
 	kept := len(p.IDs) - p.Logits.shape[0]
 	isPad := func(i int) bool { return slices.Contains(p.Pad, p.IDs[i]) }
@@ -135,7 +142,7 @@ func (s *subject) decode(p *prompt, pictures [][]float32, f fault) ([]float32, e
 	picture := 0
 	for at := 0; at < len(p.IDs); {
 		end := at + 1
-		for end < len(p.IDs) && isPad(end) == isPad(at) && end-at < batchRows {
+		for end < len(p.IDs) && isPad(end) == isPad(at) && end-at < most {
 			end++
 		}
 		b := llama.NewTokenBatch(end - at)
@@ -163,8 +170,12 @@ func (s *subject) decode(p *prompt, pictures [][]float32, f fault) ([]float32, e
 	return out, nil
 }
 
-// batchRows are decoded at a time; pictures of the references are smaller.
-const batchRows = 512
+const (
+	// batchRows are decoded at a time; pictures of the references are smaller.
+	batchRows = 512
+	// smallBatch is a batch as of streams that are answered side by side. Cards have other kernels for so few rows.
+	smallBatch = 8
+)
 
 // pictureBatch are the rows of one picture with their positions.
 func (s *subject) pictureBatch(p *prompt, rows []float32, at, end int, f fault) *llama.Batch {
