@@ -158,8 +158,10 @@ func (s *Stream) send(call *Call, body []byte) error {
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "text/event-stream")
 	if deadline, ok := s.ctx.Deadline(); ok {
-		// Envoy's header, which proxies between here and the server understand.
-		left := max(deadline.Sub(s.cluster.o.Now()), time.Millisecond)
+		// Envoy's header, which proxies between here and the server understand. The server may take a moment longer, so
+		// that here it is known why the answer ended.
+		const moment = 100 * time.Millisecond
+		left := max(deadline.Sub(s.cluster.o.Now()), 0) + moment
 		req.Header.Set(HeaderDeadline, strconv.FormatInt(left.Milliseconds(), 10))
 	}
 	s.target.authorize(req.Header)

@@ -224,10 +224,10 @@ func (l *chunkLogprobs) tokens() []engine.Token {
 		out = append(out, token)
 	}
 	for i := range min(len(l.Tokens), len(l.Logprobs)) {
-		token := engine.Token{Bytes: []byte(l.Tokens[i]), Logprob: l.Logprobs[i]}
+		token := engine.Token{Bytes: spelled(l.Tokens[i]), Logprob: l.Logprobs[i]}
 		if i < len(l.Top) {
 			for text, logprob := range l.Top[i] {
-				token.Top = append(token.Top, engine.TopToken{Bytes: []byte(text), Logprob: logprob})
+				token.Top = append(token.Top, engine.TopToken{Bytes: spelled(text), Logprob: logprob})
 			}
 			sortByLogprob(token.Top)
 		}

@@ -303,3 +303,14 @@ func TestWeightsThatComeWhenTheyAreAskedForAreNotDown(t *testing.T) {
 		}
 	}
 }
+
+func TestTokensOfListsAreReadAsTheyAreSpelled(t *testing.T) {
+	for token, want := range map[string]string{
+		"é": "é", "": "", "bytes:": "bytes:", `bytes:\xe6\xbc`: "\xe6\xbc", `bytes:\xe`: `bytes:\xe`, `bytes:\xzz`: `bytes:\xzz`,
+		"bytes: 7": "bytes: 7", `bytes:\xe6 `: `bytes:\xe6 `,
+	} {
+		if got := string(spelled(token)); got != want {
+			t.Errorf("%q: %q", token, got)
+		}
+	}
+}

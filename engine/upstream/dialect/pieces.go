@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/qwenvld/qwenvld/engine/tokenizer"
 )
@@ -67,4 +69,26 @@ func readPiece(raw json.RawMessage, piece *[]byte) bool {
 		*piece = append(*piece, byte(n))
 	}
 	return true
+}
+
+// spelled are the bytes of a token as the lists of completions name it: its text, or bytes: and each in hexadecimal
+// where it is a part of a character.
+func spelled(token string) []byte {
+	rest, ok := strings.CutPrefix(token, "bytes:")
+	if !ok || rest == "" {
+		return []byte(token)
+	}
+	var out []byte
+	const one = len(`\xff`)
+	for ; rest != ""; rest = rest[one:] {
+		if len(rest) < one || rest[:2] != `\x` {
+			return []byte(token)
+		}
+		b, err := strconv.ParseUint(rest[2:one], 16, 8)
+		if err != nil {
+			return []byte(token)
+		}
+		out = append(out, byte(b))
+	}
+	return out
 }
