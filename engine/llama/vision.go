@@ -27,8 +27,14 @@ type VisionOptions struct {
 	// Logger gets ggml's lines; nil discards them.
 	Logger *slog.Logger
 
-	// flashWidth has flash attention compute with heads that zeros widen to it. 0 is what suits the device.
-	flashWidth int
+	// flash has flash attention compute as on a card. The zero value is what suits the device.
+	flash flash
+}
+
+// flash is attention as on a card: over heads that zeros widen to width, with keys and values in half precision.
+type flash struct {
+	width int
+	half  bool
 }
 
 // Vision is the vision tower of one projector file. One of its Encodings computes at a time; plans may be made
@@ -72,8 +78,8 @@ func LoadVision(ctx context.Context, o VisionOptions) (*Vision, error) {
 	path := C.CString(o.Path)
 	defer C.free(unsafe.Pointer(path))
 	var text [visionErrorSize]C.char
-	status := C.qv_vision_load(path, C.int32_t(max(1, o.Threads)), device, C.int32_t(o.flashWidth),
-		v.watch.ptr, &v.ptr, &text[0], visionErrorSize)
+	status := C.qv_vision_load(path, C.int32_t(max(1, o.Threads)), device,
+		C.qv_flash{width: C.int32_t(o.flash.width), half: C.bool(o.flash.half)}, v.watch.ptr, &v.ptr, &text[0], visionErrorSize)
 	if status != C.QV_OK {
 		return nil, fmt.Errorf("load projector %q: %w", o.Path, v.failure(ctx, "load", status, &text))
 	}

@@ -35,10 +35,15 @@ enum qv_status {
     QV_CANCELLED = 3,
 };
 
+// Flash attention as on a card, on any device: over heads that zeros widen to a width, with keys and values in half precision.
+typedef struct {
+    int32_t width;
+    bool    half;
+} qv_flash;
+
 // Loads the tower of a `clip` GGUF file onto device, or the CPU where that is NULL.
-// watch is polled between tensors; it may end the load with QV_CANCELLED. Tests give flash_width, to have flash attention over
-// heads that zeros widen to it; 0 has what is best on the device.
-enum qv_status qv_vision_load(const char * path, int32_t n_threads, ggml_backend_dev_t device, int32_t flash_width, qv_watch * watch,
+// watch is polled between tensors; it may end the load with QV_CANCELLED. Tests give flash, others zeros: what is best on the device.
+enum qv_status qv_vision_load(const char * path, int32_t n_threads, ggml_backend_dev_t device, qv_flash flash, qv_watch * watch,
                               qv_vision ** out, char * err, size_t err_size);
 void           qv_vision_free(qv_vision * v);
 void           qv_vision_get_info(const qv_vision * v, qv_vision_info * info);

@@ -26,10 +26,11 @@ attention_plan plan_attention(ggml_backend_t device, bool on_cpu, int32_t head_d
         return {};
     }
     const char * backend = ggml_backend_reg_name(ggml_backend_dev_backend_reg(ggml_backend_get_device(device)));
+    const bool   rounds  = std::strcmp(backend, "CUDA") == 0;  // sums, to half precision, whatever precision is asked for
     for (const int32_t width : {qv_flash_width(backend, head_dim), head_dim}) {
         for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_F16}) {
             if (attends(device, width, type)) {
-                return {true, type, width};
+                return {true, type, width, rounds};
             }
         }
     }

@@ -68,15 +68,15 @@ size_t qv_vision::host_bytes(int64_t patches) const {
 
 extern "C" {
 
-qv_status qv_vision_load(const char * path, int32_t n_threads, ggml_backend_dev_t device, int32_t flash_width, qv_watch * watch,
+qv_status qv_vision_load(const char * path, int32_t n_threads, ggml_backend_dev_t device, qv_flash flash, qv_watch * watch,
                          qv_vision ** out, char * err, size_t err_size) {
     return qv::guarded(err, err_size, [&] {
         auto v = std::make_unique<qv_vision>();
         v->open_backends(n_threads, device);
         v->load(path, watch);
         v->attending = qv::plan_attention(v->backends.front().get(), v->on_cpu, v->hp.head_dim());
-        if (flash_width > 0) {
-            v->attending = {true, GGML_TYPE_F32, flash_width};
+        if (flash.width > 0) {
+            v->attending = {true, flash.half ? GGML_TYPE_F16 : GGML_TYPE_F32, flash.width, true};
         }
         *out = v.release();
         return QV_OK;

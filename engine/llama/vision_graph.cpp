@@ -94,14 +94,37 @@ struct attention {
         return ggml_reshape_2d(c, x, v.hp.width, rows);
     }
 
+    // Values of heads by image: [head_dim, heads, n, images].
+    ggml_tensor * by_image(ggml_tensor * x) const {
+        return ggml_view_4d(c, x, x->ne[0], x->ne[1], n, images, x->nb[1], x->nb[2], n * x->nb[2], 0);
+    }
+
     // [width of a head, n, heads, images] in the type that the device's attention takes.
     ggml_tensor * by_head(ggml_tensor * x, ggml_type type) const {
-        x = ggml_view_4d(c, x, x->ne[0], x->ne[1], n, images, x->nb[1], x->nb[2], n * x->nb[2], 0);
-        x = ggml_permute(c, x, 0, 2, 1, 3);
+        x = ggml_permute(c, by_image(x), 0, 2, 1, 3);
         return type == GGML_TYPE_F32 ? x : ggml_cast(c, x, type);
     }
 
+    // The mean of each head's values over the patches of an image: [head_dim, heads, 1, images].
+    ggml_tensor * mean(ggml_tensor * x) const {
+        ggml_tensor * m = ggml_mean(c, ggml_cont(c, ggml_permute(c, by_image(x), 1, 2, 0, 3)));
+        return ggml_reshape_4d(c, m, x->ne[0], x->ne[1], 1, images);
+    }
+
+    // What weights that add up to one give of values is the mean of these and what they give of the rest. The rest is small where many
+    // patches weigh alike, and so are then the roundings of the kernel's sums.
     ggml_tensor * flash(ggml_tensor * q, ggml_tensor * k, ggml_tensor * val, float scale) const {
+        if (!v.attending.centred) {
+            return blend(q, k, val, scale);
+        }
+        const int64_t hd = v.hp.head_dim(), heads = v.hp.heads;
+        ggml_tensor * m    = mean(val);
+        ggml_tensor * rest = ggml_reshape_3d(c, ggml_sub(c, by_image(val), m), hd, heads, n * images);
+        ggml_tensor * att  = ggml_reshape_4d(c, blend(q, k, rest, scale), hd, heads, n, images);
+        return ggml_reshape_2d(c, ggml_add(c, att, m), v.hp.width, n * images);
+    }
+
+    ggml_tensor * blend(ggml_tensor * q, ggml_tensor * k, ggml_tensor * val, float scale) const {
         const ggml_type type = v.attending.type;
         ggml_tensor *   att  = ggml_flash_attn_ext(c, by_head(widened(q), GGML_TYPE_F32), by_head(widened(k), type),
                                                    by_head(widened(val), type), nullptr, scale, 0.0f, 0.0f);
@@ -151,7 +174,7 @@ struct attention {
 }  // namespace
 
 size_t graph_capacity(const qv_vision & v, int64_t patches, int64_t images) {
-    return 64 + v.blocks.size() * (64 + 8 * query_slices(v, patches, images)) + v.taps.size() * 16;
+    return 64 + v.blocks.size() * (80 + 8 * query_slices(v, patches, images)) + v.taps.size() * 16;
 }
 
 }  // namespace qv

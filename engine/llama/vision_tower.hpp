@@ -60,9 +60,10 @@ struct hparams {
 
 // How a device attends. Slices of the queries' scores, as matrix products, unless flash is set.
 struct attention_plan {
-    bool      flash = false;
-    ggml_type type  = GGML_TYPE_F32;  // of K and V in flash attention
-    int32_t   width = 0;              // of a head there: its own values, then zeros
+    bool      flash   = false;
+    ggml_type type    = GGML_TYPE_F32;  // of K and V in flash attention
+    int32_t   width   = 0;              // of a head there: its own values, then zeros
+    bool      centred = false;          // the mean of V is taken off before and added after, for kernels whose sums are rounded
 };
 
 // How many images are encoded at once, and the grid of patches of each.
