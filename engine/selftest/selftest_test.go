@@ -95,8 +95,9 @@ func TestSumsOfUnroundedActivationsMakeQ4ThreeTimesAsFarOff(t *testing.T) {
 			q := scale * math.Round(x[i]/scale)
 			exact, above, rounded = exact+weight[i]*x[i], above+(weight[i]-low)*q, rounded+q
 		}
-		few += math.Pow(above+low*rounded-exact, 2)
-		many += math.Pow(above+low*sum-exact, 2)
+		off, unrounded := above+low*rounded-exact, above+low*sum-exact
+		few += off * off
+		many += unrounded * unrounded
 	}
 	if ratio := math.Sqrt(many / few); ratio < 2.8 || ratio > 3.8 {
 		t.Errorf("%.2f times", ratio)
