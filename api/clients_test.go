@@ -291,10 +291,14 @@ func TestAPromptIsEchoedWithoutAnAnswer(t *testing.T) {
 func TestManyToolsAreAsGoodAsFew(t *testing.T) {
 	s := newSite(t, nil)
 	var tools []string
-	for i := range 300 {
+	many, longest := 300, 500
+	if raced {
+		many, longest = 30, 20 // without the detector TestTheAPIThroughAnotherServer sends them all
+	}
+	for i := range many {
 		var properties []string
 		for j := range 40 {
-			properties = append(properties, fmt.Sprintf(`"a_rather_long_name_of_a_property_%d":{"type":"string","maxLength":500}`, j))
+			properties = append(properties, fmt.Sprintf(`"a_rather_long_name_of_a_property_%d":{"type":"string","maxLength":%d}`, j, longest))
 		}
 		tools = append(tools, fmt.Sprintf(`{"type":"function","function":{"name":"f%d","parameters":{"type":"object","properties":{%s}}}}`,
 			i, strings.Join(properties, ",")))
