@@ -48,7 +48,10 @@ func (c *Core) enqueue(ctx context.Context, d *Decided, prompts []TextPrompt, an
 
 func tooLate(e *backlog.LateError) error {
 	about := func(d time.Duration) time.Duration {
-		if d < 10*time.Second {
+		switch {
+		case d < time.Second:
+			return d.Round(time.Millisecond)
+		case d < 10*time.Second:
 			return d.Round(100 * time.Millisecond)
 		}
 		return d.Round(time.Second)
