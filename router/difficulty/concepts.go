@@ -4,8 +4,11 @@ import (
 	"bytes"
 	_ "embed" // the table of concepts
 	"fmt"
+	"math/bits"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // conceptTable has a concept a line: its name, a colon, and the words for it in sixteen languages. An underscore joins
@@ -16,10 +19,10 @@ var conceptTable string
 
 const (
 	// maxConcepts is how many concepts a set of them can hold.
-	maxConcepts = 64
+	maxConcepts = 128
 	// shortestPrefix and longestPrefix bound the letters of a word before its star.
 	shortestPrefix, longestPrefix = 3, 9
-	sieveBits                     = 14
+	sieveBits                     = 15
 )
 
 // lexicon finds concepts by the hashes of words, of pairs of words and of n-grams. Languages share the weights of a
@@ -31,13 +34,28 @@ type lexicon struct {
 	found map[uint32]meaning
 }
 
+// conceptSet has a bit for each concept.
+type conceptSet [maxConcepts / 64]uint64
+
+func (s *conceptSet) add(concept uint8) { s[concept/64] |= 1 << (concept % 64) }
+
+func (s *conceptSet) has(concept int) bool { return s[concept/64]&(1<<(concept%64)) != 0 }
+
+func (s *conceptSet) count() int {
+	n := 0
+	for _, word := range s {
+		n += bits.OnesCount64(word)
+	}
+	return n
+}
+
 // meaning is a concept with what must stand before the end of its key, where the key says less than the whole word.
 type meaning struct {
 	concept uint8
 	rest    string // of a run of n-grams, what follows the first three characters
 }
 
-var concepts = newLexicon(conceptTable)
+var concepts = newLexicon(norm.NFKC.String(conceptTable)) // texts are looked at in NFKC, too
 
 func newLexicon(table string) *lexicon {
 	l := &lexicon{found: map[uint32]meaning{}}
@@ -112,8 +130,8 @@ func (e *extraction) concept(key uint32, rest []byte) {
 		return
 	}
 	if e.asking {
-		e.askedConcepts |= 1 << m.concept
+		e.askedConcepts.add(m.concept)
 	} else {
-		e.concepts |= 1 << m.concept
+		e.concepts.add(m.concept)
 	}
 }

@@ -2,6 +2,7 @@ package difficulty_test
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -97,7 +98,7 @@ func TestFileOfWeightsComesBackTheSame(t *testing.T) {
 	for name, broken := range map[string][]byte{
 		"empty": nil, "another format": []byte("GGUF"), "cut off": file[:len(file)/2],
 		"damaged":           append(bytes.Clone(file[:len(file)-5]), 1, 2, 3, 4, 5),
-		"of other features": bytes.Replace(file, []byte(`"features":2`), []byte(`"features":9`), 1),
+		"of other features": bytes.Replace(file, fmt.Appendf(nil, `"features":%d`, difficulty.FeatureVersion), []byte(`"features":9`), 1),
 	} {
 		if _, err := difficulty.Load(broken); err == nil {
 			t.Errorf("weights that are %s load", name)

@@ -12,7 +12,7 @@ import (
 )
 
 // FeatureVersion changes with every change of what a text's features are: weights fit one version only.
-const FeatureVersion = 2
+const FeatureVersion = 3
 
 const (
 	// buckets is the size of the hashed feature space (2^18, as feature hashing with 18 bits).
@@ -58,8 +58,8 @@ type extraction struct {
 	seen       [seenSize]uint32
 	round      uint32
 
-	// concepts are those of the whole text, a bit each, askedConcepts those of what is asked for.
-	concepts, askedConcepts uint64
+	// concepts are those of the whole text, askedConcepts those of what is asked for.
+	concepts, askedConcepts conceptSet
 
 	// state of the pass over the text
 	prev   uint32 // hash of the token before, sentenceStart at the beginning of a sentence
@@ -88,7 +88,7 @@ type counts struct {
 func (e *extraction) extract(p *router.Features) {
 	e.index, e.spans, e.shapes = e.index[:0], e.spans[:0], e.shapes[:0]
 	e.question, e.questionAt = e.question[:0], e.questionAt[:0]
-	e.counts, e.concepts, e.askedConcepts = counts{}, 0, 0
+	e.counts, e.concepts, e.askedConcepts = counts{}, conceptSet{}, conceptSet{}
 	if e.round++; e.round == 1<<(32-bucketBits) {
 		clear(e.seen[:])
 		e.round = 1

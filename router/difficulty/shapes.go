@@ -121,16 +121,18 @@ func (e *extraction) addShapes(p *router.Features) {
 	e.shape(aspectDensity, share(2*(c.digits+c.symbols+c.relations), c.runes))
 	e.shape(aspectEnding, e.ending())
 	e.pictures(p, length, options)
-	e.shapeSet(aspectConcept, e.concepts)
-	e.shapeSet(aspectAskedConcept, e.askedConcepts)
-	e.shape(aspectConcepts, min(bits.OnesCount64(e.concepts), 8))
-	e.shape(aspectAskedConcepts, min(bits.OnesCount64(e.askedConcepts), 8))
+	e.shapeSet(aspectConcept, &e.concepts)
+	e.shapeSet(aspectAskedConcept, &e.askedConcepts)
+	e.shape(aspectConcepts, min(e.concepts.count(), 12))
+	e.shape(aspectAskedConcepts, min(e.askedConcepts.count(), 12))
 }
 
 // shapeSet adds a measure for each member of a set.
-func (e *extraction) shapeSet(a aspect, set uint64) {
-	for ; set != 0; set &= set - 1 {
-		e.shape(a, bits.TrailingZeros64(set))
+func (e *extraction) shapeSet(a aspect, set *conceptSet) {
+	for i, word := range set {
+		for ; word != 0; word &= word - 1 {
+			e.shape(a, 64*i+bits.TrailingZeros64(word))
+		}
 	}
 }
 

@@ -25,6 +25,10 @@ func views() []view {
 		{"sources left out", func(e *Example) bool { return !e.judged() && !e.contrasting() }},
 		{"topics left out", func(e *Example) bool { return !e.judged() && e.contrasting() }},
 		{"sources held back", func(e *Example) bool { return e.judged() && !e.contrasting() }},
+		{"topics held back", func(e *Example) bool { return e.judged() && slices.Contains(HeldBackTopics(), e.Source) }},
+		{"languages held back, other topics", func(e *Example) bool {
+			return e.judged() && e.contrasting() && !slices.Contains(HeldBackTopics(), e.Source)
+		}},
 		{"topics and languages held back", func(e *Example) bool { return e.judged() && e.contrasting() }},
 	}
 }

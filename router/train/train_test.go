@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -115,6 +116,37 @@ func TestHarmlessChangesKeepTheWords(t *testing.T) {
 		for n, text := range []string{"", "ab", "구하시오 단어들", "字", "a-b c_d 日本語です"} {
 			_ = change(text, n) // total
 			_ = name
+		}
+	}
+}
+
+// Of the pictures' sources nine in ten are easy. That says nothing of what other people ask about theirs, so as many hard
+// ones must be caught as easy ones are kept.
+func TestPicturesAreBalancedWhateverTheirSourcesAre(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	v := &Validation{}
+	add := func(source string, label Label, image bool, middle float64) {
+		for i := range 200 {
+			v.Examples = append(v.Examples, &Example{Text: fmt.Sprint(source, i), Source: source, Image: image, Label: label})
+			v.raw = append(v.raw, [difficulty.Heads]float64{middle + 2*rng.NormFloat64(), 1, 0})
+		}
+	}
+	for i := range 4 {
+		add(fmt.Sprint("easy", i), LabelInstruct, false, 2)
+		add(fmt.Sprint("hard", i), LabelThinking, false, -2)
+	}
+	for i := range 9 {
+		add(fmt.Sprint("easy picture", i), LabelInstruct, true, 1)
+	}
+	add("hard picture", LabelThinking, true, -1)
+	v.calibrate()
+	think := v.Think()
+	for name, choose := range map[string]func(*Example) bool{
+		"pictures": (*Example).pictured, "text": func(e *Example) bool { return !e.pictured() },
+	} {
+		r, _ := macro(v.Examples, think, choose)
+		if math.Abs(r.Kept-r.Caught) > 0.2 || r.Mean() < 0.66 {
+			t.Errorf("%s: %.3f kept, %.3f caught", name, r.Kept, r.Caught)
 		}
 	}
 }
@@ -261,7 +293,7 @@ func TestContrastingPromptsAreInOrder(t *testing.T) {
 		}
 		languages[e.Source][e.Lang] = true
 	}
-	if len(languages) != 11 {
+	if len(languages) != 15 {
 		t.Errorf("%d topics", len(languages))
 	}
 	for source, spoken := range languages {

@@ -59,7 +59,8 @@ func foldOf(examples []*Example) map[string]int {
 		folds[n] = least
 		load[least] += sizes[n]
 	}
-	for i, topic := range topics(examples) {
+	left := slices.DeleteFunc(topics(examples), func(topic string) bool { return slices.Contains(HeldBackTopics(), topic) })
+	for i, topic := range left {
 		folds[topic] = i % foldCount
 	}
 	return folds
@@ -207,8 +208,11 @@ func (v *Validation) calibrate() {
 	if p := &v.Calibration[difficulty.HeadThinking]; p.A < 0 {
 		p.A = 0
 	}
+	for range 2 { // each shifts the other a little
+		v.Lambda = v.balancedPrice()
+		v.balancePictures()
+	}
 	v.Pays = v.fitPays(mass)
-	v.Lambda = v.balancedPrice()
 }
 
 // fitPictures fits the addition for pictures together with the calibration of the instruct head, and adds it.
@@ -259,34 +263,68 @@ func (v *Validation) fitPays(mass []float64) difficulty.Platt {
 	return fitPlatt(gains, labels, weights)
 }
 
-// balancedPrice is the price at which the mean of both recalls is the highest, means over sources and, weighing as
-// much, over the topics of contrasting prompts. Of prices that come near it the lowest is taken: a thought too many
-// costs time, one too few the answer.
+// balancedPrice is the price at which the recalls are balanced best.
 func (v *Validation) balancedPrice() float64 {
-	const steps, top, near = 200, 0.4, 0.003
-	var means [steps + 1]float64
-	best := 0.0
-	for i := range means {
-		v.Lambda = top * float64(i) / steps
-		think := v.Think()
-		public, _ := macro(v.Examples, think, func(e *Example) bool { return !e.judged() && !e.contrasting() })
-		own, topics := macro(v.Examples, think, func(e *Example) bool { return !e.judged() && e.contrasting() })
-		switch {
-		case public.Mean() == 0: // no source has enough of a label
-			means[i] = v.recall(func(e *Example) bool { return !e.judged() }).Mean()
-		case len(topics) == 0:
-			means[i] = public.Mean()
-		default:
-			means[i] = (public.Mean() + own.Mean()) / 2
+	const steps, top = 200, 0.4
+	return lowestGood(0, top, steps, func(lambda float64) float64 {
+		v.Lambda = lambda
+		return v.balance(all)
+	})
+}
+
+// balancePictures moves the addition for pictures to where the recalls of prompts with pictures are balanced best: the
+// likeliest addition follows how many of them were easy, which says nothing of other people's pictures.
+func (v *Validation) balancePictures() {
+	const reach, steps = 2.0, 80
+	shift := func(by float64) {
+		for i, e := range v.Examples {
+			if e.pictured() {
+				v.raw[i][difficulty.HeadInstruct] += by
+			}
 		}
-		best = max(best, means[i])
+		v.Pictures += by
 	}
-	for i, m := range means {
-		if m >= best-near {
-			return math.Round(top*float64(i)/steps*1e4) / 1e4
-		}
+	if !slices.ContainsFunc(v.Examples, func(e *Example) bool { return e.pictured() && !e.judged() }) {
+		return
 	}
-	return top
+	start := v.Pictures
+	best := lowestGood(-reach, reach, steps, func(by float64) float64 {
+		shift(start + by - v.Pictures)
+		return v.balance((*Example).pictured)
+	})
+	shift(start + best - v.Pictures)
+	v.Pictures = math.Round(v.Pictures*1e4) / 1e4
+}
+
+// near is how far below the best value that the lowest good one may be.
+const near = 0.003
+
+// lowestGood tries values from the lowest on and returns the first that comes near the best: of the price and of the
+// addition for pictures, since a thought too many costs time, one too few the answer.
+func lowestGood(from, to float64, steps int, good func(float64) float64) float64 {
+	found := make([]float64, steps+1)
+	at := func(i int) float64 { return math.Round((from+(to-from)*float64(i)/float64(steps))*1e4) / 1e4 }
+	for i := range found {
+		found[i] = good(at(i))
+	}
+	best := slices.Max(found)
+	return at(slices.IndexFunc(found, func(x float64) bool { return x >= best-near }))
+}
+
+// balance is the mean of both recalls over the chosen examples that are not held back: means over sources and, weighing
+// as much, over the topics of contrasting prompts.
+func (v *Validation) balance(choose func(*Example) bool) float64 {
+	think := v.Think()
+	public, _ := macro(v.Examples, think, func(e *Example) bool { return choose(e) && !e.judged() && !e.contrasting() })
+	own, topics := macro(v.Examples, think, func(e *Example) bool { return choose(e) && !e.judged() && e.contrasting() })
+	switch {
+	case public.Mean() == 0: // no source has enough of a label
+		return v.recall(func(e *Example) bool { return choose(e) && !e.judged() }).Mean()
+	case len(topics) == 0:
+		return public.Mean()
+	default:
+		return (public.Mean() + own.Mean()) / 2
+	}
 }
 
 func (v *Validation) gain(i int) float64 {
