@@ -48,8 +48,10 @@ const (
 	adaptRate   = 0.05
 	adaptDecay  = 1e-4
 	adaptStill  = 0.01 // the sum of squares that steps begin with
-	// replays is how many general prompts are gone through beside the outcomes.
-	replays = 4000
+	// replays is how many general prompts of each source are gone through beside the outcomes.
+	replays = 150
+	// reminders is how often those that were forgotten are gone through again, emphasis how many times over.
+	reminders, emphasis = 3, 4
 
 	// lossAllowed is the share of always thinking's score that may be lost for less thinking. Where there are few
 	// outcomes one question is more than that, and thinking about everything for its sake would be fitting noise: then
@@ -83,9 +85,9 @@ func Adapt(m *difficulty.Model, examples []*Example, seed uint64) (*Adapted, err
 		Always:   costOf(outcomes, func(int) bool { return true }),
 		Oracle:   costOf(outcomes, func(i int) bool { return *outcomes[i].Strong > *outcomes[i].Weak }),
 	}
-	whole := base.moved(outcomes, seed)
+	whole := base.held(outcomes, general, m.Lambda, seed)
 	columns := m.Columns()
-	for _, share := range []float64{1, 0.75, 0.5, 0.25, 0} {
+	for _, share := range []float64{1, 0.85, 0.7, 0.55, 0.4, 0.25, 0.1, 0} {
 		for i, c := range base.between(whole, share) {
 			columns.Weights[i], h.Bias[i] = c.weights, c.bias
 		}

@@ -5,54 +5,84 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path"
+	"slices"
 
 	"github.com/qwenvld/qwenvld/router"
 	"github.com/qwenvld/qwenvld/router/difficulty"
 )
 
-// prompts are those that were written for this router. They are with the program, so that whoever calibrates weights to
-// one's own pair has prompts of all other kinds at hand.
+// prompts are those that were written for this router, and some of public sources. They are with the program, so that
+// whoever calibrates weights to one's own pair has prompts of all other kinds at hand.
 //
-//go:embed prompts/*.jsonl
+//go:embed prompts/*.jsonl public/*.jsonl
 var prompts embed.FS
 
-// generalLoss is how much a source of general prompts may lose of its balanced recall by a calibration, and all
-// together of either recall.
-const generalLoss = 0.01
+const (
+	// generalLoss is how much a source of general prompts may lose of its balanced recall by a calibration, and all
+	// together of either recall.
+	generalLoss = 0.01
+	// taught of every taughtOf prompts of a source are gone through, the others are only looked at.
+	taught, taughtOf = 3, 5
+)
 
 // general are the prompts that a calibration must not forget, with what the weights decided of them before.
 type general struct {
 	examples []*Example
 	before   map[side]float64
+	price    float64 // as it was before
 }
 
 // newGeneral reads the prompts and notes the recalls of m.
 func newGeneral(m *difficulty.Model) (*general, error) {
-	files, err := prompts.ReadDir("prompts")
-	if err != nil {
-		return nil, fmt.Errorf("general prompts: %w", err)
-	}
 	s := &Set{}
-	for _, f := range files {
-		data, err := prompts.ReadFile(path.Join("prompts", f.Name()))
-		if err != nil {
+	for _, folder := range []string{"prompts", "public"} {
+		if err := s.readFolder(folder); err != nil {
 			return nil, fmt.Errorf("general prompts: %w", err)
 		}
-		if err := s.read(data); err != nil {
-			return nil, fmt.Errorf("general prompts, %s: %w", f.Name(), err)
-		}
 	}
-	g := &general{examples: s.Examples}
+	g := &general{examples: s.Examples, price: m.Lambda}
 	g.before = g.recalls(g.just(m), m.Lambda)
 	return g, nil
 }
 
-// sample draws n of the prompts.
+// readFolder reads the files of an embedded folder.
+func (s *Set) readFolder(folder string) error {
+	files, err := prompts.ReadDir(folder)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		data, err := prompts.ReadFile(path.Join(folder, f.Name()))
+		if err != nil {
+			return err
+		}
+		if err := s.read(data); err != nil {
+			return fmt.Errorf("%s: %w", f.Name(), err)
+		}
+	}
+	return nil
+}
+
+// lessons are the prompts that may be gone through.
+func (g *general) lessons() []*Example {
+	n := map[string]int{}
+	return slices.DeleteFunc(slices.Clone(g.examples), func(e *Example) bool {
+		n[e.Source]++
+		return n[e.Source]%taughtOf >= taught
+	})
+}
+
+// sample draws at most n lessons of each source.
 func (g *general) sample(n int, seed uint64) []*Example {
 	rng := rand.New(rand.NewPCG(seed, 7))
-	out := make([]*Example, 0, n)
-	for _, i := range rng.Perm(len(g.examples))[:min(n, len(g.examples))] {
-		out = append(out, g.examples[i])
+	drawn := map[string]int{}
+	lessons := g.lessons()
+	var out []*Example
+	for _, i := range rng.Perm(len(lessons)) {
+		e := lessons[i]
+		if drawn[e.Source]++; drawn[e.Source] <= n {
+			out = append(out, e)
+		}
 	}
 	return out
 }
@@ -88,11 +118,12 @@ func (g *general) recalls(just []float64, lambda float64) map[side]float64 {
 	return right
 }
 
-// allows reports of a price whether m at it forgets little enough.
+// allows reports of a price whether m at it forgets little enough. A dearer price than before is never allowed: hard
+// prompts of kinds that are not among these would pay it.
 func (g *general) allows(m *difficulty.Model) func(lambda float64) bool {
 	just := g.just(m)
 	return func(lambda float64) bool {
-		return g.worst(just, lambda) <= generalLoss
+		return lambda <= g.price && g.worst(just, lambda) <= generalLoss
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/qwenvld/qwenvld/router"
 	"github.com/qwenvld/qwenvld/router/difficulty"
 )
 
@@ -34,13 +35,45 @@ func startOf(m *difficulty.Model, g *general, seed uint64) *start {
 		s.heads[h] = c
 	}
 	for _, e := range g.sample(replays, seed) {
-		r := lesson{Example: e}
-		for h, c := range s.heads {
-			r.goals[h] = sigmoid(c.score(&e.vector))
-		}
-		s.general = append(s.general, r)
+		s.general = append(s.general, s.lessonOf(e))
 	}
 	return s
+}
+
+// lessonOf is a general prompt with what the heads said of it at the start.
+func (s *start) lessonOf(e *Example) lesson {
+	l := lesson{Example: e}
+	for h, c := range s.heads {
+		l.goals[h] = sigmoid(c.score(&e.vector))
+	}
+	return l
+}
+
+// held are copies moved to the outcomes, and moved anew from the start, with reminders, as long as that makes them
+// forget less: general prompts that were decided rightly before and are not any more become lessons several times over.
+func (s *start) held(outcomes []*Example, g *general, lambda float64, seed uint64) [difficulty.Heads]*column {
+	heads := s.moved(outcomes, seed)
+	for range reminders {
+		before := len(s.general)
+		for _, e := range g.lessons() {
+			if thinks(&s.heads, e, lambda) == (e.Label == LabelThinking) && thinks(&heads, e, lambda) != (e.Label == LabelThinking) {
+				s.general = append(s.general, slices.Repeat([]lesson{s.lessonOf(e)}, emphasis)...)
+			}
+		}
+		if len(s.general) == before {
+			break
+		}
+		heads = s.moved(outcomes, seed)
+	}
+	return heads
+}
+
+// thinks is the decision of heads at a price.
+func thinks(heads *[difficulty.Heads]*column, e *Example, lambda float64) bool {
+	says := func(h int) float64 { return sigmoid(heads[h].score(&e.vector)) }
+	m := difficulty.Model{Header: difficulty.Header{Lambda: lambda}}
+	price := m.Price(difficulty.TokensOf(says(difficulty.HeadTokens)), router.DefaultQuality)
+	return says(difficulty.HeadThinking)-says(difficulty.HeadInstruct) > price
 }
 
 // between are the heads a share of the way from where they started.
