@@ -31,12 +31,17 @@ func (t *Tool) lookUp() error {
 	for _, program := range []*string{&t.o.FFmpeg, &t.o.FFprobe} {
 		path, err := exec.LookPath(*program)
 		if err != nil {
-			return multimodal.NewError(multimodal.KindNoDecoder, err, "This server cannot decode video files because ffmpeg is not installed; "+
-				"its operator can install it (Debian, Ubuntu: apt-get install ffmpeg) and restart. Videos sent as a list of frames need no ffmpeg.")
+			return cannot(err, "ffmpeg is not installed; its operator can install it (Debian, Ubuntu: apt-get install ffmpeg) and restart.")
 		}
 		*program = path
 	}
 	return nil
+}
+
+// cannot tells clients why video files cannot be decoded.
+func cannot(cause error, why string) error {
+	return multimodal.NewError(multimodal.KindNoDecoder, cause,
+		"This server cannot decode video files because "+why+" Videos sent as a list of frames need no ffmpeg.")
 }
 
 // ask has the programs tell their version in each confinement, the strongest first: they are dynamically linked to a
@@ -63,8 +68,7 @@ func (t *Tool) ask(ctx context.Context) (*ffmpeg, error) {
 			f.silence = multimodal.NewError(multimodal.KindBusy, err, "This server's ffmpeg does not answer; try again soon.")
 			return f, nil
 		}
-		f.missing = multimodal.NewError(multimodal.KindNoDecoder, err, "This server cannot decode video files because its ffmpeg does not work; "+
-			"its operator finds the reason in the log. Videos sent as a list of frames need no ffmpeg.")
+		f.missing = cannot(err, "its ffmpeg does not work; its operator finds the reason in the log.")
 	}
 	return f, nil
 }

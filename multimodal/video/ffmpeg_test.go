@@ -21,7 +21,7 @@ func stalled(t *testing.T) (o Options, until string) {
 	until = filepath.Join(dir, "go")
 	for name, program := range map[string]string{"ffmpeg": installed.o.FFmpeg, "ffprobe": installed.o.FFprobe} {
 		script := fmt.Sprintf("#!/bin/sh\nwhile [ ! -e %q ]; do sleep 0.05; done\nexec %q \"$@\"\n", until, program)
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o700); err != nil { //nolint:gosec // a program
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(script), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -65,7 +65,7 @@ func TestAnFFmpegThatDoesNotAnswerInTimeIsAskedAgain(t *testing.T) {
 
 func TestAnFFmpegThatFailsIsToldApartFromNone(t *testing.T) {
 	broken := write(t, t.TempDir(), []byte("#!/bin/sh\nexit 1\n"))
-	if err := os.Chmod(broken, 0o755); err != nil { //nolint:gosec // a program
+	if err := os.Chmod(broken, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	tool, err := NewTool(t.Context(), Options{FFmpeg: broken, FFprobe: broken})
