@@ -58,7 +58,11 @@ func TestEncodeRefusesWrongSizes(t *testing.T) {
 func TestEncodeEndsWhenItsContextDoes(t *testing.T) {
 	v := loadVision(t, denseProjector, 0)
 	img := gradient(2048, 2048)
-	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	patience := 50 * time.Millisecond
+	if len(testCards()) > 0 {
+		patience = time.Millisecond // a card may be done with this picture in 50
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	start := time.Now()
 	if _, err := v.Encode(ctx, [2][]byte{img, img}, 2048, 2048); !errors.Is(err, context.DeadlineExceeded) {
