@@ -19,7 +19,6 @@ SOURCES = {
     "clinc150": ("CC-BY-3.0", "clinc/oos-eval"),
     "followbench_en": ("Apache-2.0", "YJiangcm/FollowBench"),
     "korbench": ("Apache-2.0", "KOR-Bench/KOR-Bench"),
-    "logic_llm": ("MIT, Apache-2.0 and CC-BY-4.0", "teacherpeterpan/Logic-LLM"),
     "math_hendrycks": ("MIT", "deepseek-ai/DeepSeek-Coder"),
     "mathvision": ("MIT", "mathllm/MATH-V"),
     "mmlu": ("MIT", "lm-sys/RouteLLM"),
