@@ -63,7 +63,7 @@ func (s *Server) visionOf(v *engine.VisionInfo) *visionCard {
 	if v == nil {
 		return nil
 	}
-	edge := v.PatchSize * v.MergeSize
+	edge := v.TokenEdge()
 	if edge == 0 { // the sizes are known once the weights were loaded
 		return nil
 	}

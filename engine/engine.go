@@ -72,6 +72,10 @@ type VisionInfo struct {
 	MaxPixels int `json:"max_pixels"`
 }
 
+// TokenEdge is the edge in pixels of the square that becomes one token; the sizes of pictures are multiples of it. 0 as
+// long as the sizes are not known.
+func (v *VisionInfo) TokenEdge() int { return v.PatchSize * v.MergeSize }
+
 // PieceKind says how a Piece becomes tokens.
 type PieceKind string
 
@@ -101,7 +105,7 @@ type Piece struct {
 }
 
 // Image is a still image, or a pair of frames of a video, in 8-bit RGB and already resized: Width and Height are
-// multiples of PatchSize*MergeSize. Either becomes as many rows.
+// multiples of TokenEdge. Either becomes as many rows.
 type Image struct {
 	Width  int `json:"width"`
 	Height int `json:"height"`

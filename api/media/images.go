@@ -114,7 +114,7 @@ type sizer struct {
 
 func (l *Loader) sizer(req *request.Request, v *engine.VisionInfo) (sizer, error) {
 	limits, err := pixelLimits(req, v, l.o.Limits.Pixels)
-	return sizer{limits: limits, edge: tokenEdge(v)}, err
+	return sizer{limits: limits, edge: v.TokenEdge()}, err
 }
 
 // resized reads an image's header and returns what becomes of it. low is of an image with detail low.
@@ -175,7 +175,7 @@ func (l *Loader) Foresee(req *request.Request, v *engine.VisionInfo) (tokens, im
 // LeastTokens is how many tokens each image of a request has, at least.
 func (l *Loader) LeastTokens(req *request.Request, v *engine.VisionInfo) int {
 	limits, err := pixelLimits(req, v, l.o.Limits.Pixels)
-	edge := tokenEdge(v)
+	edge := v.TokenEdge()
 	if err != nil || edge == 0 { // which is told when they are brought in
 		return 1
 	}

@@ -98,9 +98,6 @@ func CheckSight(req *request.Request, v *engine.VisionInfo) error {
 	return nil
 }
 
-// tokenEdge is the edge in pixels of the square that becomes one token; the sizes of pictures are multiples of it.
-func tokenEdge(v *engine.VisionInfo) int { return v.PatchSize * v.MergeSize }
-
 // Schemes that media may have.
 const (
 	schemeData  = "data"

@@ -33,7 +33,7 @@ func (l *Loader) OpenVideos(ctx context.Context, req *request.Request, v *engine
 	// The options of all are checked before the first is fetched.
 	for i, ref := range req.Videos {
 		o := ref.Over(req.VideoDefaults)
-		wanted, err := l.o.Limits.Video.admit(ref, &o, tokenEdge(v))
+		wanted, err := l.o.Limits.Video.admit(ref, &o, v.TokenEdge())
 		if err != nil {
 			return nil, err
 		}

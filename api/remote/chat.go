@@ -115,7 +115,7 @@ func (p *prepared) parts(part *request.Part) []dialect.Part {
 func (p *prepared) pictureTokens() (images, videos int) {
 	v := p.decided.Info().Vision
 	for i := range p.material.Images {
-		edge := v.PatchSize * v.MergeSize
+		edge := v.TokenEdge()
 		images += p.material.Images[i].Width * p.material.Images[i].Height / (edge * edge)
 	}
 	videos = p.material.Videos.Tokens()
