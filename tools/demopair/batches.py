@@ -225,12 +225,13 @@ def collate(group, how):
 
 class Stream:
     """An endless stream of steps; a step is one batch of pictures, one of clips or several pictures, and one of text."""
-    HELD = 3  # batches of a kind that may wait for their like
+    HELD = 16  # batches of a kind that may wait for their like
+    ALIKE = 4  # batches that are made at once of samples of one form, the short ones apart from the long ones
 
     def __init__(self, encoder, seed, mix, sizes=(64, 16, 48), thinking=0.5, how="sqrt", languages=0.36):
         self.encoder, self.rng, self.mix, self.sizes = encoder, np.random.default_rng(seed), mix, sizes
         self.thinking, self.how, self.languages = thinking, how, languages
-        self.pools = [{}, {}, {}]
+        self.pools, self.ready = [{}, {}, {}], [[], [], []]
 
     def sample(self, kind):
         rng = self.rng
@@ -244,20 +245,20 @@ class Stream:
         return self.encoder.encode(s, thinking)
 
     def batch(self, kind):
-        pools = self.pools[kind]
-        while True:
+        """The next batch of a kind: samples whose pictures have one form, and of about the same length, since all are padded to the longest."""
+        pools, size, ready = self.pools[kind], self.sizes[kind], self.ready[kind]
+        while not ready:
             e = self.sample(kind)
-            if e.pixels is None:
-                key = len(e.ids) // 24
-            else:
-                key = e.grid, e.pixels.shape[0], e.pixels.shape[2]
-            pool = pools.setdefault(key, [])
-            pool.append(e)
-            if len(pool) < self.sizes[kind]:
-                if sum(map(len, pools.values())) < self.HELD * self.sizes[kind]:
+            key = None if e.pixels is None else (e.grid, e.pixels.shape[0], e.pixels.shape[2])
+            pools.setdefault(key, []).append(e)
+            if len(pools[key]) < self.ALIKE * size:
+                if sum(map(len, pools.values())) < self.HELD * size:
                     continue
                 key = max(pools, key=lambda k: len(pools[k]))  # of so many forms none may fill up for long: take the fullest
-            return collate(pools.pop(key), self.how)
+            alike = sorted(pools.pop(key), key=lambda e: len(e.ids))
+            ready.extend(alike[i:i + size] for i in range(0, len(alike), size))
+            self.rng.shuffle(ready)
+        return collate(ready.pop(), self.how)
 
     def step(self):
         return [self.batch(k) for k in range(3) if self.sizes[k]]

@@ -27,6 +27,7 @@ import grounds
 import network
 import scenes
 import tokens
+from muon import Float32Muon
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "engine/prompt/templates/instruct.jinja"
@@ -90,7 +91,7 @@ class Dense(nn.Module):
         return loss, figures
 
 
-def optimisers(net, lr, frozen, fused=True):
+def optimisers(net, lr, frozen, half, fused=True):
     matrices, rest = [], []
     for name, p in net.named_parameters():
         if frozen and not name.startswith("net.model.language_model"):
@@ -99,7 +100,8 @@ def optimisers(net, lr, frozen, fused=True):
         (matrices if p.ndim == 2 and not any(k in name for k in ("embed", "heads", "sides")) else rest).append(p)
     decay = [p for p in rest if p.ndim > 1]
     plain = [p for p in rest if p.ndim == 1]
-    return [torch.optim.Muon(matrices, lr=lr, weight_decay=0.05, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
+    muon = torch.optim.Muon if half else Float32Muon
+    return [muon(matrices, lr=lr, weight_decay=0.05, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
             torch.optim.AdamW([{"params": decay, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}], lr=lr, betas=(0.9, 0.98), fused=fused)]
 
 
@@ -129,12 +131,14 @@ class Trainer:
         self.a = a
         self.vision, self.base = a.kind == "vision", a.kind == "base"
         self.device = torch.device(a.device)
+        # Processors without bfloat16 instructions multiply such matrices ten times as slowly as float32.
+        self.half = self.device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
         self.tok = Tokenizer.from_file(str(tokens.FILE))
         self.shape = network.Shape(vocab=self.tok.get_vocab_size())
         self.net, self.dense = network.Network(self.shape), Dense(self.shape)
         both = nn.ModuleDict({"net": self.net, "dense": self.dense}).to(self.device)
         self.lr = a.lr or {"vision": 3e-3, "base": 2.5e-3}.get(a.kind, 1e-3)
-        self.opts = optimisers(both, self.lr, frozen=not (self.vision or self.base))
+        self.opts = optimisers(both, self.lr, frozen=not (self.vision or self.base), half=self.half)
         self.parameters = [p for p in both.parameters() if p.requires_grad]
         self.first, self.trained, self.checkpoint = 0, 0.0, a.out / "checkpoint.pt"
         if self.checkpoint.exists():
@@ -178,7 +182,7 @@ class Trainer:
     def backward(self, part, total):
         """Adds the part's gradients. Returns figures for the log, still on the device."""
         out = {}
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
             if self.vision:
                 patches, loss = self.net.model.visual.see(part["pixels"], grid_of(part, self.shape))[1], 0.0
             else:
