@@ -5,6 +5,7 @@
   python tools/demopair/recipe.py --until instruct   # the training alone, for a machine that has only python and a card
   python tools/demopair/recipe.py --pack OUT         # then: the weights in half precision, to carry elsewhere (two files below 16 MB)
   python tools/demopair/recipe.py --unpack IN        # there: takes them as trained, and goes on with the rest
+  python tools/demopair/recipe.py --again            # not from nothing: training goes on from the weights in this repository, on a CPU for an hour
 
 Stages that are done are skipped; training goes on from its last checkpoint. --work (default work/) keeps all of it. Everything up to
 `parts` only writes there. `ship` copies the weights into internal/demopair and builds; `router` and `examples` and `video` make anew what
@@ -41,6 +42,11 @@ PLAN = {
              "thinking": ["--steps", "4000", "--limit", "75", "--hold", "0.3", "--sizes", "192", "96", "48", "--echo", "2"],
              "instruct": ["--steps", "4000", "--limit", "75", "--hold", "0.3", "--sizes", "208", "88", "32", "--echo", "2"]},
 }
+# Going on from the weights in this repository, on a CPU, by time.
+AGAIN = {"vision": ["--steps", "4000", "--limit", "480", "--lr", "1e-3", "--sizes", "84", "10", "0", "--echo", "2", "--keep", "40"],
+         "base": ["--steps", "4000", "--limit", "2100", "--lr", "1.2e-3", "--sizes", "72", "20", "20", "--echo", "2", "--keep", "40"],
+         "thinking": ["--steps", "2000", "--limit", "600", "--hold", "0.3", "--lr", "7e-4", "--sizes", "56", "28", "15"],
+         "instruct": ["--steps", "2000", "--limit", "600", "--hold", "0.3", "--lr", "7e-4", "--sizes", "60", "26", "10"]}
 START = {"base": "vision", "thinking": "base", "instruct": "base"}
 TRAINED = ["vision", "base", "thinking", "instruct"]
 KEPT = ["base", "thinking", "instruct"]
@@ -51,7 +57,7 @@ def python(script, *more):
 
 
 def train(a, stage):
-    more = list(PLAN[a.device][stage])
+    more = list(AGAIN[stage] if a.again else PLAN[a.device][stage])
     if a.tiny:
         more[1] = "6"
         at = more.index("--sizes") + 1
@@ -59,6 +65,10 @@ def train(a, stage):
         more += ["--eager", "--workers", "1"]
     if stage in START:
         more += ["--start", a.work / START[stage]]
+    elif a.again:
+        # Thinking's: to reason takes longest to learn.
+        python("shipped.py", "thinking", "--out", a.work / "shipped")
+        more += ["--start", a.work / "shipped"]
     if stage in FAVOUR:
         more += ["--favour", FAVOUR[stage]]
     python("train.py", stage, "--out", a.work / stage, "--device", a.device, *(["--threads", a.threads] if a.threads else []), *more)
@@ -173,6 +183,7 @@ def main():
     parser.add_argument("--threads", type=int, help="of training on a CPU (all cores)")
     parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="the last stage")
     parser.add_argument("--photos", type=pathlib.Path, help="folder of photographs that `tables` asks about, too")
+    parser.add_argument("--again", action="store_true", help="start from the weights in this repository")
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--pack", type=pathlib.Path, metavar="OUT")
     parser.add_argument("--unpack", type=pathlib.Path, metavar="IN")
