@@ -5,7 +5,7 @@
   python tools/demopair/recipe.py --until instruct   # the training alone, for a machine that has only python and a card
   python tools/demopair/recipe.py --pack OUT         # then: the weights in half precision, to carry elsewhere (two files below 16 MB)
   python tools/demopair/recipe.py --unpack IN        # there: takes them as trained, and goes on with the rest
-  python tools/demopair/recipe.py --again            # not from nothing: training goes on from the weights in this repository, on a CPU for an hour
+  python tools/demopair/recipe.py --again            # not from nothing: training goes on from the weights in this repository
 
 Stages that are done are skipped; training goes on from its last checkpoint. --work (default work/) keeps all of it. Everything up to
 `parts` only writes there. `ship` copies the weights into internal/demopair and builds; `router` and `examples` and `video` make anew what
@@ -42,11 +42,11 @@ PLAN = {
              "thinking": ["--steps", "4000", "--limit", "75", "--hold", "0.3", "--sizes", "192", "96", "48", "--echo", "2"],
              "instruct": ["--steps", "4000", "--limit", "75", "--hold", "0.3", "--sizes", "208", "88", "32", "--echo", "2"]},
 }
-# Going on from the weights in this repository, on a CPU, by time.
-AGAIN = {"vision": ["--steps", "4000", "--limit", "480", "--lr", "1e-3", "--sizes", "84", "10", "0", "--echo", "2", "--keep", "40"],
-         "base": ["--steps", "4000", "--limit", "2100", "--lr", "1.2e-3", "--sizes", "72", "20", "20", "--echo", "2", "--keep", "40"],
-         "thinking": ["--steps", "2000", "--limit", "600", "--hold", "0.3", "--lr", "7e-4", "--sizes", "56", "28", "15"],
-         "instruct": ["--steps", "2000", "--limit", "600", "--hold", "0.3", "--lr", "7e-4", "--sizes", "60", "26", "10"]}
+# Going on from the weights in this repository, on a CPU.
+AGAIN = {"vision": ["--steps", "1600", "--lr", "1.5e-3", "--sizes", "84", "10", "0", "--echo", "2", "--keep", "40"],
+         "base": ["--steps", "1500", "--lr", "1.2e-3", "--sizes", "72", "20", "20", "--echo", "2", "--keep", "40"],
+         "thinking": ["--steps", "300", "--hold", "0.3", "--lr", "7e-4", "--sizes", "56", "28", "15"],
+         "instruct": ["--steps", "300", "--hold", "0.3", "--lr", "7e-4", "--sizes", "60", "26", "10"]}
 START = {"base": "vision", "thinking": "base", "instruct": "base"}
 TRAINED = ["vision", "base", "thinking", "instruct"]
 KEPT = ["base", "thinking", "instruct"]
