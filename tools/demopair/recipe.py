@@ -44,7 +44,7 @@ PLAN = {
 }
 # Going on from the weights in this repository, on a CPU.
 AGAIN = {"vision": ["--steps", "1600", "--lr", "1.5e-3", "--sizes", "84", "10", "0", "--echo", "2", "--keep", "40"],
-         "base": ["--steps", "1500", "--lr", "1.2e-3", "--sizes", "72", "20", "20", "--echo", "2", "--keep", "40"],
+         "base": ["--steps", "1000", "--lr", "1.2e-3", "--sizes", "72", "20", "20", "--echo", "2", "--keep", "40"],
          "thinking": ["--steps", "300", "--hold", "0.3", "--lr", "7e-4", "--sizes", "56", "28", "15"],
          "instruct": ["--steps", "300", "--hold", "0.3", "--lr", "7e-4", "--sizes", "60", "26", "10"]}
 START = {"base": "vision", "thinking": "base", "instruct": "base"}

@@ -69,14 +69,14 @@ class Dense(nn.Module):
         self.sides = nn.Linear(shape.vision_hidden, 4 * BINS)
 
     def forward(self, patches, names, boxes):
-        """Mean loss over the patches, those that show something weighing ten times as much; and what share of these is right."""
+        """Mean loss over the patches, those that show something weighing ten times as much; and how many of these are right, of how many."""
         patches, loss, figures = patches.float(), 0.0, {}
         for i, (head, name) in enumerate(zip(self.heads, self.NAMES)):
             logits, truth = head(patches).flatten(0, 1), names[..., i].flatten()
             some = truth > 0
             weight = 1.0 + 9.0 * some
             loss = loss + (F.cross_entropy(logits, truth, reduction="none") * weight).sum() / weight.sum()
-            figures[name] = ((logits.argmax(-1) == truth) & some).sum() / some.sum().clamp(min=1)
+            figures |= {name: ((logits.argmax(-1) == truth) & some).sum(), f"{name}_of": some.sum()}
         of_shapes = (names[..., 1] > 0).flatten().float()
         sides = self.sides(patches).flatten(0, 1).view(-1, 4, BINS)
         at = (boxes.flatten(0, 1) * BINS - 0.5).clamp(0, BINS - 1)
@@ -87,7 +87,7 @@ class Dense(nn.Module):
         count = of_shapes.sum().clamp(min=1)
         loss = loss - 0.3 * (near.sum((1, 2)) * of_shapes).sum() / count
         told = ((sides.detach().argmax(-1) + 0.5) / BINS - boxes.flatten(0, 1)).abs().mean(-1)
-        figures["box_off"] = (told * of_shapes).sum() / count
+        figures |= {"box_off": (told * of_shapes).sum(), "box_off_of": of_shapes.sum()}
         return loss, figures
 
 
@@ -241,7 +241,7 @@ class Trainer:
                     if "of" in sums:
                         row |= {"loss": round(sums["loss"] / sums["weight"], 4), "tokens_right": round(sums["right"] / sums["of"], 4)}
                     if "dense_of" in sums:
-                        row |= {k: round(sums[k] / sums["dense_of"], 4) for k in ("dense", *Dense.NAMES, "box_off")}
+                        row |= {k: round(sums[k] / max(sums[f"{k}_of"], 1), 4) for k in ("dense", *Dense.NAMES, "box_off")}
                     print(json.dumps(row), file=log, flush=True)
                     sums = {}
                 if step % a.every == 0:
