@@ -225,12 +225,12 @@ def collate(group, how):
 
 class Stream:
     """An endless stream of steps; a step is one batch of pictures, one of clips or several pictures, and one of text."""
-    HELD = 16  # batches of a kind that may wait for their like
-    ALIKE = 4  # batches that are made at once of samples of one form, the short ones apart from the long ones
+    HELD = 4  # times as many samples of a kind may wait for their like
 
-    def __init__(self, encoder, seed, mix, sizes=(64, 16, 48), thinking=0.5, how="sqrt", languages=0.36):
+    def __init__(self, encoder, seed, mix, sizes=(64, 16, 48), thinking=0.5, how="sqrt", languages=0.36, alike=1):
+        """alike: batches that are made at once of samples of one form, the short ones apart from the long ones. More pad less, and come later."""
         self.encoder, self.rng, self.mix, self.sizes = encoder, np.random.default_rng(seed), mix, sizes
-        self.thinking, self.how, self.languages = thinking, how, languages
+        self.thinking, self.how, self.languages, self.alike = thinking, how, languages, alike
         self.pools, self.ready = [{}, {}, {}], [[], [], []]
 
     def sample(self, kind):
@@ -245,14 +245,14 @@ class Stream:
         return self.encoder.encode(s, thinking)
 
     def batch(self, kind):
-        """The next batch of a kind: samples whose pictures have one form, and of about the same length, since all are padded to the longest."""
+        """The next batch of a kind: samples whose pictures have one form, or texts of about one length. All are padded to the longest."""
         pools, size, ready = self.pools[kind], self.sizes[kind], self.ready[kind]
         while not ready:
             e = self.sample(kind)
-            key = None if e.pixels is None else (e.grid, e.pixels.shape[0], e.pixels.shape[2])
+            key = len(e.ids) // 24 if e.pixels is None else (e.grid, e.pixels.shape[0], e.pixels.shape[2])
             pools.setdefault(key, []).append(e)
-            if len(pools[key]) < self.ALIKE * size:
-                if sum(map(len, pools.values())) < self.HELD * size:
+            if len(pools[key]) < self.alike * size:
+                if sum(map(len, pools.values())) < self.HELD * self.alike * size:
                     continue
                 key = max(pools, key=lambda k: len(pools[k]))  # of so many forms none may fill up for long: take the fullest
             alike = sorted(pools.pop(key), key=lambda e: len(e.ids))

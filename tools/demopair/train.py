@@ -121,7 +121,9 @@ class Stream:
     def __call__(self, worker):
         torch.set_num_threads(1)
         encoder = batches.Encoder(self.tok, TEMPLATE.read_text())
-        return batches.Stream(encoder, batches.seed_of(self.a.kind, self.a.seed, self.step, worker), self.a.mix, self.sizes, self.thinking, self.a.weighting)
+        # Cards do not mind padding as much as waiting for the first batches of many workers.
+        return batches.Stream(encoder, batches.seed_of(self.a.kind, self.a.seed, self.step, worker), self.a.mix, self.sizes, self.thinking, self.a.weighting,
+                              alike=4 if self.a.device == "cpu" else 1)
 
 
 class Trainer:
