@@ -17,7 +17,6 @@ import pathlib
 import subprocess
 import tempfile
 
-import gguf
 import numpy as np
 import torch
 from transformers import (PreTrainedTokenizerFast, Qwen2VLImageProcessor, Qwen3VLConfig, Qwen3VLForConditionalGeneration,
@@ -26,21 +25,10 @@ from transformers import (PreTrainedTokenizerFast, Qwen2VLImageProcessor, Qwen3V
 import batches
 import evaluate
 import questions
+from shipped import state_of, tensors
 from tokens import field, tokenizer_of
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TEXT = {"token_embd": "embed_tokens", "output_norm": "norm", "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
-        "attn_q_norm": "self_attn.q_norm", "attn_k_norm": "self_attn.k_norm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
-        "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
-VISION = {"ln1": "norm1", "ln2": "norm2", "attn_qkv": "attn.qkv", "attn_out": "attn.proj", "ffn_up": "mlp.linear_fc1", "ffn_down": "mlp.linear_fc2",
-          "norm": "norm", "fc1": "linear_fc1", "fc2": "linear_fc2"}
-WHOLE = {"v.patch_embd.bias": "patch_embed.proj.bias", "v.position_embd.weight": "pos_embed.weight"}
-MERGER = {"v.post_ln": "merger.norm", "mm.0": "merger.linear_fc1", "mm.2": "merger.linear_fc2"}
-
-
-def tensors(path):
-    r = gguf.GGUFReader(path)
-    return r, {t.name: torch.from_numpy(np.array(t.data, dtype=np.float32)) for t in r.tensors}
 
 
 def load(variant):
@@ -63,25 +51,8 @@ def load(variant):
         vision_config=dict(depth=field(p, v + "block_count"), hidden_size=field(p, v + "embedding_length"), intermediate_size=field(p, v + "feed_forward_length"),
                            num_heads=field(p, v + "attention.head_count"), patch_size=16, spatial_merge_size=2, temporal_patch_size=2, out_hidden_size=hidden,
                            num_position_embeddings=table, deepstack_visual_indexes=taps), tie_word_embeddings=True, **ids)
-    state = {}
-    for name, value in text.items():
-        *place, key, kind = name.split(".")
-        at = f"layers.{place[1]}." if place else ""
-        state[f"model.language_model.{at}{TEXT[key]}.{kind}"] = value
-    conv = torch.stack([vision.pop("v.patch_embd.weight"), vision.pop("v.patch_embd.weight.1")], 2)
-    state["model.visual.patch_embed.proj.weight"] = conv
-    for name, value in vision.items():
-        key, kind = name.rsplit(".", 1)
-        if name in WHOLE:
-            to = WHOLE[name]
-        elif key in MERGER:
-            to = f"{MERGER[key]}.{kind}"
-        else:
-            _, group, i, part = key.split(".")
-            to = f"blocks.{i}.{VISION[part]}.{kind}" if group == "blk" else f"deepstack_merger_list.{taps.index(int(i))}.{VISION[part]}.{kind}"
-        state["model.visual." + to] = value
     model = Qwen3VLForConditionalGeneration(config).float().eval()
-    missing, unexpected = model.load_state_dict(state, strict=False)
+    missing, unexpected = model.load_state_dict(state_of(text, vision, taps), strict=False)
     if unexpected or set(missing) - {"lm_head.weight"}:
         raise SystemExit(f"weights that do not fit: {missing} {unexpected}")
     model.tie_weights()

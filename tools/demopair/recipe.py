@@ -41,12 +41,12 @@ PLAN = {
              "base": ["--steps", "12000", "--limit", "255", "--sizes", "224", "64", "64", "--echo", "3"],
              "thinking": ["--steps", "4000", "--limit", "75", "--hold", "0.3", "--sizes", "192", "96", "48", "--echo", "2"],
              "instruct": ["--steps", "4000", "--limit", "75", "--hold", "0.3", "--sizes", "208", "88", "32", "--echo", "2"]},
+    # Going on from the weights in this repository, on a CPU.
+    "again": {"vision": ["--steps", "1600", "--lr", "1.5e-3", "--sizes", "84", "10", "0", "--echo", "2", "--keep", "40"],
+              "base": ["--steps", "1000", "--lr", "1.2e-3", "--sizes", "72", "20", "20", "--echo", "2", "--keep", "40"],
+              "thinking": ["--steps", "300", "--hold", "0.3", "--lr", "7e-4", "--sizes", "56", "28", "15"],
+              "instruct": ["--steps", "300", "--hold", "0.3", "--lr", "7e-4", "--sizes", "60", "26", "10"]},
 }
-# Going on from the weights in this repository, on a CPU.
-AGAIN = {"vision": ["--steps", "1600", "--lr", "1.5e-3", "--sizes", "84", "10", "0", "--echo", "2", "--keep", "40"],
-         "base": ["--steps", "1000", "--lr", "1.2e-3", "--sizes", "72", "20", "20", "--echo", "2", "--keep", "40"],
-         "thinking": ["--steps", "300", "--hold", "0.3", "--lr", "7e-4", "--sizes", "56", "28", "15"],
-         "instruct": ["--steps", "300", "--hold", "0.3", "--lr", "7e-4", "--sizes", "60", "26", "10"]}
 START = {"base": "vision", "thinking": "base", "instruct": "base"}
 TRAINED = ["vision", "base", "thinking", "instruct"]
 KEPT = ["base", "thinking", "instruct"]
@@ -57,7 +57,7 @@ def python(script, *more):
 
 
 def train(a, stage):
-    more = list(AGAIN[stage] if a.again else PLAN[a.device][stage])
+    more = list(PLAN["again" if a.again else a.device][stage])
     if a.tiny:
         more[1] = "6"
         at = more.index("--sizes") + 1

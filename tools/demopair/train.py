@@ -84,10 +84,10 @@ class Dense(nn.Module):
         share = (at - low).unsqueeze(-1)
         logs = sides.log_softmax(-1)
         near = logs.gather(-1, low.unsqueeze(-1)) * (1 - share) + logs.gather(-1, (low + 1).clamp(max=BINS - 1).unsqueeze(-1)) * share
-        count = of_shapes.sum().clamp(min=1)
-        loss = loss - 0.3 * (near.sum((1, 2)) * of_shapes).sum() / count
+        count = of_shapes.sum()
+        loss = loss - 0.3 * (near.sum((1, 2)) * of_shapes).sum() / count.clamp(min=1)
         told = ((sides.detach().argmax(-1) + 0.5) / BINS - boxes.flatten(0, 1)).abs().mean(-1)
-        figures |= {"box_off": (told * of_shapes).sum(), "box_off_of": of_shapes.sum()}
+        figures |= {"box_off": (told * of_shapes).sum(), "box_off_of": count}
         return loss, figures
 
 
