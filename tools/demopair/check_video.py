@@ -4,7 +4,8 @@
   make run &
   python tools/demopair/check_video.py [--n 60] [--url http://127.0.0.1:8080] [--example]
 
---example writes examples/video.mp4, a clip that both variants understand, and examples/video.json, the request that asks about it.
+--example writes examples/video.mp4, a clip that both variants understand, and examples/video.json, the request that asks about it, unless
+the daemon still answers the one that is there.
 
 Everything on transformers' side is its own: Qwen3VLProcessor chooses, resizes and stamps the frames, Qwen3VLForConditionalGeneration
 answers in float32. Its weights are read from internal/demopair/weights, its frames are all those that ffmpeg decodes.
@@ -24,6 +25,7 @@ from transformers import (PreTrainedTokenizerFast, Qwen2VLImageProcessor, Qwen3V
 
 import batches
 import evaluate
+import examples
 import questions
 from shipped import state_of, tensors
 from tokens import field, tokenizer_of
@@ -98,10 +100,9 @@ def write_example(loaded):
     url = body["messages"][0]["content"][0]["video_url"]["url"]
     (ROOT / "examples/video.mp4").write_bytes(base64.b64decode(url.partition(",")[2]))
     (ROOT / "examples/video.json").write_text(json.dumps({"model": "qwen3-vl-instruct", **body}) + "\n")
-    at = ROOT / "internal/demopair/examples.json"
-    shown = [e for e in json.loads(at.read_text()) if e["skill"] != "video"]
+    shown = [e for e in json.loads(examples.LIST.read_text()) if e["skill"] != "video"]
     shown.append({"skill": "video", "title": "video (MP4)", "ask": sample.turns[0].ask, "answer": sample.turns[0].answer, "picture": False, "video": True})
-    at.write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n")
+    examples.LIST.write_text(json.dumps(shown, indent=1, ensure_ascii=False) + "\n")
     print(f"{len(sample.visuals)} pairs at {sample.rate} frames a second: {sample.turns[0].ask!r} {sample.turns[0].answer!r}")
 
 
@@ -112,7 +113,7 @@ def main():
     parser.add_argument("--example", action="store_true")
     a = parser.parse_args()
     if a.example:
-        return write_example([load(v) for v in ("instruct", "thinking")])
+        return None if "video" in examples.kept(a.url) else write_example([load(v) for v in ("instruct", "thinking")])
     client = evaluate.Client(a.url)
     for variant in ("instruct", "thinking"):
         model, processor = load(variant)

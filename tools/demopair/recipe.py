@@ -29,8 +29,8 @@ import torch
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-FAVOUR = {"thinking": "count=1.3,change=1.5,sum=2,range=2,compare=1.5,box=1.5,boxes=1.5",
-          "instruct": "count=2,change=2,box=2,boxes=2,point=1.5,side=1.3,range=0.3,sum=0.3,points=0.3,chain=0.3"}
+FAVOUR = {"thinking": "shape=1.5,count=1.3,change=1.5,sum=2,range=2,compare=3,box=1.5,boxes=1.5",
+          "instruct": "shape=1.5,count=2,change=2,box=2,boxes=2,point=1.5,side=1.3,range=0.3,sum=0.3,points=0.3,chain=0.3"}
 # What each stage of training is given: on a CPU by steps, on a card by steps and a time after which it ends.
 PLAN = {
     "cpu": {"vision": ["--steps", "1800", "--sizes", "84", "10", "0", "--echo", "2", "--keep", "40"],
@@ -44,8 +44,8 @@ PLAN = {
     # Going on from the weights in this repository, on a CPU.
     "again": {"vision": ["--steps", "1600", "--lr", "1.5e-3", "--sizes", "84", "10", "0", "--echo", "2", "--keep", "40"],
               "base": ["--steps", "1000", "--lr", "1.2e-3", "--sizes", "72", "20", "20", "--echo", "2", "--keep", "40"],
-              "thinking": ["--steps", "300", "--hold", "0.3", "--lr", "7e-4", "--sizes", "56", "28", "15"],
-              "instruct": ["--steps", "300", "--hold", "0.3", "--lr", "7e-4", "--sizes", "60", "26", "10"]},
+              "thinking": ["--steps", "240", "--hold", "0.3", "--lr", "7e-4", "--sizes", "56", "28", "15"],
+              "instruct": ["--steps", "240", "--hold", "0.3", "--lr", "7e-4", "--sizes", "60", "26", "10"]},
 }
 START = {"base": "vision", "thinking": "base", "instruct": "base"}
 TRAINED = ["vision", "base", "thinking", "instruct"]
@@ -117,7 +117,7 @@ def served(a):
 
 def tables(a):
     with served(a) as url:
-        python("tables.py", "--url", url, "--out", a.work / "tables", *(["--photos", a.photos] if a.photos else []))
+        python("tables.py", "--url", url, "--out", a.work / "tables", "--scale", a.scale, *(["--photos", a.photos] if a.photos else []))
 
 
 def parts(a):
@@ -135,18 +135,20 @@ def ship(a):
 def router(a):
     with served(a) as url:
         python("routed.py", "--url", url, "--skills", "all", "--n", "40", "--outcomes", a.work / "outcomes.jsonl")
-    subprocess.run([str((a.work / "qwenvld").resolve()), "router", "calibrate", str(a.work / "outcomes.jsonl"), "-o", str(ROOT / "internal/demopair/router.weights")],
-                   check=True)
+    weights = ROOT / "internal/demopair/router.weights"
+    subprocess.run([str((a.work / "qwenvld").resolve()), "router", "calibrate", str(a.work / "outcomes.jsonl"), "-o", str(weights),
+                    *(["--weights", str(weights)] if a.again else [])], check=True)
 
 
 def examples(a):
-    python("examples.py", "--instruct", a.work / "instruct", "--thinking", a.work / "thinking")
+    with served(a) as url:
+        python("examples.py", "--instruct", a.work / "instruct", "--thinking", a.work / "thinking", "--url", url)
 
 
 def video(a):
     with served(a) as url:
         python("check_video.py", "--url", url, "--n", "60")
-    python("check_video.py", "--example")
+        python("check_video.py", "--url", url, "--example")
 
 
 LATER = {f.__name__: f for f in (check, export, tables, parts, ship, router, examples, video)}
@@ -183,6 +185,7 @@ def main():
     parser.add_argument("--threads", type=int, help="of training on a CPU (all cores)")
     parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="the last stage")
     parser.add_argument("--photos", type=pathlib.Path, help="folder of photographs that `tables` asks about, too")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the questions that `tables` asks")
     parser.add_argument("--again", action="store_true", help="start from the weights in this repository")
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--pack", type=pathlib.Path, metavar="OUT")

@@ -98,6 +98,8 @@ def main():
     lines = []
     for skill in names:
         for s in evaluate.samples(skill, a.n):
+            if len(s.turns) > 1 and not s.tools:
+                continue  # the last question of a conversation is judged, and here only the first is asked
             for model in models:
                 body = evaluate.request_of(s, model)
                 start = time.monotonic()
