@@ -97,7 +97,7 @@ func TestPlaygroundAnswersNow(t *testing.T) {
 	b.expect("409") // the thoughts may have been over a moment before
 }
 
-// The built-in pair points at nothing, so what the server would send comes from the test.
+// What the built-in pair says of places is rough, so what the server would send comes from the test.
 func TestPlaygroundDrawsBoxesOverThePicture(t *testing.T) {
 	d := serve(t)
 	b := browse(t, d.url)
