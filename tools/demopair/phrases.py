@@ -111,7 +111,10 @@ def filled(form, lang, words):
     text = re.sub(r"\{(\w+)\}", lambda m: str(words[m[1]]) if m[1] in words else m[0], form)
     if lang == "ko":
         return with_particles(text)
-    return re.sub(r"\b([Aa]) (?=orange)", r"\1n ", text) if lang == "en" else text
+    if lang == "en":
+        text = re.sub(r"\b([Aa]) (?=orange)", r"\1n ", text)
+        text = re.sub(r"\bThere are 1\b", "There is 1", text)
+    return text
 
 
 def colour(c, lang):
