@@ -15,7 +15,7 @@ import questions
 import scenes
 
 MIN_PIXELS, MAX_PIXELS = 96 * 96, 160 * 160
-CLIP_MAX_PIXELS = 96 * 128  # of clips that are sent frame by frame; films, which come in pairs of frames, are shown as large as pictures
+CLIP_MAX_PIXELS = 96 * 128
 
 
 def smart_resize(w, h, low=MIN_PIXELS, high=MAX_PIXELS):
@@ -136,7 +136,7 @@ class Encoder:
         visuals = sample.visuals
         if visuals:
             first = visuals[0][0]
-            size = smart_resize(*first.size, high=CLIP_MAX_PIXELS if sample.stamps and len(visuals[0]) == 1 else MAX_PIXELS)
+            size = smart_resize(*first.size, high=CLIP_MAX_PIXELS if sample.stamps else MAX_PIXELS)
 
         def show():
             n = size[0] * size[1] // 1024

@@ -83,7 +83,7 @@ def answer(model, processor, body, rate, size):
     metadata = dict(fps=rate, total_num_frames=len(frames), duration=len(frames) / rate, frames_indices=None)
     n = min(max(int(len(frames) / rate * part["fps"]), 4), 768, len(frames))
     inputs = processor(text=[text], videos=[torch.from_numpy(frames.copy()).permute(0, 3, 1, 2)], video_metadata=[metadata], do_sample_frames=True, fps=part["fps"],
-                       size={"shortest_edge": batches.MIN_PIXELS * n, "longest_edge": batches.MAX_PIXELS * n}, return_tensors="pt")
+                       size={"shortest_edge": batches.MIN_PIXELS * n, "longest_edge": batches.CLIP_MAX_PIXELS * n}, return_tensors="pt")
     end = processor.tokenizer.eos_token_id
     out = model.generate(**inputs, max_new_tokens=220, do_sample=False, eos_token_id=end, pad_token_id=end)[0, inputs["input_ids"].shape[1]:].tolist()
     said = processor.tokenizer.decode([t for t in out if t != end], skip_special_tokens=False)

@@ -27,10 +27,14 @@ import urllib.request
 
 import torch
 
+import batches
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 FAVOUR = {"thinking": "shape=1.5,count=1.3,change=1.5,sum=2,range=2,compare=3,box=1.5,boxes=1.5",
           "instruct": "shape=1.5,count=2,change=2,box=2,boxes=2,point=1.5,side=1.3,range=0.3,sum=0.3,points=0.3,chain=0.3"}
+# Films are shown as the built-in pair's are.
+FILMS = ["--set", f"media.video.min_pixels={batches.MIN_PIXELS}", "--set", f"media.video.max_pixels={batches.CLIP_MAX_PIXELS}"]
 # What each stage of training is given: on a CPU by steps, on a card by steps and a time after which it ends.
 PLAN = {
     "cpu": {"vision": ["--steps", "1800", "--sizes", "84", "10", "0", "--echo", "2", "--keep", "40"],
@@ -99,7 +103,7 @@ def served(a):
     files = (a.work / "weights").resolve()
     models = [{"id": "qwen3-vl", **{v: {"model": str(files / f"{v}.gguf"), "projector": str(files / "projector.gguf")} for v in ("instruct", "thinking")}}]
     with (a.work / "daemon.log").open("w") as log:
-        daemon = subprocess.Popen([str(binary.resolve()), "serve", "--listen", f"127.0.0.1:{port}", "--set", "models=" + json.dumps(models)], stdout=log, stderr=log)
+        daemon = subprocess.Popen([str(binary.resolve()), "serve", "--listen", f"127.0.0.1:{port}", "--set", "models=" + json.dumps(models), *FILMS], stdout=log, stderr=log)
         try:
             url = f"http://127.0.0.1:{port}"
             for _ in range(600):
