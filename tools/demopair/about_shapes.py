@@ -5,7 +5,7 @@ import numpy as np
 
 import phrases
 import scenes
-from asking import Sample, Turn, all_of, number, one_of
+from asking import Sample, all_of, number, one_of
 from phrases import colour, named, place, plural, shape
 from scenes import COLOURS, SHAPES, pick
 
@@ -263,9 +263,11 @@ def shape_sample(d, skill, turns=1):
         first = about(d, skill, scene)
         if first:
             break
+    # Where things are takes longest to learn: of a picture that is asked for it, it is asked more than once.
+    again = [skill] * len(PLAIN) if skill in ("box", "point") else []
     out = [first]
     for _ in range((turns - 1) * 2):
-        more = about(d, pick(d.rng, PLAIN), scene)
+        more = about(d, pick(d.rng, PLAIN + again), scene)
         if more and len(out) < turns:
             out.append(more)
     return Sample(skill, d.lang, [[scene]], out)
@@ -309,61 +311,3 @@ def compare_sample(d, skill, turns=1):
         thought = f"First: {listing(pair[0].things)}. Second: {listing(pair[1].things)}."
         turn = d.ask("compare_shows", thought, one_of(words[i], words), a=named(t, d.lang), w=words[i])
     return Sample(skill, d.lang, [[s] for s in pair], [turn])
-
-
-# Conversations: a question, then another about the same picture, which leaves out what the first has said.
-
-def follow_up(d, before, scene):
-    """A turn after `before`, or None."""
-    things, t, roll = scene.things, before.about, d.rng.random()
-    others = [o for o in unique(things, "shape") if o is not t]
-    if before.key == "colour" and others and roll < 0.6:
-        o = pick(d.rng, others)
-        turn = colour_of(d, o, things)
-        turn.ask = d.question("follow_same", s=shape(o.shape, d.lang))
-    elif before.key == "where" and [o for o in others if o.place] and roll < 0.6:
-        o = pick(d.rng, [o for o in others if o.place])
-        s = shape(o.shape, d.lang)
-        turn = where_is(d, o, things, s)
-        turn.ask = d.question("follow_same", s=s)
-    elif t and before.key in ("where", "shape_place", "side", "level") and roll < 0.85:
-        turn = colour_of(d, t, things, "follow_colour")
-    elif t and t.place and before.key in ("colour", "shape", "larger", "shape_alone", "colour_alone") and roll < 0.85:
-        turn = where_is(d, t, things, key="follow_where")
-    elif roll > 0.92 or before.key == "describe":
-        turn = d.ask("follow_count", f"I see {listing(things)}. That is {len(things)}.", number(len(things)), n=len(things))
-    else:
-        turn = about(d, pick(d.rng, PLAIN), scene)
-    return turn
-
-
-def follow_sample(d, skill, turns=1):
-    while True:
-        scene = scenes.shapes_scene(d.rng, int(d.rng.integers(1, 6)), layout="cells" if d.rng.random() < 0.8 else "free", look=d.look)
-        first = about(d, pick(d.rng, ["colour", "colour", "where", "where", "shape", "side", "larger", "describe", "count"]), scene)
-        second = follow_up(d, first, scene) if first else None
-        if second:
-            break
-    out = [first, second]
-    third = follow_up(d, second, scene) if d.rng.random() < 0.2 else None
-    return Sample(skill, d.lang, [[scene]], out + ([third] if third else []))
-
-
-UNKNOWN_KEY = {"en": "only know simple", "ko": "간단한 도형", "zh": "简单的图形"}
-
-
-def declined(d, key, thought, **words):
-    return Turn(d.question(key, **words), phrases.UNKNOWN[d.lang], thought, all_of(UNKNOWN_KEY[d.lang]), key)
-
-
-def photo_sample(d, skill, turns=1, scene=None):
-    """A picture of nothing that it knows, whatever is asked."""
-    key = "photo" if d.rng.random() < 0.6 else pick(d.rng, ["describe", "shape_alone", "colour_alone", "count", "number", "word"])
-    turn = declined(d, key, "I see no simple shapes.", p=plural(d.lang))
-    return Sample(skill, d.lang, [[scene or scenes.photo_scene(d.rng)]], [turn])
-
-
-def stray_sample(d, skill, turns=1):
-    """A picture that it knows, and a question that is not about shapes."""
-    scene = scenes.shapes_scene(d.rng, int(d.rng.integers(1, 6)), look=d.look)
-    return Sample(skill, d.lang, [[scene]], [declined(d, "stray", "This is not about shapes or numbers.")])

@@ -65,6 +65,15 @@ def mistyped(rng, form):
     return " ".join(words)
 
 
+def varied(rng, form, lang):
+    """The wording with one of its words as others say it."""
+    found = [(max((w for w in group if w in form), key=len), group) for group in phrases.ALIKE[lang] if any(w in form for w in group)]
+    if not found:
+        return form
+    said, group = pick(rng, found)
+    return form.replace(said, pick(rng, group), 1)
+
+
 @dataclass
 class Asker:
     """What one sample's questions are asked with. held: only wordings that are never trained; look: a name, else any."""
@@ -75,7 +84,11 @@ class Asker:
 
     def wording(self, key):
         w = phrases.wordings(self.lang)[key]
-        return pick(self.rng, w.held if self.held else w.trained)
+        form = pick(self.rng, w.held if self.held else w.trained)
+        if self.held or self.rng.random() > 0.4:
+            return form
+        other = varied(self.rng, form, self.lang)
+        return form if phrases.bare(other) in map(phrases.bare, w.held) else other
 
     def question(self, key, **words):
         """A question as people type it: at times in lower case, without its mark, with a slip, with a word before or after."""

@@ -22,11 +22,11 @@ import tempfile
 import urllib.parse
 
 import numpy as np
-from matplotlib import get_data_path
 from PIL import Image
 
 import batches
 import checks
+import photos
 import phrases
 import questions
 import scenes
@@ -112,16 +112,13 @@ def samples(skill, n, lang="en", held=False, look=None, forced=False):
 
 
 def photographs(n, lang="en", folder=None):
-    """n questions about parts of real photographs: those of a folder, else the one that comes with matplotlib. None is trained on."""
+    """n questions about parts of real photographs that are never trained on: those of a folder, else photos.held()."""
     rng = np.random.default_rng([SEED + 2, batches.seed_of("photographs", lang)])
-    files = sorted(f for f in pathlib.Path(folder).iterdir() if f.suffix.lower() in (".jpg", ".jpeg", ".png")) if folder else \
-        [pathlib.Path(get_data_path()) / "sample_data/grace_hopper.jpg"]
-    whole, out = [Image.open(f).convert("RGB") for f in files], []
+    files = sorted(f for f in pathlib.Path(folder).iterdir() if f.suffix.lower() in (".jpg", ".jpeg", ".png")) if folder else ()
+    whole, out = [Image.open(f).convert("RGB") for f in files] or photos.held(), []
     for _ in range(n):
-        photo = questions.pick(rng, whole)
-        w, h = (int(side * rng.uniform(0.35, 1.0)) for side in photo.size)
-        x, y = int(rng.integers(photo.width - w + 1)), int(rng.integers(photo.height - h + 1))
-        out.append(questions.make(rng, "photo", lang, scene=scenes.Scene(photo.crop((x, y, x + w, y + h)).resize(scenes.native_size(rng)))))
+        shown = photos.part(rng, questions.pick(rng, whole), scenes.native_size(rng))
+        out.append(questions.make(rng, "photo", lang, scene=scenes.Scene(shown)))
     return out
 
 

@@ -1,11 +1,10 @@
-"""What stands behind the shapes, and pictures in which nothing is that the pair knows: plain colours, textures, and photographs' look-alikes.
-
-All of it is computed, nothing is read from files.
-"""
+"""What stands behind the shapes, and pictures in which nothing is that the pair knows: plain colours, textures, photographs and their look-alikes."""
 import functools
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
+
+import photos
 
 
 def contrast(a, b):
@@ -60,7 +59,8 @@ def grains(which):
 
 
 def prepare():
-    """Makes all tiles, a second's work, so that processes that are forked share them."""
+    """Makes all tiles and opens the photographs, a second's work, so that processes that are forked share them."""
+    photos.trained()
     for which in range(2):
         for coarse in COARSE:
             for octaves, stretch in ((4, (1, 1)), (3, (1, 1)), (2, (1, 1)), (4, (1, 12)), (4, (12, 1)), (4, (1, 6)), (4, (6, 1)), (4, (3, 1))):
@@ -191,12 +191,15 @@ def _blurred(rng, size):
 
 
 def photo(rng, size):
-    """A picture like a photograph, in which nothing is that the pair knows."""
-    kinds = [_land, _blobs, _figure, _figure, _rooms, _surface, _blurred]
+    """A picture of nothing that the pair knows: a part of a photograph, or what looks like one."""
     w, h = size
-    fine = rng.uniform(0.5, 0.85)  # computed smaller than shown: a photograph has no detail in every pixel, either
-    out = kinds[int(rng.integers(len(kinds)))](rng, (max(32, int(w * fine)), max(32, int(h * fine))))
-    out = np.asarray(picture(out).resize(size, Image.BICUBIC), np.float32)
+    if rng.random() < 0.4:
+        out = photos.altered(rng, size)
+    else:
+        kinds = [_land, _blobs, _figure, _figure, _rooms, _surface, _blurred]
+        fine = rng.uniform(0.5, 0.85)  # computed smaller than shown: a photograph has no detail in every pixel, either
+        out = kinds[int(rng.integers(len(kinds)))](rng, (max(32, int(w * fine)), max(32, int(h * fine))))
+        out = np.asarray(picture(out).resize(size, Image.BICUBIC), np.float32)
     if rng.random() < 0.5:  # darker towards the corners
         ys, xs = np.mgrid[:h, :w]
         out = out * (1 - rng.uniform(0.1, 0.5) * (((xs / w - 0.5) ** 2 + (ys / h - 0.5) ** 2) * 2))[:, :, None]
@@ -208,6 +211,6 @@ def photo(rng, size):
 
 
 def photographic(rng, size, avoid):
-    """A photograph's look-alike, pale enough that shapes stand out from it."""
+    """A photograph or its look-alike, pale enough that shapes stand out from it."""
     base = np.asarray(base_colour(rng, avoid, 150), np.float32)
     return picture(_mix(np.asarray(photo(rng, size), np.float32), base, rng.uniform(0.6, 0.8)))

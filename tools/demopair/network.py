@@ -266,7 +266,7 @@ class Network(nn.Module):
     def forward(self, ids, positions, pixels=None, at=None, grid=None, no_deepstack=False):
         """ids [b, n]; positions [3, b, n]; pixels as Visual's; at: rows of the flattened [b*n] that hold the picture tokens.
 
-        Returns the last hidden state [b, n, hidden]; self.patches is then what the vision tower's last block gave.
+        Returns the last hidden state [b, n, hidden]; self.patches is then what the vision tower's last block gave, self.rows what the last merger made of it.
         """
         lm = self.model.language_model
         x = lm.embed_tokens(ids).to(torch.bfloat16 if torch.is_autocast_enabled(ids.device.type) else lm.embed_tokens.weight.dtype)
@@ -274,6 +274,7 @@ class Network(nn.Module):
         seen = None
         if pixels is not None:
             rows, self.patches = self.model.visual(pixels, grid)
+            self.rows = rows[0]
             seen = [v.reshape(-1, c).to(x.dtype) for v in rows]
             x = x.reshape(-1, c).index_copy(0, at, seen[0]).view(b, n, c)
         angle = positions.float().permute(1, 2, 0)[:, :, self.axis] * self.freq

@@ -58,12 +58,30 @@ GOODS = {"en": ["apples", "books", "coins", "balls", "cards", "pens", "eggs", "s
          "zh": ["苹果", "本子", "硬币", "球", "卡片", "笔", "鸡蛋", "石头"]}
 
 
+# Words that people take for one another: each group's may stand in each other's place in a question.
+ALIKE = {"en": [("What is", "What's"), ("Where is", "Where's"), ("Who is", "Who's"), ("colour", "color"), ("picture", "image"), ("larger", "bigger"), ("largest", "biggest"),
+                ("Tell me", "Please tell me"), ("Give me", "Please give me", "Show me"), ("List", "Please list", "Name"), ("Return", "Output", "Please return"),
+                ("Locate", "Please locate", "Find"), ("Could you", "Can you"), ("do you see", "can you see"), ("Describe", "Please describe"), ("Read", "Please read"),
+                ("Calculate", "Compute", "Work out"), ("tallest bar", "highest bar"), ("shortest bar", "lowest bar")],
+         "ko": [("주세요.", "줘.", "주시겠어요?", "줄래?", "주세요"), ("무엇인가요?", "뭐예요?", "뭐야?", "무엇입니까?"), ("얼마인가요?", "얼마예요?", "얼마야?", "얼마입니까?"),
+                ("있나요?", "있어요?", "있어?", "있습니까?"), ("몇 개인가요?", "몇 개예요?", "몇 개야?", "몇 개입니까?"), ("보이나요?", "보여요?", "보여?", "보입니까?"),
+                ("어디인가요?", "어디예요?", "어디야?"), ("가장", "제일"), ("그림에", "이미지에"), ("그림 속", "이미지 속"), ("알려", "말해"), ("모두", "전부"), ("어떤", "무슨")],
+         "zh": [("请告诉我", "告诉我"), ("图片中", "图中", "图里", "图片里"), ("是什么？", "是啥？"), ("给出", "给我"), ("列出", "列一下"), ("哪里", "哪儿", "什么地方"),
+                ("最大的", "最大"), ("最小的", "最小"), ("所有", "全部"), ("请问", "问一下，")]}
+
+
 @dataclass
 class Wordings:
     """How a question is asked in a language; `held` are never trained. answer is the answer's form, empty where code makes it."""
     answer: str
     trained: list
     held: list
+
+
+@functools.lru_cache(maxsize=None)
+def bare(wording):
+    """A wording without its marks, in small letters."""
+    return re.sub(r"[^\w=]", "", wording).lower()
 
 
 @functools.lru_cache(maxsize=None)

@@ -5,6 +5,8 @@ A sample is made from one numpy Generator. `make(rng, skill, lang)` gives a Samp
 import about_clips
 import about_shapes
 import about_texts
+import declining
+import follow_ups
 import talk
 from asking import Asker
 from scenes import pick  # noqa: F401  (used by those who ask)
@@ -12,7 +14,7 @@ from scenes import pick  # noqa: F401  (used by those who ask)
 MAKERS = {s: about_shapes.shape_sample for s in about_shapes.SKILLS}
 MAKERS |= {"number": about_texts.number_sample, "word": about_texts.word_sample, "mouse_number": about_texts.number_sample,
            "mouse_word": about_texts.word_sample, "sum": about_texts.sum_sample, "range": about_texts.range_sample, "points": about_shapes.points_sample,
-           "chart": about_texts.chart_sample, "follow": about_shapes.follow_sample, "photo": about_shapes.photo_sample, "stray": about_shapes.stray_sample,
+           "chart": about_texts.chart_sample, "follow": follow_ups.follow_sample, "photo": declining.photo_sample, "stray": declining.stray_sample,
            "compare": about_shapes.compare_sample, "motion": about_clips.motion_sample, "change": about_clips.change_sample, "greet": talk.greet_sample,
            "unknown": talk.unknown_sample, "arithmetic": talk.arithmetic_sample, "chain": talk.chain_sample, "tool": talk.tool_sample}
 TWO_IMAGES = ["compare"]

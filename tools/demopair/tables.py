@@ -123,7 +123,7 @@ def main():
     parser.add_argument("--url", default="http://127.0.0.1:8080")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("work/tables"))
     parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--photos", type=pathlib.Path, help="folder of photographs in place of matplotlib's one")
+    parser.add_argument("--photos", type=pathlib.Path, help="folder of photographs in place of photos.held()")
     a = parser.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
     made = Tables(a)

@@ -2,8 +2,9 @@
 import json
 
 import phrases
-from about_shapes import PLAIN, about, declined, scene_for
+from about_shapes import PLAIN, about, scene_for
 from asking import Sample, Turn, all_of, number
+from declining import declined
 from scenes import pick
 
 

@@ -11,10 +11,11 @@ import checks
 import handwriting
 import looks
 import outlines
+import photos
 import phrases
 import questions
 import scenes
-from asking import BEFORE, Asker
+from asking import BEFORE, Asker, varied
 
 
 def shapes_drawn(look, seed, n=3):
@@ -27,7 +28,7 @@ class Wordings(unittest.TestCase):
             self.assertEqual(phrases.wordings(lang).keys(), phrases.wordings("en").keys())
             for key, w in phrases.wordings(lang).items():
                 with self.subTest(lang=lang, key=key):
-                    trained, held = ({re.sub(r"[^\w=]", "", t).lower() for t in some} for some in (w.trained, w.held))  # but for their marks
+                    trained, held = (set(map(phrases.bare, some)) for some in (w.trained, w.held))  # but for their marks
                     self.assertGreaterEqual(len(trained), 12)
                     self.assertGreaterEqual(len(w.held) / (len(w.held) + len(w.trained)), 0.2)
                     self.assertFalse(trained & held)
@@ -37,8 +38,18 @@ class Wordings(unittest.TestCase):
             for key, w in phrases.wordings(lang).items():
                 trained = Asker(np.random.default_rng(1), lang)
                 held = Asker(np.random.default_rng(1), lang, held=True)
-                self.assertFalse({trained.wording(key) for _ in range(200)} & set(w.held), f"{lang} {key}")
-                self.assertEqual({held.wording(key) for _ in range(200)}, set(w.held), f"{lang} {key}")
+                self.assertFalse({phrases.bare(trained.wording(key)) for _ in range(400)} & set(map(phrases.bare, w.held)), f"{lang} {key}")
+                self.assertEqual({held.wording(key) for _ in range(400)}, set(w.held), f"{lang} {key}")
+
+    def test_a_varied_wording_differs_in_one_word_that_others_say(self):
+        rng = np.random.default_rng(5)
+        self.assertEqual({varied(rng, "What is the colour of the {s}?", "en") for _ in range(100)},
+                         {"What is the colour of the {s}?", "What's the colour of the {s}?", "What is the color of the {s}?"})
+        self.assertEqual({varied(rng, "请给出{a}的点坐标。", "zh") for _ in range(100)}, {"请给出{a}的点坐标。", "请给我{a}的点坐标。"})
+        self.assertEqual(varied(rng, "any {a} here", "en"), "any {a} here")
+
+    def test_photographs_that_judge_are_never_trained(self):
+        self.assertFalse(set(photos.TRAINED) & set(photos.HELD))
 
     def test_no_braces_and_no_double_particles_are_left_in_a_question(self):
         rng = np.random.default_rng(2)

@@ -25,8 +25,8 @@ from tokenizers import Tokenizer
 import batches
 import grounds
 import network
-import scenes
 import tokens
+from heads import Dense
 from muon import Float32Muon
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -36,7 +36,6 @@ MIX = {"colour": 1.2, "shape": 1.2, "number": 1.4, "sum": 1.2, "range": 1.3, "po
        "where": 0.8, "larger": 1.3, "side": 1.7, "word": 1.0, "mouse_number": 1.2, "mouse_word": 1.8, "box": 2.4, "boxes": 1.2, "point": 1.0, "follow": 2.2,
        "photo": 1.0, "stray": 0.4, "compare": 1.2, "change": 2.4, "motion": 0.6, "greet": 0.5, "unknown": 1.0, "arithmetic": 1.3, "chain": 2.5, "tool": 0.4}
 GRIDS = {}
-BINS = 40  # of a picture's side, for the sides of boxes
 
 
 def grid_of(batch, shape):
@@ -57,47 +56,13 @@ def losses(net, batch):
     return (each * batch["weight"]).sum(), batch["weight"].sum(), logits
 
 
-class Dense(nn.Module):
-    """Heads that name the colour, shape and character of each patch, its colour in the group's last frame, and the sides of the shape's box.
-    They teach the vision tower to see and are not exported."""
-    NAMES = ("colour", "shape", "char", "later")
-
-    def __init__(self, shape):
-        super().__init__()
-        kinds = len(scenes.COLOURS), len(scenes.SHAPES), len(batches.CHARS), len(scenes.COLOURS)
-        self.heads = nn.ModuleList(nn.Linear(shape.vision_hidden, n + 1) for n in kinds)
-        self.sides = nn.Linear(shape.vision_hidden, 4 * BINS)
-
-    def forward(self, patches, names, boxes):
-        """Mean loss over the patches, those that show something weighing ten times as much; and how many of these are right, of how many."""
-        patches, loss, figures = patches.float(), 0.0, {}
-        for i, (head, name) in enumerate(zip(self.heads, self.NAMES)):
-            logits, truth = head(patches).flatten(0, 1), names[..., i].flatten()
-            some = truth > 0
-            weight = 1.0 + 9.0 * some
-            loss = loss + (F.cross_entropy(logits, truth, reduction="none") * weight).sum() / weight.sum()
-            figures |= {name: ((logits.argmax(-1) == truth) & some).sum(), f"{name}_of": some.sum()}
-        of_shapes = (names[..., 1] > 0).flatten().float()
-        sides = self.sides(patches).flatten(0, 1).view(-1, 4, BINS)
-        at = (boxes.flatten(0, 1) * BINS - 0.5).clamp(0, BINS - 1)
-        low = at.floor().long()
-        share = (at - low).unsqueeze(-1)
-        logs = sides.log_softmax(-1)
-        near = logs.gather(-1, low.unsqueeze(-1)) * (1 - share) + logs.gather(-1, (low + 1).clamp(max=BINS - 1).unsqueeze(-1)) * share
-        count = of_shapes.sum()
-        loss = loss - 0.3 * (near.sum((1, 2)) * of_shapes).sum() / count.clamp(min=1)
-        told = ((sides.detach().argmax(-1) + 0.5) / BINS - boxes.flatten(0, 1)).abs().mean(-1)
-        figures |= {"box_off": (told * of_shapes).sum(), "box_off_of": count}
-        return loss, figures
-
-
 def optimisers(net, lr, frozen, half, fused=True):
     matrices, rest = [], []
     for name, p in net.named_parameters():
         if frozen and not name.startswith("net.model.language_model"):
             p.requires_grad_(False)
             continue
-        (matrices if p.ndim == 2 and not any(k in name for k in ("embed", "heads", "sides")) else rest).append(p)
+        (matrices if p.ndim == 2 and not any(k in name for k in ("embed", "heads", "sides", "handed")) else rest).append(p)
     decay = [p for p in rest if p.ndim > 1]
     plain = [p for p in rest if p.ndim == 1]
     muon = torch.optim.Muon if half else Float32Muon
@@ -123,7 +88,7 @@ class Stream:
         encoder = batches.Encoder(self.tok, TEMPLATE.read_text())
         # Cards do not mind padding as much as waiting for the first batches of many workers.
         return batches.Stream(encoder, batches.seed_of(self.a.kind, self.a.seed, self.step, worker), self.a.mix, self.sizes, self.thinking, self.a.weighting,
-                              alike=4 if self.a.device == "cpu" else 1)
+                              self.a.languages, alike=4 if self.a.device == "cpu" else 1)
 
 
 class Trainer:
@@ -155,8 +120,8 @@ class Trainer:
         if state:
             only_tower = a.fresh_language and not self.checkpoint.exists()
             self.net.load_state_dict({k: v for k, v in state["net"].items() if not only_tower or k.startswith("model.visual.")}, strict=not only_tower)
-            if "dense" in state:
-                self.dense.load_state_dict(state["dense"])
+            if "dense" in state:  # of a run before there may be fewer heads
+                self.dense.load_state_dict(state["dense"], strict=self.checkpoint.exists())
         if not a.eager and self.device.type == "cpu":
             lm, visual = self.net.model.language_model, self.net.model.visual
             for part in [*lm.layers, *visual.blocks, visual.merger, *visual.deepstack_merger_list]:
@@ -186,13 +151,14 @@ class Trainer:
         out = {}
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
             if self.vision:
-                patches, loss = self.net.model.visual.see(part["pixels"], grid_of(part, self.shape))[1], 0.0
+                rows, self.net.patches = self.net.model.visual(part["pixels"], grid_of(part, self.shape))
+                self.net.rows, loss = rows[0], 0.0
             else:
                 loss, weight, logits = losses(self.net, part)
                 out |= {"loss": loss.detach(), "weight": weight, "right": (logits.detach().argmax(-1) == part["truth"]).sum(), "of": len(part["truth"])}
-                loss, patches = loss / total, self.net.patches
+                loss = loss / total
         if "names" in part and (self.vision or self.base):
-            dense, figures = self.dense(patches, part["names"], part["boxes"])
+            dense, figures = self.dense(self.net.patches, self.net.rows, part["names"], part["boxes"])
             out |= {"dense": dense.detach(), "dense_of": 1} | figures
             loss = loss + (1.0 if self.vision else 0.5) * dense
         loss.backward()
@@ -243,7 +209,7 @@ class Trainer:
                     if "of" in sums:
                         row |= {"loss": round(sums["loss"] / sums["weight"], 4), "tokens_right": round(sums["right"] / sums["of"], 4)}
                     if "dense_of" in sums:
-                        row |= {k: round(sums[k] / max(sums[f"{k}_of"], 1), 4) for k in ("dense", *Dense.NAMES, "box_off")}
+                        row |= {k: round(sums[k] / max(sums[f"{k}_of"], 1), 4) for k in ("dense", *Dense.NAMES, "box_off", "handed_off")}
                     print(json.dumps(row), file=log, flush=True)
                     sums = {}
                 if step % a.every == 0:
@@ -272,6 +238,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=int, default=200, help="steps between checkpoints")
     parser.add_argument("--eager", action="store_true", help="do not compile (for short runs)")
+    parser.add_argument("--languages", type=float, default=0.36, help="share of questions in Korean and Chinese")
     parser.add_argument("--favour", default="", help="draw skills more often: count=4,change=3")
     a = parser.parse_args()
     a.mix = MIX | {s: MIX.get(s, 1.0) * float(n) for s, _, n in (part.partition("=") for part in a.favour.split(",") if part)}
