@@ -67,7 +67,7 @@ def mistyped(rng, form):
 
 def varied(rng, form, lang):
     """The wording with one of its words as others say it."""
-    found = [(max((w for w in group if w in form), key=len), group) for group in phrases.ALIKE[lang] if any(w in form for w in group)]
+    found = [(said, group) for group in phrases.ALIKE[lang] if (said := max((w for w in group if w in form), key=len, default=""))]
     if not found:
         return form
     said, group = pick(rng, found)

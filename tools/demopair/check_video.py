@@ -113,7 +113,7 @@ def main():
     parser.add_argument("--example", action="store_true")
     a = parser.parse_args()
     if a.example:
-        return None if "video" in examples.kept(a.url) else write_example([load(v) for v in ("instruct", "thinking")])
+        return None if examples.kept(a.url, ["video"]) else write_example([load(v) for v in ("instruct", "thinking")])
     client = evaluate.Client(a.url)
     for variant in ("instruct", "thinking"):
         model, processor = load(variant)

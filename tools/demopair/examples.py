@@ -50,10 +50,12 @@ def strip(sample):
     return out
 
 
-def kept(url):
-    """What the daemon at url still answers as the list tells, by skill."""
+def kept(url, skills=None):
+    """What the daemon at url still answers as the list tells, by skill; of those skills alone where they are named."""
     client, out = evaluate.Client(url), {}
     for e in json.loads(LIST.read_text()):
+        if skills and e["skill"] not in skills:
+            continue
         m = client.ask(json.loads((ROOT / f"examples/{e['skill']}.json").read_text()) | {"stream": False})["choices"][0]["message"]
         calls = [c["function"]["arguments"] for c in m.get("tool_calls") or []]
         if m["content"] == e["answer"] or any(c in e["answer"] for c in calls):

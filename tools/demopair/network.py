@@ -266,7 +266,8 @@ class Network(nn.Module):
     def forward(self, ids, positions, pixels=None, at=None, grid=None, no_deepstack=False):
         """ids [b, n]; positions [3, b, n]; pixels as Visual's; at: rows of the flattened [b*n] that hold the picture tokens.
 
-        Returns the last hidden state [b, n, hidden]; self.patches is then what the vision tower's last block gave, self.rows what the last merger made of it.
+        Returns the last hidden state [b, n, hidden]; self.patches is then what the vision tower's last block gave, self.rows what its merger
+        made of it.
         """
         lm = self.model.language_model
         x = lm.embed_tokens(ids).to(torch.bfloat16 if torch.is_autocast_enabled(ids.device.type) else lm.embed_tokens.weight.dtype)

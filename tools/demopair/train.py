@@ -151,14 +151,15 @@ class Trainer:
         out = {}
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
             if self.vision:
-                rows, self.net.patches = self.net.model.visual(part["pixels"], grid_of(part, self.shape))
-                self.net.rows, loss = rows[0], 0.0
+                visual, loss = self.net.model.visual, 0.0
+                patches = visual.see(part["pixels"], grid_of(part, self.shape))[1]
+                rows = visual.merger(patches)  # alone: DeepStack's mergers teach nothing here
             else:
                 loss, weight, logits = losses(self.net, part)
                 out |= {"loss": loss.detach(), "weight": weight, "right": (logits.detach().argmax(-1) == part["truth"]).sum(), "of": len(part["truth"])}
-                loss = loss / total
+                loss, patches, rows = loss / total, self.net.patches, self.net.rows
         if "names" in part and (self.vision or self.base):
-            dense, figures = self.dense(self.net.patches, self.net.rows, part["names"], part["boxes"])
+            dense, figures = self.dense(patches, rows, part["names"], part["boxes"])
             out |= {"dense": dense.detach(), "dense_of": 1} | figures
             loss = loss + (1.0 if self.vision else 0.5) * dense
         loss.backward()
