@@ -207,8 +207,11 @@ def weigh(e, how):
     return e.weight * {"token": 1.0, "sample": 1 / n, "sqrt": n ** -0.5}[how]
 
 
-def collate(group, how):
-    longest = -(-max(len(e.ids) for e in group) // 8) * 8
+def collate(group, how, few_forms=False):
+    """few_forms: pads more, so that batches of few forms come about."""
+    longest = max(len(e.ids) for e in group)
+    to = 8 if not few_forms else 32 if longest <= 128 else 64
+    longest = -(-longest // to) * to
     b = len(group)
     ids, weight, positions = np.zeros((b, longest), np.int64), np.zeros((b, longest), np.float32), np.zeros((3, b, longest), np.int64)
     at = []
@@ -216,6 +219,9 @@ def collate(group, how):
         ids[i, :len(e.ids)], weight[i, :len(e.ids)], positions[:, i, :len(e.ids)] = e.ids, weigh(e, how), e.positions
         at.append(e.at + i * longest)
     rows, cols = np.nonzero(weight[:, 1:])
+    if few_forms:  # some of no weight
+        more = -len(rows) % 2048
+        rows, cols = np.pad(rows, (0, more)), np.pad(cols, (0, more))
     out = {"ids": ids, "positions": positions, "asked": rows * longest + cols, "truth": ids[rows, cols + 1], "weight": weight[rows, cols + 1]}
     if group[0].pixels is not None:
         out |= {"at": np.concatenate(at), "pixels": np.concatenate([e.pixels for e in group]),
@@ -225,12 +231,12 @@ def collate(group, how):
 
 class Stream:
     """An endless stream of steps; a step is one batch of pictures, one of clips or several pictures, and one of text."""
-    HELD = 4  # times as many samples of a kind may wait for their like
+    HELD = 16  # times as many samples of a kind may wait for their like
 
-    def __init__(self, encoder, seed, mix, sizes=(64, 16, 48), thinking=0.5, how="sqrt", languages=0.36, alike=1):
+    def __init__(self, encoder, seed, mix, sizes=(64, 16, 48), thinking=0.5, how="sqrt", languages=0.36, alike=1, few_forms=False):
         """alike: batches that are made at once of samples of one form, the short ones apart from the long ones. More pad less, and come later."""
         self.encoder, self.rng, self.mix, self.sizes = encoder, np.random.default_rng(seed), mix, sizes
-        self.thinking, self.how, self.languages, self.alike = thinking, how, languages, alike
+        self.thinking, self.how, self.languages, self.alike, self.few_forms = thinking, how, languages, alike, few_forms
         self.pools, self.ready = [{}, {}, {}], [[], [], []]
 
     def sample(self, kind):
@@ -255,10 +261,15 @@ class Stream:
                 if sum(map(len, pools.values())) < self.HELD * self.alike * size:
                     continue
                 key = max(pools, key=lambda k: len(pools[k]))  # of so many forms none may fill up for long: take the fullest
-            alike = sorted(pools.pop(key), key=lambda e: len(e.ids))
+            pool = pools.pop(key)
+            if self.few_forms and len(pool) < size:
+                pool = (pool * size)[:size]
+            whole = max(len(pool) // size, 1) * size
+            pools[key] = pool[whole:]
+            alike = sorted(pool[:whole], key=lambda e: len(e.ids))
             ready.extend(alike[i:i + size] for i in range(0, len(alike), size))
             self.rng.shuffle(ready)
-        return collate(ready.pop(), self.how)
+        return collate(ready.pop(), self.how, self.few_forms)
 
     def step(self):
         return [self.batch(k) for k in range(3) if self.sizes[k]]

@@ -37,8 +37,7 @@ class RMSNorm(nn.Module):
         self.weight, self.eps = nn.Parameter(torch.ones(dim)), eps
 
     def forward(self, x):
-        y = x.float()
-        return (y * torch.rsqrt(y.square().mean(-1, keepdim=True) + self.eps) * self.weight).to(x.dtype)
+        return F.rms_norm(x.float(), self.weight.shape, self.weight, self.eps).to(x.dtype)
 
 
 def rotate(x, cos, sin):
@@ -177,7 +176,7 @@ class Grid:
         return self
 
     def positions(self, table):
-        return sum(table[index] * weight.to(table.dtype) for index, weight in self.lookups)
+        return sum(F.embedding(index, table) * weight.to(table.dtype) for index, weight in self.lookups)
 
 
 class Attention(nn.Module):

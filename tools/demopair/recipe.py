@@ -31,8 +31,10 @@ import batches
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-FAVOUR = {"thinking": "shape=1.5,count=1.3,change=1.5,sum=2,range=2,compare=3,box=1.5,boxes=1.5",
-          "instruct": "shape=1.5,count=2,change=2,box=2,boxes=2,point=1.5,side=1.3,range=0.3,sum=0.3,points=0.3,chain=0.3"}
+FAVOUR = {"base": "box=1.8,boxes=1.5,point=1.8,change=1.3,photo=1.3,stray=2,unknown=1.5,json=1.5,describe=1.5,chart=1.5,chain=1.2",
+          "thinking": "shape=1.5,count=1.3,change=1.5,sum=2,range=2,compare=3,box=2,boxes=1.5,point=1.5,stray=2,unknown=1.5,json=1.5,chart=1.5",
+          "instruct": "shape=1.5,count=2,change=2,box=2,boxes=2,point=2,side=1.3,stray=2,unknown=1.5,json=1.5,chart=1.5,"
+                      "range=0.3,sum=0.3,points=0.3,chain=0.3"}
 # Films are shown as the built-in pair's are.
 FILMS = ["--set", f"media.video.min_pixels={batches.MIN_PIXELS}", "--set", f"media.video.max_pixels={batches.CLIP_MAX_PIXELS}"]
 # What each stage of training is given: on a CPU by steps, on a card by steps and a time after which it ends.
@@ -41,10 +43,10 @@ PLAN = {
             "base": ["--steps", "5200", "--sizes", "72", "20", "20", "--echo", "2", "--keep", "40"],
             "thinking": ["--steps", "1100", "--hold", "0.3", "--sizes", "56", "28", "15"],
             "instruct": ["--steps", "1200", "--hold", "0.3", "--sizes", "60", "26", "10"]},
-    "cuda": {"vision": ["--steps", "4000", "--limit", "60", "--sizes", "224", "24", "0", "--echo", "3"],
-             "base": ["--steps", "12000", "--limit", "255", "--sizes", "224", "64", "64", "--echo", "3"],
-             "thinking": ["--steps", "4000", "--limit", "75", "--hold", "0.3", "--sizes", "192", "96", "48", "--echo", "2"],
-             "instruct": ["--steps", "4000", "--limit", "75", "--hold", "0.3", "--sizes", "208", "88", "32", "--echo", "2"]},
+    "cuda": {"vision": ["--steps", "20000", "--limit", "45", "--sizes", "224", "24", "0", "--echo", "3", "--every", "1000"],
+             "base": ["--steps", "40000", "--limit", "280", "--sizes", "224", "64", "64", "--echo", "2", "--every", "1000"],
+             "thinking": ["--steps", "20000", "--limit", "65", "--hold", "0.3", "--sizes", "192", "96", "48", "--echo", "2", "--every", "1000"],
+             "instruct": ["--steps", "20000", "--limit", "65", "--hold", "0.3", "--sizes", "208", "88", "32", "--echo", "2", "--every", "1000"]},
     # Going on from the weights in this repository, on a CPU.
     "again": {"vision": ["--steps", "1600", "--lr", "1.5e-3", "--sizes", "84", "10", "0", "--echo", "2", "--keep", "40"],
               "base": ["--steps", "1000", "--lr", "1.2e-3", "--sizes", "72", "20", "20", "--echo", "2", "--keep", "40"],

@@ -27,7 +27,8 @@ import grounds
 import network
 import tokens
 from heads import Dense
-from muon import Float32Muon
+from muon import Muon
+from recorder import Recorder
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "engine/prompt/templates/instruct.jinja"
@@ -49,14 +50,14 @@ def grid_of(batch, shape):
 
 
 def losses(net, batch):
-    """Summed weighted loss, summed weight, and the logits and truths of the tokens that are learnt."""
+    """Summed weighted loss, and the logits of the tokens that are learnt."""
     h = net(batch["ids"], batch["positions"], batch.get("pixels"), batch.get("at"), grid_of(batch, net.s))
-    logits = net.logits(h.flatten(0, 1)[batch["asked"]]).float()
+    logits = net.logits(h.flatten(0, 1).index_select(0, batch["asked"])).float()
     each = F.cross_entropy(logits, batch["truth"], reduction="none")
-    return (each * batch["weight"]).sum(), batch["weight"].sum(), logits
+    return (each * batch["weight"]).sum(), logits
 
 
-def optimisers(net, lr, frozen, half, fused=True):
+def optimisers(net, lr, frozen, half):
     matrices, rest = [], []
     for name, p in net.named_parameters():
         if frozen and not name.startswith("net.model.language_model"):
@@ -65,9 +66,10 @@ def optimisers(net, lr, frozen, half, fused=True):
         (matrices if p.ndim == 2 and not any(k in name for k in ("embed", "heads", "sides", "handed")) else rest).append(p)
     decay = [p for p in rest if p.ndim > 1]
     plain = [p for p in rest if p.ndim == 1]
-    muon = torch.optim.Muon if half else Float32Muon
-    return [muon(matrices, lr=lr, weight_decay=0.05, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
-            torch.optim.AdamW([{"params": decay, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}], lr=lr, betas=(0.9, 0.98), fused=fused)]
+    card = lr.is_cuda  # which may record a step only of tensors
+    return [Muon(matrices, lr, half=half),
+            torch.optim.AdamW([{"params": decay, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}], lr=lr.clone(), betas=(0.9, 0.98),
+                              fused=True, capturable=card)]
 
 
 def rate(step, progress, warm, hold):
@@ -86,9 +88,8 @@ class Stream:
     def __call__(self, worker):
         torch.set_num_threads(1)
         encoder = batches.Encoder(self.tok, TEMPLATE.read_text())
-        # Cards do not mind padding as much as waiting for the first batches of many workers.
         return batches.Stream(encoder, batches.seed_of(self.a.kind, self.a.seed, self.step, worker), self.a.mix, self.sizes, self.thinking, self.a.weighting,
-                              self.a.languages, alike=4 if self.a.device == "cpu" else 1)
+                              self.a.languages, alike=4 if self.a.device == "cpu" else 2, few_forms=self.a.device == "cuda")
 
 
 class Trainer:
@@ -105,8 +106,12 @@ class Trainer:
         self.net, self.dense = network.Network(self.shape), Dense(self.shape)
         both = nn.ModuleDict({"net": self.net, "dense": self.dense}).to(self.device)
         self.lr = a.lr or {"vision": 3e-3, "base": 2.5e-3}.get(a.kind, 1e-3)
-        self.opts = optimisers(both, self.lr, frozen=not (self.vision or self.base), half=self.half)
+        self.opts = optimisers(both, torch.tensor(self.lr, device=self.device), frozen=not (self.vision or self.base), half=self.half)
         self.parameters = [p for p in both.parameters() if p.requires_grad]
+        self.total, self.sums = torch.zeros((), device=self.device), {}  # weight of the step; figures since the last row of the log
+        self.learn, self.update = self.backward, self.optimise
+        if self.device.type == "cuda" and not a.eager:
+            self.learn, self.update = Recorder(self.backward), Recorder(self.optimise)
         self.first, self.trained, self.checkpoint = 0, 0.0, a.out / "checkpoint.pt"
         if self.checkpoint.exists():
             state = torch.load(self.checkpoint, weights_only=False, map_location=self.device)
@@ -146,37 +151,46 @@ class Trainer:
     def here(self, part):
         return {k: v.to(self.device, non_blocking=True) if torch.is_tensor(v) else v for k, v in part.items()}
 
-    def backward(self, part, total):
-        """Adds the part's gradients. Returns figures for the log, still on the device."""
-        out = {}
+    def count(self, figures):
+        for k, v in figures.items():
+            if k not in self.sums:
+                self.sums[k] = torch.zeros((), device=self.device)
+            self.sums[k].add_(v)
+
+    def backward(self, part):
+        """Adds the part's gradients, and its figures."""
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
             if self.vision:
                 visual, loss = self.net.model.visual, 0.0
                 patches = visual.see(part["pixels"], grid_of(part, self.shape))[1]
                 rows = visual.merger(patches)  # alone: DeepStack's mergers teach nothing here
             else:
-                loss, weight, logits = losses(self.net, part)
-                out |= {"loss": loss.detach(), "weight": weight, "right": (logits.detach().argmax(-1) == part["truth"]).sum(), "of": len(part["truth"])}
-                loss, patches, rows = loss / total, self.net.patches, self.net.rows
+                loss, logits = losses(self.net, part)
+                asked = part["weight"] > 0
+                self.count({"loss": loss.detach(), "weight": part["weight"].sum(), "right": ((logits.detach().argmax(-1) == part["truth"]) & asked).sum(),
+                            "of": asked.sum()})
+                loss, patches, rows = loss / self.total, self.net.patches, self.net.rows
+                self.net.patches = self.net.rows = None  # nothing of a part outlives it
         if "names" in part and (self.vision or self.base):
             dense, figures = self.dense(patches, rows, part["names"], part["boxes"])
-            out |= {"dense": dense.detach(), "dense_of": 1} | figures
+            self.count({"dense": dense.detach(), "dense_of": 1} | figures)
             loss = loss + (1.0 if self.vision else 0.5) * dense
         loss.backward()
-        return out
 
-    def step(self, parts, scale):
-        total, sums = sum(p["weight"].sum() for p in parts), {}
-        for part in parts:
-            for k, v in self.backward(part, total).items():
-                sums[k] = sums.get(k, 0) + v
+    def optimise(self, _):
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         for o in self.opts:
-            for g in o.param_groups:
-                g["lr"] = self.lr * scale
             o.step()
-            o.zero_grad()
-        return sums
+            o.zero_grad(set_to_none=False)
+
+    def step(self, parts, scale):
+        self.total.copy_(sum(p["weight"].sum() for p in parts))
+        for part in parts:
+            self.learn(part)
+        for o in self.opts:
+            for g in o.param_groups:
+                g["lr"].fill_(self.lr * scale)
+        self.update({})
 
     def steps(self):
         """Endless steps on the device: each that is made, and --echo - 1 of those before it once more, since making costs more than learning."""
@@ -189,7 +203,7 @@ class Trainer:
             kept = [*kept[-self.a.keep + 1:], fresh]
 
     def run(self):
-        a, seen, sums, step = self.a, 0, {}, self.first
+        a, seen, step = self.a, 0, self.first
         data = self.steps()
         began, before = None, self.trained
         with (a.out / "log.jsonl").open("a") as log:
@@ -200,19 +214,19 @@ class Trainer:
                 progress = max(step / a.steps, self.trained / a.limit if a.limit else 0)
                 if progress >= 1:
                     break
-                for k, v in self.step(parts, rate(step, progress, 100 if self.vision or self.base else 20, a.hold)).items():
-                    sums[k] = sums.get(k, 0) + v
+                self.step(parts, rate(step, progress, 100 if self.vision or self.base else 20, a.hold))
                 seen += sum(len(p["ids"]) for p in parts)
                 step += 1
                 if step % 20 == 0:
-                    sums = {k: float(v) for k, v in sums.items()}
+                    sums = {k: float(v) for k, v in self.sums.items()}
                     row = {"step": step, "progress": round(progress, 3), "samples_per_s": round(seen / (time.time() - began), 1)}
                     if "of" in sums:
                         row |= {"loss": round(sums["loss"] / sums["weight"], 4), "tokens_right": round(sums["right"] / sums["of"], 4)}
                     if "dense_of" in sums:
                         row |= {k: round(sums[k] / max(sums[f"{k}_of"], 1), 4) for k in ("dense", *Dense.NAMES, "box_off", "handed_off")}
                     print(json.dumps(row), file=log, flush=True)
-                    sums = {}
+                    for v in self.sums.values():
+                        v.zero_()
                 if step % a.every == 0:
                     self.save(step, done=False)
         self.save(step, done=True)
@@ -239,7 +253,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=int, default=200, help="steps between checkpoints")
     parser.add_argument("--eager", action="store_true", help="do not compile (for short runs)")
-    parser.add_argument("--languages", type=float, default=0.36, help="share of questions in Korean and Chinese")
+    parser.add_argument("--languages", type=float, default=0.5, help="share of questions in Korean and Chinese")
     parser.add_argument("--favour", default="", help="draw skills more often: count=4,change=3")
     a = parser.parse_args()
     a.mix = MIX | {s: MIX.get(s, 1.0) * float(n) for s, _, n in (part.partition("=") for part in a.favour.split(",") if part)}
