@@ -237,7 +237,7 @@ class Stream:
         """alike: batches that are made at once of samples of one form, the short ones apart from the long ones. More pad less, and come later."""
         self.encoder, self.rng, self.mix, self.sizes = encoder, np.random.default_rng(seed), mix, sizes
         self.thinking, self.how, self.languages, self.alike, self.few_forms = thinking, how, languages, alike, few_forms
-        self.pools, self.ready = [{}, {}, {}], [[], [], []]
+        self.pools, self.ready, self.made = [{}, {}, {}], [[], [], []], [0, 0, 0]
 
     def sample(self, kind):
         rng = self.rng
@@ -253,12 +253,14 @@ class Stream:
     def batch(self, kind):
         """The next batch of a kind: samples whose pictures have one form, or texts of about one length. All are padded to the longest."""
         pools, size, ready = self.pools[kind], self.sizes[kind], self.ready[kind]
+        self.made[kind] += 1
+        held = min(self.HELD, self.made[kind]) * self.alike * size  # few at first, so that nobody waits long for the first batches
         while not ready:
             e = self.sample(kind)
             key = len(e.ids) // 24 if e.pixels is None else (e.grid, e.pixels.shape[0], e.pixels.shape[2])
             pools.setdefault(key, []).append(e)
             if len(pools[key]) < self.alike * size:
-                if sum(map(len, pools.values())) < self.HELD * self.alike * size:
+                if sum(map(len, pools.values())) < held:
                     continue
                 key = max(pools, key=lambda k: len(pools[k]))  # of so many forms none may fill up for long: take the fullest
             pool = pools.pop(key)

@@ -177,6 +177,8 @@ def pack(a, out):
 
 def unpack(a, source):
     for run in KEPT:
+        if not (source / run / "checkpoint.pt").exists():
+            continue  # it is trained here
         (a.work / run).mkdir(parents=True, exist_ok=True)
         shutil.copy(source / run / "checkpoint.pt", a.work / run / "checkpoint.pt")
         (a.work / run / "done").write_text("trained elsewhere\n")

@@ -16,7 +16,7 @@ class Recorder:
         self.work, self.pool, self.met, self.graphs = work, None, collections.Counter(), {}
 
     def __call__(self, batch):
-        form = tuple((k, v.shape if torch.is_tensor(v) else v) for k, v in batch.items())
+        form = tuple((k, tuple(v.shape if torch.is_tensor(v) else v or ())) for k, v in batch.items())  # pinning makes lists of tuples
         if form not in self.graphs:
             self.met[form] += 1
             if self.met[form] == 1:

@@ -17,6 +17,7 @@ from evaluate import judge, mean_tokens, percent
 
 REASONED = ("sum", "range", "points", "chain")  # what thinking is for: instruct answers in one breath
 LOOKED = ["colour", "shape", "count", "where", "side", "larger", "exists", "describe"]
+TOKENS = "completion tokens"
 GOALS = []
 
 
@@ -41,7 +42,7 @@ class Tables:
 
     def row(self, todo, bodies=None):
         rows = self.rows(todo, bodies)
-        return {v: percent(r) for v, r in rows.items()} | {"tokens": " / ".join(f"{mean_tokens(r):.0f}" for r in rows.values())}
+        return {v: percent(r) for v, r in rows.items()} | {TOKENS: " / ".join(f"{mean_tokens(r):.0f}" for r in rows.values())}
 
     def skills(self, lang, n):
         return {s: self.row(evaluate.samples(s, self.n(n), lang)) for s in questions.MAKERS}
@@ -89,6 +90,14 @@ def markdown(head, table, columns):
     return "\n".join(lines) + "\n"
 
 
+def side_by_side(tables, variants):
+    """One row a skill, a column a table, the variants' percents in each cell; the tokens are the first table's."""
+    first = next(iter(tables.values()))
+    rows = {skill: {name: " / ".join(f"{table[skill][v]:.1f}" for v in variants) for name, table in tables.items()} | {TOKENS: row[TOKENS]}
+            for skill, row in first.items()}
+    return markdown("skill", rows, [*tables, TOKENS])
+
+
 def goal(what, reached, least):
     GOALS.append((what, f"{reached:.1f}", f"{least}", "yes" if reached >= least else "no"))
 
@@ -127,20 +136,17 @@ def main():
     a = parser.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
     made = Tables(a)
-    t, columns = {}, [*made.variants, "tokens"]
+    t, columns = {}, [*made.variants, TOKENS]
     t["skills-en"] = made.kept("skills-en", lambda: made.skills("en", 500))
     for lang in ("ko", "zh"):
         t[f"skills-{lang}"] = made.kept(f"skills-{lang}", lambda: made.skills(lang, 200))
     for name in ("wordings", "looks", "videos", "photographs", "forced"):
         t[name] = made.kept(name, getattr(made, name))
     judged(t, made.variants)
-    text = "# Skills, English\n\n" + markdown("skill", t["skills-en"], columns)
-    for lang, name in (("ko", "Korean"), ("zh", "Chinese")):
-        text += f"\n# Skills, {name}\n\n" + markdown("skill", t[f"skills-{lang}"], columns)
-    text += "\n# Wordings never trained\n\n" + markdown("skill", t["wordings"], made.variants)
-    text += "\n# How pictures are drawn\n\n" + markdown("look", t["looks"], made.variants)
-    for name in ("videos", "photographs", "forced"):
-        text += f"\n# {name.capitalize()}\n\n" + markdown("what", t[name], columns)
+    text = "# Skills\n\n" + side_by_side({"English": t["skills-en"], "Korean": t["skills-ko"], "Chinese": t["skills-zh"], "never-trained wordings": t["wordings"]},
+                                      made.variants)
+    text += "\n# How pictures are drawn\n\n" + markdown("drawn", t["looks"], made.variants)
+    text += "\n# Films, photographs, response_format\n\n" + markdown("", t["videos"] | t["photographs"] | t["forced"], columns)
     text += "\n# Goals\n\n| goal | measured | at least | reached |\n| --- | --- | --- | --- |\n" + "".join(f"| {' | '.join(g)} |\n" for g in GOALS)
     (a.out / "tables.md").write_text(text)
     print(text)

@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
-# Tests the recipe's questions, pictures and judging, without training.
+# Tests the recipe's questions, pictures and judging, and, where torch is at hand, what training stands on.
 #
 #   PYTHON=work/venv/bin/python tools/demopair/test.sh
 #
-# It needs numpy, Pillow, matplotlib and scikit-image (requirements.txt) and no torch.
+# It needs numpy, Pillow, matplotlib and scikit-image (requirements.txt).
 set -euo pipefail
 cd "$(dirname "$0")"
-exec "${PYTHON:-python3}" -m unittest -q test_recipe
+python="${PYTHON:-python3}"
+"$python" -m unittest -q test_recipe
+if "$python" -c "import torch" 2>/dev/null; then
+  "$python" -m unittest -q test_training
+fi
