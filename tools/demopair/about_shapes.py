@@ -198,7 +198,7 @@ def ask_box(d, things, size):
     answer, check = boxes_of([t], size, d.lang)
     if t.place and d.rng.random() < 0.15:  # response_format "grounding" asks in any words and forces the form
         turn = where_is(d, t, things, s=named(t, d.lang))
-        turn.answer, turn.check, turn.given = answer, check, "["
+        turn.answer, turn.check, turn.given = answer, check, '[{"'
         return turn
     return d.ask("box", f"I see {listing(things)}.", check, answer=answer, about=t, a=named(t, d.lang))
 
