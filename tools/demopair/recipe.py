@@ -164,8 +164,8 @@ STAGES = [*TRAINED, *LATER]
 def pack(a, out):
     """The trained weights alone, in half precision, as the built-in files have them."""
     for run in KEPT:
-        if not (a.work / run / "checkpoint.pt").exists():
-            print(f"{run} has no checkpoint yet", flush=True)
+        if not (a.work / run / "done").exists():
+            print(f"{run} is not trained to its end and stays here", flush=True)
             continue
         state = torch.load(a.work / run / "checkpoint.pt", weights_only=False, map_location="cpu")
         to = out / run
