@@ -56,6 +56,7 @@ type site struct {
 	t        *testing.T
 	server   *Server
 	url      string
+	hangUp   func() // waits for requests to end, which clients see a moment earlier
 	instruct *enginetest.Fake
 	thinking *enginetest.Fake
 	log      *testkit.Buffer
@@ -114,7 +115,7 @@ func newSite(t *testing.T, edit func(*Config)) *site {
 			t.Error(err)
 		}
 	})
-	s.url = h.URL
+	s.url, s.hangUp = h.URL, h.Close
 	return s
 }
 

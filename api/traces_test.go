@@ -79,6 +79,7 @@ func TestRequestsAreTracedStageByStage(t *testing.T) {
 	if refused := s.post("/v1/chat/completions", `{"model":"zebra"}`); refused.status < 400 {
 		t.Errorf("%s", refused.body)
 	}
+	s.hangUp()
 	sent()
 	spans := to.Spans()
 	want := `POST /v1/chat/completions
@@ -124,6 +125,8 @@ func TestAServerOfOthersBelongsToTheTrace(t *testing.T) {
 	if got := outer.ask(map[string]any{"model": "far"}); got.status != http.StatusOK {
 		t.Fatalf("%s", got.body)
 	}
+	outer.hangUp()
+	inner.hangUp()
 	sent()
 	innerSent()
 	want := `POST /v1/chat/completions

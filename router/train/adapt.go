@@ -72,7 +72,7 @@ func Adapt(m *difficulty.Model, examples []*Example, seed uint64) (*Adapted, err
 	slices.SortStableFunc(outcomes, byName)
 	rng := rand.New(rand.NewPCG(seed, 5))
 	rng.Shuffle(len(outcomes), func(i, j int) { outcomes[i], outcomes[j] = outcomes[j], outcomes[i] })
-	general, err := newGeneral(m)
+	general, err := startingAt(m)
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,25 @@ type general struct {
 	price    float64 // as it was before
 }
 
+// startingAt has m's calibration hold what the shipped weights know: calibrated again and again, each time from what came
+// of the last, weights would lose a little each time. What m has lost already, as weights of other making may have, it need not regain.
+func startingAt(m *difficulty.Model) (*general, error) {
+	shipped, err := difficulty.Default()
+	if err != nil {
+		return nil, err
+	}
+	g, err := newGeneral(shipped)
+	if err != nil {
+		return nil, err
+	}
+	just := g.just(m)
+	if g.worst(just, m.Lambda) > generalLoss {
+		g.before = g.recalls(just, m.Lambda)
+	}
+	g.price = m.Lambda
+	return g, nil
+}
+
 // newGeneral reads the prompts and notes the recalls of m.
 func newGeneral(m *difficulty.Model) (*general, error) {
 	s := &Set{}
