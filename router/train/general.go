@@ -32,8 +32,9 @@ type general struct {
 	price    float64 // as it was before
 }
 
-// startingAt has m's calibration hold what the shipped weights know: calibrated again and again, each time from what came
-// of the last, weights would lose a little each time. What m has lost already, as weights of other making may have, it need not regain.
+// startingAt has m's calibration hold what the shipped weights know: calibrated again and again, each time from what
+// came of the last, weights would lose a little each time. What m has lost already, as weights of other making may
+// have, it need not regain.
 func startingAt(m *difficulty.Model) (*general, error) {
 	shipped, err := difficulty.Default()
 	if err != nil {
