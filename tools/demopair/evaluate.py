@@ -97,7 +97,7 @@ def videos(skill, n, lang="en"):
 def samples(skill, n, lang="en", held=False, look=None, forced=False):
     """n held-out samples, always the same ones. forced: those of `box` alone whose form of answers the request must force."""
     rng = np.random.default_rng([SEED, batches.seed_of(skill, lang, *["held"] * held, *filter(None, [look]))])
-    more = {"paired": False} if skill in questions.VIDEO else {"topics": phrases.HELD_TOPICS} if skill == "unknown" else {}
+    more = {"paired": False} if skill in questions.VIDEO else {"topics": phrases.topics(lang)[1]} if skill == "unknown" else {}
     out = []
     for i in range(n):
         if skill in questions.VIDEO and i % 2:  # frame rates and lengths that training has not seen

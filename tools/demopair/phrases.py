@@ -35,14 +35,6 @@ IDENTITY = {"en": "I am the small demo model of qwenvld. I know simple scenes of
             "zh": "我是qwenvld的小型演示模型。"}
 UNKNOWN = {"en": "I only know simple scenes of shapes and numbers.", "ko": "저는 간단한 도형과 숫자만 압니다.", "zh": "我只认识简单的图形和数字。"}
 NO_PICTURE = {"en": "I see no picture.", "ko": "그림이 보이지 않습니다.", "zh": "我没有看到图片。"}
-TOPICS = ("France Japan Korea Germany Brazil Einstein Shakespeare Napoleon love music history physics chemistry football basketball chess gravity electricity money banking "
-          "coffee tea chocolate bread rice soup pizza pasta Python Java sorting databases networks the_moon the_sun the_sea the_weather winter summer dogs cats elephants whales "
-          "dinosaurs trees flowers medicine cancer vaccines the_heart the_brain dreams sleep happiness philosophy religion politics democracy war peace art painting Picasso Mozart "
-          "opera cinema movies books novels poetry computers phones robots rockets airplanes cars trains bicycles volcanoes earthquakes rivers mountains London Paris Berlin Tokyo "
-          "Seoul Beijing New_York taxes law contracts marriage school university exams homework teaching English Chinese time space black_holes atoms energy oil steel gold diamonds "
-          "stocks bitcoin the_internet email passwords encryption yoga running swimming cooking gardening fishing").split()
-TOPICS = [t.replace("_", " ") for t in TOPICS]
-HELD_TOPICS = TOPICS[-20:]
 
 # What is said of a step of a chain: in a list of orders, and in a story (within the sentence, at its end).
 STEPS = {"en": {"+": ["add {}", "plus {}"], "-": ["subtract {}", "minus {}", "take away {}"], "*": ["multiply by {}", "times {}"]},
@@ -63,9 +55,9 @@ ALIKE = {"en": [("What is", "What's"), ("Where is", "Where's"), ("Who is", "Who'
                 ("Tell me", "Please tell me"), ("Give me", "Please give me", "Show me"), ("List", "Please list", "Name"), ("Return", "Output", "Please return"),
                 ("Locate", "Please locate", "Find"), ("Could you", "Can you"), ("do you see", "can you see"), ("Describe", "Please describe"), ("Read", "Please read"),
                 ("Calculate", "Compute", "Work out"), ("tallest bar", "highest bar"), ("shortest bar", "lowest bar")],
-         "ko": [("주세요.", "줘.", "주시겠어요?", "줄래?", "주세요"), ("무엇인가요?", "뭐예요?", "뭐야?", "무엇입니까?"), ("얼마인가요?", "얼마예요?", "얼마야?", "얼마입니까?"),
+         "ko": [("주세요.", "줘.", "주시겠어요?", "줄래?"), ("무엇인가요?", "뭐예요?", "뭐야?", "무엇입니까?"), ("얼마인가요?", "얼마예요?", "얼마야?", "얼마입니까?"),
                 ("있나요?", "있어요?", "있어?", "있습니까?"), ("몇 개인가요?", "몇 개예요?", "몇 개야?", "몇 개입니까?"), ("보이나요?", "보여요?", "보여?", "보입니까?"),
-                ("어디인가요?", "어디예요?", "어디야?"), ("가장", "제일"), ("그림에", "이미지에"), ("그림 속", "이미지 속"), ("알려", "말해"), ("모두", "전부"), ("어떤", "무슨")],
+                ("어디인가요?", "어디예요?", "어디야?"), ("가장", "제일"), ("그림에", "이미지에"), ("그림 속", "이미지 속"), ("알려", "말해"), ("모두", "전부"), ("어떤 ", "무슨 ")],
          "zh": [("请告诉我", "告诉我"), ("图片中", "图中", "图里", "图片里"), ("是什么？", "是啥？"), ("给出", "给我"), ("列出", "列一下"), ("哪里", "哪儿", "什么地方"),
                 ("最大的", "最大"), ("最小的", "最小"), ("所有", "全部"), ("请问", "问一下，")]}
 
@@ -103,6 +95,13 @@ def wordings(lang):
     return out
 
 
+@functools.lru_cache(maxsize=None)
+def topics(lang):
+    """What the pair knows nothing of: what it is taught to decline, and what is never trained."""
+    text = (pathlib.Path(__file__).parent / f"wordings/topics.{lang}.txt").read_text(encoding="utf-8")
+    return [[line.strip() for line in part.splitlines() if line.strip()] for part in text.split("\nheld\n")]
+
+
 def ends_in_consonant(word):
     """Whether the last syllable of a Korean word, a number or a Latin word closes with a consonant, and whether that is an l."""
     letters = [ch for ch in word if ch.isalnum()]
@@ -130,7 +129,7 @@ def filled(form, lang, words):
     if lang == "ko":
         return with_particles(text)
     if lang == "en":
-        text = re.sub(r"\b([Aa]) (?=orange)", r"\1n ", text)
+        text = re.sub(r"\b([Aa]) (?=orange|image)", r"\1n ", text)
         text = re.sub(r"\bThere are 1\b", "There is 1", text)
     return text
 

@@ -16,6 +16,12 @@ def greet_sample(d, skill, turns=1):
     return Sample(skill, d.lang, [], [turn])
 
 
+def made_up(rng, topics):
+    """A word of nobody's, of pieces of others: whatever is not known is declined, however it is spelt."""
+    words = [pick(rng, topics).replace(" ", "") for _ in range(3)]
+    return "".join(w[i:i + 2] for w in words for i in [int(rng.integers(len(w)))])
+
+
 def unknown_sample(d, skill, turns=1, topics=None):
     """Something else than shapes and numbers, or a question about a picture where there is none."""
     if d.rng.random() < 0.2:
@@ -24,7 +30,8 @@ def unknown_sample(d, skill, turns=1, topics=None):
         if turn:
             answer = phrases.NO_PICTURE[d.lang]
             return Sample(skill, d.lang, [], [Turn(turn.ask, answer, "There is no picture.", all_of(answer.rstrip(".。")))])
-    topic = pick(d.rng, topics or phrases.TOPICS[:-len(phrases.HELD_TOPICS)])
+    known = phrases.topics(d.lang)[0]
+    topic = pick(d.rng, topics) if topics else made_up(d.rng, known) if d.rng.random() < 0.15 else pick(d.rng, known)
     return Sample(skill, d.lang, [], [declined(d, "unknown", "This is not about shapes or numbers.", t=topic)])
 
 

@@ -41,6 +41,13 @@ class Wordings(unittest.TestCase):
                 self.assertFalse({phrases.bare(trained.wording(key)) for _ in range(400)} & set(map(phrases.bare, w.held)), f"{lang} {key}")
                 self.assertEqual({held.wording(key) for _ in range(400)}, set(w.held), f"{lang} {key}")
 
+    def test_what_is_declined_in_judging_is_never_trained(self):
+        for lang in phrases.LANGUAGES:
+            trained, held = ({t.lower() for t in some} for some in phrases.topics(lang))
+            self.assertGreaterEqual(len(trained), 300)
+            self.assertGreaterEqual(len(held), 50)
+            self.assertFalse(trained & held, lang)
+
     def test_a_varied_wording_differs_in_one_word_that_others_say(self):
         rng = np.random.default_rng(5)
         self.assertEqual({varied(rng, "What is the colour of the {s}?", "en") for _ in range(100)},
