@@ -1,31 +1,45 @@
 #!/usr/bin/env python3
-"""Compares the three weightings of the loss (token 1, sample 1/n, square root 1/sqrt(n), n being an answer's tokens) at equal compute: the same
-vision tower, a new language model, the same steps of the same samples; three seeds, and long enough that reasoning is learnt.
+"""Compares the three weightings of the loss (token 1, sample 1/n, square root 1/sqrt(n), n being an answer's tokens) at equal compute: new
+language models behind the vision tower of the weights in this repository, the same steps of the same samples, three seeds each (of the
+starting weights and of the order), and long enough that reasoning is learnt.
 
-  python tools/demopair/ablation.py --work work [--device cuda] [--steps 5000] [--seeds 1,2,3]
+  python tools/demopair/ablation.py --work work [--steps 1000] [--seeds 1,2,3] [--at-once 2]
 
-WORK holds the run `vision`. Runs go to WORK/weigh-HOW-SEED and are resumed; the table goes to WORK/ablation.md: word for word right, means over
-seeds with 95% intervals (Student's t), and the difference to the square root of the same seed with its interval.
+Pictures are drawn and looked at once (corpus.py), so that a run costs what its language model costs: minutes of a CPU's core. What it
+learns is fewer skills than the demo pair's, in English: those of GROUPS. Runs go to WORK/weigh-HOW-SEED and are resumed; the table goes to
+WORK/ablation.md: word for word right, means over seeds with 95% intervals (Student's t), and the difference to the square root of the same
+seed with its interval.
 """
 import argparse
+import concurrent.futures
 import json
+import os
 import pathlib
 import statistics
 import subprocess
 import sys
 
 import torch
+from tokenizers import Tokenizer
+
+import batches
+import corpus
+import grounds
+import network
+import tokens
+import train
 
 HERE = pathlib.Path(__file__).resolve().parent
-HOW = {"token": "token (1)", "sample": "sample (1/n)", "sqrt": "square root (1/√n)"}
+HOW = {"sqrt": "square root (1/√n)", "token": "token (1)", "sample": "sample (1/n)"}
 GROUPS = {
-    "pictures": ["colour", "shape", "count", "where", "larger", "number", "describe", "box"],
-    "video": ["motion", "change"],
-    "text": ["greet", "unknown", "arithmetic"],
+    "pictures, short answers": ["colour", "shape", "count", "larger", "number"],
+    "pictures, long answers": ["describe"],
+    "text": ["greet", "arithmetic"],
     "reasoning": ["sum", "range", "points", "chain"],
 }
+SKILLS = [s for g in GROUPS.values() for s in g]
+MIX = train.MIX | {"sum": 3, "range": 3, "describe": 2}
 T95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}  # by the number of seeds
-SIZES = {"cpu": ["48", "12", "24"], "cuda": ["192", "48", "96"]}
 
 
 def interval(values):
@@ -35,20 +49,46 @@ def interval(values):
     return statistics.mean(values), T95[len(values)] * statistics.stdev(values) / len(values) ** 0.5
 
 
-def run(a, how, seed):
+class Made:
+    """What the process that draws makes: steps of the skills compared."""
+
+    def __call__(self, worker):
+        torch.set_num_threads(1)
+        encoder = batches.Encoder(Tokenizer.from_file(str(tokens.FILE)), train.TEMPLATE.read_text())
+        mix = {s: MIX[s] if s in SKILLS else 0.0 for s in train.MIX}
+        return batches.Stream(encoder, batches.seed_of("ablation", worker), mix, (48, 0, 24), 0.5, "sqrt", languages=0, alike=4)
+
+
+def prepare(a):
+    """The tower, as a run to start from, and the samples. Their files."""
+    tower, file = a.work / "tower", a.work / "corpus.pt"
+    if not (tower / "checkpoint.pt").exists():
+        subprocess.run([sys.executable, str(HERE / "shipped.py"), "thinking", "--out", str(tower)], check=True)
+    if not file.exists():
+        state = torch.load(tower / "checkpoint.pt", weights_only=False)
+        net = network.Network(state["shape"])
+        net.load_state_dict(state["net"])
+        grounds.prepare()
+        torch.save(corpus.make(net, Made(), a.corpus), file.with_suffix(".tmp"))
+        file.with_suffix(".tmp").rename(file)
+    return tower, file
+
+
+def run(a, tower, file, how, seed):
     """A run's results: {variant: {group: percent}}."""
     out = a.work / f"weigh-{how}-{seed}"
-    subprocess.run([sys.executable, str(HERE / "train.py"), "base", "--out", str(out), "--start", str(a.work / "vision"), "--fresh-language", "--steps", str(a.steps),
-                    "--sizes", *SIZES[a.device], "--seed", str(seed), "--weighting", how, "--device", a.device, *(["--eager"] if a.eager else [])], check=True)
+    env = os.environ | {"OMP_NUM_THREADS": str(a.threads)}
+    subprocess.run([sys.executable, str(HERE / "train.py"), "base", "--out", str(out), "--start", str(tower), "--fresh-language", "--corpus", str(file), "--steps", str(a.steps),
+                    "--seed", str(seed), "--weighting", how, "--device", "cpu", "--threads", str(a.threads)], check=True, env=env)
     result = {}
     for variant in ("instruct", "thinking"):
-        file = out / f"{variant}.json"
-        if not file.exists():
-            subprocess.run([sys.executable, str(HERE / "parts.py"), "--run", str(out), "--rows", "as trained", "--n", str(a.n), "--out", str(file),
-                            "--skills", ",".join(s for g in GROUPS.values() for s in g), *(["--thinking"] if variant == "thinking" else [])],
-                           check=True, stdout=subprocess.DEVNULL)
-        table = json.loads(file.read_text())
+        measured = out / f"{variant}.json"
+        if not measured.exists():
+            subprocess.run([sys.executable, str(HERE / "parts.py"), "--run", str(out), "--rows", "as trained", "--n", str(a.n), "--out", str(measured),
+                            "--skills", ",".join(SKILLS), *(["--thinking"] if variant == "thinking" else [])], check=True, stdout=subprocess.DEVNULL, env=env)
+        table = json.loads(measured.read_text())
         result[variant] = {g: statistics.mean(table[s]["as trained"] for s in skills) for g, skills in GROUPS.items()}
+    print(how, seed, json.dumps(result), flush=True)
     return result
 
 
@@ -69,18 +109,22 @@ def table(results):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=pathlib.Path, default=pathlib.Path("work"))
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--steps", type=int, default=5000, help="on a card; a CPU needs as many samples, so four times the steps")
+    parser.add_argument("--corpus", type=int, default=1000, help="steps of samples that are made, each of 48 pictures and 24 texts")
+    parser.add_argument("--steps", type=int, default=1000, help="steps of a run")
     parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--n", type=int, default=200, help="questions a skill")
-    parser.add_argument("--eager", action="store_true", help="do not compile (for short runs)")
+    parser.add_argument("--at-once", type=int, default=2, help="runs beside each other")
+    parser.add_argument("--threads", type=int, default=1, help="of each run")
     a = parser.parse_args()
+    a.work.mkdir(parents=True, exist_ok=True)
     seeds = [int(s) for s in a.seeds.split(",")]
-    results = {how: {} for how in HOW}
-    for seed in seeds:
-        for how in HOW:
-            results[how][seed] = run(a, how, seed)
-            print(how, seed, json.dumps(results[how][seed]), flush=True)
+    tower, file = prepare(a)
+    with concurrent.futures.ThreadPoolExecutor(a.at_once) as pool:
+        waiting = {how: {seed: None for seed in seeds} for how in HOW}
+        for seed in seeds:
+            for how in HOW:
+                waiting[how][seed] = pool.submit(run, a, tower, file, how, seed)
+        results = {how: {seed: w.result() for seed, w in by_seed.items()} for how, by_seed in waiting.items()}
     text = table(results)
     (a.work / "ablation.md").write_text(text)
     print(text)

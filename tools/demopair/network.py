@@ -238,7 +238,7 @@ class Network(nn.Module):
 
     def __init__(self, s, chunked=False):
         super().__init__()
-        self.s = s
+        self.s, self.patches, self.rows = s, None, None
         self.model = nn.Module()
         self.model.visual, self.model.language_model = Visual(s), Language(s)
         half = s.head_dim // 2
@@ -262,8 +262,9 @@ class Network(nn.Module):
             if getattr(m, "bias", None) is not None:
                 nn.init.zeros_(m.bias)
 
-    def forward(self, ids, positions, pixels=None, at=None, grid=None, no_deepstack=False):
-        """ids [b, n]; positions [3, b, n]; pixels as Visual's; at: rows of the flattened [b*n] that hold the picture tokens.
+    def forward(self, ids, positions, pixels=None, at=None, grid=None, no_deepstack=False, seen=None):
+        """ids [b, n]; positions [3, b, n]; pixels as Visual's, or seen, what its mergers gave; at: rows of the flattened [b*n] that hold the picture
+        tokens.
 
         Returns the last hidden state [b, n, hidden]; self.patches is then what the vision tower's last block gave, self.rows what its merger
         made of it.
@@ -271,11 +272,11 @@ class Network(nn.Module):
         lm = self.model.language_model
         x = lm.embed_tokens(ids).to(torch.bfloat16 if torch.is_autocast_enabled(ids.device.type) else lm.embed_tokens.weight.dtype)
         b, n, c = x.shape
-        seen = None
         if pixels is not None:
-            rows, self.patches = self.model.visual(pixels, grid)
-            self.rows = rows[0]
-            seen = [v.reshape(-1, c).to(x.dtype) for v in rows]
+            seen, self.patches = self.model.visual(pixels, grid)
+            self.rows = seen[0]
+        if seen is not None:
+            seen = [v.reshape(-1, c).to(x.dtype) for v in seen]
             x = x.reshape(-1, c).index_copy(0, at, seen[0]).view(b, n, c)
         angle = positions.float().permute(1, 2, 0)[:, :, self.axis] * self.freq
         angle = torch.cat([angle, angle], -1)[:, None]

@@ -51,7 +51,7 @@ class Tables:
         """In wordings that are never trained, all languages alike."""
         out = {}
         for s in questions.MAKERS:
-            got = [self.row(evaluate.samples(s, self.n(100), lang, held=True)) for lang in phrases.LANGUAGES]
+            got = [self.row(evaluate.samples(s, self.n(300), lang, held=True)) for lang in phrases.LANGUAGES]
             out[s] = {v: sum(g[v] for g in got) / len(got) for v in self.variants}
         return out
 
@@ -110,8 +110,9 @@ def judged(t, variants):
         return sum(table[skill][v] for table in everything) / len(everything)
 
     for v in variants:
-        apart = max((mean(s, v) - row[v], s) for s, row in t["wordings"].items() if not (v == "instruct" and s in REASONED))
-        goal(f"{v}: held-out wordings, points below trained ones, worst skill ({apart[1]}), at least", -apart[0], -3)
+        apart = [(mean(s, v) - row[v], s) for s, row in t["wordings"].items() if not (v == "instruct" and s in REASONED)]
+        goal(f"{v}: held-out wordings, points below trained ones, at least", -sum(points for points, _ in apart) / len(apart), -3)
+        goal(f"{v}: the same of the worst skill ({max(apart)[1]})", -max(apart)[0], -3)
         plain = t["looks"]["plain"][v]
         below, look = max((plain - row[v], look) for look, row in t["looks"].items())
         goal(f"{v}: pictures drawn otherwise, points below plain, worst look ({look})", -below, -5)

@@ -1,12 +1,18 @@
 #!/usr/bin/env python3
 """Tests what training stands on: batches, optimiser and what a card replays. Needs torch; the last test needs a card."""
+import itertools
+import pathlib
+import tempfile
 import unittest
 
 import torch
 from tokenizers import Tokenizer
 
 import batches
+import corpus
+import network
 import tokens
+import train
 from muon import Muon
 from recorder import Recorder
 
@@ -63,6 +69,44 @@ class Batches(unittest.TestCase):
         self.assertTrue((few["weight"][:n] == plain["weight"]).all() and (plain["weight"] > 0).all())
         self.assertTrue((few["truth"][:n] == plain["truth"]).all())
         self.assertEqual(few["weight"][n:].sum(), 0)
+
+
+class Made:
+    """What a process that makes samples calls."""
+
+    def __call__(self, worker):
+        return batches.Stream(batches.Encoder(Tokenizer.from_file(str(tokens.FILE))), 4, {"tool": 0.0}, (6, 0, 3))
+
+
+class Corpus(unittest.TestCase):
+    def setUp(self):
+        torch.manual_seed(0)
+        self.net = network.Network(network.Shape(vocab=Tokenizer.from_file(str(tokens.FILE)).get_vocab_size()))
+        self.folder = tempfile.TemporaryDirectory()
+        self.file = pathlib.Path(self.folder.name) / "corpus.pt"
+        torch.save(corpus.make(self.net, Made(), 3), self.file)
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def test_what_the_tower_saw_stands_for_the_pictures(self):
+        stream, made = Made()(0), torch.load(self.file)
+        with torch.no_grad():
+            for parts in made:
+                for kept, drawn in zip(parts, stream.step()):
+                    (a, _), (b, _) = train.losses(self.net, kept), train.losses(self.net, drawn)
+                    self.assertLess(abs(a - b), 1e-3 * b)  # the tower worked in bfloat16
+
+    def test_weightings_are_powers_of_the_answers_length(self):
+        token, root, sample = (next(corpus.steps(self.file, how, 1, 0)) for how in ("token", "sqrt", "sample"))
+        for a, b, c in zip(token, root, sample):
+            self.assertTrue((a["weight"] == 1).all())
+            self.assertTrue(torch.allclose(b["weight"] ** 2, c["weight"]) and (b["weight"] < 1).all())
+
+    def test_a_run_that_goes_on_meets_the_steps_that_it_would_have_met(self):
+        whole, later = corpus.steps(self.file, "sqrt", 7, 0), corpus.steps(self.file, "sqrt", 7, 4)
+        for a, b in zip(itertools.islice(whole, 4, 9), later):
+            self.assertTrue(torch.equal(a[0]["ids"], b[0]["ids"]))
 
 
 @unittest.skipUnless(torch.cuda.is_available(), "needs a card")

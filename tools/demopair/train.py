@@ -23,6 +23,7 @@ from torch import nn
 from tokenizers import Tokenizer
 
 import batches
+import corpus
 import grounds
 import network
 import tokens
@@ -51,7 +52,7 @@ def grid_of(batch, shape):
 
 def losses(net, batch):
     """Summed weighted loss, and the logits of the tokens that are learnt."""
-    h = net(batch["ids"], batch["positions"], batch.get("pixels"), batch.get("at"), grid_of(batch, net.s))
+    h = net(batch["ids"], batch["positions"], batch.get("pixels"), batch.get("at"), grid_of(batch, net.s), seen=batch.get("seen"))
     logits = net.logits(h.flatten(0, 1).index_select(0, batch["asked"])).float()
     each = F.cross_entropy(logits, batch["truth"], reduction="none")
     return (each * batch["weight"]).sum(), logits
@@ -106,7 +107,7 @@ class Trainer:
         self.net, self.dense = network.Network(self.shape), Dense(self.shape)
         both = nn.ModuleDict({"net": self.net, "dense": self.dense}).to(self.device)
         self.lr = a.lr or {"vision": 3e-3, "base": 2.5e-3}.get(a.kind, 1e-3)
-        self.opts = optimisers(both, torch.tensor(self.lr, device=self.device), frozen=not (self.vision or self.base), half=self.half)
+        self.opts = optimisers(both, torch.tensor(self.lr, device=self.device), frozen=bool(a.corpus) or not (self.vision or self.base), half=self.half)
         self.parameters = [p for p in both.parameters() if p.requires_grad]
         self.total, self.sums = torch.zeros((), device=self.device), {}  # weight of the step; figures since the last row of the log
         self.learn, self.update = self.backward, self.optimise
@@ -142,6 +143,8 @@ class Trainer:
 
     def loader(self, step):
         a = self.a
+        if a.corpus:
+            return corpus.steps(a.corpus, a.weighting, a.seed, step)
         thinking = {"instruct": 0.0, "thinking": 1.0}.get(a.kind, 0.5)
         stream = Stream(a, self.tok, step, a.sizes[:2] + [0] if self.vision else a.sizes, thinking)
         grounds.prepare()  # before the workers are forked, so that they share it
@@ -238,6 +241,7 @@ def main():
     parser.add_argument("kind", choices=["vision", "base", "instruct", "thinking"])
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--start", type=pathlib.Path, help="folder of the run whose weights to start from")
+    parser.add_argument("--corpus", type=pathlib.Path, help="learn from what ablation.py has made once; the tower stays as it is")
     parser.add_argument("--fresh-language", action="store_true", help="take only the vision tower from --start")
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--limit", type=float, default=0, help="seconds of training after which the run ends at the latest")
