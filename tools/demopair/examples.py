@@ -91,7 +91,8 @@ def main():
                 golden.append({"skill": skill, "request": evaluate.request_of(sample, ""), "answer": sample.turns[-1].answer,
                                **{v: {"thoughts": t, "text": s, "right": good[v]} for v, (t, s) in said.items()}})
             by = "thinking" if skill in REASONING else "instruct"
-            if not found and good[by] and (skill == "box" or said[by][1] == sample.turns[-1].answer):  # boxes are right within a few thousandths
+            typed = sample.turns[-1].ask.endswith(("?", ".", "？", "。"))  # as one writes it down
+            if not found and good[by] and typed and (skill == "box" or said[by][1] == sample.turns[-1].answer):  # boxes are right within a few thousandths
                 found = True
                 request = evaluate.request_of(sample, "qwen3-vl-" + by)
                 (ROOT / f"examples/{skill}.json").write_text(json.dumps(request, ensure_ascii=False) + "\n")

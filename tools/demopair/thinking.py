@@ -131,7 +131,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", default="http://127.0.0.1:8080")
     parser.add_argument("--n", type=int, default=60, help="questions a skill")
-    parser.add_argument("--skills", default=",".join(questions.MAKERS))
+    parser.add_argument("--skills", default=",".join(s for s in questions.MAKERS if s != "follow"), help="not conversations, of which only the first question is asked")
     parser.add_argument("--sweep", default=",".join(routed.HARD + EASY), help="skills whose budget is varied")
     parser.add_argument("--budgets", default="0,4,8,16,24,32,48,64,96,128," + UNBOUNDED)
     parser.add_argument("--out", type=pathlib.Path)
