@@ -14,8 +14,10 @@ func plainCompletions(t *testing.T, d *daemon) {
 	ctx := timeout(t, patience)
 	// The chat template's own text gives the chat's answer.
 	const question = "What is 3 + 4?"
-	chat, err := d.client.Chat.Completions.New(ctx, openai.ChatCompletionNewParams{Model: "qwen3-vl-instruct", MaxTokens: openai.Int(30), Temperature: openai.Float(0),
-		Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage(question)}})
+	chat, err := d.client.Chat.Completions.New(ctx, openai.ChatCompletionNewParams{
+		Model: "qwen3-vl-instruct", MaxTokens: openai.Int(30), Temperature: openai.Float(0),
+		Messages: []openai.ChatCompletionMessageParamUnion{openai.UserMessage(question)},
+	})
 	if err != nil || !strings.HasPrefix(chat.Choices[0].Message.Content, "3 + 4 = ") {
 		t.Fatalf("%+v, %v", chat, err)
 	}
