@@ -26,6 +26,7 @@ import batches
 import corpus
 import grounds
 import network
+import questions
 import tokens
 import train
 
@@ -38,7 +39,7 @@ GROUPS = {
     "reasoning": ["sum", "range", "points", "chain"],
 }
 SKILLS = [s for g in GROUPS.values() for s in g]
-MIX = train.MIX | {"sum": 3, "range": 3, "describe": 2}
+MIX = {s: 0.0 for s in questions.MAKERS} | {s: train.MIX.get(s, 1.0) for s in SKILLS} | {"sum": 3, "range": 3}
 T95 = {2: 12.71, 3: 4.30, 4: 3.18, 5: 2.78}  # by the number of seeds
 
 
@@ -55,8 +56,7 @@ class Made:
     def __call__(self, worker):
         torch.set_num_threads(1)
         encoder = batches.Encoder(Tokenizer.from_file(str(tokens.FILE)), train.TEMPLATE.read_text())
-        mix = {s: MIX[s] if s in SKILLS else 0.0 for s in train.MIX}
-        return batches.Stream(encoder, batches.seed_of("ablation", worker), mix, (48, 0, 24), 0.5, "sqrt", languages=0, alike=4)
+        return batches.Stream(encoder, batches.seed_of("ablation", worker), MIX, (48, 0, 24), 0.5, "sqrt", languages=0, alike=4)
 
 
 def prepare(a):
@@ -120,7 +120,7 @@ def main():
     seeds = [int(s) for s in a.seeds.split(",")]
     tower, file = prepare(a)
     with concurrent.futures.ThreadPoolExecutor(a.at_once) as pool:
-        waiting = {how: {seed: None for seed in seeds} for how in HOW}
+        waiting = {how: {} for how in HOW}
         for seed in seeds:
             for how in HOW:
                 waiting[how][seed] = pool.submit(run, a, tower, file, how, seed)

@@ -13,16 +13,13 @@ POWERS = {"token": 0, "sqrt": 1, "sample": 2}  # of the square root's weight, wh
 def make(net, stream, steps):
     """So many of the stream's steps, whose parts hold `seen` in place of pictures: what the tower's mergers gave, [1 + taps, rows, hidden]."""
     data = iter(torch.utils.data.DataLoader(batches.Steps(stream), batch_size=None, num_workers=1, prefetch_factor=6))
-    grids, made = {}, []
+    made = []
     for _ in range(steps):
         parts = []
         for part in next(data):
             if "pixels" in part:
-                grid = tuple(part["grid"])
-                if grid not in grids:
-                    grids[grid] = network.Grid(*grid, net.s)
                 with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-                    rows, _ = net.model.visual(part["pixels"], grids[grid])
+                    rows, _ = net.model.visual(part["pixels"], network.grid_of(part, net.s))
                 part["seen"] = torch.stack([v.flatten(0, 1) for v in rows]).bfloat16()
             parts.append({k: v for k, v in part.items() if k not in ("pixels", "names", "boxes")} | {"grid": None})
         made.append(parts)

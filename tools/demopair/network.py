@@ -179,6 +179,19 @@ class Grid:
         return sum(F.embedding(index, table) * weight.to(table.dtype) for index, weight in self.lookups)
 
 
+GRIDS = {}
+
+
+def grid_of(batch, shape):
+    """The grid of the batch's pictures, on their device."""
+    if batch["grid"] is None:
+        return None
+    key = *batch["grid"], str(batch["pixels"].device)
+    if key not in GRIDS:
+        GRIDS[key] = Grid(*batch["grid"], shape).to(batch["pixels"].device)
+    return GRIDS[key]
+
+
 class Attention(nn.Module):
     def __init__(self, s):
         super().__init__()

@@ -77,15 +77,16 @@ def bare(wording):
 
 
 @functools.lru_cache(maxsize=None)
-def wordings(lang):
+def wordings(name):
+    """The sections of wordings/NAME.txt: questions of a language by its name, or `topics.` and it."""
     out, now = {}, None
-    for line in (pathlib.Path(__file__).parent / f"wordings/{lang}.txt").read_text(encoding="utf-8").splitlines():
+    for line in (pathlib.Path(__file__).parent / f"wordings/{name}.txt").read_text(encoding="utf-8").splitlines():
         line = line.strip()
         if not line or line.startswith("#"):
             continue
         if head := re.match(r"\[(\w+)\]\s*(.*)$", line):
             if head[1] in out:
-                raise ValueError(f"{lang}: {head[1]} stands twice")
+                raise ValueError(f"{name}: {head[1]} stands twice")
             now = out[head[1]] = Wordings(head[2], [], [])
             into = now.trained
         elif line == "held":
@@ -95,11 +96,10 @@ def wordings(lang):
     return out
 
 
-@functools.lru_cache(maxsize=None)
 def topics(lang):
     """What the pair knows nothing of: what it is taught to decline, and what is never trained."""
-    text = (pathlib.Path(__file__).parent / f"wordings/topics.{lang}.txt").read_text(encoding="utf-8")
-    return [[line.strip() for line in part.splitlines() if line.strip()] for part in text.split("\nheld\n")]
+    topic = wordings(f"topics.{lang}")["topic"]
+    return topic.trained, topic.held
 
 
 def ends_in_consonant(word):

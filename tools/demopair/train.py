@@ -37,22 +37,11 @@ TEMPLATE = ROOT / "engine/prompt/templates/instruct.jinja"
 MIX = {"colour": 1.2, "shape": 1.2, "number": 1.4, "sum": 1.2, "range": 1.3, "points": 3.0, "count": 2.8, "json": 0.5, "chart": 0.8, "exists": 0.8, "corner": 0.5,
        "where": 0.8, "larger": 1.3, "side": 1.7, "word": 1.0, "mouse_number": 1.2, "mouse_word": 1.8, "box": 2.4, "boxes": 1.2, "point": 1.0, "follow": 2.2,
        "photo": 1.0, "stray": 0.4, "compare": 1.2, "change": 2.4, "motion": 0.6, "greet": 0.5, "unknown": 1.0, "arithmetic": 1.3, "chain": 2.5, "tool": 0.4}
-GRIDS = {}
-
-
-def grid_of(batch, shape):
-    """The grid of the batch's pictures, on their device."""
-    if batch["grid"] is None:
-        return None
-    key = *batch["grid"], str(batch["pixels"].device)
-    if key not in GRIDS:
-        GRIDS[key] = network.Grid(*batch["grid"], shape).to(batch["pixels"].device)
-    return GRIDS[key]
 
 
 def losses(net, batch):
     """Summed weighted loss, and the logits of the tokens that are learnt."""
-    h = net(batch["ids"], batch["positions"], batch.get("pixels"), batch.get("at"), grid_of(batch, net.s), seen=batch.get("seen"))
+    h = net(batch["ids"], batch["positions"], batch.get("pixels"), batch.get("at"), network.grid_of(batch, net.s), seen=batch.get("seen"))
     logits = net.logits(h.flatten(0, 1).index_select(0, batch["asked"])).float()
     each = F.cross_entropy(logits, batch["truth"], reduction="none")
     return (each * batch["weight"]).sum(), logits
@@ -165,7 +154,7 @@ class Trainer:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.half):
             if self.vision:
                 visual, loss = self.net.model.visual, 0.0
-                patches = visual.see(part["pixels"], grid_of(part, self.shape))[1]
+                patches = visual.see(part["pixels"], network.grid_of(part, self.shape))[1]
                 rows = visual.merger(patches)  # alone: DeepStack's mergers teach nothing here
             else:
                 loss, logits = losses(self.net, part)
