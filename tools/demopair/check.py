@@ -54,7 +54,7 @@ def compare_logits(model, net, tok, encoder, thinking):
         e = encoder.encode(evaluate.samples(skill, 1)[0], thinking)
         truth = model(**inputs_of(tok, e)).logits[0]
         b = batches.collate([e], "token")
-        ours = net.logits(net(b["ids"], b["positions"], b.get("pixels"), b.get("at"), train.grid_of(b, net.s)))[0, :len(e.ids)]
+        ours = net.logits(net(b["ids"], b["positions"], b.get("pixels"), b.get("at"), network.grid_of(b, net.s)))[0, :len(e.ids)]
         worst = max(worst, ((ours - truth).abs().max() / truth.abs().max()).item())
     return worst
 
