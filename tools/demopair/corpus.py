@@ -10,19 +10,22 @@ import network
 POWERS = {"token": 0, "sqrt": 1, "sample": 2}  # of the square root's weight, which are kept
 
 
+def looked_at(net, part, half=True):
+    """The part of a step with `seen` in place of its pictures: what the tower's mergers gave, [1 + taps, rows, hidden],
+    computed in bfloat16 (half) or in float32."""
+    if "pixels" in part:
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+            rows, _ = net.model.visual(part["pixels"], network.grid_of(part, net.s))
+        part["seen"] = torch.stack([v.flatten(0, 1) for v in rows])
+    return {k: v for k, v in part.items() if k not in ("pixels", "names", "boxes")} | {"grid": None}
+
+
 def make(net, stream, steps):
-    """So many of the stream's steps, whose parts hold `seen` in place of pictures: what the tower's mergers gave, [1 + taps, rows, hidden]."""
+    """So many of the stream's steps, looked at."""
     data = iter(torch.utils.data.DataLoader(batches.Steps(stream), batch_size=None, num_workers=1, prefetch_factor=6))
     made = []
     for _ in range(steps):
-        parts = []
-        for part in next(data):
-            if "pixels" in part:
-                with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-                    rows, _ = net.model.visual(part["pixels"], network.grid_of(part, net.s))
-                part["seen"] = torch.stack([v.flatten(0, 1) for v in rows]).bfloat16()
-            parts.append({k: v for k, v in part.items() if k not in ("pixels", "names", "boxes")} | {"grid": None})
-        made.append(parts)
+        made.append([looked_at(net, part) for part in next(data)])
     return made
 
 

@@ -96,7 +96,10 @@ class Trainer:
         self.net, self.dense = network.Network(self.shape), Dense(self.shape)
         both = nn.ModuleDict({"net": self.net, "dense": self.dense}).to(self.device)
         self.lr = a.lr or {"vision": 3e-3, "base": 2.5e-3}.get(a.kind, 1e-3)
-        self.opts = optimisers(both, torch.tensor(self.lr, device=self.device), frozen=bool(a.corpus) or not (self.vision or self.base), half=self.half)
+        frozen = bool(a.corpus) or not (self.vision or self.base)
+        self.opts = optimisers(both, torch.tensor(self.lr, device=self.device), frozen=frozen, half=self.half)
+        # What a tower that stays as it is sees in a step is kept with it for --echo; a card is as fast without, its steps being recorded whole.
+        self.looks_once = frozen and not a.corpus and self.device.type == "cpu"
         self.parameters = [p for p in both.parameters() if p.requires_grad]
         self.total, self.sums = torch.zeros((), device=self.device), {}  # weight of the step; figures since the last row of the log
         self.learn, self.update = self.backward, self.optimise
@@ -189,6 +192,8 @@ class Trainer:
         data, kept, rng = self.loader(self.first), [], random.Random(self.first)
         while True:
             fresh = [self.here(p) for p in next(data)]
+            if self.looks_once:
+                fresh = [corpus.looked_at(self.net, p, self.half) for p in fresh]
             yield fresh
             for _ in range(self.a.echo - 1 if kept else 0):
                 yield rng.choice(kept)
