@@ -49,8 +49,8 @@ PLAN = {
              "thinking": ["--steps", "20000", "--limit", "65", "--hold", "0.3", "--sizes", "192", "96", "48", "--echo", "2", "--every", "1000"],
              "instruct": ["--steps", "20000", "--limit", "65", "--hold", "0.3", "--sizes", "208", "88", "32", "--echo", "2", "--every", "1000"]},
     # Going on from the weights in this repository, on a CPU. The tower stays as it is.
-    "again": {"thinking": ["--steps", "2900", "--hold", "0.3", "--sizes", "60", "16", "18", "--echo", "3", "--keep", "60"],
-              "instruct": ["--steps", "2550", "--hold", "0.3", "--sizes", "62", "20", "14", "--echo", "3", "--keep", "60"]},
+    "again": {"thinking": ["--steps", "2700", "--hold", "0.3", "--sizes", "60", "16", "18", "--echo", "3", "--keep", "60"],
+              "instruct": ["--steps", "2400", "--hold", "0.3", "--sizes", "62", "20", "14", "--echo", "3", "--keep", "60"]},
 }
 START = {"base": "vision", "thinking": "base", "instruct": "base"}
 VARIANTS = ["thinking", "instruct"]
