@@ -98,7 +98,7 @@ class Trainer:
         self.lr = a.lr or {"vision": 3e-3, "base": 2.5e-3}.get(a.kind, 1e-3)
         frozen = bool(a.corpus) or not (self.vision or self.base)
         self.opts = optimisers(both, torch.tensor(self.lr, device=self.device), frozen=frozen, half=self.half)
-        # What a tower that stays as it is sees in a step is kept with it for --echo; a card is as fast without, its steps being recorded whole.
+        # What a tower that stays as it is sees in a step is kept with it for --echo. A card, whose steps are recorded whole, looks each time.
         self.looks_once = frozen and not a.corpus and self.device.type == "cpu"
         self.parameters = [p for p in both.parameters() if p.requires_grad]
         self.total, self.sums = torch.zeros((), device=self.device), {}  # weight of the step; figures since the last row of the log
