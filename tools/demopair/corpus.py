@@ -13,11 +13,12 @@ POWERS = {"token": 0, "sqrt": 1, "sample": 2}  # of the square root's weight, wh
 def looked_at(net, part, half=True):
     """The part of a step with `seen` in place of its pictures: what the tower's mergers gave, [1 + taps, rows, hidden],
     computed in bfloat16 (half) or in float32."""
+    kept = {k: v for k, v in part.items() if k not in ("pixels", "names", "boxes")} | {"grid": None}
     if "pixels" in part:
         with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
             rows, _ = net.model.visual(part["pixels"], network.grid_of(part, net.s))
-        part["seen"] = torch.stack([v.flatten(0, 1) for v in rows])
-    return {k: v for k, v in part.items() if k not in ("pixels", "names", "boxes")} | {"grid": None}
+        kept["seen"] = torch.stack([v.flatten(0, 1) for v in rows])
+    return kept
 
 
 def make(net, stream, steps):

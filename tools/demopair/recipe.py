@@ -205,7 +205,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=pathlib.Path, default=pathlib.Path("work"))
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, help="of training on a CPU (all cores)")
+    parser.add_argument("--threads", type=int, help="of each training on a CPU (its share of the cores)")
     parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="the last stage")
     parser.add_argument("--photos", type=pathlib.Path, help="folder of photographs that `tables` asks about, too")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the questions that `tables` asks")
