@@ -196,7 +196,7 @@ def ask_box(d, things, size):
         return None
     t = pick(d.rng, ones)
     answer, check = boxes_of([t], size, d.lang)
-    if t.place and d.rng.random() < 0.25:  # response_format "grounding" asks in any words and forces the form
+    if t.place and d.rng.random() < 0.35:  # response_format "grounding" asks in any words and forces the form
         turn = where_is(d, t, things, s=named(t, d.lang))
         turn.answer, turn.check, turn.given = answer, check, '[{"'
         return turn

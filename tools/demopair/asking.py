@@ -48,9 +48,7 @@ def all_of(*parts):
     return {"kind": "all", "expect": list(parts)}
 
 
-BEFORE = {"en": ["Please tell me: ", "Look at this. ", "Quick question: ", "Hey, ", "Hi! ", "Excuse me, ", "OK. "], "ko": ["저기요, ", "질문이 있어요. ", "자, ", "음, ", "안녕하세요. "],
-          "zh": ["请问，", "你好，", "看这个。", "那个，", "麻烦你，"]}
-AFTER = {"en": [" Thanks!", " Thank you.", " please", " I need it quickly."], "ko": [" 감사합니다.", " 부탁해요.", " 고마워"], "zh": ["谢谢！", "谢谢。", "拜托了"]}
+PICTURELESS = ("greet", "identity", "unknown", "arithmetic", "chain_formula", "chain_steps", "chain_story", "tool")
 
 
 def mistyped(rng, form):
@@ -88,7 +86,12 @@ class Asker:
         if self.held or self.rng.random() > 0.4:
             return form
         other = varied(self.rng, form, self.lang)
-        return form if phrases.bare(other) in map(phrases.bare, w.held) else other
+        return form if phrases.bare(other) in w.held_bare else other
+
+    def around(self, where):
+        """What stands before or after a question."""
+        w = phrases.wordings(f"around.{self.lang}")[where]
+        return w.held if self.held else w.trained
 
     def question(self, key, **words):
         """A question as people type it: at times in lower case, without its mark, with a slip, with a word before or after."""
@@ -96,15 +99,15 @@ class Asker:
         if self.lang == "en" and rng.random() < 0.06:
             form = mistyped(rng, form)
         text = phrases.filled(form, self.lang, words)
-        roll = rng.random()
-        if roll < 0.07:
-            head = pick(rng, BEFORE[self.lang])
-            text = head + (text[0].lower() + text[1:] if self.lang == "en" and head[-2] in ":," and not text[1:2].isupper() else text)
-        elif roll < 0.1:
-            text += pick(rng, AFTER[self.lang])
-        elif roll < 0.18:
+        roll, space = rng.random(), "" if self.lang == "zh" else " "
+        if roll < 0.18:
+            head = pick(rng, self.around("before_picture" if roll < 0.06 and key not in PICTURELESS else "before"))
+            text = head + space + (text[0].lower() + text[1:] if self.lang == "en" and head[-1] in ":," and not text[1:2].isupper() else text)
+        elif roll < 0.24:
+            text += space + pick(rng, self.around("after"))
+        elif roll < 0.32:
             text = text.lower() if "bbox" not in text and "JSON" not in text else text
-        elif roll < 0.21 and self.lang == "ko" and " " in text:
+        elif roll < 0.35 and self.lang == "ko" and " " in text:
             i = pick(rng, [k for k, ch in enumerate(text) if ch == " "])
             text = text[:i] + text[i + 1:]
         if rng.random() < 0.1:

@@ -220,7 +220,7 @@ def collate(group, how, few_forms=False):
         at.append(e.at + i * longest)
     rows, cols = np.nonzero(weight[:, 1:])
     if few_forms:  # some of no weight
-        more = -len(rows) % 2048
+        more = -len(rows) % 4096
         rows, cols = np.pad(rows, (0, more)), np.pad(cols, (0, more))
     out = {"ids": ids, "positions": positions, "asked": rows * longest + cols, "truth": ids[rows, cols + 1], "weight": weight[rows, cols + 1]}
     if group[0].pixels is not None:

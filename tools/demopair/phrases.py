@@ -69,6 +69,10 @@ class Wordings:
     trained: list
     held: list
 
+    @functools.cached_property
+    def held_bare(self):
+        return set(map(bare, self.held))
+
 
 @functools.lru_cache(maxsize=None)
 def bare(wording):

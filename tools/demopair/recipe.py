@@ -2,9 +2,8 @@
 """Makes the demo pair from nothing: trains, checks, exports, measures, ships. One command, which goes on where it was stopped.
 
   python tools/demopair/recipe.py                    # everything, on a card where there is one, else on the CPU
-  python tools/demopair/recipe.py --until instruct   # the training alone, for a machine that has only python and a card
-  python tools/demopair/recipe.py --pack OUT         # then: the weights in half precision, to carry elsewhere (two files below 16 MB)
-  python tools/demopair/recipe.py --unpack IN        # there: takes them as trained, and goes on with the rest
+  python tools/demopair/recipe.py --pack OUT         # the training alone, for a machine that has only python and a card: its weights in OUT
+  python tools/demopair/recipe.py --unpack OUT       # elsewhere: takes them as trained, and does the rest
   python tools/demopair/recipe.py --again            # not from nothing: training goes on from the weights in this repository
 
 Stages that are done are skipped; training goes on from its last checkpoint. --work (default work/) keeps all of it. Everything up to
@@ -31,11 +30,12 @@ import batches
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-FAVOUR = {"base": "box=1.8,boxes=1.5,point=1.8,change=1.3,photo=1.3,stray=2,unknown=1.5,json=1.5,describe=1.5,chart=1.5,chain=1.2",
-          "thinking": "sum=2,range=2.5,boxes=6,box=1.2,unknown=2.5,photo=2,stray=4,exists=2.5,greet=5,corner=2,side=2,where=2,larger=1.5,word=2.5,"
-                      "describe=2,chart=2.5,follow=1.3,tool=2,json=1.5,points=0.7,point=1.2,compare=1.3",
-          "instruct": "boxes=7,box=1.2,unknown=2.5,photo=2,stray=4,exists=2.5,greet=5,corner=2,side=2,where=2,json=1.5,describe=2,change=3,motion=0.5,"
-                      "count=1.5,word=2.5,chart=2.5,follow=1.3,larger=1.3,mouse_number=1.2,range=0.1,sum=0.1,points=0.1,chain=0.1"}
+FAVOUR = {"base": "box=1.8,boxes=2,point=1.8,change=1.4,photo=1.3,stray=2.5,unknown=1.5,json=1.5,describe=1.8,chart=1.5,chain=1.2,greet=3,corner=1.5,"
+                  "exists=1.4,word=1.6,number=1.2,side=1.2,where=1.4,sum=1.3,range=1.3",
+          "thinking": "sum=2,range=2.5,boxes=6.5,box=1.2,unknown=2.5,photo=2,stray=6,exists=2.5,greet=5,corner=3,side=2,where=2.5,larger=1.5,word=2.5,"
+                      "describe=3,chart=2.5,follow=1.3,tool=2,json=1.5,points=0.7,point=1.8,compare=1.3",
+          "instruct": "boxes=7,box=1.2,unknown=2.5,photo=2,stray=6,exists=2.5,greet=5,corner=3,side=2,where=2.5,json=1.5,describe=3,change=3,motion=0.5,"
+                      "count=1.5,word=2.5,chart=2.5,follow=1.3,larger=1.3,mouse_number=1.2,point=1.8,range=0.1,sum=0.1,points=0.1,chain=0.1"}
 # Films are shown as the built-in pair's are.
 FILMS = ["--set", f"media.video.min_pixels={batches.MIN_PIXELS}", "--set", f"media.video.max_pixels={batches.CLIP_MAX_PIXELS}"]
 # What each stage of training is given: on a CPU by steps, on a card by steps and a time after which it ends.
@@ -45,9 +45,9 @@ PLAN = {
             "thinking": ["--steps", "1100", "--hold", "0.3", "--sizes", "56", "28", "15", "--echo", "2", "--keep", "60"],
             "instruct": ["--steps", "1200", "--hold", "0.3", "--sizes", "60", "26", "10", "--echo", "2", "--keep", "60"]},
     "cuda": {"vision": ["--steps", "20000", "--limit", "45", "--sizes", "224", "24", "0", "--echo", "3", "--every", "1000"],
-             "base": ["--steps", "40000", "--limit", "280", "--sizes", "224", "64", "64", "--echo", "2", "--every", "1000"],
-             "thinking": ["--steps", "20000", "--limit", "65", "--hold", "0.3", "--sizes", "192", "96", "48", "--echo", "2", "--every", "1000"],
-             "instruct": ["--steps", "20000", "--limit", "65", "--hold", "0.3", "--sizes", "208", "88", "32", "--echo", "2", "--every", "1000"]},
+             "base": ["--steps", "40000", "--limit", "310", "--sizes", "224", "64", "64", "--echo", "3", "--every", "1000"],
+             "thinking": ["--steps", "20000", "--limit", "125", "--hold", "0.3", "--sizes", "192", "96", "48", "--echo", "3", "--every", "1000"],
+             "instruct": ["--steps", "20000", "--limit", "125", "--hold", "0.3", "--sizes", "208", "88", "32", "--echo", "3", "--every", "1000"]},
     # Going on from the weights in this repository, on a CPU. The tower stays as it is.
     "again": {"thinking": ["--steps", "2700", "--hold", "0.3", "--sizes", "60", "16", "18", "--echo", "3", "--keep", "60"],
               "instruct": ["--steps", "2400", "--hold", "0.3", "--sizes", "62", "20", "14", "--echo", "3", "--keep", "60"]},
@@ -62,8 +62,8 @@ def python(script, *more):
     subprocess.run([sys.executable, str(HERE / script), *map(str, more)], check=True)
 
 
-def training(a, stage, threads):
-    """The command that trains a stage."""
+def training(a, stage, cores):
+    """The command that trains a stage; cores are its options for how many it uses."""
     more = list(PLAN["again" if a.again else a.device][stage])
     if a.tiny:
         more[1] = "6"
@@ -78,13 +78,15 @@ def training(a, stage, threads):
         more += ["--start", a.work / START[stage]]
     if stage in FAVOUR:
         more += ["--favour", FAVOUR[stage]]
-    return [sys.executable, HERE / "train.py", stage, "--out", a.work / stage, "--device", a.device, *(["--threads", threads] if threads else []), *more]
+    return [sys.executable, HERE / "train.py", stage, "--out", a.work / stage, "--device", a.device, *cores, *more]
 
 
 def train(a, stages):
-    """Trains stages side by side, each with its share of the cores: two runs of one thread learn from a third more samples than one of two."""
-    threads = a.threads or (max(1, os.cpu_count() // len(stages)) if a.device == "cpu" else 0)
-    runs = [subprocess.Popen(list(map(str, training(a, s, threads)))) for s in stages]
+    """Trains stages side by side, each with its share of the cores: two runs of one thread learn from a third more samples than one of two, and
+    on a card the cores make samples for both."""
+    share = max(1, (os.cpu_count() - 2 * (a.device == "cuda")) // len(stages))
+    cores = ["--workers", share] if a.device == "cuda" else ["--threads", a.threads or share]
+    runs = [subprocess.Popen(list(map(str, training(a, s, cores)))) for s in stages]
     failed = [s for s, r in zip(stages, runs) if r.wait()]
     if failed:
         raise SystemExit(f"training of {' and '.join(failed)} failed")
@@ -206,22 +208,21 @@ def main():
     parser.add_argument("--work", type=pathlib.Path, default=pathlib.Path("work"))
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, help="of each training on a CPU (its share of the cores)")
-    parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="the last stage")
+    parser.add_argument("--until", choices=STAGES, help="the last stage")
     parser.add_argument("--photos", type=pathlib.Path, help="folder of photographs that `tables` asks about, too")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the questions that `tables` asks")
     parser.add_argument("--again", action="store_true", help="start from the weights in this repository")
     parser.add_argument("--tiny", action="store_true")
-    parser.add_argument("--pack", type=pathlib.Path, metavar="OUT")
-    parser.add_argument("--unpack", type=pathlib.Path, metavar="IN")
+    parser.add_argument("--pack", type=pathlib.Path, metavar="OUT", help="train alone, then put the weights there in half precision")
+    parser.add_argument("--unpack", type=pathlib.Path, metavar="OUT", help="take the weights that --pack has put there as trained")
     a = parser.parse_args()
     a.work.mkdir(parents=True, exist_ok=True)
     os.environ["PYTHONUNBUFFERED"] = "1"
-    if a.pack:
-        return pack(a, a.pack)
     if a.unpack:
-        return unpack(a, a.unpack)
+        unpack(a, a.unpack)
+    until = a.until or (TRAINED if a.pack else STAGES)[-1]
     todo = []
-    for stage in STAGES[:STAGES.index(a.until) + 1]:
+    for stage in STAGES[:STAGES.index(until) + 1]:
         if a.again and stage in TRAINED and stage not in VARIANTS:
             continue
         if marked(a, stage).exists():
@@ -229,7 +230,7 @@ def main():
         else:
             todo.append(stage)
     while todo:
-        now = [s for s in todo if s in VARIANTS] if todo[0] in VARIANTS and a.device == "cpu" else todo[:1]
+        now = [s for s in todo if s in VARIANTS] if todo[0] in VARIANTS else todo[:1]
         todo, began = [s for s in todo if s not in now], time.time()
         print(f"== {' and '.join(now)}", flush=True)
         train(a, now) if now[0] in TRAINED else LATER[now[0]](a)
@@ -237,6 +238,8 @@ def main():
         print(f"== {' and '.join(now)}: {took}", flush=True)
         if now[0] not in TRAINED:
             marked(a, now[0]).write_text(took + "\n")
+    if a.pack:
+        pack(a, a.pack)
 
 
 if __name__ == "__main__":

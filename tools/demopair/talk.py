@@ -41,7 +41,7 @@ SIGNS = {"en": {"+": "plus", "-": "minus", "*": "times"}, "ko": {"+": "더하기
 def arithmetic_sample(d, skill, turns=1):
     rng, op = d.rng, pick(d.rng, ["+", "-", "*"])
     small = op == "*" or rng.random() < 0.4  # as people ask most, and of all pairs to 99 only one in sixty
-    a, b = (int(v) for v in (rng.integers(1, 13, 2) if small else rng.integers(0, 100, 2)))
+    a, b = (int(v) for v in (rng.integers(0, 13, 2) if small else rng.integers(0, 100, 2)))
     if op == "-" and a < b:
         a, b = b, a
     n, space = {"+": a + b, "-": a - b, "*": a * b}[op], "" if d.lang == "zh" else " "

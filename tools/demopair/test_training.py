@@ -59,7 +59,7 @@ class Batches(unittest.TestCase):
             for part, size in zip(stream.step(), (8, 6, 4)):
                 self.assertEqual(len(part["ids"]), size)
                 self.assertEqual(part["ids"].shape[1] % 32, 0)
-                self.assertEqual(len(part["asked"]) % 2048, 0)
+                self.assertEqual(len(part["asked"]) % 4096, 0)
 
     def test_what_is_padded_weighs_nothing_and_every_answer_something(self):
         stream = self.stream()
