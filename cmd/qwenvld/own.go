@@ -48,19 +48,20 @@ func withDaemon(ctx context.Context, e *environment, cmd *cobra.Command, o *askO
 // answerTime is how long a daemon may take to say that it lives.
 const answerTime = 10 * time.Second
 
-// serves tells whether a daemon answers. What listens and says nothing for so long is an error: it may be a busy one,
-// and another beside it would make it no faster.
+// serves tells whether a daemon answers that does not end. What listens and says nothing for so long is an error: it may
+// be a busy one, and another beside it would make it no faster.
 func serves(ctx context.Context, c *client.Client, url string, patience time.Duration) (bool, error) {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	status, body, err := c.Get(limited, "/health/live")
+	status, body, err := c.Get(limited, "/health/ready")
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
 		return false, fmt.Errorf("what listens at %s has not answered within %v (--url names another daemon): %w", url, patience, err)
 	}
-	var live struct {
+	var ready struct {
 		Status string `json:"status"`
 	}
-	return err == nil && status == http.StatusOK && json.Unmarshal(body, &live) == nil && live.Status != "", nil
+	daemon := err == nil && (status == http.StatusOK || status == http.StatusServiceUnavailable) && json.Unmarshal(body, &ready) == nil
+	return daemon && ready.Status != "" && ready.Status != "draining", nil
 }
 
 // withOwnDaemon serves on a socket that only this user reaches while use runs.

@@ -19,8 +19,17 @@ func TestOnlyWhatCannotBeReachedIsNoDaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	daemon := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"status":"live"}`) }))
-	defer daemon.Close()
+	daemon := func(code int, status string) *httptest.Server {
+		mux := http.NewServeMux()
+		mux.HandleFunc("/health/live", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"status":"live"}`) })
+		mux.HandleFunc("/health/ready", func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(code)
+			_, _ = io.WriteString(w, `{"status":"`+status+`"}`)
+		})
+		server := httptest.NewServer(mux)
+		t.Cleanup(server.Close)
+		return server
+	}
 	another := httptest.NewServer(http.NotFoundHandler())
 	defer another.Close()
 	gone := httptest.NewServer(http.NotFoundHandler())
@@ -31,7 +40,9 @@ func TestOnlyWhatCannotBeReachedIsNoDaemon(t *testing.T) {
 		there    bool
 		fault    string
 	}{
-		"a daemon":              {url: daemon.URL, patience: time.Minute, there: true},
+		"a daemon":              {url: daemon(http.StatusOK, "ready").URL, patience: time.Minute, there: true},
+		"one without weights":   {url: daemon(http.StatusServiceUnavailable, "unavailable").URL, patience: time.Minute, there: true},
+		"one that ends":         {url: daemon(http.StatusServiceUnavailable, "draining").URL, patience: time.Minute},
 		"another server":        {url: another.URL, patience: time.Minute},
 		"nothing":               {url: gone.URL, patience: time.Minute},
 		"one that says nothing": {url: "http://" + silent.Addr().String(), patience: 50 * time.Millisecond, fault: "has not answered within 50ms"},
