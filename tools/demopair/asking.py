@@ -48,6 +48,7 @@ def all_of(*parts):
     return {"kind": "all", "expect": list(parts)}
 
 
+# Questions that come without a picture.
 PICTURELESS = ("greet", "identity", "unknown", "arithmetic", "chain_formula", "chain_steps", "chain_story", "tool")
 
 
