@@ -37,11 +37,6 @@ FAVOUR = {"base": "box=1.8,boxes=2,point=1.8,change=1.4,photo=1.3,stray=2.5,unkn
                       "describe=3,chart=2.5,follow=1.3,tool=2,json=1.5,points=0.7,point=1.8,compare=1.3",
           "instruct": "boxes=7,box=1.2,unknown=2.5,photo=2,stray=6,exists=2.5,greet=5,corner=3,side=2,where=2.5,json=1.5,describe=3,change=3,motion=0.5,"
                       "count=1.5,word=2.5,chart=2.5,follow=1.3,larger=1.3,mouse_number=1.2,point=1.8,range=0.1,sum=0.1,points=0.1,chain=0.1"}
-# What --again favours: what the pair that it goes on from has missed.
-AGAIN = {"thinking": "box=2.5,boxes=6.5,point=4,sum=1.5,range=2,points=0.5,unknown=3,photo=1.5,stray=5,exists=2,greet=6,corner=2.5,side=1.5,where=2,larger=1.3,"
-                     "word=2.5,describe=3,chart=3,follow=1.3,tool=2.5,json=1.3,compare=1.2",
-         "instruct": "box=2.5,boxes=7,point=4,unknown=3,photo=1.5,stray=5,exists=2,greet=6,corner=2.5,side=1.5,where=2,larger=1.3,count=2,word=2.5,describe=3,"
-                     "chart=3,follow=1.3,tool=5,json=1.3,change=2,motion=0.5,range=0.1,sum=0.1,points=0.1,chain=0.1"}
 # Films are shown as the built-in pair's are.
 FILMS = ["--set", f"media.video.min_pixels={batches.MIN_PIXELS}", "--set", f"media.video.max_pixels={batches.CLIP_MAX_PIXELS}"]
 # What each stage of training is given: on a CPU by steps, on a card by steps and a time after which it ends.
@@ -55,8 +50,8 @@ PLAN = {
              "thinking": ["--steps", "20000", "--limit", "125", "--hold", "0.3", "--sizes", "192", "96", "48", "--echo", "3", "--every", "1000"],
              "instruct": ["--steps", "20000", "--limit", "125", "--hold", "0.3", "--sizes", "208", "88", "32", "--echo", "3", "--every", "1000"]},
     # Going on from the weights in this repository, on a CPU. The tower stays as it is.
-    "again": {"thinking": ["--steps", "1400", "--hold", "0.3", "--sizes", "60", "16", "18", "--echo", "3", "--keep", "60"],
-              "instruct": ["--steps", "1250", "--hold", "0.3", "--sizes", "62", "20", "14", "--echo", "3", "--keep", "60"]},
+    "again": {"thinking": ["--steps", "2700", "--hold", "0.3", "--sizes", "60", "16", "18", "--echo", "3", "--keep", "60"],
+              "instruct": ["--steps", "2400", "--hold", "0.3", "--sizes", "62", "20", "14", "--echo", "3", "--keep", "60"]},
 }
 START = {"base": "vision", "thinking": "base", "instruct": "base"}
 VARIANTS = ["thinking", "instruct"]
@@ -82,8 +77,8 @@ def training(a, stage, cores):
         more += ["--start", start]
     elif stage in START:
         more += ["--start", a.work / START[stage]]
-    if favour := (AGAIN if a.again else FAVOUR).get(stage):
-        more += ["--favour", favour]
+    if stage in FAVOUR:
+        more += ["--favour", FAVOUR[stage]]
     return [sys.executable, HERE / "train.py", stage, "--out", a.work / stage, "--device", a.device, *cores, *more]
 
 
