@@ -95,7 +95,7 @@ class Asker:
         return w.held if self.held else w.trained
 
     def question(self, key, **words):
-        """A question as people type it: at times in lower case, without its mark, with a slip, with a word before or after."""
+        """A question as people type it: at times in lower case, without its mark, with a slip, with something said before or after."""
         rng, form = self.rng, self.wording(key)
         if self.lang == "en" and rng.random() < 0.06:
             form = mistyped(rng, form)

@@ -82,7 +82,7 @@ def bare(wording):
 
 @functools.lru_cache(maxsize=None)
 def wordings(name):
-    """The sections of wordings/NAME.txt: questions of a language by its name, or `topics.` and it."""
+    """The sections of wordings/NAME.txt: questions of a language by its name, or `topics.` or `around.` and it."""
     out, now = {}, None
     for line in (pathlib.Path(__file__).parent / f"wordings/{name}.txt").read_text(encoding="utf-8").splitlines():
         line = line.strip()
