@@ -48,8 +48,8 @@ func withDaemon(ctx context.Context, e *environment, cmd *cobra.Command, o *askO
 // answerTime is how long a daemon may take to say that it lives.
 const answerTime = 10 * time.Second
 
-// serves tells whether a daemon answers that is not about to end. What listens and says nothing for so long is an error:
-// it may be a busy one, and another beside it would make it no faster.
+// serves tells whether a daemon answers that is not about to end. What listens and says nothing for so long is an
+// error: it may be a busy one, and another beside it would make it no faster.
 func serves(ctx context.Context, c *client.Client, url string, patience time.Duration) (bool, error) {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
