@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -64,10 +65,7 @@ func askHealth(ctx context.Context, address, key string, out io.Writer) error {
 	// The certificate is for the daemon's name, and this asks the machine itself.
 	c := client.New(client.Options{URL: address, Key: key, AnyCertificate: true})
 	defer c.Close()
-	status, body, err := c.Get(ctx, "/health/ready")
-	if err == nil && status == http.StatusUnauthorized {
-		status, body, err = c.Get(ctx, "/health/live")
-	}
+	status, body, err := readiness(ctx, c)
 	if err != nil {
 		return fmt.Errorf("health: %w", err)
 	}
@@ -78,4 +76,23 @@ func askHealth(ctx context.Context, address, key string, out io.Writer) error {
 		return fmt.Errorf("health: %s: status %d", address, status)
 	}
 	return nil
+}
+
+// readiness is what a daemon says of being ready or, where it tells that only to those with a key and there is none, of
+// living: the reply's code and body.
+func readiness(ctx context.Context, c *client.Client) (code int, body []byte, err error) {
+	code, body, err = c.Get(ctx, "/health/ready")
+	if err == nil && code == http.StatusUnauthorized {
+		code, body, err = c.Get(ctx, "/health/live")
+	}
+	return code, body, err
+}
+
+// statusIn is the status that a reply about health tells; empty where it tells none.
+func statusIn(body []byte) string {
+	var reply struct {
+		Status string `json:"status"`
+	}
+	_ = json.Unmarshal(body, &reply) // what is no JSON tells none
+	return reply.Status
 }

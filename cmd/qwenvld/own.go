@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -53,15 +52,15 @@ const answerTime = 10 * time.Second
 func serves(ctx context.Context, c *client.Client, url string, patience time.Duration) (bool, error) {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	status, body, err := c.Get(limited, "/health/ready")
+	code, body, err := readiness(limited, c)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
 		return false, fmt.Errorf("what listens at %s has not answered within %v (--url names another daemon): %w", url, patience, err)
 	}
-	var ready struct {
-		Status string `json:"status"`
+	if err != nil || code != http.StatusOK && code != http.StatusServiceUnavailable {
+		return false, nil
 	}
-	daemon := err == nil && (status == http.StatusOK || status == http.StatusServiceUnavailable) && json.Unmarshal(body, &ready) == nil
-	return daemon && ready.Status != "" && ready.Status != "draining", nil
+	status := statusIn(body)
+	return status != "" && status != "draining", nil
 }
 
 // withOwnDaemon serves on a socket that only this user reaches while use runs.
@@ -117,10 +116,7 @@ func waitReady(ctx context.Context, c *client.Client, ended <-chan error) error 
 		case <-tick.C:
 		}
 		_, body, err := c.Get(ctx, "/health/ready")
-		var ready struct {
-			Status string `json:"status"`
-		}
-		if err == nil && json.Unmarshal(body, &ready) == nil && ready.Status == "ready" {
+		if err == nil && statusIn(body) == "ready" {
 			return nil
 		}
 	}

@@ -42,6 +42,7 @@ func TestOnlyWhatCannotBeReachedIsNoDaemon(t *testing.T) {
 	}{
 		"a daemon":              {url: daemon(http.StatusOK, "ready").URL, patience: time.Minute, there: true},
 		"one without weights":   {url: daemon(http.StatusServiceUnavailable, "unavailable").URL, patience: time.Minute, there: true},
+		"one that wants a key":  {url: daemon(http.StatusUnauthorized, "").URL, patience: time.Minute, there: true},
 		"one that ends":         {url: daemon(http.StatusServiceUnavailable, "draining").URL, patience: time.Minute},
 		"another server":        {url: another.URL, patience: time.Minute},
 		"nothing":               {url: gone.URL, patience: time.Minute},
