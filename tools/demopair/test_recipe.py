@@ -15,7 +15,7 @@ import photos
 import phrases
 import questions
 import scenes
-from asking import Asker, varied
+from asking import PICTURELESS, Asker, varied
 
 
 def shapes_drawn(look, seed, n=3):
@@ -23,15 +23,20 @@ def shapes_drawn(look, seed, n=3):
 
 
 class Wordings(unittest.TestCase):
+    def a_fifth_is_held_out(self, w):
+        """And none of it is trained, but for marks either. What is trained, without its marks."""
+        trained = set(map(phrases.bare, w.trained))
+        for held, rest in ((w.held, w.trained), (w.held_bare, trained)):
+            self.assertGreaterEqual(len(held) / (len(held) + len(rest)), 0.2)
+        self.assertFalse(trained & w.held_bare)
+        return trained
+
     def test_every_question_is_asked_in_twelve_wordings_and_a_fifth_is_held_out(self):
         for lang in phrases.LANGUAGES:
             self.assertEqual(phrases.wordings(lang).keys(), phrases.wordings("en").keys())
             for key, w in phrases.wordings(lang).items():
                 with self.subTest(lang=lang, key=key):
-                    trained, held = (set(map(phrases.bare, some)) for some in (w.trained, w.held))  # but for their marks
-                    self.assertGreaterEqual(len(trained), 12)
-                    self.assertGreaterEqual(len(w.held) / (len(w.held) + len(w.trained)), 0.2)
-                    self.assertFalse(trained & held)
+                    self.assertGreaterEqual(len(self.a_fifth_is_held_out(w)), 12)
 
     def test_held_out_wordings_are_never_drawn_in_training(self):
         for lang in phrases.LANGUAGES:
@@ -45,9 +50,11 @@ class Wordings(unittest.TestCase):
         for lang in phrases.LANGUAGES:
             self.assertEqual(phrases.wordings(f"around.{lang}").keys(), {"before", "before_picture", "after"})
             for where, w in phrases.wordings(f"around.{lang}").items():
-                trained, held = (set(map(phrases.bare, some)) for some in (w.trained, w.held))
-                self.assertGreaterEqual(len(held) / (len(held) + len(trained)), 0.2, f"{lang} {where}")
-                self.assertFalse(trained & held, f"{lang} {where}")
+                with self.subTest(lang=lang, where=where):
+                    self.a_fifth_is_held_out(w)
+
+    def test_questions_without_a_picture_are_among_those_that_are_asked(self):
+        self.assertLessEqual(set(PICTURELESS), phrases.wordings("en").keys())
 
     def test_what_is_declined_in_judging_is_never_trained(self):
         for lang in phrases.LANGUAGES:
