@@ -244,7 +244,10 @@ func TestRequestsThatTheirClientsGaveUpAreCancelled(t *testing.T) {
 				}
 			}()
 			s.instruct.Hold <- struct{}{}
-			s.counted(map[string]float64{`generations_in_flight{variant="instruct"}`: 1, `requests_in_flight`: 1})
+			s.counted(map[string]float64{
+				`generations_in_flight{variant="instruct"}`: 1, `requests_in_flight`: 1,
+				`time_to_first_token_seconds_count{endpoint="/v1/chat/completions",variant="instruct"}`: 1, // its one token is there
+			})
 			cancel()
 			<-left
 			s.counted(map[string]float64{
